@@ -1,0 +1,56 @@
+// Package shm puts numeric arrays into shared memory and names them, so that
+// another process can use them where they lie: the name, the shape and the
+// dtype cross the process boundary, the bytes never move.
+//
+// # A short tour
+//
+//   - [Run] is one life of one program. It owns every segment it makes and
+//     holds the proof that it lives: a lock that the kernel drops at its death.
+//   - [Segment] is a named POSIX shared-memory object, a file in /dev/shm whose
+//     space was reserved when it was made, mapped into this process.
+//   - [Arena] is a long-lived, warm segment from which arrays are allocated and
+//     to which they return. Making a segment costs tens of microseconds and a
+//     page fault per 4 KiB; a block of a warm arena costs neither.
+//   - [Array] is a writable typed slice over a segment, [View] a read-only one.
+//   - [Ref] is what crosses the boundary: segment name, byte offset,
+//     generation, dtype and shape. [Attach] and [Bind] turn it into a View again.
+//
+// # Layout
+//
+// A segment holds raw elements from byte 0 and nothing else: no header, C
+// order, native (little) endianness, NumPy's item sizes. Any program that can
+// open /dev/shm/NAME can read it; what describes the bytes is in the Ref.
+//
+//	/dev/shm/handoff-<run id>.lock   the run's proof of life, flocked, never mapped
+//	/dev/shm/handoff-<run id>-1      segment 1, mode 0600, space reserved
+//	/dev/shm/handoff-<run id>-2      segment 2
+//
+// The run id is 96 random bits in hexadecimal and never used again.
+//
+// # Lifetimes
+//
+// Slices returned by Data and Bytes point straight into the mapping. An Array
+// or View pins its block and its mapping until Release; after Release the slice
+// is dead: its block may be given to the next Make, and reading it shows
+// somebody else's numbers. Segment.Close with live pins removes nothing under
+// their feet: unmapping and unlinking happen when the last pin goes.
+//
+// # Concurrency
+//
+// All methods may be called from several goroutines. The elements themselves
+// are ordinary memory: one writer, or readers only, and a hand-over (a pool's
+// task, a channel, a message) between them. Nothing in a segment is a lock.
+//
+// # Failure
+//
+// A full /dev/shm is a [*SpaceError] when the segment is made, never a SIGBUS at
+// the first store. A name, a Ref or a file that comes from outside is checked
+// before it is used and refused with a reason ([ErrName], [*RefError],
+// [ErrForeign]). A process killed by SIGKILL leaves its files behind; [GC]
+// removes them once the kernel has dropped the run's lock, and nothing else.
+//
+// # Platforms
+//
+// Linux 5.10 or newer on amd64 and arm64. Elsewhere everything compiles and
+// returns an error that wraps [errors.ErrUnsupported].
+package shm

@@ -1,0 +1,49 @@
+package shm
+
+import (
+	"context"
+	"time"
+)
+
+// A RunInfo is what is in /dev/shm of one run, or of none: ID is "" for
+// segments whose run's lock file is missing.
+type RunInfo struct {
+	ID       string        `json:"run"`
+	State    State         `json:"state"`
+	Since    time.Time     `json:"since"`  // when the run began; zero if unknown
+	Holder   string        `json:"holder"` // what the run said of itself, for people; quoted, not to be trusted
+	Segments []SegmentInfo `json:"segments"`
+}
+
+// A State says what is known of a run's life.
+type State string
+
+const (
+	Alive   State = "alive"   // the kernel says its lock is held
+	Orphan  State = "orphan"  // its lock is free: [GC] removes it
+	Unknown State = "unknown" // no lock file: nothing proves either, GC leaves it alone
+)
+
+// A SegmentInfo is one file of a run.
+type SegmentInfo struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+}
+
+// List returns this user's runs in /dev/shm, oldest first. It only looks.
+func List() ([]RunInfo, error) { return list() }
+
+// GCResult counts what GC did.
+type GCResult struct {
+	Runs     int   `json:"runs"`     // orphaned runs whose last file was removed
+	Segments int   `json:"segments"` // segments removed
+	Bytes    int64 `json:"bytes"`    // their sizes
+	Alive    int   `json:"alive"`    // runs left alone because they live
+}
+
+// GC removes the segments of this user's runs whose processes are dead, and
+// nothing else: proof of death is that the kernel gives us the run's lock. It
+// may run at any time, in several processes at once, and be killed at any
+// point; another GC finishes the work. ctx bounds it: the result so far is
+// returned with ctx's error.
+func GC(ctx context.Context) (GCResult, error) { return collect(ctx) }

@@ -1,0 +1,117 @@
+package shm
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func stateOf(t *testing.T, id string) State {
+	t.Helper()
+	runs, err := List()
+	require.NoError(t, err)
+	for _, r := range runs {
+		if r.ID == id {
+			return r.State
+		}
+	}
+	return ""
+}
+
+func TestGCAfterSIGKILL(t *testing.T) {
+	const segments = 50
+	dead, deadID := startHelper(t, "hold", strconv.Itoa(segments))
+	_, liveID := startHelper(t, "hold", "3")
+	require.Equal(t, Alive, stateOf(t, deadID))
+	require.Len(t, filesOf(t, deadID), segments+1)
+
+	_, err := GC(context.Background())
+	require.NoError(t, err)
+	require.Len(t, filesOf(t, deadID), segments+1, "gc took a living run's segments")
+
+	require.NoError(t, dead.Process.Kill())
+	dead.Wait()
+	require.Equal(t, Orphan, stateOf(t, deadID))
+
+	// Eight at once remove each segment once. Other tests' orphans may count too.
+	collectors := make(chan int, 8)
+	for range cap(collectors) {
+		go func() {
+			out, err := helper(t, "gc").Output()
+			n, _ := strconv.Atoi(strings.TrimSpace(string(out)))
+			if err != nil {
+				n = 1 << 20
+			}
+			collectors <- n
+		}()
+	}
+	removed := 0
+	for range cap(collectors) {
+		removed += <-collectors
+	}
+	require.GreaterOrEqual(t, removed, segments)
+	require.Less(t, removed, 1<<20, "a gc failed")
+	require.Empty(t, filesOf(t, deadID))
+	require.Len(t, filesOf(t, liveID), 4)
+	require.Equal(t, Alive, stateOf(t, liveID))
+}
+
+func TestGCLeavesUnknownAlone(t *testing.T) {
+	id := newRunID()
+	name := dir + "/" + segmentName(id, 1)
+	require.NoError(t, os.WriteFile(name, []byte("x"), 0o600))
+	defer os.Remove(name)
+	_, err := GC(context.Background())
+	require.NoError(t, err)
+	require.Equal(t, Unknown, stateOf(t, id))
+	require.FileExists(t, name)
+}
+
+func TestGCCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := GC(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// A collector that was killed after removing some segments leaves the lock
+// file, so that the next one goes on.
+func TestGCContinuesHalfDone(t *testing.T) {
+	dead, id := startHelper(t, "hold", "5")
+	require.NoError(t, dead.Process.Kill())
+	dead.Wait()
+	require.NoError(t, os.Remove(dir+"/"+segmentName(id, 2)))
+	_, err := GC(context.Background())
+	require.NoError(t, err)
+	require.Empty(t, filesOf(t, id))
+}
+
+func TestLockIsNeitherMappedNorInherited(t *testing.T) {
+	r := newRun(t)
+	require.Empty(t, grep(maps(t), lockName(r.ID())))
+	flags, err := unix.FcntlInt(r.lock.Fd(), unix.F_GETFD, 0)
+	require.NoError(t, err)
+	require.NotZero(t, flags&unix.FD_CLOEXEC)
+}
+
+func TestListSaysWho(t *testing.T) {
+	r := newRun(t)
+	seg, err := r.Create(4096)
+	require.NoError(t, err)
+	runs, err := List()
+	require.NoError(t, err)
+	for _, info := range runs {
+		if info.ID == r.ID() {
+			require.Equal(t, []SegmentInfo{{seg.Name(), 4096}}, info.Segments)
+			require.Contains(t, info.Holder, strconv.Itoa(os.Getpid()))
+			require.False(t, info.Since.IsZero())
+			return
+		}
+	}
+	t.Fatalf("run %s is not listed in %v", r.ID(), runs)
+}

@@ -1,0 +1,44 @@
+package shm
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// newLock makes the lock file, locked before it has a name: there is no moment
+// in which [GC] could take it for a dead run's. The text in it is for people;
+// nothing trusts the pid.
+func newLock(name string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), dir+"/"+name)
+	fail := func(op string, err error) (*os.File, error) {
+		f.Close()
+		return nil, &os.PathError{Op: op, Path: dir + "/" + name, Err: err}
+	}
+	if err := unix.Fchmod(fd, 0o600); err != nil {
+		return fail("chmod", err)
+	}
+	if err := flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fail("flock", err)
+	}
+	fmt.Fprintf(f, "%d %.100s\n", os.Getpid(), filepath.Base(os.Args[0]))
+	if err := unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), unix.AT_FDCWD, dir+"/"+name, unix.AT_SYMLINK_FOLLOW); err != nil {
+		return fail("link", err)
+	}
+	return f, nil
+}
+
+func flock(fd, how int) error {
+	for {
+		if err := unix.Flock(fd, how); err != unix.EINTR {
+			return err
+		}
+	}
+}

@@ -1,0 +1,24 @@
+//go:build !linux
+
+package shm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+)
+
+var errPlatform = fmt.Errorf("shared memory needs Linux, this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
+
+func newLock(string) (*os.File, error) { return nil, errPlatform }
+
+type room struct{}
+
+func createFile(string, int64, *room) ([]byte, error) { return nil, errPlatform }
+func attachFile(string, int64, Mode) ([]byte, error)  { return nil, errPlatform }
+func unlinkFile(string) error                         { return errPlatform }
+func unmap([]byte) error                              { return errPlatform }
+func list() ([]RunInfo, error)                        { return nil, errPlatform }
+func collect(context.Context) (GCResult, error)       { return GCResult{}, errPlatform }

@@ -1,0 +1,157 @@
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What is too small, and what the user can do about it.
+const (
+	mendMount  = "release arrays, remove leftovers with 'handoff shm gc', or enlarge it (mount -o remount,size=… /dev/shm; in a container --shm-size)"
+	mendInodes = "remove files from it or raise nr_inodes (mount -o remount,nr_inodes=… /dev/shm)"
+	mendCgroup = "raise the memory limit of this container or unit, or ask for less"
+	mendMemory = "free memory on this machine, or ask for less"
+)
+
+// A room is what a recent look at the memory limits allows a run to make
+// without another look: reading them costs some 100 µs, twenty times what
+// making a small segment does.
+type room struct {
+	mu    sync.Mutex
+	until time.Time
+	bytes int64
+}
+
+const roomLasts = time.Second
+
+// check refuses what cannot fit before anything is made: past the limit of a
+// memory cgroup, or of the machine, a reservation is not an ENOSPC but an OOM kill.
+func (r *room) check(name string, size int64) error {
+	refuse := func(free int64, where, mend string) error {
+		return &SpaceError{Name: name, Asked: size, Free: max(free, 0), Where: where, Mend: mend, Err: unix.ENOSPC}
+	}
+	if free := mountFree(); size > free {
+		return refuse(free, dir, mendMount)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if size <= r.bytes && time.Now().Before(r.until) {
+		r.bytes -= size
+		return nil
+	}
+	inGroup, limit := cgroupFree()
+	if size > inGroup {
+		return refuse(inGroup, limit, mendCgroup)
+	}
+	inMachine := memoryFree()
+	if size > inMachine {
+		return refuse(inMachine, "this machine's memory", mendMemory)
+	}
+	// Others take memory too: a quarter of what is left before looking again.
+	r.bytes, r.until = (min(inGroup, inMachine)-size)/4, time.Now().Add(roomLasts)
+	return nil
+}
+
+// spaceError dresses a failed reservation or mapping with what was free.
+func spaceError(name string, size int64, err error) error {
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		if free := mountFree(); free >= size {
+			return &SpaceError{Name: name, Asked: size, Free: free, Where: dir, Mend: mendInodes, Err: err}
+		}
+		return &SpaceError{Name: name, Asked: size, Free: mountFree(), Where: dir, Mend: mendMount, Err: err}
+	case errors.Is(err, unix.ENOMEM):
+		return &SpaceError{Name: name, Asked: size, Free: min(mountFree(), memoryFree()), Where: "this process's address space or its number of mappings", Mend: "close segments, or raise ulimit -v and vm.max_map_count", Err: err}
+	}
+	return fmt.Errorf("shm: create %q (%d bytes): %w", name, size, err)
+}
+
+// mountFree is what /dev/shm has left, in bytes.
+func mountFree() int64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil || st.Blocks == 0 { // no size set
+		return math.MaxInt64
+	}
+	return int64(st.Bavail) * st.Bsize
+}
+
+// memoryFree is what the kernel thinks can be had without pushing anything out.
+func memoryFree() int64 {
+	b, _ := os.ReadFile("/proc/meminfo")
+	free, found := int64(0), false
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] != "MemAvailable:" && f[0] != "SwapFree:" {
+			continue
+		}
+		if kib, err := strconv.ParseInt(f[1], 10, 64); err == nil && kib < math.MaxInt64/2048 {
+			free, found = free+kib*1024, found || f[0] == "MemAvailable:"
+		}
+	}
+	if !found {
+		return math.MaxInt64
+	}
+	return free
+}
+
+// cgroupFree is the least head-room of this process's memory cgroup and its
+// ancestors, version 1 or 2, and the file of the limit it came from.
+func cgroupFree() (int64, string) {
+	free, where := int64(math.MaxInt64), ""
+	b, _ := os.ReadFile("/proc/self/cgroup")
+	for line := range strings.Lines(string(b)) {
+		part := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(part) != 3 {
+			continue
+		}
+		root, limit, usage, cache := "/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"
+		if part[1] == "memory" {
+			root, limit, usage, cache = "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+		} else if part[1] != "" {
+			continue
+		}
+		for p := path.Clean("/" + part[2]); ; p = path.Dir(p) {
+			d := root + p
+			if most, ok := readInt(d + "/" + limit); ok {
+				used, _ := readInt(d + "/" + usage)
+				if left := most - used + readStat(d+"/memory.stat", cache); left < free {
+					free, where = left, d+"/"+limit
+				}
+			}
+			if p == "/" {
+				break
+			}
+		}
+	}
+	return free, where
+}
+
+func readInt(file string) (int64, bool) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64) // "max" is no number
+	return n, err == nil
+}
+
+// readStat is one field of a memory.stat file; 0 if it is not there.
+func readStat(file, field string) int64 {
+	b, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, field+" "); ok {
+			n, _ := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+			return n
+		}
+	}
+	return 0
+}

@@ -1,0 +1,303 @@
+package shm
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func helperSum(args []string) error {
+	var ref Ref
+	if err := json.Unmarshal([]byte(args[0]), &ref); err != nil {
+		return err
+	}
+	seg, err := Attach(ref.Segment, ref.Offset+ref.Bytes(), ReadOnly)
+	if err != nil {
+		return err
+	}
+	defer seg.Close()
+	v, err := Bind[float64](seg, ref)
+	if err != nil {
+		return err
+	}
+	defer v.Release()
+	sum := 0.0
+	for _, x := range v.Data() {
+		sum += x
+	}
+	fmt.Println(sum)
+	return nil
+}
+
+func TestAnotherProcessReadsByName(t *testing.T) {
+	a := newRun(t).NewArena(nil)
+	first, err := Make[byte](a, 100) // so that the offset is not 0
+	require.NoError(t, err)
+	defer first.Release()
+	x, err := PutCopy(a, []float64{1, 2, 3.5, 4}, 2, 2)
+	require.NoError(t, err)
+	defer x.Release()
+	ref, err := json.Marshal(x.Ref())
+	require.NoError(t, err)
+	out, err := helper(t, "sum", string(ref)).CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Equal(t, "10.5\n", string(out))
+}
+
+func helperStore(args []string) error {
+	seg, err := Attach(args[0], 0, ReadOnly)
+	if err != nil {
+		return err
+	}
+	seg.mem[0] = 1
+	fmt.Println("stored")
+	return nil
+}
+
+func TestReadOnlyMappingFaultsOnStore(t *testing.T) {
+	seg, err := newRun(t).Create(4096)
+	require.NoError(t, err)
+	out, err := helper(t, "store", seg.Name()).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "SIGSEGV")
+	require.NotContains(t, string(out), "stored")
+	require.Zero(t, seg.mem[0])
+}
+
+func TestCreate(t *testing.T) {
+	old := unix.Umask(0o777) // takes every bit away
+	seg, err := newRun(t).Create(12345)
+	unix.Umask(old)
+	require.NoError(t, err)
+	var st unix.Stat_t
+	require.NoError(t, unix.Stat(dir+"/"+seg.Name(), &st))
+	require.Equal(t, uint32(0o600), st.Mode&0o7777)
+	require.Equal(t, int64(12345), st.Size)
+	require.GreaterOrEqual(t, st.Blocks*512, st.Size, "space is not reserved")
+
+	for _, size := range []int64{0, -1} {
+		_, err := newRun(t).Create(size)
+		require.ErrorContains(t, err, "expected more than 0 bytes")
+	}
+}
+
+func TestCreateTooLarge(t *testing.T) {
+	r := newRun(t)
+	_, err := r.Create(1 << 60)
+	require.ErrorIs(t, err, unix.ENOSPC)
+	require.ErrorContains(t, err, "no space left on device")
+	var space *SpaceError
+	require.ErrorAs(t, err, &space)
+	require.Equal(t, int64(1<<60), space.Asked)
+	require.Positive(t, space.Free)
+	require.NotEmpty(t, space.Mend)
+	require.Len(t, filesOf(t, r.ID()), 1, "only the lock may be there")
+}
+
+// helperFull is in a mount namespace of its own with a /dev/shm of 1 MiB.
+func helperFull([]string) error {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	r, err := NewRun()
+	if err != nil {
+		return err
+	}
+	if _, err := r.Create(8 << 20); err == nil {
+		return fmt.Errorf("8 MiB fit into 1 MiB")
+	} else {
+		fmt.Println(err)
+	}
+	made := 0
+	for range 10 {
+		if seg, err := r.Create(512 << 10); err == nil {
+			for i := range seg.mem {
+				seg.mem[i] = 1 // SIGBUS if it was not reserved
+			}
+			made++
+		}
+	}
+	// What the kernel refuses itself reads the same.
+	err = func() error {
+		f, err := openFile("plain", unix.O_CREAT|unix.O_RDWR, 0o600)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return spaceError("plain", 8<<20, reserve(f, 8<<20))
+	}()
+	fmt.Println(err)
+	if err := os.Remove(dir + "/plain"); err != nil {
+		return err
+	}
+	if err := r.Close(); err != nil {
+		return err
+	}
+	left, err := os.ReadDir(dir)
+	fmt.Println("made", made, "left", len(left))
+	return err
+}
+
+func TestFullShm(t *testing.T) {
+	cmd := helper(t, "full")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil && (strings.Contains(err.Error(), "operation not permitted") || strings.Contains(string(out), "mount: ")) {
+		t.Skipf("no user and mount namespaces here: %v %s", err, out)
+	}
+	require.NoError(t, err, string(out))
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	require.Len(t, lines, 3, string(out))
+	for _, line := range lines[:2] {
+		require.Contains(t, line, "asked for 8388608 bytes")
+		require.Contains(t, line, "free in /dev/shm")
+		require.Contains(t, line, "no space left on device")
+		require.Contains(t, line, "--shm-size")
+	}
+	require.Regexp(t, `^made [12] left 0$`, lines[2])
+}
+
+func TestAttachRefuses(t *testing.T) {
+	seg, err := newRun(t).Create(4096)
+	require.NoError(t, err)
+	at := func(name string) string { return dir + "/" + name }
+	base := seg.Name()
+	mk := func(suffix string, make func(path string) error) string {
+		name := base + suffix
+		require.NoError(t, make(at(name)))
+		t.Cleanup(func() { os.Remove(at(name)) })
+		return name
+	}
+	file := func(mode os.FileMode, size int64) func(string) error {
+		return func(p string) error {
+			if err := os.WriteFile(p, make([]byte, size), mode); err != nil {
+				return err
+			}
+			return os.Chmod(p, mode)
+		}
+	}
+	for name, row := range map[string]struct {
+		name string
+		min  int64
+		is   error
+	}{
+		"missing":     {base + "9", 0, os.ErrNotExist},
+		"symlink":     {mk("a", func(p string) error { return os.Symlink(base, p) }), 0, unix.ELOOP},
+		"fifo":        {mk("b", func(p string) error { return unix.Mkfifo(p, 0o600) }), 0, ErrForeign},
+		"directory":   {mk("c", func(p string) error { return os.Mkdir(p, 0o700) }), 0, unix.EISDIR},
+		"group reads": {mk("d", file(0o640, 4096)), 0, ErrForeign},
+		"empty":       {mk("e", file(0o600, 0)), 0, ErrForeign},
+		"too small":   {base, 4097, ErrForeign},
+		"path":        {"../shm/" + base, 0, ErrName},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Attach(row.name, row.min, ReadOnly)
+			require.ErrorIs(t, err, row.is)
+			require.NoError(t, unix.Access(at(base), unix.F_OK), "a failed attach must not unlink")
+		})
+	}
+	if os.Geteuid() == 0 {
+		t.Run("another user's", func(t *testing.T) {
+			name := mk("f", file(0o600, 4096))
+			require.NoError(t, os.Chown(at(name), 12345, 12345))
+			_, err := Attach(name, 0, ReadOnly)
+			require.ErrorIs(t, err, ErrForeign)
+		})
+	}
+	t.Run("sized by another program", func(t *testing.T) {
+		name := mk("g", func(p string) error {
+			if err := file(0o600, 0)(p); err != nil {
+				return err
+			}
+			return os.Truncate(p, 1<<20)
+		})
+		seg, err := Attach(name, 1<<20, ReadOnly)
+		require.NoError(t, err)
+		defer seg.Close()
+		var st unix.Stat_t
+		require.NoError(t, unix.Stat(at(name), &st))
+		require.GreaterOrEqual(t, st.Blocks*512, st.Size, "not reserved before it was handed out")
+	})
+}
+
+func TestCloseWaitsForViews(t *testing.T) {
+	r := newRun(t)
+	seg, err := r.Create(1 << 20)
+	require.NoError(t, err)
+	sh, err := ShapeOf(3)
+	require.NoError(t, err)
+	arr, err := BindArray[int32](seg, Ref{Segment: seg.Name(), DType: Int32, Shape: sh})
+	require.NoError(t, err)
+	copy(arr.Data(), []int32{1, 2, 3})
+	name, unmapped := seg.Name(), false
+	seg.OnUnmap(func() { unmapped = true })
+	require.NoError(t, seg.Close())
+	require.NoError(t, seg.Close())
+	seg = nil
+	for range 3 {
+		runtime.GC()
+	}
+	require.False(t, unmapped)
+	require.Equal(t, []int32{1, 2, 3}, arr.Data())
+	require.NoError(t, unix.Access(dir+"/"+name, unix.F_OK))
+	arr.Release()
+	require.True(t, unmapped)
+	require.ErrorIs(t, unix.Access(dir+"/"+name, unix.F_OK), unix.ENOENT)
+	require.Panics(t, func() { arr.Data() })
+	require.Panics(t, func() { arr.Release() })
+	_, err = arr.Pin()
+	require.ErrorIs(t, err, ErrReleased)
+}
+
+func TestRunCloseUnlinksPinned(t *testing.T) {
+	r, err := NewRun()
+	require.NoError(t, err)
+	a := r.NewArena(nil)
+	x, err := PutCopy(a, []float64{7})
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	require.NoError(t, r.Close())
+	require.Empty(t, filesOf(t, r.ID()))
+	require.Equal(t, []float64{7}, x.Data(), "a pinned array outlives its name")
+	x.Release()
+	require.Empty(t, grep(maps(t), r.ID()))
+	_, err = r.Create(1)
+	require.ErrorIs(t, err, ErrClosed)
+	_, err = Make[byte](a, 1<<30)
+	require.ErrorIs(t, err, ErrClosed)
+}
+
+func TestManyClosersAndViews(t *testing.T) {
+	r := newRun(t)
+	seg, err := r.Create(1 << 16)
+	require.NoError(t, err)
+	var unmaps atomic.Int32
+	seg.OnUnmap(func() { unmaps.Add(1) })
+	sh, _ := ShapeOf(100)
+	ref := Ref{Segment: seg.Name(), DType: Uint8, Shape: sh}
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			if v, err := Bind[uint8](seg, ref); err == nil {
+				_ = v.Data()[99]
+				v.Release()
+			}
+			seg.Close()
+		})
+	}
+	wg.Wait()
+	require.Equal(t, int32(1), unmaps.Load())
+}

@@ -1,0 +1,177 @@
+package shm
+
+import "fmt"
+
+// A View is a read-only typed slice over a segment: by contract everywhere, and
+// by its mapping in every process but the owner's, where a store through it
+// faults. The zero View has no elements.
+//
+// A View is a value; copies share one pin. It may be read from several
+// goroutines and processes at once, as long as nobody writes the elements.
+type View[T Element] struct{ span[T] }
+
+// An Array is a writable typed slice over a segment. One goroutine of one
+// process writes an element at a time; the hand-over of the array (a task, a
+// channel) orders its writes before the reader's reads. The zero Array has no
+// elements.
+type Array[T Element] struct{ span[T] }
+
+// span is what View and Array share.
+type span[T Element] struct {
+	raw   []byte // the elements, capped
+	ref   Ref
+	h     *hold // nil without elements
+	lends bool  // borrowed from another array's pin: no Release of its own
+}
+
+// Data is the elements in C order, in place; nothing is copied. The slice is
+// dead once the array or view was released: the next owner of the block
+// overwrites it. Data itself panics after Release. An append to the slice
+// copies; it never runs into the neighbouring block.
+func (s span[T]) Data() []T {
+	s.check()
+	return elements[T](s.raw)
+}
+
+// Bytes is the same memory as Data, as raw bytes, with the same lifetime.
+func (s span[T]) Bytes() []byte {
+	s.check()
+	return s.raw
+}
+
+// At is the element at the given index of each dimension. It panics if there
+// are more or fewer indices than dimensions or one is out of range.
+func (s span[T]) At(index ...int) T {
+	if len(index) != s.ref.Shape.rank {
+		panic(fmt.Sprintf("shm: At%v on an array of rank %d", index, s.ref.Shape.rank))
+	}
+	at := 0
+	for i, x := range index {
+		if x < 0 || x >= s.ref.Shape.dims[i] {
+			panic(fmt.Sprintf("shm: At%v is outside of shape %v", index, s.ref.Shape))
+		}
+		at = at*s.ref.Shape.dims[i] + x
+	}
+	return s.Data()[at]
+}
+
+// Len is the number of elements.
+func (s span[T]) Len() int { return len(s.raw) / int(DTypeOf[T]().Size()) }
+
+// Shape is the number of elements along each dimension.
+func (s span[T]) Shape() Shape { return s.ref.Shape }
+
+// Ref is the name of the array for other processes. It keeps nothing alive.
+func (s span[T]) Ref() Ref { return s.ref }
+
+// Pin keeps the bytes where they are until the Pin is released. The error wraps
+// [ErrReleased].
+func (s span[T]) Pin() (Pin, error) { return s.h.pin() }
+
+// Release gives the array up: every slice and every borrowed view of it is dead
+// after this, and its block goes back to its arena once the last [Pin] ends.
+// Releasing twice panics, and so does releasing a borrowed view.
+func (s span[T]) Release() {
+	if s.lends {
+		panic("shm: Release of a view that borrows its array's pin; release the array")
+	}
+	s.h.release()
+}
+
+func (s span[T]) check() {
+	if s.h != nil && s.h.released.Load() {
+		panic(fmt.Sprintf("shm: array in segment %q used after Release", s.h.seg.name))
+	}
+}
+
+// View is a read-only view of the array. It borrows a's pin: it is dead once a
+// was released and has no Release of its own.
+func (a Array[T]) View() View[T] {
+	v := View[T]{a.span}
+	v.lends = true
+	return v
+}
+
+// Bind returns a view of what ref describes inside seg, pinned until its
+// Release. The Ref is checked against the segment ([*RefError]), and the bytes
+// of a bool array against 0 and 1. The name in the Ref must be the segment's.
+func Bind[T Element](seg *Segment, ref Ref) (View[T], error) {
+	s, err := bind[T](seg, ref)
+	return View[T]{s}, err
+}
+
+// BindArray is Bind for a writable array. The segment must be writable here.
+func BindArray[T Element](seg *Segment, ref Ref) (Array[T], error) {
+	s, err := bindWritable[T](seg, ref)
+	return Array[T]{s}, err
+}
+
+// Bind makes v a view of what ref describes inside seg, as the function [Bind]
+// does; seg may be nil for an array without elements. It is how a pool fills in
+// the arguments of a task, and replaces what v was without releasing it.
+func (v *View[T]) Bind(seg *Segment, ref Ref) (err error) {
+	v.span, err = bind[T](seg, ref)
+	return err
+}
+
+// Bind is [View.Bind] for a writable array.
+func (a *Array[T]) Bind(seg *Segment, ref Ref) (err error) {
+	a.span, err = bindWritable[T](seg, ref)
+	return err
+}
+
+// Writable tells a View (false) from an Array (true) behind a [Binder].
+func (View[T]) Writable() bool { return false }
+
+// Writable tells a View (false) from an Array (true) behind a [Binder].
+func (Array[T]) Writable() bool { return true }
+
+// A Binder is a *View or *Array whatever its element type: what code that
+// carries them between processes works with.
+type Binder interface {
+	Ref() Ref
+	Pin() (Pin, error)
+	Bind(*Segment, Ref) error
+	Writable() bool
+	Release()
+}
+
+func bindWritable[T Element](seg *Segment, ref Ref) (span[T], error) {
+	if seg != nil && !seg.writable {
+		return span[T]{}, ref.refuse("the segment is mapped read-only here, expected writable")
+	}
+	return bind[T](seg, ref)
+}
+
+func bind[T Element](seg *Segment, ref Ref) (span[T], error) {
+	size := int64(0)
+	if seg != nil {
+		size = seg.Size()
+		if ref.Segment != seg.name {
+			return span[T]{}, ref.refuse(fmt.Sprintf("bound to segment %q", seg.name))
+		}
+	}
+	if err := ref.Validate(size); err != nil {
+		return span[T]{}, err
+	}
+	if want := DTypeOf[T](); ref.DType != want {
+		return span[T]{}, ref.refuse(fmt.Sprintf("dtype %v, expected %v", ref.DType, want))
+	}
+	n := ref.Bytes()
+	if n == 0 {
+		return span[T]{ref: ref}, nil
+	}
+	raw := seg.mem[ref.Offset : ref.Offset+n : ref.Offset+n]
+	if ref.DType == Bool {
+		for i, b := range raw {
+			if b > 1 {
+				return span[T]{}, ref.refuse(fmt.Sprintf("bool element %d is the byte %d, expected 0 or 1", i, b))
+			}
+		}
+	}
+	h, err := newHold(seg, nil)
+	if err != nil {
+		return span[T]{}, err
+	}
+	return span[T]{raw: raw, ref: ref, h: h}, nil
+}
