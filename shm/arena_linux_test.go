@@ -105,6 +105,33 @@ func TestBindRefuses(t *testing.T) {
 	require.Panics(t, func() { PutCopy(a, []uint8{1}, 2) })
 }
 
+func TestCast(t *testing.T) {
+	a := newRun(t).NewArena(nil)
+	x, err := Make[byte](a, 64)
+	require.NoError(t, err)
+	defer x.Release()
+	x.Data()[16] = 7
+	v, err := Cast[int64](x.View(), 8, 2, 3)
+	require.NoError(t, err)
+	require.Equal(t, int64(7), v.At(0, 1))
+	require.Equal(t, x.Ref().Offset+8, v.Ref().Offset)
+	got, err := Bind[int64](a.segments[0], v.Ref())
+	require.NoError(t, err)
+	defer got.Release()
+	require.Equal(t, v.Data(), got.Data())
+	for name, f := range map[string]func() error{
+		"past the end": func() error { _, err := Cast[int64](x.View(), 8, 8); return err },
+		"misaligned":   func() error { _, err := Cast[int64](x.View(), 4, 1); return err },
+		"negative":     func() error { _, err := Cast[int64](x.View(), -8, 1); return err },
+		"not bools":    func() error { _, err := Cast[bool](x.View(), 0, 64); return err },
+	} {
+		require.Error(t, f(), name)
+	}
+	none, err := Cast[int64](x.View(), 0, 0)
+	require.NoError(t, err)
+	require.Empty(t, none.Data())
+}
+
 // Random makes and releases against a model: no two live blocks overlap, every
 // block keeps what was written to it, and the counters add up.
 func TestArenaAgainstModel(t *testing.T) {

@@ -162,16 +162,49 @@ func bind[T Element](seg *Segment, ref Ref) (span[T], error) {
 		return span[T]{ref: ref}, nil
 	}
 	raw := seg.mem[ref.Offset : ref.Offset+n : ref.Offset+n]
-	if ref.DType == Bool {
-		for i, b := range raw {
-			if b > 1 {
-				return span[T]{}, ref.refuse(fmt.Sprintf("bool element %d is the byte %d, expected 0 or 1", i, b))
-			}
-		}
+	if err := ref.checkBools(raw); err != nil {
+		return span[T]{}, err
 	}
 	h, err := newHold(seg, nil)
 	if err != nil {
 		return span[T]{}, err
 	}
 	return span[T]{raw: raw, ref: ref, h: h}, nil
+}
+
+// checkBools looks at the bytes of a bool array: Go has no bool but 0 and 1.
+func (r Ref) checkBools(raw []byte) error {
+	if r.DType != Bool {
+		return nil
+	}
+	for i, b := range raw {
+		if b > 1 {
+			return r.refuse(fmt.Sprintf("bool element %d is the byte %d, expected 0 or 1", i, b))
+		}
+	}
+	return nil
+}
+
+// Cast is the dims elements of type T that start byteOffset bytes into b. It
+// borrows b's pin: it is dead once b's array was released and has no Release of
+// its own. What does not fit or is not aligned is a [*RefError].
+func Cast[T Element](b View[byte], byteOffset int64, dims ...int) (View[T], error) {
+	shape, err := ShapeOf(dims...)
+	if err != nil {
+		return View[T]{}, err
+	}
+	b.check()
+	ref := b.ref
+	ref.DType, ref.Shape, ref.Offset = DTypeOf[T](), shape, byteOffset
+	if ref.Bytes() == 0 {
+		ref = Ref{DType: ref.DType, Shape: shape}
+		return View[T]{span[T]{ref: ref, lends: true}}, ref.Validate(0)
+	}
+	if err := ref.Validate(int64(len(b.raw))); err != nil {
+		return View[T]{}, err
+	}
+	end := byteOffset + ref.Bytes()
+	raw := b.raw[byteOffset:end:end]
+	ref.Offset += b.ref.Offset
+	return View[T]{span[T]{raw: raw, ref: ref, h: b.h, lends: true}}, ref.checkBools(raw)
 }
