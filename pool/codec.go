@@ -1,0 +1,138 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"example.com/handoff/shm"
+)
+
+// maxInline bounds the encoded arguments of a task and its encoded result, in bytes.
+const maxInline = 4096
+
+// maxOps bounds a compiled codec: a larger argument type is a mistake.
+const maxOps = 1024
+
+// A codec writes values of one type into a message and reads them back, field
+// by field, without reflection: the type was walked once, at registration. The
+// record is the fields in order without padding; both ends run the same binary.
+type codec struct {
+	typ      reflect.Type
+	ops      []op
+	minBytes int // with empty strings and rank-0 arrays
+}
+
+type op struct {
+	kind  opKind
+	off   uintptr // of the field within the value
+	size  uintptr // of an opBytes, in bytes
+	array binder  // of an opArray: makes a Binder of the field
+}
+
+type opKind uint8
+
+const (
+	opBytes  opKind = iota // size bytes as they are: integers, floats, arrays and structs of them
+	opBool                 // one byte, 0 or 1
+	opString               // uint32 length, bytes
+	opArray                // a View or Array: a wire ref
+)
+
+var binderType = reflect.TypeFor[shm.Binder]()
+
+// compile builds the codec of t. Views are allowed in arguments only, for now.
+func compile(t reflect.Type, args bool) (*codec, error) {
+	c := &codec{typ: t}
+	if err := c.add(t, 0, t.String(), args); err != nil {
+		return nil, err
+	}
+	for _, o := range c.ops {
+		switch o.kind {
+		case opBytes:
+			c.minBytes += int(o.size)
+		case opBool:
+			c.minBytes++
+		case opString:
+			c.minBytes += 4
+		case opArray:
+			c.minBytes += len(shm.WireRef{}.Append(nil))
+		}
+	}
+	if c.minBytes > maxInline {
+		return nil, fmt.Errorf("%v takes %d bytes, at most %d: hand large data over as a shm.View", t, c.minBytes, maxInline)
+	}
+	return c, nil
+}
+
+func (c *codec) add(t reflect.Type, off uintptr, path string, args bool) error {
+	if len(c.ops) >= maxOps {
+		return fmt.Errorf("%s: more than %d separate fields", path, maxOps)
+	}
+	if reflect.PointerTo(t).Implements(binderType) {
+		if !args {
+			return fmt.Errorf("%s: %v is not possible in a result: return plain values", path, t)
+		}
+		c.ops = append(c.ops, op{kind: opArray, off: off, array: newBinder(t)})
+		return nil
+	}
+	if plain(t) {
+		if n := len(c.ops); n > 0 && c.ops[n-1].kind == opBytes && c.ops[n-1].off+c.ops[n-1].size == off {
+			c.ops[n-1].size += t.Size()
+		} else if t.Size() > 0 {
+			c.ops = append(c.ops, op{kind: opBytes, off: off, size: t.Size()})
+		}
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		c.ops = append(c.ops, op{kind: opBool, off: off})
+	case reflect.String:
+		c.ops = append(c.ops, op{kind: opString, off: off})
+	case reflect.Array:
+		for i := range t.Len() {
+			if err := c.add(t.Elem(), off+uintptr(i)*t.Elem().Size(), fmt.Sprintf("%s[%d]", path, i), args); err != nil {
+				return err
+			}
+		}
+	case reflect.Struct:
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if err := c.add(f.Type, off+f.Offset, path+"."+f.Name, args); err != nil {
+				return err
+			}
+		}
+	default:
+		return fmt.Errorf("%s: a %v cannot cross to another process, expected numbers, bools, strings, shm.View, shm.Array, and arrays and structs of these", path, t)
+	}
+	return nil
+}
+
+// plain reports whether every bit pattern of t's bytes is a value of t: numbers
+// and their arrays and structs without padding.
+func plain(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64,
+		reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
+		return true
+	case reflect.Array:
+		return plain(t.Elem())
+	case reflect.Struct:
+		if reflect.PointerTo(t).Implements(binderType) {
+			return false
+		}
+		end := uintptr(0)
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if f.Offset != end || !plain(f.Type) {
+				return false
+			}
+			end += f.Type.Size()
+		}
+		return end == t.Size()
+	}
+	return false
+}
+
+var errRecord = errors.New("malformed record")

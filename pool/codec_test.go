@@ -1,0 +1,115 @@
+package pool
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/shm"
+)
+
+func TestRegistrationRefuses(t *testing.T) {
+	type nested struct{ M map[string]int }
+	for want, f := range map[string]func(){
+		"float64":             func() { newEntry("x", func(*Task, *float64) (int, error) { return 0, nil }) },
+		".M: a map":           func() { newEntry("x", func(*Task, nested) (int, error) { return 0, nil }) },
+		"[0]: a []uint8":      func() { newEntry("x", func(*Task, [2][]byte) (int, error) { return 0, nil }) },
+		"a interface {}":      func() { newEntry("x", func(*Task, any) (int, error) { return 0, nil }) },
+		"a uintptr":           func() { newEntry("x", func(*Task, uintptr) (int, error) { return 0, nil }) },
+		"not possible in":     func() { newEntry("x", func(*Task, int) (shm.View[int8], error) { return shm.View[int8]{}, nil }) },
+		"takes 8000 bytes":    func() { newEntry("x", func(*Task, [1000]int64) (int, error) { return 0, nil }) },
+		"more than 1024":      func() { newEntry("x", func(*Task, [2000]bool) (int, error) { return 0, nil }) },
+		"is registered twice": func() { register(newEntry("test.echo", func(*Task, int) (int, error) { return 0, nil })) },
+	} {
+		func() {
+			defer func() {
+				v := recover()
+				require.NotNil(t, v, want)
+				require.Contains(t, v, want)
+			}()
+			f()
+		}()
+	}
+}
+
+func TestCodecMergesFields(t *testing.T) {
+	c, err := compile(reflect.TypeFor[struct {
+		A, B int64
+		C    [3]float32
+		D    int32
+	}](), true)
+	require.NoError(t, err)
+	require.Len(t, c.ops, 1)
+	c, err = compile(reflect.TypeFor[struct {
+		A int8
+		B int64 // seven bytes of padding before it never cross
+	}](), true)
+	require.NoError(t, err)
+	require.Equal(t, 9, c.minBytes)
+}
+
+func TestCodecAllocatesNothing(t *testing.T) {
+	c, err := compile(reflect.TypeFor[normIn](), true)
+	require.NoError(t, err)
+	var in, out normIn
+	buf := make([]byte, 0, maxInline)
+	wire := func(b shm.Binder) (shm.WireRef, error) { return shm.WireRef{Ref: b.Ref()}, nil }
+	bind := func(b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref) }
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		b, err := encode(c, buf, &in, wire)
+		if err != nil || decode(c, b, &out, bind) != nil {
+			t.Fatal(err)
+		}
+	}))
+}
+
+// Whatever bytes come, decoding ends with a value or an error.
+func FuzzDecode(f *testing.F) {
+	c, err := compile(reflect.TypeFor[struct {
+		O odd
+		V normIn
+	}](), true)
+	require.NoError(f, err)
+	f.Add(make([]byte, c.minBytes))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var v struct {
+			O odd
+			V normIn
+		}
+		bind := func(b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref) }
+		if decode(c, b, &v, bind) != nil {
+			return
+		}
+		again, err := encode(c, nil, &v, func(b shm.Binder) (shm.WireRef, error) { return shm.WireRef{Ref: b.Ref()}, nil })
+		require.NoError(t, err)
+		require.Len(t, again, len(b))
+	})
+}
+
+// Whatever a worker sends, the supervisor's readers end with a value or an error.
+func FuzzMessages(f *testing.F) {
+	f.Add(hello{}.append(nil))
+	f.Add(appendResult(nil, statusPanic, taskID{1, 2}, []byte("text\x00stack")))
+	f.Add(appendTask(nil, 1, taskID{1, 2}, 1, []byte("args")))
+	f.Add(announce{id: 1, size: 9, name: "x"}.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if h, err := readHello(b); err == nil {
+			require.Equal(t, h, mustHello(t, h.append(nil)))
+		}
+		if status, id, payload, ok := readResult(b); ok {
+			require.LessOrEqual(t, len(payload), maxInline)
+			_ = taskError("f", status, payload).Error()
+			_ = id
+		}
+		readTask(b)
+		readAnnounce(b)
+		parseWorkerEnv(string(b))
+	})
+}
+
+func mustHello(t *testing.T, b []byte) hello {
+	h, err := readHello(b)
+	require.NoError(t, err)
+	return h
+}

@@ -1,0 +1,105 @@
+package pool
+
+import (
+	"encoding/binary"
+	"fmt"
+	"reflect"
+	"unsafe"
+
+	"example.com/handoff/shm"
+)
+
+// A binder turns the address of a View or Array field into a [shm.Binder]
+// without reflection or allocation: it is the interface value of some *View[T]
+// whose data word is replaced. An interface value of a pointer type is two
+// words, the method table and the pointer.
+type binder struct{ proto shm.Binder }
+
+func newBinder(t reflect.Type) binder {
+	return binder{reflect.New(t).Interface().(shm.Binder)}
+}
+
+func (b binder) at(field unsafe.Pointer) shm.Binder {
+	v := b.proto
+	(*[2]unsafe.Pointer)(unsafe.Pointer(&v))[1] = field
+	return v
+}
+
+// encode appends *v, of the codec's type, to dst. wire is asked for each View and Array.
+func encode[T any](c *codec, dst []byte, v *T, wire func(shm.Binder) (shm.WireRef, error)) ([]byte, error) {
+	base, start := unsafe.Pointer(v), len(dst)
+	for i := range c.ops {
+		o := &c.ops[i]
+		at := unsafe.Add(base, o.off)
+		switch o.kind {
+		case opBytes:
+			dst = append(dst, unsafe.Slice((*byte)(at), o.size)...)
+		case opBool:
+			dst = append(dst, *(*byte)(at))
+		case opString:
+			s := *(*string)(at)
+			if len(s) > maxInline {
+				return dst[:start], fmt.Errorf("%w: a string of %d bytes, at most %d", ErrTooLarge, len(s), maxInline)
+			}
+			dst = binary.LittleEndian.AppendUint32(dst, uint32(len(s)))
+			dst = append(dst, s...)
+		case opArray:
+			w, err := wire(o.array.at(at))
+			if err != nil {
+				return dst[:start], err
+			}
+			dst = w.Append(dst)
+		}
+	}
+	if n := len(dst) - start; n > maxInline {
+		return dst[:start], fmt.Errorf("%w: %v takes %d bytes, at most %d", ErrTooLarge, c.typ, n, maxInline)
+	}
+	return dst, nil
+}
+
+// decode fills *v from the whole of b, which is a stranger's. bind is asked to
+// bind each View and Array; what it bound before an error stays bound.
+func decode[T any](c *codec, b []byte, v *T, bind func(shm.Binder, shm.WireRef) error) error {
+	base := unsafe.Pointer(v)
+	for i := range c.ops {
+		o := &c.ops[i]
+		at := unsafe.Add(base, o.off)
+		switch o.kind {
+		case opBytes:
+			if uintptr(len(b)) < o.size {
+				return errRecord
+			}
+			copy(unsafe.Slice((*byte)(at), o.size), b)
+			b = b[o.size:]
+		case opBool:
+			if len(b) < 1 || b[0] > 1 {
+				return errRecord
+			}
+			*(*bool)(at) = b[0] == 1
+			b = b[1:]
+		case opString:
+			if len(b) < 4 || uint64(binary.LittleEndian.Uint32(b)) > uint64(len(b)-4) {
+				return errRecord
+			}
+			n := 4 + int(binary.LittleEndian.Uint32(b))
+			*(*string)(at) = string(b[4:n])
+			b = b[n:]
+		case opArray:
+			w, rest, err := shm.ReadWireRef(b)
+			if err != nil {
+				return fmt.Errorf("%w: %w", errRecord, err)
+			}
+			if bind == nil {
+				return errRecord
+			}
+			if err := bind(o.array.at(at), w); err != nil {
+				return err
+			}
+			b = rest
+		}
+	}
+	if len(b) != 0 {
+		return errRecord
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+// Package pool runs functions of this program in worker processes and hands
+// them arrays by name: a task carries [shm.View] arguments as Refs, the bytes
+// stay where they are, and a worker that crashes costs one attempt of one task.
+//
+// # A short tour
+//
+//   - [Func] registers a typed function in a package-level variable; its
+//     argument and result types are compiled into a codec there and then.
+//   - [Main], first thing in main, turns a copy of the program that the pool
+//     started into a worker; elsewhere it returns at once.
+//   - [New] starts the workers, [Fn.Submit] hands out one task and returns a
+//     [Future], [Fn.Map] hands out a sequence and yields its results in order,
+//     [Pool.Close] ends everything.
+//   - [Queue] is a queue bounded by items and bytes; [Classify] measures whether
+//     a stage waits or computes.
+//
+// # Data flow
+//
+//	caller            supervisor (this process)              worker process
+//	Submit ──encode──▶ task table ──task record──▶ socket ──▶ decode, bind views
+//	                      ▲                                     │ fn(t, in)
+//	Wait ◀──decode── result ◀───────────────────── socket ◀─── encode result
+//	arrays in an arena ═════════ the same pages, mapped read-only ═════════▶
+//
+// A segment is announced to a worker once, by name, before the first task that
+// needs it, and stays mapped there until it is unmapped here.
+//
+// # Messages
+//
+// One socket pair of type SOCK_SEQPACKET per worker; every message begins with a
+// byte that says its kind; integers are little-endian. A worker says hello
+// (magic, version, build, nonce, the hash of its registry) before anything else
+// and is refused by name of what differs. See message.go for the records.
+//
+// # Lifetimes
+//
+// A submitted task pins its arguments until it is resolved, whatever happens to
+// the caller's own references. In the worker, views are dead when the function
+// returns. A Future is waited for once.
+//
+// # States
+//
+// A task is pending, running or resolved, and is resolved exactly once: by its
+// result, by its own error, by [Future.Cancel], by the third death under it, or
+// by the end of the pool. A worker slot goes
+//
+//	starting ──hello──▶ idle ◀──▶ running
+//	    │                 │          │
+//	    └────death────────┴──death───┘──▶ starting (the next incarnation)
+//	                      └──drain──▶ exited
+//
+// # Failure
+//
+// The death of a worker is what its pidfd says. The task it ran is tried again
+// on another worker, three times in all; nothing else is touched. When the
+// supervisor itself is killed, workers see the end of the socket (and the
+// parent-death signal) and kill their own process group; descendants that left
+// the group are out of reach.
+//
+// # Concurrency
+//
+// A Pool, a Fn and a Queue may be used from several goroutines of the process
+// that made them, and from no other process.
+//
+// # Platforms
+//
+// Linux 5.10 or newer. Elsewhere New returns an error that wraps
+// [errors.ErrUnsupported]; with Options.Isolation = Goroutine too, because the
+// arenas are shared memory.
+package pool

@@ -1,0 +1,107 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	// ErrClosed: the pool was closed before the task was finished, or before it was submitted.
+	ErrClosed = errors.New("pool is closed")
+	// ErrFull: Options.MaxPending tasks are unresolved or not yet waited for. Wait for some and submit again.
+	ErrFull = errors.New("too many pending tasks")
+	// ErrWaited: the future was already waited for, or given up by Discard.
+	ErrWaited = errors.New("future already waited for")
+	// ErrCancelled: Future.Cancel reached the task before a worker did. It also unwraps from a task that Map gave up.
+	ErrCancelled = errors.New("task cancelled")
+	// ErrNoMain: New was called in a worker process: main must call pool.Main first.
+	ErrNoMain = errors.New("this process is a worker: call pool.Main() first thing in main, and in TestMain")
+	// ErrTooLarge: arguments or a result do not fit into a message. Hand large data over as a View.
+	ErrTooLarge = errors.New("too large for a message")
+	// ErrWorkerDied: what a *WorkerExitError unwraps to.
+	ErrWorkerDied = errors.New("worker died")
+)
+
+// A TaskError is the task's own failure: the function returned an error,
+// panicked, or ended its goroutine. It is not retried. The error value itself
+// stays in the worker; only its text travels.
+type TaskError struct {
+	Func  string // registered name
+	Kind  string // "error", "panic" or "goexit"
+	Text  string // at most about 4 KiB, cut at the end
+	Stack string // of a panic, cut at the end
+}
+
+func (e *TaskError) Error() string {
+	if e.Kind == "error" {
+		return fmt.Sprintf("%s: %s", e.Func, e.Text)
+	}
+	return fmt.Sprintf("%s: %s: %s", e.Func, e.Kind, e.Text)
+}
+
+// A Class says how a worker ended.
+type Class string
+
+const (
+	ClassExit     Class = "exit"     // it called os.Exit, or Go ended it with a fatal error (exit code 2)
+	ClassSignal   Class = "signal"   // a signal that the pool did not send
+	ClassStart    Class = "start"    // it never said hello
+	ClassProtocol Class = "protocol" // it broke the protocol and was killed for it
+)
+
+// A WorkerExitError is the death of a worker. It unwraps to [ErrWorkerDied].
+type WorkerExitError struct {
+	Worker   int    // slot, 0…workers−1
+	PID      int    // of the dead incarnation
+	Class    Class  //
+	ExitCode int    // −1 if a signal ended it
+	Signal   string // "killed", "segmentation fault", …; "" if none
+	Func     string // the task it was running; "" if it was idle
+	Attempt  int    // of that task, from 1
+	Stderr   string // the last 4 KiB of what it wrote to stdout and stderr, as written, and Go's reason
+	Reason   string // of a start or protocol failure
+}
+
+func (e *WorkerExitError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "worker %d (pid %d) died", e.Worker, e.PID)
+	switch {
+	case e.Signal != "":
+		fmt.Fprintf(&b, ": signal: %s", e.Signal)
+	case e.ExitCode >= 0:
+		fmt.Fprintf(&b, ": exit status %d", e.ExitCode)
+	}
+	if e.Reason != "" {
+		fmt.Fprintf(&b, ": %s", e.Reason)
+	}
+	if e.Func != "" {
+		fmt.Fprintf(&b, ", running %s, attempt %d", e.Func, e.Attempt)
+	}
+	if line := tellingLine(e.Stderr); line != "" {
+		fmt.Fprintf(&b, "; it wrote: %s", line)
+	}
+	return b.String()
+}
+
+func (e *WorkerExitError) Unwrap() error { return ErrWorkerDied }
+
+// tellingLine is the line that says most: where Go says why it died, else the
+// last one. Control bytes are escaped: the text is a stranger's.
+func tellingLine(text string) string {
+	last := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if telling([]byte(line)) {
+			last = line
+			break
+		}
+		if line != "" {
+			last = line
+		}
+	}
+	if last == "" {
+		return ""
+	}
+	return fmt.Sprintf("%.300q", last)
+}

@@ -1,0 +1,43 @@
+package pool
+
+import "context"
+
+// A Future is the result of one task, to come. It is a value: {index, epoch}
+// into the pool's table of tasks; copies are the same future. It is waited for
+// once. A future that is neither waited for nor discarded keeps its place in
+// the table until the pool is closed.
+type Future[Out any] struct {
+	p     *Pool
+	codec *codec
+	id    taskID
+}
+
+// Wait waits for the task and returns its result. The error is the task's own
+// ([*TaskError]), a [*WorkerExitError] if workers died under every attempt,
+// [ErrCancelled], [ErrClosed], or [ErrWaited] the second time. When ctx ends
+// first, its error is returned, the task goes on, and the future can be waited
+// for again.
+func (f Future[Out]) Wait(ctx context.Context) (v Out, err error) {
+	if f.p == nil {
+		return v, ErrWaited
+	}
+	err = f.p.wait(ctx, f.id, func(result []byte) error { return decode(f.codec, result, &v, nil) })
+	return v, err
+}
+
+// Cancel ends the task: one that no worker has yet resolves with
+// [ErrCancelled]; for a running one [Task.Context] ends, and what the function
+// makes of that is the result. Cancelling a resolved task does nothing.
+func (f Future[Out]) Cancel() {
+	if f.p != nil {
+		f.p.cancel(f.id)
+	}
+}
+
+// Discard gives the result up: the task goes on, its place in the table is
+// free when it ends. A later Wait is [ErrWaited].
+func (f Future[Out]) Discard() {
+	if f.p != nil {
+		f.p.discard(f.id)
+	}
+}

@@ -1,0 +1,24 @@
+package pool
+
+import "os"
+
+// A localProcess is a worker made of goroutines of this process.
+type localProcess struct {
+	link transport
+	dead chan struct{}
+	err  error
+}
+
+func (l *localProcess) PID() int              { return os.Getpid() }
+func (l *localProcess) Handle() int           { return -1 }
+func (l *localProcess) Terminate()            {}
+func (l *localProcess) Kill()                 { l.link.Close() }
+func (l *localProcess) Dead() <-chan struct{} { return l.dead }
+func (l *localProcess) Release()              {}
+
+func (l *localProcess) Exit() exitState {
+	if l.err != nil {
+		return exitState{code: 1, output: l.err.Error()}
+	}
+	return exitState{}
+}

@@ -1,0 +1,115 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain turns the test binary into a worker, or into one of the programs
+// that tests run as a whole, by name in an environment variable.
+func TestMain(m *testing.M) {
+	switch os.Getenv("POOL_TEST_BAD_START") { // of a worker
+	case "exit":
+		fmt.Println("cannot begin")
+		os.Exit(1)
+	case "hang":
+		select {}
+	}
+	Main()
+	if name := os.Getenv("POOL_TEST_PROGRAM"); name != "" {
+		program, ok := programs[name]
+		if !ok {
+			fmt.Fprintln(os.Stderr, "no such program:", name)
+			os.Exit(2)
+		}
+		program(os.Args[1:])
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// programs are main functions that are supervisors themselves.
+var programs = map[string]func(args []string){}
+
+// newPool makes a pool that is closed at the end of the test and held to leave
+// nothing: no file, descriptor, child, mapping or goroutine.
+func newPool(t testing.TB, opts *Options) *Pool {
+	t.Helper()
+	before := residue(t)
+	p, err := New(context.Background(), opts)
+	require.NoError(t, err)
+	id := p.run.ID()
+	t.Cleanup(func() {
+		require.NoError(t, p.Close(context.Background()))
+		left, _ := filepath.Glob("/dev/shm/*" + id + "*")
+		require.Empty(t, left)
+		var after map[string]int
+		for range 100 { // goroutines need a moment to end
+			if after = residue(t); after["goroutines"] <= before["goroutines"] {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		for what, n := range after {
+			if n > before[what] {
+				if what == "goroutines" {
+					buf := make([]byte, 1<<16)
+					t.Logf("%s", buf[:runtime.Stack(buf, true)])
+				}
+				t.Errorf("%s: %d before the pool, %d after", what, before[what], n)
+			}
+		}
+	})
+	return p
+}
+
+func residue(t testing.TB) map[string]int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	maps, err := os.ReadFile("/proc/self/maps")
+	require.NoError(t, err)
+	return map[string]int{
+		"descriptors": len(fds),
+		"children":    len(children(t, os.Getpid())),
+		"mappings":    strings.Count(string(maps), "/dev/shm/"),
+		"goroutines":  runtime.NumGoroutine(),
+	}
+}
+
+// children are the pids of a process's children, zombies included.
+func children(t testing.TB, pid int) (pids []string) {
+	t.Helper()
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	require.NoError(t, err)
+	for _, l := range lists {
+		b, _ := os.ReadFile(l)
+		pids = append(pids, strings.Fields(string(b))...)
+	}
+	return pids
+}
+
+// eventually polls cond, with a watchdog far above what it takes.
+func eventually(t testing.TB, cond func() bool, msg string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if cond() {
+			return
+		}
+	}
+	t.Fatal(msg)
+}
+
+func bothIsolations(t *testing.T, test func(t *testing.T, opts Options)) {
+	for _, iso := range []Isolation{Process, Goroutine} {
+		t.Run("isolation="+string(iso), func(t *testing.T) { test(t, Options{Workers: 2, Isolation: iso}) })
+	}
+}

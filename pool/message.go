@@ -1,0 +1,175 @@
+package pool
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+)
+
+// The messages between supervisor and worker. Every one is a packet: kind in
+// byte 0, fixed little-endian fields, then what its length leaves. Nothing in
+// them is trusted: lengths come from the kernel, numbers are checked where used.
+//
+//	hello    w→s  0 kind · 4 magic · 8 version · 12 pid · 16 build[16] · 32 registry[16] · 48 nonce[16]
+//	announce s→w  0 kind · 1 writable · 4 id · 8 size · 16 name…
+//	retire   s→w  0 kind · 4 id
+//	task     s→w  0 kind · 4 func · 8 index · 12 epoch · 16 attempt · 20 args…
+//	result   w→s  0 kind · 1 status · 8 index · 12 epoch · 16 payload…
+//	cancel   s→w  0 kind · 8 index · 12 epoch
+//	drain    s→w  0 kind
+//	sibling  s→w  0 kind · 4 slot; carries the pidfd of the worker in that slot
+const (
+	msgHello    = 1
+	msgAnnounce = 2
+	msgRetire   = 3
+	msgTask     = 4
+	msgResult   = 5
+	msgCancel   = 6
+	msgDrain    = 7
+	msgSibling  = 8
+)
+
+const (
+	magic           = 0x464f4448 // "HDOF"
+	protocolVersion = 1
+	maxMessage      = 16 + maxInline + 4 // the largest of them, a full task or result
+)
+
+// What a result says of the task.
+const (
+	statusOK     = 0 // payload is the encoded result
+	statusError  = 1 // payload is text
+	statusPanic  = 2 // payload is text, NUL, stack
+	statusGoexit = 3
+)
+
+type hello struct {
+	version, pid           uint32
+	build, registry, nonce [16]byte
+}
+
+func (h hello) append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(b, msgHello)
+	b = binary.LittleEndian.AppendUint32(b, magic)
+	b = binary.LittleEndian.AppendUint32(b, h.version)
+	b = binary.LittleEndian.AppendUint32(b, h.pid)
+	b = append(b, h.build[:]...)
+	b = append(b, h.registry[:]...)
+	return append(b, h.nonce[:]...)
+}
+
+// readHello reads a worker's first message; check says what does not match.
+func readHello(b []byte) (h hello, err error) {
+	if len(b) != 64 || b[0] != msgHello || binary.LittleEndian.Uint32(b[4:]) != magic {
+		return h, fmt.Errorf("its first message is no hello (%d bytes beginning with %.16x)", len(b), b)
+	}
+	h.version, h.pid = binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])
+	copy(h.build[:], b[16:])
+	copy(h.registry[:], b[32:])
+	copy(h.nonce[:], b[48:])
+	return h, nil
+}
+
+func (h hello) check(want hello) error {
+	switch {
+	case h.version != want.version:
+		return fmt.Errorf("it speaks protocol version %d, expected %d", h.version, want.version)
+	case h.nonce != want.nonce:
+		return fmt.Errorf("its nonce is not the one it was given")
+	case h.build != want.build:
+		return fmt.Errorf("it is build %x, expected %x: was the program replaced while it ran?", h.build[:4], want.build[:4])
+	case h.registry != want.registry:
+		return fmt.Errorf("its registered functions differ: register them in package-level variables")
+	}
+	return nil
+}
+
+type announce struct {
+	id       uint32
+	writable bool
+	size     int64
+	name     string
+}
+
+func (a announce) append(b []byte) []byte {
+	kind := uint32(msgAnnounce)
+	if a.writable {
+		kind |= 1 << 8
+	}
+	b = binary.LittleEndian.AppendUint32(b, kind)
+	b = binary.LittleEndian.AppendUint32(b, a.id)
+	b = binary.LittleEndian.AppendUint64(b, uint64(a.size))
+	return append(b, a.name...)
+}
+
+func readAnnounce(b []byte) (a announce, ok bool) {
+	if len(b) <= 16 || b[1] > 1 {
+		return a, false
+	}
+	return announce{
+		id:       binary.LittleEndian.Uint32(b[4:]),
+		writable: b[1] == 1,
+		size:     int64(binary.LittleEndian.Uint64(b[8:])),
+		name:     string(b[16:]),
+	}, true
+}
+
+// A taskID names a slot of the task table and which of its uses is meant.
+type taskID struct{ index, epoch uint32 }
+
+func appendTask(b []byte, fn uint32, id taskID, attempt int, args []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(b, msgTask)
+	b = binary.LittleEndian.AppendUint32(b, fn)
+	b = binary.LittleEndian.AppendUint32(b, id.index)
+	b = binary.LittleEndian.AppendUint32(b, id.epoch)
+	b = binary.LittleEndian.AppendUint32(b, uint32(attempt))
+	return append(b, args...)
+}
+
+func readTask(b []byte) (fn uint32, id taskID, attempt int, args []byte, ok bool) {
+	if len(b) < 20 {
+		return 0, id, 0, nil, false
+	}
+	return binary.LittleEndian.Uint32(b[4:]), readID(b), int(binary.LittleEndian.Uint32(b[16:])), b[20:], true
+}
+
+func appendResult(b []byte, status byte, id taskID, payload []byte) []byte {
+	b = append(b, msgResult, status, 0, 0, 0, 0, 0, 0)
+	b = binary.LittleEndian.AppendUint32(b, id.index)
+	b = binary.LittleEndian.AppendUint32(b, id.epoch)
+	return append(b, payload[:min(len(payload), maxInline)]...)
+}
+
+func readResult(b []byte) (status byte, id taskID, payload []byte, ok bool) {
+	if len(b) < 16 || len(b) > 16+maxInline || b[1] > statusGoexit {
+		return 0, id, nil, false
+	}
+	return b[1], readID(b), b[16:], true
+}
+
+func appendCancel(b []byte, id taskID) []byte {
+	b = append(b, msgCancel, 0, 0, 0, 0, 0, 0, 0)
+	b = binary.LittleEndian.AppendUint32(b, id.index)
+	return binary.LittleEndian.AppendUint32(b, id.epoch)
+}
+
+// readID reads the task of a task, result or cancel message of at least 16 bytes.
+func readID(b []byte) taskID {
+	return taskID{binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])}
+}
+
+// appendNumbered is a message with one number: retire, sibling.
+func appendNumbered(b []byte, kind byte, n uint32) []byte {
+	b = append(b, kind, 0, 0, 0)
+	return binary.LittleEndian.AppendUint32(b, n)
+}
+
+// taskError reads the payload of a result that is none.
+func taskError(fn string, status byte, payload []byte) *TaskError {
+	text, stack, _ := strings.Cut(strings.ToValidUTF8(string(payload), "\uFFFD"), "\x00")
+	kind := map[byte]string{statusError: "error", statusPanic: "panic", statusGoexit: "goexit"}[status]
+	return &TaskError{Func: fn, Kind: kind, Text: text, Stack: stack}
+}
+
+// number reads what appendNumbered wrote; b has at least 8 bytes.
+func number(b []byte) uint32 { return binary.LittleEndian.Uint32(b[4:]) }

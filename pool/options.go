@@ -1,0 +1,82 @@
+package pool
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"example.com/handoff/shm"
+)
+
+// Options configures a pool. The zero value and nil work; New copies it.
+type Options struct {
+	// Workers is the number of worker processes. 0: as many as usable cores
+	// (GOMAXPROCS, which knows affinity and cgroup quota).
+	Workers int
+	// Isolation says what a worker is. Zero: Process.
+	Isolation Isolation
+	// MaxPending bounds the tasks that are submitted and not yet waited for;
+	// beyond it Submit returns ErrFull. 0: 65536.
+	MaxPending int
+	// Attempts bounds how often a task is started when workers die under it. 0: 3.
+	Attempts int
+	// StartTimeout is how long a new worker may take to say hello. 0: 10 s.
+	StartTimeout time.Duration
+	// CloseTimeout is how long Close lets running tasks finish before it
+	// terminates their workers. 0: 5 s.
+	CloseTimeout time.Duration
+	// Env is what workers get of the environment beside PATH, HOME, USER, TZ,
+	// TMPDIR, LANG, LC_* and GO*: "KEY" passes the variable on, "KEY=value" sets it.
+	Env []string
+	// Arena and Outputs size the pool's two arenas. nil: the defaults of shm.
+	Arena, Outputs *shm.ArenaOptions
+	// Logger hears of starts and deaths. nil: silent.
+	Logger *slog.Logger
+}
+
+// Isolation says what stands between a task and the rest of the program.
+type Isolation string
+
+const (
+	Process   Isolation = "process"   // a process of its own: a crash costs one attempt
+	Goroutine Isolation = "goroutine" // nothing: for comparison, and for trusted code
+)
+
+func (o *Options) withDefaults() (Options, error) {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	if c.Workers < 0 || c.MaxPending < 0 || c.Attempts < 0 || c.StartTimeout < 0 || c.CloseTimeout < 0 {
+		return c, fmt.Errorf("pool: negative option in %+v", c)
+	}
+	if c.Workers == 0 {
+		c.Workers = runtime.GOMAXPROCS(0)
+	}
+	if c.Workers > 4096 {
+		return c, fmt.Errorf("pool: %d workers, at most 4096", c.Workers)
+	}
+	if c.Isolation == "" {
+		c.Isolation = Process
+	}
+	if c.Isolation != Process && c.Isolation != Goroutine {
+		return c, fmt.Errorf("pool: unknown isolation %q, expected %q or %q", c.Isolation, Process, Goroutine)
+	}
+	if c.MaxPending == 0 {
+		c.MaxPending = 65536
+	}
+	if c.Attempts == 0 {
+		c.Attempts = 3
+	}
+	if c.StartTimeout == 0 {
+		c.StartTimeout = 10 * time.Second
+	}
+	if c.CloseTimeout == 0 {
+		c.CloseTimeout = 5 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}

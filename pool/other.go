@@ -1,0 +1,29 @@
+//go:build !linux
+
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+)
+
+var errPlatform = fmt.Errorf("pools need Linux, this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
+
+type starter struct{}
+
+func newStarter() *starter { return &starter{} }
+func (*starter) stop()     {}
+
+func (p *Pool) launch(int) (process, transport, hello, error) {
+	return nil, nil, hello{}, errPlatform
+}
+
+func runWorker(string) error { return errPlatform }
+
+func closeFD(fd int) {
+	if fd >= 0 {
+		os.NewFile(uintptr(fd), "").Close()
+	}
+}

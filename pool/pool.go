@@ -1,0 +1,243 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"example.com/handoff/shm"
+)
+
+// A Pool is a set of workers, the tasks handed to them, and the arenas whose
+// arrays these name. Its methods may be called from several goroutines.
+type Pool struct {
+	opts    Options
+	table   *table
+	run     *shm.Run
+	arena   *shm.Arena
+	outputs *shm.Arena
+	starter *starter
+
+	ended  chan struct{} // closed when no task can be started any more
+	owners sync.WaitGroup
+	close  sync.Once
+	result error // of Close
+
+	mu      sync.Mutex
+	cause   error // why the pool has ended; nil while it runs
+	workers []*worker
+	idle    []*worker
+	pending taskList
+	tasks   []*task // the table
+	free    []*task
+	ending  []*task // resolved since mu was taken
+	room    chan struct{}
+	segs    map[*shm.Segment]*announced
+	segByID map[uint32]*announced
+	lastSeg uint32
+	stats   Stats
+	starts  int // failed starts in a row
+	ready   chan struct{}
+}
+
+// maxFailedStarts in a row, over all workers, break the pool: what does not
+// start will not start the next time either.
+const maxFailedStarts = 5
+
+// sweepTime bounds the removal of dead runs' segments when a pool starts.
+const sweepTime = 250 * time.Millisecond
+
+// New starts a pool and returns when its first worker is ready. ctx bounds the
+// start only. The caller ends the pool with Close. Segments that dead runs of
+// this user left in /dev/shm are removed on the way. The error is a
+// [*WorkerExitError] with what the worker wrote if workers do not start, and
+// [ErrNoMain] in a program that does not call [Main].
+func New(ctx context.Context, opts *Options) (*Pool, error) {
+	o, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if isWorker() {
+		return nil, fmt.Errorf("pool: %w", ErrNoMain)
+	}
+	sweep, cancel := context.WithTimeout(ctx, sweepTime)
+	if res, err := shm.GC(sweep); res.Segments > 0 || err != nil {
+		o.Logger.Info("removed what dead runs left in shared memory", "segments", res.Segments, "bytes", res.Bytes, "error", err)
+	}
+	cancel()
+	run, err := shm.NewRun()
+	if err != nil {
+		return nil, fmt.Errorf("pool: %w", err)
+	}
+	p := &Pool{
+		opts:    o,
+		table:   newTable(),
+		run:     run,
+		arena:   run.NewArena(o.Arena),
+		outputs: run.NewArena(o.Outputs),
+		ended:   make(chan struct{}),
+		segs:    map[*shm.Segment]*announced{},
+		segByID: map[uint32]*announced{},
+		ready:   make(chan struct{}),
+	}
+	p.starter = newStarter()
+	for i := range o.Workers {
+		p.workers = append(p.workers, &worker{pool: p, slot: i})
+	}
+	for _, w := range p.workers {
+		p.owners.Go(w.own)
+	}
+	select {
+	case <-p.ready:
+		return p, nil
+	case <-p.ended:
+		err = p.broken()
+	case <-ctx.Done():
+		err = fmt.Errorf("pool: no worker is ready: %w", ctx.Err())
+	}
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	return nil, errors.Join(err, p.Close(done))
+}
+
+// Arena is where inputs are made: workers map its segments read-only.
+func (p *Pool) Arena() *shm.Arena { return p.arena }
+
+// Outputs is where [shm.Array] arguments are made: workers map its segments writable.
+func (p *Pool) Outputs() *shm.Arena { return p.outputs }
+
+// Run is the pool's run, for segments beside its arenas.
+func (p *Pool) Run() *shm.Run { return p.run }
+
+// Stats says what a pool has done so far.
+type Stats struct {
+	Workers    []WorkerStats // incarnations, dead ones first, the last 256 of these
+	Attempts   int64         // tasks started, again after a death included
+	Deaths     map[Class]int64
+	Respawns   int64 // incarnations started after a death
+	BytesByRef int64 // size of the arrays that tasks named
+}
+
+// WorkerStats is one incarnation of a worker.
+type WorkerStats struct {
+	Slot  int   `json:"slot"`
+	PID   int   `json:"pid"` // this process for Isolation = Goroutine
+	Tasks int64 `json:"tasks"`
+}
+
+// Stats returns a copy.
+func (p *Pool) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stats
+	s.Deaths = map[Class]int64{}
+	for c, n := range p.stats.Deaths {
+		s.Deaths[c] = n
+	}
+	s.Workers = append([]WorkerStats{}, p.stats.Workers...)
+	for _, w := range p.workers {
+		if w.link != nil {
+			s.Workers = append(s.Workers, w.stats())
+		}
+	}
+	return s
+}
+
+// Close ends the pool: tasks that no worker has resolve with [ErrClosed],
+// running ones may finish for Options.CloseTimeout or until ctx ends, then their
+// workers are terminated and their tasks resolve with ErrClosed too. When Close
+// returns, the workers are gone and the arenas' memory is removed; arrays that
+// are still pinned stay readable here. It is safe to call twice and from
+// several goroutines: all wait for the first. With Isolation = Goroutine a
+// running task cannot be ended: Close then reports it as an error.
+func (p *Pool) Close(ctx context.Context) error {
+	p.end(ErrClosed)
+	p.close.Do(func() {
+		gone := make(chan struct{})
+		go func() { p.owners.Wait(); close(gone) }()
+		err := p.endWorkers(ctx, gone)
+		p.starter.stop()
+		p.result = errors.Join(err, p.arena.Close(), p.outputs.Close(), p.run.Close())
+	})
+	return p.result
+}
+
+// closeStep is how long each of Close's stronger means may take to work.
+const closeStep = 500 * time.Millisecond
+
+// endWorkers asks, then cancels and terminates, then kills.
+func (p *Pool) endWorkers(ctx context.Context, gone chan struct{}) error {
+	wait := func(ctx context.Context, d time.Duration) bool {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-gone:
+			return true
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		return false
+	}
+	if wait(ctx, p.opts.CloseTimeout) {
+		return nil
+	}
+	p.each((*worker).terminateLocked)
+	if wait(context.Background(), closeStep) {
+		return nil
+	}
+	p.each((*worker).killLocked)
+	if p.opts.Isolation == Process {
+		<-gone // the kernel's word
+		return nil
+	}
+	if wait(context.Background(), closeStep) {
+		return nil
+	}
+	return fmt.Errorf("pool: close: a task still runs and goroutines cannot be killed")
+}
+
+func (p *Pool) each(f func(*worker)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.workers {
+		if w.link != nil {
+			f(w)
+		}
+	}
+}
+
+// end stops the pool for the given reason, the first time: what is pending
+// resolves with it, workers are asked to finish.
+func (p *Pool) end(cause error) {
+	p.mu.Lock()
+	defer p.unlock()
+	if p.cause != nil {
+		return
+	}
+	p.cause = cause
+	close(p.ended)
+	for p.pending.first != nil {
+		p.resolveLocked(p.pending.popFront(), nil, p.endedLocked())
+	}
+	for _, w := range p.workers {
+		if w.link != nil {
+			w.link.Send([]byte{msgDrain}, -1)
+		}
+	}
+}
+
+// endedLocked is why no task can be started; nil while one can.
+func (p *Pool) endedLocked() error {
+	if p.cause == nil || errors.Is(p.cause, ErrClosed) {
+		return p.cause
+	}
+	return fmt.Errorf("%w: %w", ErrClosed, p.cause)
+}
+
+func (p *Pool) broken() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.endedLocked()
+}

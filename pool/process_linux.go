@@ -1,0 +1,206 @@
+package pool
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// selfExe is the running program, also after its file was replaced or removed.
+const selfExe = "/proc/self/exe"
+
+// buildID tells two files apart that were the same program once.
+func buildID() (id [16]byte, err error) {
+	var st unix.Stat_t
+	if err := unix.Stat(selfExe, &st); err != nil {
+		return id, &os.PathError{Op: "stat", Path: selfExe, Err: err}
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %d %d", st.Dev, st.Ino, st.Size, st.Mtim.Sec, st.Mtim.Nsec))
+	copy(id[:], sum[:])
+	return id, nil
+}
+
+// launch starts an incarnation and returns what its hello must say.
+func (p *Pool) launch(slot int) (process, transport, hello, error) {
+	want := hello{version: protocolVersion, registry: p.table.hash}
+	rand.Read(want.nonce[:])
+	var err error
+	if want.build, err = buildID(); err != nil {
+		return nil, nil, want, err
+	}
+	if p.opts.Isolation == Goroutine {
+		ours, theirs := localPair()
+		l := &localProcess{link: ours, dead: make(chan struct{})}
+		go func() {
+			defer close(l.dead)
+			l.err = p.serveLocal(theirs, want, slot)
+		}()
+		return l, ours, want, nil
+	}
+	link, theirs, err := socketPair()
+	if err != nil {
+		return nil, nil, want, err
+	}
+	defer theirs.Close()
+	c, err := p.starter.start(theirs, p.workerEnviron(slot, want))
+	if err != nil {
+		link.Close()
+		return nil, nil, want, err
+	}
+	go func() {
+		<-c.dead
+		link.EndReceive()
+	}()
+	return c, link, want, nil
+}
+
+func (p *Pool) workerEnviron(slot int, want hello) []string {
+	env := []string{workerEnv + "=" + formatWorkerEnv(want.version, slot, want.nonce)}
+	for _, kv := range os.Environ() {
+		key, _, _ := strings.Cut(kv, "=")
+		switch key {
+		case "PATH", "HOME", "USER", "TZ", "TMPDIR", "LANG":
+			env = append(env, kv)
+		default:
+			if strings.HasPrefix(key, "LC_") || strings.HasPrefix(key, "GO") {
+				env = append(env, kv)
+			}
+		}
+	}
+	for _, kv := range p.opts.Env {
+		if strings.Contains(kv, "=") {
+			env = append(env, kv)
+		} else if v, ok := os.LookupEnv(kv); ok {
+			env = append(env, kv+"="+v)
+		}
+	}
+	return env
+}
+
+// A starter starts children from one thread that lives as long as they do: the
+// parent-death signal is sent when the *thread* that made the child ends
+// (golang/go#27505).
+type starter struct{ calls chan func() }
+
+func newStarter() *starter {
+	s := &starter{calls: make(chan func())}
+	go func() {
+		runtime.LockOSThread() // and unlocked by nobody: the thread is the goroutine's
+		for f := range s.calls {
+			f()
+		}
+	}()
+	return s
+}
+
+// stop lets the thread end; its children must be dead.
+func (s *starter) stop() { close(s.calls) }
+
+func (s *starter) start(socket *os.File, env []string) (*child, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	handle := -1
+	cmd := exec.Command(selfExe)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = env
+	cmd.Stdout, cmd.Stderr = w, w
+	cmd.ExtraFiles = []*os.File{socket} // descriptor 3
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setpgid:   true,
+		Pdeathsig: unix.SIGTERM, // caught by the worker, which ends its group; SIGKILL would spare the rest of it
+		PidFD:     &handle,
+	}
+	done := make(chan error)
+	s.calls <- func() { done <- cmd.Start() }
+	if err := <-done; err != nil {
+		r.Close()
+		return nil, err
+	}
+	c := &child{cmd: cmd, dead: make(chan struct{})}
+	if handle < 0 {
+		cmd.Process.Kill()
+		cmd.Wait()
+		r.Close()
+		return nil, fmt.Errorf("pidfd: %w: Linux 5.10 or newer is needed", unix.ENOSYS)
+	}
+	unix.SetNonblock(handle, true)
+	c.handle = os.NewFile(uintptr(handle), "pidfd")
+	c.fd = handle
+	c.tail.read(r)
+	go c.watch()
+	return c, nil
+}
+
+// A child is a worker process and the leader of its process group.
+type child struct {
+	cmd    *exec.Cmd
+	handle *os.File // pidfd, in the netpoller
+	fd     int      // its number
+	tail   tail
+	dead   chan struct{}
+
+	mu     sync.Mutex
+	reaped bool
+	exit   exitState
+}
+
+// watch waits for the death, kills what is left of the group while the dead
+// leader still holds its number, and reaps.
+func (c *child) watch() {
+	raw, err := c.handle.SyscallConn()
+	if err == nil {
+		err = raw.Read(func(fd uintptr) bool {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+			return n > 0 || err != nil && err != unix.EINTR
+		})
+	}
+	c.mu.Lock()
+	if err == nil {
+		unix.Kill(-c.cmd.Process.Pid, unix.SIGKILL)
+	}
+	c.cmd.Wait()
+	c.reaped = true
+	c.mu.Unlock()
+
+	c.exit = exitState{code: c.cmd.ProcessState.ExitCode(), output: c.tail.end()}
+	if ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		c.exit.signal = ws.Signal().String()
+	}
+	close(c.dead)
+}
+
+func (c *child) PID() int              { return c.cmd.Process.Pid }
+func (c *child) Handle() int           { return c.fd }
+func (c *child) Dead() <-chan struct{} { return c.dead }
+func (c *child) Exit() exitState       { return c.exit }
+func (c *child) Release()              { c.handle.Close() }
+func (c *child) Terminate()            { c.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Kill kills the group while its number is certain to be ours.
+func (c *child) Kill() {
+	if !c.mu.TryLock() {
+		return // being reaped: it is dead, and watch has killed the group
+	}
+	defer c.mu.Unlock()
+	if !c.reaped {
+		unix.Kill(-c.cmd.Process.Pid, unix.SIGKILL)
+	}
+}
+
+// closeFD closes a descriptor that came with a message; −1 is none.
+func closeFD(fd int) {
+	if fd >= 0 {
+		unix.Close(fd)
+	}
+}

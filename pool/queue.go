@@ -1,0 +1,348 @@
+package pool
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Bounds of a Queue whose options leave them at zero.
+const (
+	// DefaultQueueItems is the bound in items.
+	DefaultQueueItems = 256
+	// DefaultQueueBytes is the bound in bytes: 64 MiB.
+	DefaultQueueBytes = 64 << 20
+)
+
+// ErrQueueClosed is returned by Put once the queue is closed, and by Get once
+// it is closed and empty. A retry cannot help.
+var ErrQueueClosed = errors.New("pool: queue is closed")
+
+// QueueOptions bounds a Queue. The zero value is ready to use.
+type QueueOptions struct {
+	// MaxItems is the largest number of items held. Zero means
+	// DefaultQueueItems; a negative number is a caller's mistake.
+	MaxItems int
+	// MaxBytes is the largest sum of the byte charges held. Zero means
+	// DefaultQueueBytes; a negative number is a caller's mistake.
+	MaxBytes int64
+}
+
+// A Queue hands items from producers to consumers in the order in which they
+// were put, and holds only so many items and so many bytes: when it is full,
+// Put blocks, so a slow consumer slows its producers down instead of filling
+// memory.
+//
+// The bytes of an item are whatever its producer says. They are charged from
+// the moment Put admits the item until a Get takes it; what a consumer does
+// with the item afterwards is no longer the queue's concern. An item that is
+// larger than the byte bound is admitted when the queue is empty and then sits
+// there alone, so it is delayed but never stuck.
+//
+// Waiting is fair: blocked Puts are admitted in the order in which they
+// arrived, and so are blocked Gets served. A small item does not overtake a
+// large one that waits for room.
+//
+// A Queue belongs to one process. All its methods may be called at once from
+// any number of goroutines; a Put happens before the Get that returns its
+// item. It owns no goroutine, so one that is dropped needs no Close. The slots
+// it has grown to stay allocated for as long as it does; what was in them does
+// not. Only NewQueue makes a usable Queue, and it must not be copied.
+type Queue[T any] struct {
+	maxItems int
+	maxBytes int64
+
+	mu       sync.Mutex
+	ring     []queueItem[T] // grows by doubling, up to maxItems
+	first    int            // index in ring of the oldest item
+	items    int
+	bytes    int64
+	closed   bool
+	putters  list.List // of *queueWaiter[T], oldest first
+	getters  list.List // of *queueWaiter[T]; not empty only if items == 0
+	putWaits waitClock
+	getWaits waitClock
+	stats    QueueStats // the counters and high-water marks; Stats fills in the rest
+}
+
+type queueItem[T any] struct {
+	v     T
+	bytes int64
+}
+
+// A queueWaiter is one blocked Put, with the item it offers, or one blocked
+// Get, with room for the item it is given. Who settles it removes it from its
+// list, writes the outcome and closes ready, all under Queue.mu: so a waiter
+// is in its list exactly as long as its outcome is open.
+type queueWaiter[T any] struct {
+	item    queueItem[T]
+	err     error
+	settled bool
+	place   *list.Element
+	ready   chan struct{}
+}
+
+// NewQueue returns an empty queue. A nil opts means the defaults; opts is
+// copied. NewQueue panics if a bound is negative.
+func NewQueue[T any](opts *QueueOptions) *Queue[T] {
+	var o QueueOptions
+	if opts != nil {
+		o = *opts
+	}
+	if o.MaxItems < 0 {
+		panic(fmt.Sprintf("pool: NewQueue: MaxItems is %d", o.MaxItems))
+	}
+	if o.MaxBytes < 0 {
+		panic(fmt.Sprintf("pool: NewQueue: MaxBytes is %d", o.MaxBytes))
+	}
+	if o.MaxItems == 0 {
+		o.MaxItems = DefaultQueueItems
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultQueueBytes
+	}
+	return &Queue[T]{maxItems: o.MaxItems, maxBytes: o.MaxBytes}
+}
+
+// Put appends v, charged with the given number of bytes, and blocks while
+// there is no room for it. ctx bounds that wait and nothing else.
+//
+// The queue holds v if and only if the error is nil. The error is ctx.Err()
+// if ctx ended first, or ErrQueueClosed if the queue was closed before v was
+// admitted. A Put whose ctx ends in the moment it is admitted returns nil.
+// Put panics if bytes is negative.
+func (q *Queue[T]) Put(ctx context.Context, v T, bytes int64) error {
+	if bytes < 0 {
+		panic(fmt.Sprintf("pool: Queue.Put: bytes is %d", bytes))
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return ErrQueueClosed
+	}
+	it := queueItem[T]{v, bytes}
+	if q.putters.Len() == 0 && q.fitsLocked(bytes) {
+		q.pushLocked(it)
+		q.settleLocked()
+		q.mu.Unlock()
+		return nil
+	}
+	w := joinLocked(&q.putters, &q.putWaits, it)
+	q.mu.Unlock()
+	return q.await(ctx, w, &q.putters, &q.putWaits)
+}
+
+// Get removes the oldest item and returns it, blocking while there is none.
+// ctx bounds that wait and nothing else. The item belongs to the caller.
+//
+// An item is gone from the queue if and only if the error is nil. The error
+// is ctx.Err() if ctx ended first, or ErrQueueClosed if the queue is closed
+// and everything in it has been taken. A Get whose ctx ends in the moment it
+// is given an item returns that item.
+func (q *Queue[T]) Get(ctx context.Context) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	q.mu.Lock()
+	if q.items > 0 {
+		it := q.popLocked()
+		q.settleLocked()
+		q.mu.Unlock()
+		return it.v, nil
+	}
+	if q.closed {
+		q.mu.Unlock()
+		return none, ErrQueueClosed
+	}
+	w := joinLocked(&q.getters, &q.getWaits, queueItem[T]{})
+	q.mu.Unlock()
+	err := q.await(ctx, w, &q.getters, &q.getWaits)
+	return w.item.v, err
+}
+
+// Close ends the queue for producers: blocked and later Puts return
+// ErrQueueClosed, and their items are not in the queue. Consumers still get
+// what is left, then ErrQueueClosed. Close never blocks, may be called at any
+// time and more than once, and always returns nil.
+func (q *Queue[T]) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	for q.putters.Len() > 0 {
+		grantFrontLocked(&q.putters, &q.putWaits, queueItem[T]{}, ErrQueueClosed)
+	}
+	for q.getters.Len() > 0 { // they wait only because nothing is left
+		grantFrontLocked(&q.getters, &q.getWaits, queueItem[T]{}, ErrQueueClosed)
+	}
+	return nil
+}
+
+// await blocks until w is settled or ctx ends. The lock decides which came
+// first, so an outcome that was granted is never thrown away.
+func (q *Queue[T]) await(ctx context.Context, w *queueWaiter[T], l *list.List, clock *waitClock) error {
+	select {
+	case <-w.ready:
+		return w.err
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.settled {
+		return w.err
+	}
+	l.Remove(w.place)
+	clock.leave(time.Now())
+	q.settleLocked() // the Put behind this one may be smaller and fit
+	return ctx.Err()
+}
+
+// settleLocked admits and serves waiters until none can be helped. Every
+// change of the queue's contents or of the head of a waiting line ends here.
+func (q *Queue[T]) settleLocked() {
+	for {
+		switch {
+		case q.getters.Len() > 0 && q.items > 0:
+			grantFrontLocked(&q.getters, &q.getWaits, q.popLocked(), nil)
+		case q.putters.Len() > 0 && q.fitsLocked(frontOf[T](&q.putters).item.bytes):
+			q.pushLocked(frontOf[T](&q.putters).item)
+			grantFrontLocked(&q.putters, &q.putWaits, queueItem[T]{}, nil)
+		default:
+			return
+		}
+	}
+}
+
+func (q *Queue[T]) fitsLocked(bytes int64) bool {
+	// The subtraction cannot overflow, the sum could.
+	return q.items == 0 || q.items < q.maxItems && bytes <= q.maxBytes-q.bytes
+}
+
+func (q *Queue[T]) pushLocked(it queueItem[T]) {
+	if q.items == len(q.ring) {
+		q.growLocked()
+	}
+	q.ring[(q.first+q.items)%len(q.ring)] = it
+	q.items++
+	q.bytes += it.bytes
+	q.stats.Puts++
+	q.stats.HighItems = max(q.stats.HighItems, q.items)
+	q.stats.HighBytes = max(q.stats.HighBytes, q.bytes)
+}
+
+func (q *Queue[T]) popLocked() queueItem[T] {
+	it := q.ring[q.first]
+	q.ring[q.first] = queueItem[T]{} // let go of what the item refers to
+	q.first = (q.first + 1) % len(q.ring)
+	q.items--
+	q.bytes -= it.bytes
+	q.stats.Gets++
+	return it
+}
+
+func (q *Queue[T]) growLocked() {
+	size := 8
+	if n := len(q.ring); n > 0 {
+		size = n + min(n, q.maxItems-n) // pushed only while items < maxItems, so it grows
+	}
+	ring := make([]queueItem[T], min(size, q.maxItems))
+	n := copy(ring, q.ring[q.first:])
+	copy(ring[n:], q.ring[:q.first])
+	q.ring, q.first = ring, 0
+}
+
+func joinLocked[T any](l *list.List, clock *waitClock, it queueItem[T]) *queueWaiter[T] {
+	w := &queueWaiter[T]{item: it, ready: make(chan struct{})}
+	w.place = l.PushBack(w)
+	clock.enter(time.Now())
+	return w
+}
+
+func frontOf[T any](l *list.List) *queueWaiter[T] {
+	return l.Front().Value.(*queueWaiter[T])
+}
+
+func grantFrontLocked[T any](l *list.List, clock *waitClock, it queueItem[T], err error) {
+	w := frontOf[T](l)
+	l.Remove(w.place)
+	clock.leave(time.Now())
+	w.item, w.err, w.settled = it, err, true
+	close(w.ready)
+}
+
+// A waitClock adds up how long any number of goroutines have been blocked.
+// Between two changes the sum grows by the number blocked times the time, so
+// waits that are not over yet are already in it.
+type waitClock struct {
+	waits   uint64 // begun so far
+	blocked int    // now
+	total   time.Duration
+	since   time.Time // when total was brought up to date
+}
+
+func (c *waitClock) enter(now time.Time) {
+	c.total, c.since = c.totalAt(now), now
+	c.blocked++
+	c.waits++
+}
+
+func (c *waitClock) leave(now time.Time) {
+	c.total, c.since = c.totalAt(now), now
+	c.blocked--
+}
+
+func (c *waitClock) totalAt(now time.Time) time.Duration {
+	if c.blocked == 0 {
+		return c.total
+	}
+	return c.total + time.Duration(c.blocked)*now.Sub(c.since)
+}
+
+// QueueStats is a snapshot of a Queue. All its fields are of one moment.
+//
+// Blocked Puts beside a full queue say that consumers are too slow: widen the
+// stage that takes from it. Blocked Gets beside an empty one say the opposite.
+type QueueStats struct {
+	Items    int   `json:"items"`     // held now
+	Bytes    int64 `json:"bytes"`     // charged now
+	MaxItems int   `json:"max_items"` // bound in force
+	MaxBytes int64 `json:"max_bytes"` // bound in force
+	Closed   bool  `json:"closed"`
+
+	HighItems int   `json:"high_items"` // most items ever held at once
+	HighBytes int64 `json:"high_bytes"` // most bytes ever charged at once; above MaxBytes only by one item that was alone
+
+	Puts uint64 `json:"puts"` // items admitted so far
+	Gets uint64 `json:"gets"` // items taken so far
+
+	PutsBlocked uint64 `json:"puts_blocked"` // Puts that had to wait so far, however that ended
+	GetsBlocked uint64 `json:"gets_blocked"` // Gets that had to wait so far, however that ended
+	PutsWaiting int    `json:"puts_waiting"` // of those, blocked now
+	GetsWaiting int    `json:"gets_waiting"` // of those, blocked now
+
+	// PutBlockedTime and GetBlockedTime are the times spent blocked, summed
+	// over all callers (so they may outrun the clock), the waits that are not
+	// over yet included.
+	PutBlockedTime time.Duration `json:"put_blocked_ns"`
+	GetBlockedTime time.Duration `json:"get_blocked_ns"`
+}
+
+// Stats returns a snapshot. It costs one lock and one reading of the clock and
+// may be called at any time, also after Close.
+func (q *Queue[T]) Stats() QueueStats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	s := q.stats
+	s.Items, s.Bytes, s.Closed = q.items, q.bytes, q.closed
+	s.MaxItems, s.MaxBytes = q.maxItems, q.maxBytes
+	s.PutsBlocked, s.PutsWaiting, s.PutBlockedTime = q.putWaits.waits, q.putWaits.blocked, q.putWaits.totalAt(now)
+	s.GetsBlocked, s.GetsWaiting, s.GetBlockedTime = q.getWaits.waits, q.getWaits.blocked, q.getWaits.totalAt(now)
+	return s
+}

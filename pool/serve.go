@@ -1,0 +1,247 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+
+	"example.com/handoff/shm"
+)
+
+// A Task is what the function sees of the task it runs. It is valid until the
+// function returns.
+type Task struct {
+	ctx     context.Context
+	attempt int
+	worker  int
+}
+
+// Context ends when the task is cancelled.
+func (t *Task) Context() context.Context { return t.ctx }
+
+// Attempt counts from 1: 2 means that a worker died under this task before.
+func (t *Task) Attempt() int { return t.attempt }
+
+// Worker is the worker's slot, 0 to Workers−1. The next incarnation of a dead
+// worker has the same.
+func (t *Task) Worker() int { return t.worker }
+
+// A server is the worker's side: one goroutine reads messages, one runs tasks.
+type server struct {
+	link  transport
+	table *table
+	host  host
+
+	tasks    chan run      // one at a time; closed when there will be no more
+	noMore   sync.Once     // closes tasks
+	finished chan struct{} // closed when the last task has ended
+
+	mu      sync.Mutex
+	segs    map[uint32]attached
+	current taskID
+	stop    context.CancelFunc // of current
+	drained bool
+}
+
+// A host is what differs between a worker process and a worker goroutine.
+type host struct {
+	slot    int
+	patient bool // serve returns after the running task, not before
+	attach  func(announce) (*shm.Segment, error)
+	detach  func(*shm.Segment)
+	sibling func(slot, fd int)
+}
+
+type attached struct {
+	seg *shm.Segment
+	err error
+}
+
+type run struct {
+	entry   *entry
+	id      taskID
+	attempt int
+	args    []byte
+	ctx     context.Context
+}
+
+// serve says hello and runs tasks until it is drained (nil) or the supervisor
+// is gone (io.EOF). Afterwards every context it gave out has ended.
+func serve(link transport, table *table, me hello, host host) error {
+	s := &server{link: link, table: table, host: host, tasks: make(chan run, 1), finished: make(chan struct{}), segs: map[uint32]attached{}, stop: func() {}}
+	if err := link.Send(me.append(nil), -1); err != nil {
+		return err
+	}
+	go s.work()
+	buf := make([]byte, maxMessage)
+	for {
+		n, fd, err := link.Receive(buf)
+		if err == nil {
+			err = s.hear(buf[:n], fd)
+		}
+		if err == nil {
+			continue
+		}
+		s.mu.Lock()
+		s.stop()
+		if s.drained {
+			err = nil
+		}
+		s.mu.Unlock()
+		s.noMore.Do(func() { close(s.tasks) })
+		if host.patient {
+			<-s.finished
+		}
+		return err
+	}
+}
+
+// hear acts on one message. An error ends the worker: its supervisor is not one.
+func (s *server) hear(msg []byte, fd int) error {
+	if fd >= 0 && msg[0] != msgSibling {
+		closeFD(fd)
+	}
+	switch kind := msg[0]; {
+	case kind == msgAnnounce:
+		a, ok := readAnnounce(msg)
+		if !ok {
+			return errRecord
+		}
+		seg, err := s.host.attach(a) // a failure is that of the tasks that need it
+		s.mu.Lock()
+		s.segs[a.id] = attached{seg, err}
+		s.mu.Unlock()
+	case kind == msgTask:
+		fn, id, attempt, args, ok := readTask(msg)
+		if !ok || int64(fn) >= int64(len(s.table.entries)) {
+			return errRecord
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		s.mu.Lock()
+		s.current, s.stop = id, stop
+		s.mu.Unlock()
+		select {
+		case s.tasks <- run{s.table.entries[fn], id, attempt, append([]byte(nil), args...), ctx}:
+		default:
+			return fmt.Errorf("%w: a task while one is running", errRecord)
+		}
+	case kind == msgCancel && len(msg) == 16:
+		s.mu.Lock()
+		if readID(msg) == s.current {
+			s.stop()
+		}
+		s.mu.Unlock()
+	case kind == msgRetire && len(msg) == 8:
+		s.mu.Lock()
+		a := s.segs[number(msg)]
+		delete(s.segs, number(msg))
+		s.mu.Unlock()
+		if a.seg != nil {
+			s.host.detach(a.seg)
+		}
+	case kind == msgSibling && len(msg) == 8 && fd >= 0:
+		s.host.sibling(int(number(msg)), fd)
+	case kind == msgDrain:
+		s.noMore.Do(func() { close(s.tasks) })
+	default:
+		closeFD(fd)
+		return fmt.Errorf("%w: kind %d, %d bytes", errRecord, kind, len(msg))
+	}
+	return nil
+}
+
+// work runs tasks. A task that ends this goroutine is reported, and another
+// goroutine goes on.
+func (s *server) work() {
+	drained := false
+	defer func() {
+		if !drained {
+			go s.work()
+		}
+	}()
+	for r := range s.tasks {
+		s.runOne(r)
+	}
+	drained = true
+	s.mu.Lock()
+	s.drained = true
+	s.mu.Unlock()
+	s.link.Close() // ends serve's Receive
+	close(s.finished)
+}
+
+func (s *server) runOne(r run) {
+	var bound []shm.Binder
+	var payload []byte
+	status := byte(statusGoexit) // unless it returns or panics
+	defer func() {
+		if v := recover(); v != nil {
+			status = statusPanic
+			payload = fmt.Appendf(nil, "%.1000v\x00%s", v, debug.Stack())
+		} else if status == statusGoexit {
+			payload = []byte("the function called runtime.Goexit")
+		}
+		for _, b := range bound {
+			b.Release()
+		}
+		s.mu.Lock()
+		s.stop()
+		s.mu.Unlock()
+		s.link.Send(appendResult(make([]byte, 0, maxMessage), status, r.id, payload), -1)
+	}()
+	t := &Task{ctx: r.ctx, attempt: r.attempt, worker: s.host.slot}
+	out, err := r.entry.run(t, nil, r.args, func(b shm.Binder, w shm.WireRef) error {
+		if err := s.bind(b, w); err != nil {
+			return err
+		}
+		bound = append(bound, b)
+		return nil
+	})
+	if err != nil {
+		status, payload = statusError, []byte(err.Error())
+	} else {
+		status, payload = statusOK, out
+	}
+}
+
+// bind resolves a wire ref into a segment that was announced before.
+func (s *server) bind(b shm.Binder, w shm.WireRef) error {
+	if w.ID == 0 {
+		return b.Bind(nil, w.Ref)
+	}
+	s.mu.Lock()
+	a, ok := s.segs[w.ID]
+	s.mu.Unlock()
+	if !ok {
+		return fmt.Errorf("segment %d was not announced", w.ID)
+	}
+	if a.err != nil {
+		return a.err
+	}
+	w.Ref.Segment = a.seg.Name()
+	return b.Bind(a.seg, w.Ref)
+}
+
+// serveLocal runs a worker as goroutines of this process.
+func (p *Pool) serveLocal(link transport, me hello, slot int) error {
+	err := serve(link, p.table, me, host{
+		slot:    slot,
+		patient: true, // its memory must not go before it
+		attach: func(a announce) (*shm.Segment, error) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if known := p.segByID[a.id]; known != nil {
+				return known.seg, nil
+			}
+			return nil, fmt.Errorf("segment %q: %w", a.name, shm.ErrClosed)
+		},
+		detach:  func(*shm.Segment) {},
+		sibling: func(_, fd int) { closeFD(fd) },
+	})
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,79 @@
+package pool
+
+import (
+	"bytes"
+	"os"
+	"time"
+)
+
+// tailBytes is what is kept of a worker's stdout and stderr.
+const tailBytes = 4096
+
+// A tail keeps the last of what a worker writes, and the line in which Go says
+// why it dies, which comes before a stack of any length.
+type tail struct {
+	r    *os.File
+	done chan struct{}
+	text []byte
+	line []byte // the current line, cut at lineBytes
+	why  []byte // the telling line
+}
+
+const lineBytes = 300
+
+func (t *tail) read(r *os.File) {
+	t.r, t.done = r, make(chan struct{})
+	go func() {
+		defer close(t.done)
+		buf := make([]byte, tailBytes)
+		for {
+			n, err := r.Read(buf)
+			t.add(buf[:n])
+			if err != nil {
+				return
+			}
+		}
+	}()
+}
+
+func (t *tail) add(b []byte) {
+	for _, c := range b {
+		if c != '\n' {
+			if len(t.line) < lineBytes {
+				t.line = append(t.line, c)
+			}
+			continue
+		}
+		if t.why == nil && telling(t.line) {
+			t.why = bytes.Clone(t.line)
+		}
+		t.line = t.line[:0]
+	}
+	t.text = append(t.text, b...)
+	if over := len(t.text) - tailBytes; over > 0 {
+		t.text = append(t.text[:0], t.text[over:]...)
+	}
+}
+
+// telling reports whether Go begins to say with this line why it dies.
+func telling(line []byte) bool {
+	for _, start := range []string{"panic: ", "fatal error: ", "SIG"} {
+		if bytes.HasPrefix(line, []byte(start)) {
+			return true
+		}
+	}
+	return false
+}
+
+// end returns the text after the writer's death, the telling line first if the
+// rest does not hold it any more. A grandchild may keep the pipe open: the wait
+// is bounded.
+func (t *tail) end() string {
+	t.r.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	<-t.done
+	t.r.Close()
+	if t.why != nil && !bytes.Contains(t.text, t.why) {
+		return string(t.why) + "\n…\n" + string(t.text)
+	}
+	return string(t.text)
+}

@@ -1,0 +1,336 @@
+package pool
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+)
+
+// A worker is the supervisor's side of one worker slot: a goroutine (own) that
+// starts one incarnation after the other and reads what it says. All fields
+// below are guarded by Pool.mu; link is nil while there is no incarnation that
+// said hello.
+type worker struct {
+	pool *Pool
+	slot int
+
+	link   transport
+	proc   process
+	knows  map[uint32]bool // announced segments
+	task   *task           // running
+	done   int64           // tasks finished by this incarnation
+	reason error           // why the pool ended it
+	buf    []byte          // of the task message
+}
+
+// A process is one incarnation: a child process, or goroutines of this one.
+type process interface {
+	PID() int
+	// Handle is a pidfd, valid until Release; −1 if there is none.
+	Handle() int
+	Terminate() // SIGTERM
+	Kill()      // SIGKILL to its whole process group
+	// Dead is closed when it is dead and reaped and its group was killed.
+	Dead() <-chan struct{}
+	// Exit is valid once Dead is closed.
+	Exit() exitState
+	Release()
+}
+
+type exitState struct {
+	code   int    // −1 if a signal ended it
+	signal string // "" if none
+	output string // the last of its stdout and stderr
+}
+
+// own starts incarnations until the pool ends.
+func (w *worker) own() {
+	for quick := 0; w.rest(quick); {
+		if w.live() > 0 {
+			quick = 0
+		} else {
+			quick++
+		}
+	}
+}
+
+const (
+	restUnit = 10 * time.Millisecond
+	restMost = time.Second
+)
+
+// rest waits before a start: not at all after a life that finished a task and
+// after the first that did not, then up to 10 ms, 20 ms, … 1 s, with full
+// jitter. It reports whether to go on.
+func (w *worker) rest(quick int) bool {
+	wait := time.Duration(0)
+	if quick > 1 {
+		wait = rand.N(min(restUnit<<min(quick-2, 10), restMost))
+	}
+	select {
+	case <-w.pool.ended:
+		return false
+	default:
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-w.pool.ended:
+		return false
+	}
+}
+
+// live is one incarnation from its start to after its death; it returns how
+// many tasks it finished.
+func (w *worker) live() int64 {
+	p := w.pool
+	proc, link, want, err := p.launch(w.slot)
+	if err != nil {
+		w.bury(nil, fmt.Errorf("it could not be started: %w", err), false)
+		return 0
+	}
+	defer proc.Release()
+	defer link.Close()
+	buf := make([]byte, maxMessage)
+
+	err = w.greet(proc, link, want, buf)
+	greeted := err == nil
+	if greeted {
+		w.begin(proc, link)
+		err = w.listen(link, buf)
+		w.mu(func() {
+			if w.reason == nil {
+				w.reason = err
+			}
+			err = w.reason
+		})
+	}
+	if err != nil {
+		proc.Kill()
+	}
+	select { // the end of the socket is not yet death
+	case <-proc.Dead():
+	case <-time.After(time.Second):
+		if err == nil {
+			err = fmt.Errorf("it closed its socket and lived on")
+		}
+		proc.Kill()
+		<-proc.Dead()
+	}
+	return w.bury(proc, err, greeted)
+}
+
+func (w *worker) mu(f func()) {
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
+	f()
+}
+
+// greet waits for hello and holds it against what it must say.
+func (w *worker) greet(proc process, link transport, want hello, buf []byte) error {
+	timeout := w.pool.opts.StartTimeout
+	late := make(chan struct{})
+	timer := time.AfterFunc(timeout, func() { close(late); proc.Kill() })
+	n, fd, err := link.Receive(buf)
+	timer.Stop()
+	closeFD(fd)
+	if err != nil {
+		select {
+		case <-late:
+			return fmt.Errorf("it said nothing within %v and was killed", timeout)
+		default:
+		}
+		if err == io.EOF {
+			return fmt.Errorf("it ended before it said hello: does main call pool.Main() first?")
+		}
+		return err
+	}
+	h, err := readHello(buf[:n])
+	if err != nil {
+		return err
+	}
+	return h.check(want)
+}
+
+// begin makes the incarnation known: it can be given tasks.
+func (w *worker) begin(proc process, link transport) {
+	p := w.pool
+	p.mu.Lock()
+	defer p.unlock()
+	for _, o := range p.workers {
+		if o.link != nil && o.proc.Handle() >= 0 {
+			link.Send(appendNumbered(nil, msgSibling, uint32(o.slot)), o.proc.Handle())
+			o.link.Send(appendNumbered(nil, msgSibling, uint32(w.slot)), proc.Handle())
+		}
+	}
+	w.proc, w.link, w.knows, w.task, w.done, w.reason = proc, link, map[uint32]bool{}, nil, 0, nil
+	p.starts = 0
+	p.opts.Logger.Debug("worker ready", "worker", w.slot, "pid", proc.PID())
+	if p.cause != nil {
+		link.Send([]byte{msgDrain}, -1)
+		return
+	}
+	select {
+	case <-p.ready:
+	default:
+		close(p.ready)
+	}
+	p.idle = append(p.idle, w)
+	p.dispatchLocked()
+}
+
+// listen takes the incarnation's messages until it has no more. The error is
+// what it did wrong, nil for an end of the socket.
+func (w *worker) listen(link transport, buf []byte) error {
+	for {
+		n, fd, err := link.Receive(buf)
+		closeFD(fd)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.finish(buf[:n]); err != nil {
+			return err
+		}
+	}
+}
+
+// finish takes a result, resolves its task and gives the worker the next.
+func (w *worker) finish(msg []byte) error {
+	p := w.pool
+	if msg[0] != msgResult {
+		return fmt.Errorf("it sent a message of kind %d, expected a result", msg[0])
+	}
+	status, id, payload, ok := readResult(msg)
+	if !ok {
+		return fmt.Errorf("it sent a malformed result of %d bytes", len(msg))
+	}
+	p.mu.Lock()
+	defer p.unlock()
+	t := w.task
+	if t == nil || t.id != id {
+		return fmt.Errorf("it sent a result of a task that it was not given")
+	}
+	w.task = nil
+	w.done++
+	if status == statusOK {
+		p.resolveLocked(t, payload, nil)
+	} else {
+		p.resolveLocked(t, nil, taskError(t.entry.name, status, payload))
+	}
+	if p.cause == nil && w.reason == nil {
+		p.idle = append(p.idle, w)
+		p.dispatchLocked()
+	}
+	return nil
+}
+
+// bury takes a dead incarnation out of the pool: its task is tried again or
+// resolved. proc is nil if there never was a process.
+func (w *worker) bury(proc process, reason error, greeted bool) int64 {
+	p := w.pool
+	death := &WorkerExitError{Worker: w.slot, ExitCode: -1}
+	if proc != nil {
+		exit := proc.Exit()
+		death.PID, death.ExitCode, death.Signal, death.Stderr = proc.PID(), exit.code, exit.signal, exit.output
+	}
+	switch {
+	case !greeted:
+		death.Class = ClassStart
+	case reason != nil:
+		death.Class = ClassProtocol
+	case death.Signal != "":
+		death.Class = ClassSignal
+	default:
+		death.Class = ClassExit
+	}
+	if reason != nil {
+		death.Reason = reason.Error()
+	}
+
+	p.mu.Lock()
+	t, done := w.task, w.done
+	if greeted {
+		p.forgetLocked(w)
+	}
+	ending := p.cause != nil
+	if t != nil {
+		death.Func, death.Attempt = t.entry.name, t.attempt
+		p.giveBackLocked(t, death)
+	}
+	if !ending {
+		if p.stats.Deaths == nil {
+			p.stats.Deaths = map[Class]int64{}
+		}
+		p.stats.Deaths[death.Class]++
+		p.stats.Respawns++
+		p.opts.Logger.Warn("worker died", "worker", w.slot, "pid", death.PID, "class", death.Class, "error", death)
+	}
+	if !greeted {
+		p.starts++
+	}
+	giveUp := p.starts >= maxFailedStarts && !ending
+	p.unlock()
+	if giveUp {
+		p.end(fmt.Errorf("pool: %d workers in a row did not start: %w", maxFailedStarts, death))
+	}
+	return done
+}
+
+// forgetLocked removes w's incarnation; its numbers stay in the statistics.
+func (p *Pool) forgetLocked(w *worker) {
+	const keep = 256
+	p.stats.Workers = append(p.stats.Workers, w.stats())
+	if n := len(p.stats.Workers); n > keep {
+		p.stats.Workers = append(p.stats.Workers[:0], p.stats.Workers[n-keep:]...)
+	}
+	for i, o := range p.idle {
+		if o == w {
+			p.idle = append(p.idle[:i:i], p.idle[i+1:]...)
+			break
+		}
+	}
+	w.link, w.proc, w.knows, w.task, w.done = nil, nil, nil, nil, 0
+}
+
+// giveBackLocked decides what becomes of a task whose worker died under it.
+func (p *Pool) giveBackLocked(t *task, death *WorkerExitError) {
+	switch {
+	case p.cause != nil:
+		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
+	case t.cancelled || t.discarded:
+		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, death))
+	case t.attempt >= p.opts.Attempts:
+		p.resolveLocked(t, nil, death)
+	default:
+		t.state, t.worker = taskPending, nil
+		p.pending.pushFront(t)
+		p.dispatchLocked()
+	}
+}
+
+// endLocked ends an incarnation that cannot be talked to.
+func (w *worker) endLocked(reason error) {
+	if w.reason == nil {
+		w.reason = reason
+	}
+	w.proc.Kill()
+}
+
+func (w *worker) terminateLocked() {
+	if w.task != nil {
+		w.link.Send(appendCancel(nil, w.task.id), -1)
+	}
+	w.proc.Terminate()
+}
+
+func (w *worker) killLocked() { w.proc.Kill() }
+
+func (w *worker) stats() WorkerStats {
+	return WorkerStats{Slot: w.slot, PID: w.proc.PID(), Tasks: w.done}
+}
