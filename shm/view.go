@@ -59,10 +59,15 @@ func (s span[T]) At(index ...int) T {
 func (s span[T]) Len() int { return len(s.raw) / int(DTypeOf[T]().Size()) }
 
 // Shape is the number of elements along each dimension.
-func (s span[T]) Shape() Shape { return s.ref.Shape }
+func (s span[T]) Shape() Shape { return s.Ref().Shape }
 
 // Ref is the name of the array for other processes. It keeps nothing alive.
-func (s span[T]) Ref() Ref { return s.ref }
+func (s span[T]) Ref() Ref {
+	if s.ref.DType == 0 { // the zero View or Array: one dimension of length 0
+		return Ref{DType: DTypeOf[T](), Shape: Shape{rank: 1}}
+	}
+	return s.ref
+}
 
 // Pin keeps the bytes where they are until the Pin is released. The error wraps
 // [ErrReleased].
