@@ -118,6 +118,7 @@ type Stats struct {
 	Deaths     map[Class]int64
 	Respawns   int64 // incarnations started after a death
 	BytesByRef int64 // size of the arrays that tasks named
+	Width      int   // workers at once
 }
 
 // WorkerStats is one incarnation of a worker.
@@ -132,6 +133,7 @@ func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
+	s.Width = len(p.workers)
 	s.Deaths = map[Class]int64{}
 	for c, n := range p.stats.Deaths {
 		s.Deaths[c] = n

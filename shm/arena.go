@@ -8,8 +8,9 @@ import (
 
 // ArenaOptions says how an arena grows. The zero value and nil work.
 type ArenaOptions struct {
-	// SegmentBytes is the size of the segments the arena grows by; a larger
-	// array gets a segment of its own. 0: 64 MiB. It is rounded up to a page.
+	// SegmentBytes is the largest segment the arena grows by: it begins with
+	// 1 MiB and doubles. A larger array gets a segment of its own. 0: 64 MiB. It
+	// is rounded up to a page.
 	SegmentBytes int64
 	// MaxBytes bounds the sum of the arena's segments. 0: no bound of its own;
 	// /dev/shm, the cgroup and the machine bound it.
@@ -17,6 +18,7 @@ type ArenaOptions struct {
 }
 
 const (
+	firstSegmentBytes   = 1 << 20
 	defaultSegmentBytes = 64 << 20
 	blockAlign          = 64 // a cache line; a multiple of every element's alignment
 	pageBytes           = 4096
@@ -36,6 +38,7 @@ type Arena struct {
 	mu       sync.Mutex
 	segments []*Segment
 	used     int64               // bytes cut off the last segment
+	next     int64               // size of the next segment, if what is asked for fits
 	free     map[int64][]block   // by size
 	live     map[place]liveBlock // for checking Refs that come back
 	stats    ArenaStats
@@ -80,9 +83,7 @@ func (r *Run) NewArena(opts *ArenaOptions) *Arena {
 	if a.opts.SegmentBytes == 0 {
 		a.opts.SegmentBytes = defaultSegmentBytes
 	}
-	if a.opts.MaxBytes > 0 {
-		a.opts.SegmentBytes = min(a.opts.SegmentBytes, a.opts.MaxBytes)
-	}
+	a.next = min(firstSegmentBytes, a.opts.SegmentBytes)
 	return a
 }
 
@@ -228,20 +229,26 @@ func (a *Arena) findLocked(size int64) (block, error) {
 	return block{place: place{s, 0}, size: size}, nil
 }
 
+// growLocked makes a segment for at least size bytes: as large as the arena's
+// pace has it, or as large as needed where that is too much.
 func (a *Arena) growLocked(size int64) (*Segment, error) {
-	bytes := roundUp(max(size, a.opts.SegmentBytes), pageBytes)
-	if a.opts.MaxBytes > 0 && a.stats.Mapped+bytes > a.opts.MaxBytes {
-		bytes = roundUp(size, pageBytes) // the budget's last piece
-		if a.stats.Mapped+bytes > a.opts.MaxBytes {
+	need, want := roundUp(size, pageBytes), roundUp(max(size, a.next), pageBytes)
+	if left := a.opts.MaxBytes - a.stats.Mapped; a.opts.MaxBytes > 0 && want > left {
+		if need > left {
 			return nil, fmt.Errorf("shm: make %d bytes: %w: %d of %d bytes mapped, %d live", size, ErrFull, a.stats.Mapped, a.opts.MaxBytes, a.stats.Live)
 		}
+		want = need
 	}
-	s, err := a.run.Create(bytes)
+	s, err := a.run.Create(want)
+	if err != nil && want > need {
+		s, err = a.run.Create(need)
+	}
 	if err != nil {
 		return nil, err
 	}
+	a.next = min(2*a.next, a.opts.SegmentBytes)
 	a.stats.Segments++
-	a.stats.Mapped += bytes
+	a.stats.Mapped += s.Size()
 	return s, nil
 }
 

@@ -1,0 +1,64 @@
+// Package files reads tables from files into Arrow records whose columns lie in
+// shared memory, a bounded number of rows at a time.
+//
+// # A short tour
+//
+// [Open] tells what a file is and returns a [Reader]; [Reader.Next] gives one
+// record after the other; [arrowipc.ColumnOf] makes task arguments of its columns.
+//
+//   - Arrow IPC, as a file or a stream, is known by its content. Values are read
+//     from the file straight into the arena, in one copy; buffers compressed with
+//     LZ4 or Zstandard and big-endian values are converted on the way.
+//   - CSV with a header line is known by its extension, .csv in any case.
+//
+// # Columns
+//
+// A record holds the numeric columns: integers of 8 to 64 bits, signed or not,
+// float32 and float64. All others (text, bool, float16, decimal, date, time,
+// timestamp, duration, dictionary-encoded, nested …) are never loaded and are
+// reported by [Reader.Skipped]. Names may be empty and may repeat.
+//
+// # CSV
+//
+// Numbers are float64. Blanks around a cell do not count; an empty cell is null.
+// A column whose first non-empty cell is not a number is text and is skipped; a
+// later cell that is not a number is an error with file, line and column. A
+// number is what [strconv.ParseFloat] takes, also NaN and Inf in any case, except
+// hexadecimal and underscores; one that is too large for a float64 is a bad cell.
+// A header without rows is fine, a file without a header is not. Each row has as
+// many cells as the header; lines without any character are passed over. A byte
+// order mark is dropped. Quotes are those of [encoding/csv].
+//
+// Until a column has a non-empty cell it counts as numeric, and all null. The
+// columns of the records are settled by the rows of the first record; a column
+// that turns out to be text later stays in the records, all null, and is reported
+// by Skipped from then on: ask it after the last record.
+//
+// # What a file may not do
+//
+// A file is input from a stranger. Lengths, offsets and counts in it are held
+// against the file's size before anything is read or allocated by them; a
+// truncated or inconsistent file is an error that names it. A stream may end
+// without its end mark, as the format allows, but only between two messages; a
+// file must have its footer. Decompressed sizes are bounded by what the codec
+// could make of the bytes, and by the arena. Metadata is bounded to 64 MiB, a CSV
+// row to [Options.RowBytes]. Only regular files are opened.
+//
+// # Lifetimes
+//
+// The caller releases each record; its blocks return to the arena with the last
+// reference. Records outlive the Reader.
+//
+// # Concurrency
+//
+// A Reader is used by one goroutine; BytesRead and Skipped may be called from
+// others meanwhile.
+//
+// # Failure
+//
+// Errors are one line that begins with the file's name, or the operating
+// system's own about it ([io/fs.PathError]). What a CSV row did wrong is a
+// [*RowError]; a broken Arrow file wraps [ErrCorrupt]. After one that wraps
+// [shm.ErrFull] or a [*shm.SpaceError] Next may be called again, once records
+// have been released: no row is lost.
+package files

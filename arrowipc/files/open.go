@@ -1,0 +1,151 @@
+package files
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"example.com/handoff/arrowipc"
+)
+
+// Options says how a file is cut into records. The zero value and nil work.
+type Options struct {
+	// ChunkRows is the most rows of a record. 0: 65536.
+	ChunkRows int
+	// ChunkBytes bounds a record of a file with many columns: it has fewer rows
+	// where ChunkRows would make its values more bytes than this, but at least 8.
+	// 0: 64 MiB.
+	ChunkBytes int64
+	// RowBytes bounds a row of a CSV file, which must fit into memory. 0: 16 MiB.
+	RowBytes int
+}
+
+const (
+	defaultChunkRows  = 64 << 10
+	defaultChunkBytes = 64 << 20
+	defaultRowBytes   = 16 << 20
+	minRows           = 8
+)
+
+// rows is how many rows of rowBytes bytes a record may have.
+func (o *Options) rows(rowBytes int64) int64 {
+	fit := max(o.ChunkBytes/max(rowBytes, 1)&^7, minRows) // a multiple of 8 keeps validity bits in whole bytes
+	return min(int64(o.ChunkRows), fit)
+}
+
+// Open opens the file at path and reads what tells its columns: an Arrow schema,
+// or the header and first rows of CSV. Its records will be in alloc's arena. The
+// caller ends it with Close.
+//
+// The error wraps [io/fs.ErrNotExist] and the like, [ErrUnsupported],
+// [ErrCorrupt], or the arena's, and may be a [*RowError]. A pipe or device is
+// refused without waiting for it, and so is an empty file.
+func Open(path string, alloc *arrowipc.Allocator, opts *Options) (*Reader, error) {
+	o := Options{}
+	if opts != nil {
+		o = *opts
+	}
+	if o.ChunkRows < 0 || o.ChunkBytes < 0 || o.RowBytes < 0 {
+		panic(fmt.Sprintf("files: Open with negative options %+v", o))
+	}
+	if o.ChunkRows == 0 {
+		o.ChunkRows = defaultChunkRows
+	}
+	if o.ChunkBytes == 0 {
+		o.ChunkBytes = defaultChunkBytes
+	}
+	if o.RowBytes == 0 {
+		o.RowBytes = defaultRowBytes
+	}
+	f, size, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	src, err := openSource(f, size, path, alloc, &o)
+	if err != nil {
+		f.Close()
+		return nil, nameError(path, err)
+	}
+	return &Reader{path: path, file: f, total: size, src: src}, nil
+}
+
+// openRegular opens a regular file with something in it, and nothing else.
+func openRegular(path string) (*os.File, int64, error) {
+	info, err := os.Stat(path)
+	if err == nil {
+		err = checkRegular(path, info)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info, err = f.Stat(); err == nil {
+		err = checkRegular(path, info)
+	}
+	if err == nil && info.Size() == 0 {
+		err = &fileError{path, "empty file (0 bytes)", ErrCorrupt}
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+func checkRegular(path string, info fs.FileInfo) error {
+	mode, is := info.Mode(), ""
+	switch {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		is = "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		is = "a pipe"
+	case mode&fs.ModeSocket != 0:
+		is = "a socket"
+	default:
+		is = "a device"
+	}
+	return &fileError{path, "is " + is + ", expected a regular file", ErrUnsupported}
+}
+
+const supported = "supported are Arrow IPC files and streams (known by their content) and CSV (.csv)"
+
+// openSource tells the type: Arrow by content, the rest by extension.
+func openSource(f *os.File, size int64, path string, alloc *arrowipc.Allocator, o *Options) (source, error) {
+	head := make([]byte, min(size, 8))
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return nil, err
+	}
+	ext := strings.ToLower(filepath.Ext(path))
+	in := &input{r: f, size: size}
+	switch {
+	case isArrowFile(head, ext):
+		return openArrowFile(in, alloc, o)
+	case isArrowStream(in, head):
+		return openArrowStream(in, alloc, o)
+	case ext == ".csv":
+		return openCSV(f, size, path, alloc, o)
+	case ext == ".arrow" || ext == ".feather" || ext == ".ipc" || ext == ".arrows":
+		return nil, corruptf("not an Arrow IPC file or stream: it begins with %s", show(head))
+	}
+	return nil, &fileError{path, "unknown file type; " + supported, ErrUnsupported}
+}
+
+// nameError makes an error that does not name the file do so.
+func nameError(path string, err error) error {
+	var named *fs.PathError
+	var file *fileError
+	var row *RowError
+	if err == io.EOF || errors.As(err, &named) || errors.As(err, &file) || errors.As(err, &row) {
+		return err
+	}
+	return &fileError{path, err.Error(), err}
+}
