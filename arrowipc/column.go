@@ -39,7 +39,8 @@ func (c Column[T]) IsNull(i int) bool {
 // float32 and float64. The Column is dead once arr was released.
 //
 // The error wraps [ErrNotShared], [ErrType], or [ErrCorrupt] where arr claims
-// more elements or bits than its buffers have.
+// more elements or bits than its buffers have, or a [*shm.RefError] where its
+// values were cut from a buffer at an offset that T is not aligned to.
 func ColumnOf[T shm.Element](a *Allocator, arr arrow.Array) (Column[T], error) {
 	dtype := shm.DTypeOf[T]()
 	if want, ok := typeIDs[dtype]; !ok || arr.DataType().ID() != want {

@@ -9,9 +9,12 @@ import (
 	"example.com/handoff/shm"
 )
 
+// MaxWorkers is the most workers of a pool.
+const MaxWorkers = 4096
+
 // Options configures a pool. The zero value and nil work; New copies it.
 type Options struct {
-	// Workers is the number of worker processes. 0: as many as usable cores
+	// Workers is the number of worker processes, at most [MaxWorkers]. 0: as many as usable cores
 	// (GOMAXPROCS, which knows affinity and cgroup quota).
 	Workers int
 	// Isolation says what a worker is. Zero: Process.
@@ -54,8 +57,8 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.Workers == 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
-	if c.Workers > 4096 {
-		return c, fmt.Errorf("pool: %d workers, at most 4096", c.Workers)
+	if c.Workers > MaxWorkers {
+		return c, fmt.Errorf("pool: %d workers, at most %d", c.Workers, MaxWorkers)
 	}
 	if c.Isolation == "" {
 		c.Isolation = Process

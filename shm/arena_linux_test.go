@@ -123,7 +123,13 @@ func TestCast(t *testing.T) {
 		"past the end": func() error { _, err := Cast[int64](x.View(), 8, 8); return err },
 		"misaligned":   func() error { _, err := Cast[int64](x.View(), 4, 1); return err },
 		"negative":     func() error { _, err := Cast[int64](x.View(), -8, 1); return err },
-		"not bools":    func() error { _, err := Cast[bool](x.View(), 0, 64); return err },
+		"misaligned below": func() error {
+			odd, err := Cast[byte](x.View(), 1, 32)
+			require.NoError(t, err)
+			_, err = Cast[int64](odd, 0, 1)
+			return err
+		},
+		"not bools": func() error { _, err := Cast[bool](x.View(), 0, 64); return err },
 	} {
 		require.Error(t, f(), name)
 	}

@@ -205,11 +205,14 @@ func Cast[T Element](b View[byte], byteOffset int64, dims ...int) (View[T], erro
 		ref = Ref{DType: ref.DType, Shape: shape}
 		return View[T]{span[T]{ref: ref, lends: true}}, ref.Validate(0)
 	}
-	if err := ref.Validate(int64(len(b.raw))); err != nil {
+	if size := ref.Bytes(); byteOffset < 0 || size > int64(len(b.raw)) || byteOffset > int64(len(b.raw))-size {
+		return View[T]{}, ref.refuse(fmt.Sprintf("%d bytes at byte %d of a view of %d", size, byteOffset, len(b.raw)))
+	}
+	ref.Offset += b.ref.Offset
+	if err := ref.Validate(b.h.seg.Size()); err != nil { // the alignment is that of the segment
 		return View[T]{}, err
 	}
 	end := byteOffset + ref.Bytes()
 	raw := b.raw[byteOffset:end:end]
-	ref.Offset += b.ref.Offset
 	return View[T]{span[T]{raw: raw, ref: ref, h: b.h, lends: true}}, ref.checkBools(raw)
 }

@@ -48,7 +48,6 @@ func FuzzOpenArrow(f *testing.F) {
 		f.Add(streamOf(f, tiny, opts...))
 	}
 	f.Add(withoutContinuation(f, streamOf(f, tiny)))
-	f.Add(writeStream(f))
 	f.Add(treeStream(5))
 	a, _ := newAllocator(f, 16<<20)
 	f.Fuzz(func(t *testing.T, content []byte) {
