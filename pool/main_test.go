@@ -16,6 +16,7 @@ import (
 // TestMain turns the test binary into a worker, or into one of the programs
 // that tests run as a whole, by name in an environment variable.
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // for the workers: they would sleep for a second
 	switch os.Getenv("POOL_TEST_BAD_START") { // of a worker
 	case "exit":
 		fmt.Println("cannot begin")
@@ -43,6 +44,10 @@ var programs = map[string]func(args []string){}
 // nothing: no file, descriptor, child, mapping or goroutine.
 func newPool(t testing.TB, opts *Options) *Pool {
 	t.Helper()
+	if r, w, err := os.Pipe(); err == nil { // the runtime's own poller is no leak
+		r.Close()
+		w.Close()
+	}
 	before := residue(t)
 	p, err := New(context.Background(), opts)
 	require.NoError(t, err)

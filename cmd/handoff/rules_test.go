@@ -54,7 +54,7 @@ var ruleTable = map[string]ruleRow{
 	"shm/ring":       {[]string{"shm"}, []string{ruleSys}},
 	"shm/gonum":      {[]string{"shm"}, []string{ruleGonum}},
 	"arrowipc":       {[]string{"shm"}, []string{ruleSys, ruleArrow, ruleFlat}},
-	"arrowipc/files": {[]string{"arrowipc"}, []string{ruleSys, ruleArrow, ruleFlat}},
+	"arrowipc/files": {[]string{"arrowipc"}, []string{ruleSys, ruleArrow, ruleFlat, "github.com/klauspost/compress", "github.com/pierrec/lz4/v4"}},
 	"pool":           {[]string{"shm", "shm/ring"}, []string{ruleSys}},
 	"pool/journal":   {nil, []string{ruleSys}},
 	"pool/batch":     {[]string{"pool", "pool/journal", "arrowipc", "arrowipc/files"}, []string{ruleSys, ruleArrow}},
@@ -63,7 +63,7 @@ var ruleTable = map[string]ruleRow{
 	"pool/foreign":   {[]string{"pool"}, []string{ruleSys}},
 	"pool/prom":      {[]string{"pool"}, []string{ruleMetrics}},
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf, ruleBars}},
-	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, ruleBars}},
+	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, ruleBars, rulePerf, "github.com/google/renameio/v2"}},
 }
 
 // ruleLibrary is every folder below bench and the command.

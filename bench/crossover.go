@@ -1,0 +1,71 @@
+package bench
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// A Crossover says from which size on strategy B is never slower than A, by the
+// medians of one run.
+//
+// Bytes is that size, interpolated between the measured sizes before and after
+// the change, linearly in the logarithms of size and of the ratio of times. It
+// is nil where there is no such size: then Always is "b" if B was never slower
+// at any measured size, "a" if it was slower at all, and "" if B was not slower
+// at some size but slower at the largest.
+type Crossover struct {
+	A      string `json:"a"`
+	B      string `json:"b"`
+	Bytes  *int64 `json:"bytes"`
+	Always string `json:"always,omitempty"`
+}
+
+// The pairs that are compared, the one that wins small arrays first.
+var crossoverPairs = [][2]string{{gobReused, shmFresh}, {gobReused, shmCopy}, {shmCopy, inProcess}}
+
+// crossovers leaves out the pairs that were not both measured.
+func crossovers(results []Result) []Crossover {
+	found := []Crossover{}
+	for _, pair := range crossoverPairs {
+		if c, ok := crossover(results, pair[0], pair[1]); ok {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// crossover compares a and b at the sizes at which both were measured.
+func crossover(results []Result, a, b string) (c Crossover, ok bool) {
+	type point struct{ logBytes, logRatio float64 } // of b's time to a's
+	var points []point
+	for _, x := range results {
+		for _, y := range results {
+			if x.Strategy == a && y.Strategy == b && x.Bytes == y.Bytes {
+				points = append(points, point{math.Log(float64(x.Bytes)), math.Log(y.MedianNS / x.MedianNS)})
+			}
+		}
+	}
+	c = Crossover{A: a, B: b}
+	if len(points) == 0 {
+		return c, false
+	}
+	slices.SortFunc(points, func(p, q point) int { return cmp.Compare(p.logBytes, q.logBytes) })
+	slower := func(p point) bool { return p.logRatio > 0 }
+	from := len(points) // the first size from which b is never slower
+	for from > 0 && !slower(points[from-1]) {
+		from--
+	}
+	switch {
+	case from == 0:
+		c.Always = "b"
+	case from < len(points):
+		p, q := points[from-1], points[from]
+		part := p.logRatio / (p.logRatio - q.logRatio)
+		bytes := int64(math.Round(math.Exp(p.logBytes + part*(q.logBytes-p.logBytes))))
+		c.Bytes = &bytes
+	case !slices.ContainsFunc(points, func(p point) bool { return !slower(p) }):
+		c.Always = "a"
+	}
+	return c, true
+}

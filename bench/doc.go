@@ -1,0 +1,84 @@
+// Package bench measures on this machine what it costs to hand an array to
+// another process, with shared memory and with what one would use instead, and
+// what the same work costs in a goroutine.
+//
+// # A short tour
+//
+//   - [Run] hands float64 arrays of several sizes to worker processes by several
+//     strategies, alternating between them, and returns a [Report].
+//   - [Report] prints itself as a table, as JSON and as Go benchmark results
+//     that benchstat reads; it names the sizes at which one strategy overtakes
+//     another ([Crossover]) and says in one sentence what follows.
+//   - [Options] selects sizes, strategies and what the receiver does with the
+//     array ([Touch]); [ParseSize] and [FormatSize] are how sizes are written.
+//
+// The same strategies run under `go test -bench` in this package.
+//
+// # Strategies
+//
+//	gob-fresh     gob over a pipe, a new encoder and decoder for each message
+//	gob-reused    gob over a pipe, one encoder and decoder for all messages
+//	pipe-raw      8 bytes of length and the array's bytes over a pipe
+//	unix-raw      the same over a Unix stream socket
+//	shm-fresh     a new segment per array: made, mapped, filled, named to the
+//	              worker, attached there, unmapped in both, removed
+//	shm-copy      one copy into a warm arena, then the Ref
+//	shm-resident  the array is in the arena already: only the Ref
+//	goroutine     no process: a channel to a goroutine of this one, and back
+//
+// The receiver adds the array up, or its first and last element, and answers
+// with one float64. It is a worker process of a [pool.Pool] for all but the
+// last: one for each strategy over a stream, one for the shm strategies. The
+// pipes are FIFOs in a private temporary directory, the same kernel object as a
+// pipe; pipes and sockets have the system's default capacity (64 KiB, and
+// net.core.wmem_default). Receivers read into memory that they use again, and
+// use raw bytes as float64s where they lie.
+//
+// # What is measured
+//
+// A sample is the mean of as many back-to-back handoffs as fit into about 2 ms,
+// at least one. Each round takes one sample of every strategy, beginning with
+// another one each time, so that a slow moment of the machine hits them all.
+// Before the first round every strategy has handed over that size for a while:
+// pages are mapped and buffers have grown. A sample of cheap handoffs begins
+// with one that is not counted, because other strategies ran meanwhile.
+//
+// The elements have full-entropy mantissas: gob sends round numbers in fewer
+// bytes. Each handoff carries a first element that differs from the one before,
+// and each round a new last element; every answer is compared, bit by bit, with
+// the one computed here before the sample, so that a stale, torn or truncated
+// array shows as a wrong answer.
+//
+// Garbage is collected between sizes and after samples of gob that made more
+// than 1 MiB of it, outside of the timed parts, so that no strategy pays for the
+// garbage of another; what gob's allocations cost while it runs is its own.
+//
+// CopiedBytes counts what the handoff moves: nothing for shm-resident and
+// goroutine, the payload for shm-copy and shm-fresh, and for streams twice what
+// passed through the descriptors, framing and answers included: into the kernel
+// and out of it.
+//
+// Only ratios within one run carry over to another time or machine.
+//
+// # Lifetimes
+//
+// Run leaves nothing: workers, segments, the temporary directory and goroutines
+// are gone when it returns, after an error or the end of its context too.
+//
+// # Concurrency
+//
+// Functions and methods may be called from several goroutines; two Runs at once
+// disturb each other's figures. A Report is written by nobody after Run.
+//
+// # Failure
+//
+// Every wait is bounded. A worker that dies or does not answer ends the run
+// with an error that names the strategy, the size and, where it died, what the
+// pool says about the death ([pool.WorkerExitError]). Shared memory that is too
+// small is an [shm.SpaceError] before anything is measured.
+//
+// # Platforms
+//
+// Linux 5.10 or newer; elsewhere only the strategy goroutine runs, the others
+// return an error that wraps [errors.ErrUnsupported].
+package bench

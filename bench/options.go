@@ -1,0 +1,95 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// elemBytes is the size of one float64.
+const elemBytes = 8
+
+// The names of the strategies.
+const (
+	gobFresh    = "gob-fresh"
+	gobReused   = "gob-reused"
+	pipeRaw     = "pipe-raw"
+	unixRaw     = "unix-raw"
+	shmFresh    = "shm-fresh"
+	shmCopy     = "shm-copy"
+	shmResident = "shm-resident"
+	inProcess   = "goroutine"
+)
+
+var strategies = []string{gobFresh, gobReused, pipeRaw, unixRaw, shmFresh, shmCopy, shmResident, inProcess}
+
+// Strategies returns the names of all strategies, in the order of the reports.
+func Strategies() []string { return slices.Clone(strategies) }
+
+func isStream(strategy string) bool {
+	return slices.Contains([]string{gobFresh, gobReused, pipeRaw, unixRaw}, strategy)
+}
+
+func isShared(strategy string) bool { return strings.HasPrefix(strategy, "shm-") }
+
+// Options configures a run. The zero value and nil work; Run copies it.
+type Options struct {
+	// Sizes of the arrays in bytes: positive multiples of 8. They are measured
+	// in ascending order, each once. nil: 64 B, 4 KiB, 64 KiB, 1, 16 and 64 MiB.
+	Sizes []int64
+	// Strategies to compare, by name. nil: all of [Strategies].
+	Strategies []string
+	// Touch is what the receiver does with the array. Zero: TouchSum.
+	Touch Touch
+	// Count is how many samples are taken of each strategy at each size. 0: as
+	// many as fit into 4 s for each size, at least 5 and at most 200.
+	Count int
+	// Progress, if not nil, is called on Run's goroutine, between samples, at
+	// most ten times a second and once at the end, with done ≤ total in no
+	// particular unit and what is being measured. Its time is not measured.
+	Progress func(done, total int, text string)
+}
+
+var defaultSizes = []int64{64, 4 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20}
+
+// Validate reports what no Run would accept: a mistake of whoever made the
+// options. nil is valid.
+func (o *Options) Validate() error {
+	_, err := o.withDefaults()
+	return err
+}
+
+func (o *Options) withDefaults() (Options, error) {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	if len(c.Sizes) == 0 {
+		c.Sizes = defaultSizes
+	}
+	for _, s := range c.Sizes {
+		if s <= 0 || s%elemBytes != 0 {
+			return c, fmt.Errorf("bench: size %d, expected a positive multiple of the %d bytes of a float64", s, elemBytes)
+		}
+	}
+	c.Sizes = slices.Compact(slices.Sorted(slices.Values(c.Sizes)))
+	if len(c.Strategies) == 0 {
+		c.Strategies = strategies
+	}
+	for _, s := range c.Strategies {
+		if !slices.Contains(strategies, s) {
+			return c, fmt.Errorf("bench: unknown strategy %.40q, expected %s", s, strings.Join(strategies, ", "))
+		}
+	}
+	c.Strategies = slices.DeleteFunc(Strategies(), func(s string) bool { return !slices.Contains(c.Strategies, s) })
+	if c.Touch == "" {
+		c.Touch = TouchSum
+	}
+	if c.Touch != TouchSum && c.Touch != TouchEnds {
+		return c, fmt.Errorf("bench: unknown touch %.40q, expected %q or %q", c.Touch, TouchSum, TouchEnds)
+	}
+	if c.Count < 0 {
+		return c, fmt.Errorf("bench: count %d, expected 0 or more", c.Count)
+	}
+	return c, nil
+}

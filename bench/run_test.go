@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestRun(t *testing.T) {
+	held(t)
+	last, calls := -1, 0
+	r, err := Run(background(), &Options{Sizes: []int64{64 << 10, 8}, Count: 3, Progress: func(done, total int, text string) {
+		require.GreaterOrEqual(t, done, last)
+		require.LessOrEqual(t, done, total)
+		require.Equal(t, done == total, text == "")
+		last, calls = done, calls+1
+	}})
+	require.NoError(t, err)
+	require.Equal(t, 200, last, "the end was not reported")
+	require.Greater(t, calls, 1)
+	require.NotEmpty(t, r.Verdict)
+	require.Len(t, r.Crossovers, 3)
+	require.Len(t, r.Results, 2*len(strategies))
+	for i, x := range r.Results {
+		require.Equal(t, strategies[i%len(strategies)], x.Strategy)
+		require.Equal(t, []int64{8, 64 << 10}[i/len(strategies)], x.Bytes)
+		require.Equal(t, 3, x.Count)
+		require.True(t, x.AnswerOK)
+		require.Positive(t, x.MinNS)
+		require.True(t, x.MinNS <= x.MedianNS && x.MedianNS <= x.MaxNS, "%+v", x)
+		mbPerS := float64(x.Bytes) / x.MedianNS * 1e3
+		require.InDelta(t, mbPerS, x.MBPerS, 0.001+mbPerS/1000)
+		require.Equal(t, x.Strategy == inProcess, x.WorkerPID == 0)
+		switch x.Strategy {
+		case inProcess, shmResident:
+			require.Zero(t, x.CopiedBytes)
+		case shmCopy, shmFresh:
+			require.Equal(t, x.Bytes, x.CopiedBytes)
+		default:
+			require.GreaterOrEqual(t, x.CopiedBytes, 2*(x.Bytes+3))
+		}
+	}
+	require.Positive(t, r.Machine.MemoryBytes)
+	require.NotEmpty(t, r.Machine.Kernel)
+}
+
+func TestRunInProcessOnly(t *testing.T) {
+	held(t)
+	r, err := Run(background(), &Options{Sizes: []int64{64}, Strategies: []string{inProcess}, Touch: TouchEnds, Count: 1})
+	require.NoError(t, err)
+	require.Empty(t, r.Crossovers)
+	require.Len(t, r.Results, 1)
+}
+
+func TestDone(t *testing.T) {
+	require.Equal(t, 0.5, done(5, 10, time.Hour), "a given count is not cut short")
+	require.Equal(t, 1.0, done(10, 10, 0))
+	require.Less(t, done(leastSamples-1, 0, time.Hour), 1.0)
+	require.GreaterOrEqual(t, done(leastSamples, 0, time.Hour), 1.0)
+	require.Less(t, done(mostSamples-1, 0, sizeTime/2), 1.0)
+	require.GreaterOrEqual(t, done(mostSamples, 0, 0), 1.0)
+}

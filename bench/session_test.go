@@ -1,0 +1,240 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/shm"
+)
+
+func background() context.Context { return context.Background() }
+
+// held fails the test if, at its end, anything is left of what it started:
+// children, descriptors, mappings, goroutines, files in the temporary directory
+// or segments of this process. It gives the test a temporary directory.
+func held(t testing.TB) {
+	t.Helper()
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	r, w, err := os.Pipe() // the runtime's own descriptors come with the first
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(r.Close(), w.Close()))
+	before := residue(t, tmp)
+	t.Cleanup(func() {
+		var more []string
+		for range 200 { // goroutines and handles need a moment to end
+			more = nil
+			for what, n := range residue(t, tmp) {
+				if n > before[what] {
+					more = append(more, fmt.Sprintf("%s: %d before the test, %d after", what, before[what], n))
+				}
+			}
+			if more == nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		buf := make([]byte, 1<<16)
+		t.Errorf("%q\n%s", more, buf[:runtime.Stack(buf, true)])
+	})
+}
+
+func residue(t testing.TB, tmp string) map[string]int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	maps, err := os.ReadFile("/proc/self/maps")
+	require.NoError(t, err)
+	files, err := os.ReadDir(tmp)
+	require.NoError(t, err)
+	runs, err := shm.List()
+	require.NoError(t, err)
+	ours := 0
+	for _, r := range runs {
+		if strings.HasPrefix(r.Holder, fmt.Sprintf("%d ", os.Getpid())) {
+			ours += 1 + len(r.Segments)
+		}
+	}
+	return map[string]int{
+		"descriptors": len(fds), "children": len(children(t)), "goroutines": runtime.NumGoroutine(),
+		"mappings": strings.Count(string(maps), "/dev/shm/"), "temporary files": len(files), "shared memory files": ours,
+	}
+}
+
+func children(t testing.TB) (pids []string) {
+	t.Helper()
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	require.NoError(t, err)
+	for _, l := range lists {
+		b, _ := os.ReadFile(l) // a thread may have ended
+		pids = append(pids, strings.Fields(string(b))...)
+	}
+	return pids
+}
+
+// newSession is a session that is closed at the end of the test and held to leave nothing.
+func newSession(t testing.TB, touch Touch, maxBytes int64, names ...string) *session {
+	t.Helper()
+	held(t)
+	s, err := open(background(), names, touch, maxBytes)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.close(background(), t.Failed())) })
+	return s
+}
+
+func TestAnswersAreRight(t *testing.T) {
+	sizes := []int64{8, 64, 4<<10 + 8, 1 << 20}
+	for _, touch := range []Touch{TouchSum, TouchEnds} {
+		t.Run("touch="+string(touch), func(t *testing.T) {
+			s := newSession(t, touch, sizes[len(sizes)-1], strategies...)
+			pids := map[int]bool{}
+			for _, c := range s.carriers {
+				pids[c.pid()] = true
+				for _, bytes := range sizes {
+					m, err := newSampler(c, newPayload(bytes, touch))
+					require.NoError(t, err)
+					for range 2 {
+						m.p.restamp()
+						_, err = m.burst(background(), 3)
+						require.NoError(t, err, "%s at %d", c.strategy(), bytes)
+					}
+					require.Zero(t, m.wrong, "%s at %d: wrong answers", c.strategy(), bytes)
+					require.NoError(t, c.unload())
+				}
+			}
+			require.Len(t, pids, 6, "four peers of streams, one worker for shm, and 0")
+			require.NotContains(t, pids, os.Getpid())
+		})
+	}
+}
+
+// The kernel's own count of what this process wrote and read is the truth.
+func TestCopiedBytes(t *testing.T) {
+	const bytes, handoffs = 1 << 20, 5
+	s := newSession(t, TouchSum, bytes, strategies...)
+	for _, c := range s.carriers {
+		m, err := newSampler(c, newPayload(bytes, TouchSum))
+		require.NoError(t, err)
+		_, err = m.burst(background(), 2)
+		require.NoError(t, err)
+		copied, passed := c.copied(), passedDescriptors(t)
+		_, err = m.burst(background(), handoffs)
+		require.NoError(t, err)
+		copied, passed = c.copied()-copied, passedDescriptors(t)-passed
+		require.NoError(t, c.unload())
+
+		switch name := c.strategy(); {
+		case isStream(name):
+			require.InEpsilon(t, 2*passed, copied, 0.01, name)
+			if name == pipeRaw || name == unixRaw {
+				require.Equal(t, int64(handoffs*2*(8+bytes+8)), copied, name)
+			} else {
+				require.InEpsilon(t, 2.0*bytes*9/8, float64(copied)/handoffs, 0.01, "%s: 9 bytes for a float64", name)
+			}
+		default:
+			require.Less(t, passed, int64(handoffs*8<<10), "%s: the array passed through a descriptor", name)
+			if name == shmResident || name == inProcess {
+				require.Zero(t, copied, name)
+			} else {
+				require.Equal(t, int64(handoffs*bytes), copied, name)
+			}
+		}
+	}
+}
+
+// passedDescriptors is what this process has read and written so far.
+func passedDescriptors(t *testing.T) (bytes int64) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/io")
+	require.NoError(t, err)
+	var rchar, wchar int64
+	_, err = fmt.Sscanf(string(b), "rchar: %d\nwchar: %d", &rchar, &wchar)
+	require.NoError(t, err)
+	return rchar + wchar
+}
+
+// A stale carrier answers each array with the answer to the one before.
+type stale struct {
+	local
+	last float64
+}
+
+func (s *stale) handoff(ctx context.Context) (float64, error) {
+	v, err := s.local.handoff(ctx)
+	v, s.last = s.last, v
+	return v, err
+}
+
+// A torn carrier hands over an array whose end was not written.
+type torn struct{ local }
+
+func (c *torn) handoff(ctx context.Context) (float64, error) {
+	x := append([]float64(nil), c.x...)
+	x[len(x)-1] = 0
+	c.to <- x
+	return <-c.from, nil
+}
+
+func TestWrongAnswersAreSeen(t *testing.T) {
+	held(t)
+	for _, touch := range []Touch{TouchSum, TouchEnds} {
+		for _, bytes := range []int64{8, 64, 64 << 10} {
+			for _, c := range []carrier{&stale{local: *newLocal(touch)}, &torn{*newLocal(touch)}} {
+				reference := newLocal(touch)
+				o, err := (&Options{Sizes: []int64{bytes}, Touch: touch, Count: 3}).withDefaults()
+				require.NoError(t, err)
+				results, err := measure(background(), o, []carrier{c, reference})
+				require.NoError(t, err)
+				require.NoError(t, c.close())
+				require.NoError(t, reference.close())
+				require.False(t, results[0].AnswerOK, "%T, %d bytes, %s", c, bytes, touch)
+				require.True(t, results[1].AnswerOK)
+				r := newReport(Machine{}, touch, results)
+				require.ErrorIs(t, r.err(), ErrAnswer)
+				require.Contains(t, r.Verdict, "Do not use these figures")
+			}
+		}
+	}
+	// Every single answer of a stale carrier is wrong, also from one sample to the next.
+	m, err := newSampler(&stale{local: *newLocal(TouchSum)}, newPayload(4096, TouchSum))
+	require.NoError(t, err)
+	defer m.c.close()
+	for range 5 {
+		m.p.restamp()
+		for range 3 {
+			_, err := m.burst(background(), 1)
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, 15, m.wrong)
+}
+
+func TestPayload(t *testing.T) {
+	p := newPayload(80_000, TouchSum)
+	low := 0
+	for _, v := range p.x {
+		require.True(t, 1 <= math.Abs(v) && math.Abs(v) < 2, v)
+		if math.Float64bits(v)&0xff == 0 {
+			low++
+		}
+	}
+	require.Less(t, low, 150, "too many mantissas end in a zero byte: 1 in 256 is expected of 10000")
+	for n := range 40 {
+		want := 0.0
+		for i := range n {
+			p.x[i] = float64(i + 1)
+			want += float64(i + 1)
+		}
+		require.Equal(t, want, sum(p.x[:n]), "%d elements", n)
+	}
+}

@@ -1,0 +1,92 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"example.com/handoff/pool"
+)
+
+// dyingTime is how long a broken stream waits for the pool to say why.
+const dyingTime = 2 * time.Second
+
+// A stream hands arrays to a peer over a pipe or socket.
+type stream struct {
+	plain
+	conn   conn
+	meter  *meter
+	format format
+	x      []float64
+
+	done  chan struct{} // closed when the peer's task has ended
+	ended error         // why; valid once done is closed
+}
+
+// newStream starts the strategy's peer in p and waits until it has connected.
+func newStream(ctx context.Context, p *pool.Pool, strategy, dir string, touch Touch, maxBytes int64) (*stream, error) {
+	l, err := listen(strategy, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	f, err := serveStream.Submit(ctx, p, streamIn{strategy, dir, string(touch), maxBytes})
+	if err != nil {
+		return nil, err
+	}
+	s := &stream{plain: plain{name: strategy}, done: make(chan struct{})}
+	connecting, connected := context.WithCancel(ctx)
+	defer connected()
+	go func() { // until the pool's Close at the latest
+		_, s.ended = f.Wait(context.Background())
+		close(s.done)
+		connected()
+	}()
+	c, pid, err := l.accept(connecting)
+	if err != nil {
+		return nil, s.why(ctx, err)
+	}
+	s.conn, s.worker, s.meter = c, pid, &meter{ReadWriter: c}
+	s.format = newFormat(strategy, s.meter, maxBytes)
+	return s, nil
+}
+
+func (s *stream) load(x []float64) ([]float64, error)          { s.x = x; return x, nil }
+func (s *stream) copied() int64                                { return 2 * s.meter.bytes }
+func (s *stream) litters() bool                                { return s.name == gobFresh || s.name == gobReused }
+func (s *stream) watch(ctx context.Context) (stop func() bool) { return interrupt(ctx, s.conn) }
+
+func (s *stream) handoff(ctx context.Context) (v float64, err error) {
+	if err = s.format.writeArray(s.x); err == nil {
+		v, err = s.format.readAnswer()
+	}
+	if err != nil {
+		return 0, s.why(ctx, err)
+	}
+	return v, nil
+}
+
+// why turns the error of a read or write into its reason: the end of ctx, or
+// the end of the peer, which is felt at the stream before the pool knows.
+func (s *stream) why(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case <-s.done:
+		if s.ended != nil {
+			return s.ended
+		}
+		return fmt.Errorf("its peer ended early: %w", err)
+	case <-time.After(dyingTime):
+		return err
+	}
+}
+
+// close ends the stream, which ends the peer's task.
+func (s *stream) close() error { return s.conn.Close() }
+
+func (s *stream) wait() error {
+	<-s.done
+	return s.ended
+}

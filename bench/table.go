@@ -1,0 +1,74 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// WriteTable writes the report for people: the machine, a block for each size,
+// the crossovers and the verdict.
+func (r *Report) WriteTable(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%v\n", r.Machine)
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	size := int64(-1)
+	for _, x := range r.Results {
+		if x.Bytes != size {
+			size = x.Bytes
+			tw.Flush() // columns are as wide as one block needs
+			fmt.Fprintf(&b, "\nfloat64 array of %s, touch %s\n", FormatSize(size), r.Touch)
+			fmt.Fprintf(tw, "%-13s\tmedian\tmin\tmax\tMB/s\tcopied\tvs gob-reused\tsamples\tanswers\tworker pid\t\n", "strategy")
+		}
+		fmt.Fprintf(tw, "%-13s\t%s\t%s\t%s\t%.1f\t%s\t%s\t%d\t%s\t%s\t\n", x.Strategy, humanNS(x.MedianNS), humanNS(x.MinNS), humanNS(x.MaxNS),
+			x.MBPerS, human(float64(x.CopiedBytes), "B"), r.ratio(x), x.Count, answers(x.AnswerOK), worker(x.WorkerPID))
+	}
+	tw.Flush()
+	if len(r.Crossovers) > 0 {
+		fmt.Fprintf(&b, "\nfrom which size on the second is never slower than the first\n")
+	}
+	for _, c := range r.Crossovers {
+		fmt.Fprintf(&b, "%s, %s: %s\n", c.A, c.B, c.short())
+	}
+	fmt.Fprintf(&b, "\nA sample is the mean of back-to-back handoffs that take about %v, at least one; strategies alternate sample by sample.\n", sampleTime)
+	fmt.Fprintf(&b, "Only ratios within one run carry over to another time or machine.\n")
+	fmt.Fprintf(&b, "\n%s\n", r.Verdict)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// ratio is how many times faster than gob-reused x is; "-" if that was not measured.
+func (r *Report) ratio(x Result) string {
+	gob, ok := r.median(gobReused, x.Bytes)
+	if !ok || x.MedianNS == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2fx", gob/x.MedianNS)
+}
+
+func answers(ok bool) string {
+	if ok {
+		return "right"
+	}
+	return "WRONG"
+}
+
+func worker(pid int) string {
+	if pid == 0 {
+		return "in process"
+	}
+	return fmt.Sprint(pid)
+}
+
+func (c Crossover) short() string {
+	switch {
+	case c.Bytes != nil:
+		return human(float64(*c.Bytes), "B")
+	case c.Always == "b":
+		return "all measured sizes"
+	case c.Always == "a":
+		return "no measured size: always slower"
+	}
+	return "none"
+}

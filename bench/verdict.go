@@ -1,0 +1,137 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/perf/benchunit"
+)
+
+// verdict is what follows from the figures, in one sentence.
+func (r *Report) verdict() string {
+	if err := r.err(); err != nil {
+		return fmt.Sprintf("Do not use these figures: %v.", err)
+	}
+	if len(r.Results) == 0 {
+		return "Nothing was measured."
+	}
+	parts := []string{r.verdictBest()}
+	for _, c := range r.Crossovers {
+		if c.A == gobReused && c.B == shmCopy {
+			parts = append(parts, "one copy into shared memory ("+c.B+") "+c.words())
+		}
+	}
+	if s := r.verdictGoroutine(); s != "" {
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, "; ") + "."
+}
+
+// verdictBest compares the best process strategy at the largest size with
+// gob-reused, or with the slowest where that was not measured.
+func (r *Report) verdictBest() string {
+	largest := r.Results[len(r.Results)-1].Bytes
+	var at []Result // process strategies at that size, the fastest first
+	for _, x := range r.Results {
+		if x.Bytes == largest && x.Strategy != inProcess {
+			at = append(at, x)
+		}
+	}
+	what := "Adding up " + FormatSize(largest)
+	if r.Touch == TouchEnds {
+		what = "Reading both ends of " + FormatSize(largest)
+	}
+	if len(at) == 0 {
+		ns, _ := r.median(inProcess, largest)
+		return fmt.Sprintf("%s took %s in a goroutine, and no process was measured", what, humanNS(ns))
+	}
+	slices.SortStableFunc(at, func(a, b Result) int {
+		if a.MedianNS < b.MedianNS {
+			return -1
+		}
+		return 1
+	})
+	best, than := at[0], at[len(at)-1]
+	for _, x := range at {
+		if x.Strategy == gobReused {
+			than = x
+		}
+	}
+	s := fmt.Sprintf("%s in another process took %s by %s", what, humanNS(best.MedianNS), best.Strategy)
+	if best.Strategy != than.Strategy {
+		s += fmt.Sprintf(", %s times less than by %s (%s)", humanRatio(than.MedianNS/best.MedianNS), than.Strategy, humanNS(than.MedianNS))
+	}
+	return s
+}
+
+// verdictGoroutine says where no process can pay by its speed.
+func (r *Report) verdictGoroutine() string {
+	sizes, wins := 0, 0
+	var last string
+	for _, g := range r.Results {
+		if g.Strategy != inProcess {
+			continue
+		}
+		processes, slower := 0, 0
+		for _, x := range r.Results {
+			if x.Bytes == g.Bytes && x.Strategy != inProcess {
+				processes++
+				if x.MedianNS > g.MedianNS {
+					slower++
+				}
+			}
+		}
+		if processes == 0 {
+			return ""
+		}
+		sizes++
+		if slower == processes {
+			wins++
+			last = fmt.Sprintf("%s at %s", humanNS(g.MedianNS), FormatSize(g.Bytes))
+		}
+	}
+	switch {
+	case sizes == 0:
+		return ""
+	case wins == 0:
+		return "a goroutine was not cheaper than the best of them"
+	}
+	return fmt.Sprintf("a goroutine of this process is cheaper than any of them at %d of %d sizes (%s): there a process pays by its isolation, not by speed", wins, sizes, last)
+}
+
+// words says what a crossover means for B.
+func (c Crossover) words() string {
+	switch {
+	case c.Bytes != nil:
+		return fmt.Sprintf("is never slower than %s from %s on", c.A, human(float64(*c.Bytes), "B"))
+	case c.Always == "b":
+		return fmt.Sprintf("is never slower than %s at the measured sizes", c.A)
+	case c.Always == "a":
+		return fmt.Sprintf("is slower than %s at every measured size", c.A)
+	}
+	return fmt.Sprintf("is faster than %s at some sizes but not at the largest", c.A)
+}
+
+// human writes four digits and a unit with its prefix, binary for bytes.
+func human(x float64, unit string) string {
+	if x == 0 {
+		return "0 " + unit
+	}
+	class := benchunit.Decimal
+	if unit == "B" {
+		class = benchunit.Binary
+	}
+	number := benchunit.Scale(x, class)
+	digits := strings.TrimRight(number, "TGMKkmµni")
+	return digits + " " + number[len(digits):] + unit
+}
+
+func humanNS(ns float64) string { return human(ns/1e9, "s") }
+
+func humanRatio(x float64) string {
+	if x >= 10 {
+		return fmt.Sprintf("%.0f", x)
+	}
+	return fmt.Sprintf("%.1f", x)
+}

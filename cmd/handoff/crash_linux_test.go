@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// workersOf waits until a command has worker processes and returns them.
+func workersOf(t *testing.T, pid, n int) (pids []int) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		pids = pids[:0]
+		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+		for _, l := range lists {
+			b, _ := os.ReadFile(l)
+			for _, f := range strings.Fields(string(b)) {
+				p, _ := strconv.Atoi(f)
+				pids = append(pids, p)
+			}
+		}
+		if len(pids) >= n {
+			return pids
+		}
+	}
+	t.Fatalf("process %d has workers %v, expected %d", pid, pids, n)
+	return nil
+}
+
+// filesOf are the files of the runs whose holder is pid.
+func filesOf(t *testing.T, pid int) []string {
+	t.Helper()
+	var found []string
+	locks, _ := filepath.Glob("/dev/shm/handoff-*.lock")
+	for _, lock := range locks {
+		b, _ := os.ReadFile(lock)
+		if strings.HasPrefix(string(b), strconv.Itoa(pid)+" ") {
+			all, _ := filepath.Glob(strings.TrimSuffix(lock, ".lock") + "*")
+			found = append(found, all...)
+		}
+	}
+	return found
+}
+
+func TestWorkerKilledDuringRun(t *testing.T) {
+	in := bigCSV(t, 400000)
+	want, stderr, code := handoff(t, "run", in, "--op", "describe")
+	require.Zero(t, code, stderr)
+	sum := filepath.Join(t.TempDir(), "sum.json")
+	cmd := command("run", in, "--op", "describe", "--workers", "2", "--chunk-rows", "1000", "--json", sum)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	require.NoError(t, cmd.Start())
+	for range 3 {
+		require.NoError(t, unix.Kill(workersOf(t, cmd.Process.Pid, 2)[0], unix.SIGKILL))
+		time.Sleep(30 * time.Millisecond)
+	}
+	require.NoError(t, cmd.Wait(), errs.String())
+	require.Equal(t, want, out.String())
+	b, err := os.ReadFile(sum)
+	require.NoError(t, err)
+	require.Contains(t, string(b), `"signal": `, "no worker died: the test tests nothing")
+	require.Empty(t, filesOf(t, cmd.Process.Pid))
+}
+
+func TestSupervisorKilledDuringRun(t *testing.T) {
+	cmd := command("run", bigCSV(t, 400000), "--op", "describe", "--workers", "2", "--out", filepath.Join(t.TempDir(), "out.json"))
+	require.NoError(t, cmd.Start())
+	workers := workersOf(t, cmd.Process.Pid, 2)
+	for len(filesOf(t, cmd.Process.Pid)) < 2 { // an arena is in use
+		time.Sleep(time.Millisecond)
+	}
+	require.NoError(t, cmd.Process.Kill())
+	cmd.Wait()
+	end := time.Now().Add(2 * time.Second) // the promised bound
+	for _, pid := range workers {
+		for unix.Kill(pid, 0) == nil && !zombie(pid) {
+			require.True(t, time.Now().Before(end), "worker %d lives 2 s after its supervisor", pid)
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	left := filesOf(t, cmd.Process.Pid)
+	require.NotEmpty(t, left, "nothing to remove: the test tests nothing")
+	stdout, _, code := handoff(t, "shm", "ls")
+	require.Zero(t, code)
+	for _, line := range strings.Split(stdout, "\n") {
+		if strings.Contains(line, filepath.Base(left[0])) {
+			require.Contains(t, line, "orphan")
+		}
+	}
+	require.Contains(t, stdout, strconv.Itoa(cmd.Process.Pid))
+	_, _, code = handoff(t, "shm", "gc")
+	require.Zero(t, code)
+	require.Empty(t, filesOf(t, cmd.Process.Pid))
+}
+
+func zombie(pid int) bool {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return strings.Contains(string(b), ") Z ")
+}
+
+func TestInterrupted(t *testing.T) {
+	for _, sig := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		d := t.TempDir()
+		out := filepath.Join(d, "out.json")
+		var errs bytes.Buffer
+		cmd := command("run", bigCSV(t, 200000), "--op", "describe", "--workers", "2", "--out", out)
+		cmd.Stderr = &errs
+		require.NoError(t, cmd.Start())
+		workersOf(t, cmd.Process.Pid, 2)
+		require.NoError(t, cmd.Process.Signal(sig))
+		cmd.Wait()
+		require.Equal(t, 128+int(sig), cmd.ProcessState.ExitCode(), errs.String())
+		requireShort(t, errs.String())
+		left, _ := os.ReadDir(d)
+		require.Empty(t, left)
+		require.Empty(t, filesOf(t, cmd.Process.Pid))
+	}
+}
+
+// A /dev/shm that is too small is said so: asked, free, what to do.
+func TestSharedMemoryTooSmall(t *testing.T) {
+	in := bigCSV(t, 60000)
+	for _, args := range []string{"run " + in + " --op describe", "bench --sizes 16MiB --strategies shm-copy"} {
+		exe, err := os.Executable()
+		require.NoError(t, err)
+		cmd := exec.Command("sh", append([]string{"-c", `mount -t tmpfs -o size=1m tmpfs /dev/shm && { "$0" "$@"; code=$?; ls /dev/shm; exit $code; }`, exe}, strings.Fields(args)...)...)
+		cmd.Env = append(os.Environ(), "HANDOFF_TEST_COMMAND=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+			UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+		}
+		var out, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		err = cmd.Run()
+		if cmd.ProcessState == nil || strings.Contains(errs.String(), "mount: ") {
+			t.Skipf("no user and mount namespaces here: %v %s", err, errs.String())
+		}
+		require.Equal(t, 1, cmd.ProcessState.ExitCode(), errs.String())
+		require.Empty(t, out.String(), "a result, or something left in /dev/shm")
+		for _, want := range []string{"asked for", "free in /dev/shm", "no space left on device", "--shm-size"} {
+			require.Contains(t, errs.String(), want)
+		}
+		requireShort(t, errs.String())
+	}
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain turns the test binary into the command itself.
+func TestMain(m *testing.M) {
+	if os.Getenv("HANDOFF_TEST_COMMAND") != "" || os.Getenv("HANDOFF_WORKER") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// command is `handoff args…` as a process of its own.
+func command(args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), "HANDOFF_TEST_COMMAND=1")
+	return cmd
+}
+
+// handoff runs the command to its end.
+func handoff(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, err bytes.Buffer
+	cmd := command(args...)
+	cmd.Stdout, cmd.Stderr = &out, &err
+	var exit *exec.ExitError
+	if e := cmd.Run(); e != nil && !errors.As(e, &exit) {
+		t.Fatal(e)
+	}
+	return out.String(), err.String(), cmd.ProcessState.ExitCode()
+}
+
+// write makes an input file.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestBadCommandLines(t *testing.T) {
+	good := write(t, "good.csv", "a\n1\n")
+	for line, want := range map[string]string{
+		"":                                       "a verb is needed",
+		"benhc":                                  `unknown verb "benhc"`,
+		"shm":                                    "a verb is needed",
+		"shm list":                               `unknown verb "list"`,
+		"shm ls x":                               `unexpected argument "x"`,
+		"bench --nope":                           "unknown flag: --nope",
+		"bench --sizes 1XB":                      "1XB",
+		"bench --sizes -5":                       "-5",
+		"bench --sizes 0":                        "size 0",
+		"bench --sizes 12":                       "12",
+		"bench --sizes":                          "flag needs an argument",
+		"bench --strategies gob-fresh,telepathy": "telepathy",
+		"bench --touch middle":                   "sum or ends",
+		"bench --count 0":                        "from 1 to",
+		"bench --format xml":                     "table or go",
+		"bench --json - --format go":             "standard output",
+		"bench x":                                `unexpected argument "x"`,
+		"run":                                    "an input file is needed",
+		"run " + good:                            "--op is needed",
+		"run " + good + " --op frobnicate":       `unknown op "frobnicate": there is describe`,
+		"run " + good + " --op describe --workers 0":       "from 1 to",
+		"run " + good + " --op describe --workers -1":      "from 1 to",
+		"run " + good + " --op describe --workers x":       "from 1 to",
+		"run " + good + " --op describe --workers 5000":    "4096",
+		"run " + good + " --op describe --chunk-rows 0":    "from 1 to",
+		"run " + good + " --op describe --isolation magic": "process or goroutine",
+		"run " + good + " --op describe --json -":          "standard output",
+		"run " + good + " --op describe --out - --json -":  "standard output",
+		"classify":              "a command is needed",
+		"classify --repeat 0 x": "from 1 to",
+	} {
+		t.Run(line, func(t *testing.T) {
+			stdout, stderr, code := handoff(t, strings.Fields(line)...)
+			require.Equal(t, 2, code, stderr)
+			require.Empty(t, stdout)
+			require.Contains(t, stderr, want)
+			requireShort(t, stderr)
+		})
+	}
+}
+
+func requireShort(t *testing.T, stderr string) {
+	t.Helper()
+	require.LessOrEqual(t, strings.Count(stderr, "\n"), 3, stderr)
+	require.NotContains(t, stderr, "goroutine ")
+	require.NotContains(t, stderr, "panic")
+}
+
+func TestBadFiles(t *testing.T) {
+	d := t.TempDir()
+	at := func(name string) string { return filepath.Join(d, name) }
+	put := func(name, text string) string {
+		require.NoError(t, os.WriteFile(at(name), []byte(text), 0o600))
+		return at(name)
+	}
+	arrow, err := os.ReadFile("../../testdata/small.arrow")
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(at("dir.csv"), 0o700))
+	good := put("good.csv", "a\n1\n")
+	for name, row := range map[string]struct {
+		args []string
+		want string
+	}{
+		"missing":          {[]string{at("none.csv")}, "no such file"},
+		"directory":        {[]string{at("dir.csv")}, "a directory"},
+		"empty":            {[]string{put("empty.csv", "")}, "empty file"},
+		"unknown type":     {[]string{put("x.dat", "hello")}, "unknown file type"},
+		"truncated":        {[]string{put("cut.arrow", string(arrow[:len(arrow)/2]))}, "cut.arrow"},
+		"ragged":           {[]string{put("ragged.csv", "a,b\n1,2\n3\n")}, "ragged.csv:3"},
+		"bad cell":         {[]string{put("cell.csv", "a,b\n1,2\n3,x\n")}, `cell.csv:3: column 2 "b": "x" is not a number`},
+		"second differs":   {[]string{good, put("other.csv", "b\n1\n")}, `column "b"`},
+		"output directory": {[]string{good, "--out", at("no/such/dir/out.json")}, "cannot write the output"},
+		"output is one":    {[]string{good, "--out", at("dir.csv")}, "cannot write the output"},
+		"summary file":     {[]string{good, "--out", at("out.json"), "--json", at("no/s.json")}, "cannot write the output"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stdout, stderr, code := handoff(t, append([]string{"run", "--op", "describe"}, row.args...)...)
+			require.Equal(t, 1, code, stderr)
+			require.Empty(t, stdout)
+			require.Contains(t, stderr, row.want)
+			requireShort(t, stderr)
+			require.NoFileExists(t, at("out.json"))
+		})
+	}
+	left, err := filepath.Glob(at(".*"))
+	require.NoError(t, err)
+	require.Empty(t, left, "temporary files left")
+}
+
+func TestDescribeSmall(t *testing.T) {
+	in := write(t, "in.csv", "n,text,x,late\n1,a,0.5,\n2,b,,\n4,c,1e308,\n,d,NaN,z\n")
+	stdout, stderr, code := handoff(t, "run", in, "--op", "describe", "--workers", "2")
+	require.Zero(t, code, stderr)
+	require.JSONEq(t, `{"columns":[
+		{"name":"n","dtype":"float64","count":3,"nulls":1,"mean":2.3333333333333335,"std":1.5275252316519468,"min":1,"max":4},
+		{"name":"x","dtype":"float64","count":3,"nulls":1,"mean":"NaN","std":"NaN","min":"NaN","max":"NaN"}]}`, stdout)
+	require.Contains(t, stderr, `skipped column "text"`)
+	require.Contains(t, stderr, `skipped column "late"`)
+	require.Contains(t, stderr, "4 rows in 1 chunks")
+
+	header := write(t, "header.csv", "a,b\n")
+	stdout, stderr, code = handoff(t, "run", header, "--op", "describe", "--quiet")
+	require.Zero(t, code, stderr)
+	require.Empty(t, stderr)
+	require.JSONEq(t, `{"columns":[
+		{"name":"a","dtype":"float64","count":0,"nulls":0,"mean":null,"std":null,"min":null,"max":null},
+		{"name":"b","dtype":"float64","count":0,"nulls":0,"mean":null,"std":null,"min":null,"max":null}]}`, stdout)
+}
+
+// The same bytes whatever the workers, the chunks and the isolation.
+func TestDescribeIsReproducible(t *testing.T) {
+	big := bigCSV(t, 20000)
+	for _, inputs := range [][]string{{big}, {"../../testdata/small.arrow"}, {"../../testdata/small.csv"}, {big, big}} {
+		var want []byte
+		for _, workers := range []string{"1", "2", "4"} {
+			for _, rows := range []string{"7000", "50000"} {
+				for _, isolation := range []string{"process", "goroutine"} {
+					d := t.TempDir()
+					out, sum := filepath.Join(d, "out.json"), filepath.Join(d, "sum.json")
+					args := append([]string{"run", "--op", "describe", "--workers", workers, "--chunk-rows", rows, "--isolation", isolation, "--out", out, "--json", sum}, inputs...)
+					stdout, stderr, code := handoff(t, args...)
+					require.Zero(t, code, stderr)
+					require.Empty(t, stdout)
+					got, err := os.ReadFile(out)
+					require.NoError(t, err)
+					if want == nil {
+						want = got
+					}
+					require.Equal(t, string(want), string(got), args)
+					checkSummary(t, sum, isolation)
+				}
+			}
+		}
+	}
+}
+
+func checkSummary(t *testing.T, file, isolation string) {
+	t.Helper()
+	var s struct {
+		Rows, Chunks int64
+		Workers      []struct{ PID, Tasks int64 }
+		BytesByRef   int64 `json:"bytes_by_ref"`
+		BytesCopied  int64 `json:"bytes_copied"`
+		Attempts     int64
+		Deaths       map[string]int
+	}
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(b, &s))
+	require.Positive(t, s.Rows)
+	require.Positive(t, s.Chunks)
+	require.Positive(t, s.BytesByRef)
+	require.Zero(t, s.BytesCopied)
+	require.Empty(t, s.Deaths)
+	tasks := int64(0)
+	for _, w := range s.Workers {
+		tasks += w.Tasks
+		require.NotEqual(t, int64(os.Getpid()), w.PID)
+	}
+	require.Equal(t, s.Attempts, tasks)
+}
+
+// bigCSV makes a file of n rows and 4 columns.
+func bigCSV(t *testing.T, n int) string {
+	t.Helper()
+	var b bytes.Buffer
+	b.WriteString("i,x,y,name\n")
+	for i := range n {
+		fmt.Fprintf(&b, "%d,%g,%g,row%d\n", i, 1/float64(i+1), 1e6*float64(i%977)/7, i)
+	}
+	return write(t, "big.csv", b.String())
+}
+
+func TestClassifyCommand(t *testing.T) {
+	stdout, stderr, code := handoff(t, "classify", "--repeat", "1", "--json", "-", "--", "sleep", "0.2")
+	require.Zero(t, code, stderr)
+	var c map[string]any
+	require.NoError(t, json.Unmarshal([]byte(stdout), &c))
+	require.Equal(t, "io", c["class"])
+	require.Equal(t, "goroutine", c["route"])
+	for _, key := range []string{"wall_s", "cpu_s", "cpu_to_wall", "reason"} {
+		require.Contains(t, c, key)
+	}
+	stdout, stderr, code = handoff(t, "classify", "--", "sh", "-c", "echo broken >&2; exit 3")
+	require.Equal(t, 1, code)
+	require.Empty(t, stdout)
+	require.Contains(t, stderr, "broken")
+	requireShort(t, stderr)
+}
+
+func TestHelp(t *testing.T) {
+	for _, verb := range []string{"bench", "classify", "run", "shm", "shm ls", "shm gc"} {
+		stdout, stderr, code := handoff(t, append(strings.Fields(verb), "--help")...)
+		require.Zero(t, code)
+		require.Empty(t, stderr)
+		require.Contains(t, stdout, "handoff "+verb)
+		if verb != "shm" {
+			require.Contains(t, stdout, "Examples:")
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.com/handoff/shm"
+)
+
+func shmCommand(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "shm",
+		Short: "See and clean up what is in shared memory",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("a verb is needed: ls or gc")
+			}
+			return usagef("unknown verb %.60q, expected ls or gc", args[0])
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	c.AddCommand(shmLs(s), shmGC(s))
+	return c
+}
+
+func shmLs(s streams) *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "ls",
+		Short: "List this user's segments, and whose they are",
+		Long: `List this user's segments in /dev/shm, run by run: alive (the kernel says its
+lock is held), orphan (it is dead: 'handoff shm gc' removes it), or unknown (its
+lock file is missing, so nothing proves either; gc leaves it alone).`,
+		Example: "  handoff shm ls\n  handoff shm ls --json -",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			out, err := openOutput(file, s.out)
+			if err != nil {
+				return err
+			}
+			defer out.Drop()
+			runs, err := shm.List()
+			if err != nil {
+				return err
+			}
+			if runs == nil {
+				runs = []shm.RunInfo{}
+			}
+			if file != "-" {
+				listRuns(s, runs)
+			}
+			if file == "" {
+				return nil
+			}
+			if err := writeJSON(out, map[string]any{"runs": runs}); err != nil {
+				return err
+			}
+			return out.Commit()
+		},
+	}
+	jsonFlag(c.Flags(), &file, "the list")
+	return c
+}
+
+func listRuns(s streams, runs []shm.RunInfo) {
+	if len(runs) == 0 {
+		fmt.Fprintln(s.out, "no segments of handoff in /dev/shm")
+		return
+	}
+	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "STATE\tSEGMENT\tSIZE\tSINCE\tRUN BY (pid, program)")
+	for _, r := range runs {
+		since := ""
+		if !r.Since.IsZero() {
+			since = r.Since.Local().Format(time.DateTime)
+		}
+		if len(r.Segments) == 0 {
+			fmt.Fprintf(w, "%s\t(no segment) %s\t\t%s\t%s\n", r.State, r.ID, since, r.Holder)
+		}
+		for _, seg := range r.Segments {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.State, seg.Name, human(seg.Bytes), since, r.Holder)
+		}
+	}
+	w.Flush()
+}
+
+func shmGC(s streams) *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:     "gc",
+		Short:   "Remove the segments of dead runs",
+		Long:    "Remove the segments of this user's dead runs from /dev/shm: those whose lock the\nkernel has dropped. It is safe at any time, beside living runs and other gcs.",
+		Example: "  handoff shm gc",
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			out, err := openOutput(file, s.out)
+			if err != nil {
+				return err
+			}
+			defer out.Drop()
+			res, err := shm.GC(c.Context())
+			if err != nil {
+				return err
+			}
+			if file != "-" {
+				fmt.Fprintf(s.out, "removed %d segments (%s) of %d dead runs; %d living runs left alone\n",
+					res.Segments, human(res.Bytes), res.Runs, res.Alive)
+			}
+			if file == "" {
+				return nil
+			}
+			if err := writeJSON(out, res); err != nil {
+				return err
+			}
+			return out.Commit()
+		},
+	}
+	jsonFlag(c.Flags(), &file, "what was removed")
+	return c
+}
+
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unexpected argument %.60q", strings.Join(args, " "))
+	}
+	return nil
+}
