@@ -50,7 +50,7 @@ var die = Func("test.die", func(t *Task, in dieIn) (float64, error) {
 		go panic("in a goroutine")
 	case "stack overflow":
 		debug.SetMaxStack(1 << 20)
-		deep(0)
+		return float64(deep(0)), nil
 	case "end socket":
 		unix.Shutdown(workerSocket, unix.SHUT_RDWR)
 	case "garbage":
@@ -70,7 +70,12 @@ var die = Func("test.die", func(t *Task, in dieIn) (float64, error) {
 	select {}
 })
 
-func deep(n int) int { return deep(n+1) + 1 }
+func deep(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return deep(n+1) + 1
+}
 
 // A death costs one attempt of the task it hit and nothing else.
 func TestDeathCostsOneAttempt(t *testing.T) {

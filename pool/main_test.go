@@ -17,7 +17,7 @@ import (
 // that tests run as a whole, by name in an environment variable.
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // for the workers: they would sleep for a second
-	switch os.Getenv("POOL_TEST_BAD_START") { // of a worker
+	switch os.Getenv("POOL_TEST_BAD_START") {                     // of a worker
 	case "exit":
 		fmt.Println("cannot begin")
 		os.Exit(1)

@@ -92,7 +92,7 @@ func (s span[T]) check() {
 // View is a read-only view of the array. It borrows a's pin: it is dead once a
 // was released and has no Release of its own.
 func (a Array[T]) View() View[T] {
-	v := View[T]{a.span}
+	v := View[T](a)
 	v.lends = true
 	return v
 }

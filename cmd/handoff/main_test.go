@@ -19,6 +19,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("HANDOFF_TEST_COMMAND") != "" || os.Getenv("HANDOFF_WORKER") != "" {
 		main()
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // for the commands: each would sleep for a second
 	os.Exit(m.Run())
 }
 

@@ -18,6 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	pool.Main()
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // for the workers
 	goleak.VerifyTestMain(m)
 }
 
