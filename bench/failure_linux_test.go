@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,16 @@ func TestKilledPeer(t *testing.T) {
 	}
 }
 
+// stop returns when the process is stopped, not when it was told to.
+func stop(t *testing.T, pid int) {
+	t.Helper()
+	require.NoError(t, unix.Kill(pid, unix.SIGSTOP))
+	require.Eventually(t, func() bool {
+		b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		return strings.Contains(string(b), ") T ")
+	}, watchdog, time.Millisecond)
+}
+
 // A peer that is stopped neither answers nor dies.
 func TestStoppedPeer(t *testing.T) {
 	for _, name := range []string{gobReused, pipeRaw, unixRaw, shmCopy} {
@@ -75,7 +86,7 @@ func TestStoppedPeer(t *testing.T) {
 			require.NoError(t, err)
 			m, err := newSampler(s.carriers[0], newPayload(1<<20, TouchSum))
 			require.NoError(t, err)
-			require.NoError(t, unix.Kill(m.c.pid(), unix.SIGSTOP))
+			stop(t, m.c.pid())
 			m.stall = 50 * time.Millisecond
 			err = within(t, func() error { _, err := m.burst(background(), 1); return err })
 			require.ErrorContains(t, err, "no answer within 50ms")
