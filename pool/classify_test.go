@@ -365,8 +365,8 @@ func TestClassifyCommandCancelled(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
 	ready := filepath.Join(dir, "ready")
-	script := fmt.Sprintf("cd '%s'; echo $$ >parent; sleep 1000 & echo $! >child; touch ready; wait", dir)
-	ctx, cancel := context.WithCancel(t.Context())
+	script := fmt.Sprintf("cd '%s'; echo $$ >parent; sleep 1000 & echo $! >child; : >ready; wait", dir)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a watchdog
 	defer cancel()
 	go func() {
 		for ctx.Err() == nil {
