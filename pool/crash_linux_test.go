@@ -243,8 +243,14 @@ func init() {
 	}
 	programs["bad start"] = func(args []string) {
 		opts := &Options{Workers: 2, StartTimeout: 50 * time.Millisecond, Env: []string{"POOL_TEST_BAD_START=" + args[0]}}
-		p, err := New(background(), opts)
-		fmt.Println(p, err)
+		ctx, cancel := context.WithTimeout(background(), 20*time.Second)
+		if args[0] == "give up" {
+			opts.StartTimeout, opts.Env = time.Hour, []string{"POOL_TEST_BAD_START=hang"}
+			ctx, cancel = context.WithTimeout(background(), 50*time.Millisecond)
+		}
+		defer cancel()
+		p, err := New(ctx, opts)
+		fmt.Println(p, err, len(children(os.Getpid())))
 	}
 	programs["supervisor"] = func(args []string) {
 		p, err := New(background(), &Options{Workers: 2})
@@ -304,10 +310,16 @@ func TestWorkersThatDoNotStart(t *testing.T) {
 	require.Contains(t, string(out), "5 workers in a row did not start")
 	require.Contains(t, string(out), `does main call pool.Main() first?; it wrote: "cannot begin"`)
 	require.NotContains(t, string(out), "goroutine ")
+	require.NotContains(t, string(out), "pool is closed")
 
 	out, err = program("bad start", "hang").CombinedOutput()
 	require.NoError(t, err)
 	require.Contains(t, string(out), "it said nothing within 50ms and was killed")
+
+	// Whoever gives up waiting for them does not wait for StartTimeout.
+	out, err = program("bad start", "give up").CombinedOutput()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "no worker is ready: context deadline exceeded 0")
 }
 
 func TestNoMain(t *testing.T) {
@@ -402,7 +414,7 @@ func selfExeResolved(t *testing.T) string {
 }
 
 func descendants(t *testing.T, pid int) (all []int) {
-	for _, c := range children(t, pid) {
+	for _, c := range children(pid) {
 		n, _ := strconv.Atoi(c)
 		all = append(append(all, n), descendants(t, n)...)
 	}

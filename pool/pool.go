@@ -93,7 +93,9 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	case <-p.ready:
 		return p, nil
 	case <-p.ended:
-		err = p.broken()
+		p.mu.Lock()
+		err = p.cause
+		p.mu.Unlock()
 	case <-ctx.Done():
 		err = fmt.Errorf("pool: no worker is ready: %w", ctx.Err())
 	}
@@ -204,7 +206,7 @@ func (p *Pool) each(f func(*worker)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range p.workers {
-		if w.link != nil {
+		if w.proc != nil {
 			f(w)
 		}
 	}
@@ -226,6 +228,8 @@ func (p *Pool) end(cause error) {
 	for _, w := range p.workers {
 		if w.link != nil {
 			w.link.Send([]byte{msgDrain}, -1)
+		} else if w.proc != nil { // it has nothing to finish
+			w.proc.Kill()
 		}
 	}
 }

@@ -9,14 +9,14 @@ import (
 
 // A worker is the supervisor's side of one worker slot: a goroutine (own) that
 // starts one incarnation after the other and reads what it says. All fields
-// below are guarded by Pool.mu; link is nil while there is no incarnation that
-// said hello.
+// below are guarded by Pool.mu: proc is nil while there is no incarnation, link
+// while there is none that said hello.
 type worker struct {
 	pool *Pool
 	slot int
 
-	link   transport
 	proc   process
+	link   transport
 	knows  map[uint32]bool // announced segments
 	task   *task           // running
 	done   int64           // tasks finished by this incarnation
@@ -95,11 +95,17 @@ func (w *worker) live() int64 {
 	defer proc.Release()
 	defer link.Close()
 	buf := make([]byte, maxMessage)
+	w.mu(func() {
+		w.proc = proc
+		if p.cause != nil { // the pool was closed meanwhile
+			proc.Kill()
+		}
+	})
 
 	err = w.greet(proc, link, want, buf)
 	greeted := err == nil
 	if greeted {
-		w.begin(proc, link)
+		w.begin(link)
 		err = w.listen(link, buf)
 		w.mu(func() {
 			if w.reason == nil {
@@ -156,8 +162,8 @@ func (w *worker) greet(proc process, link transport, want hello, buf []byte) err
 }
 
 // begin makes the incarnation known: it can be given tasks.
-func (w *worker) begin(proc process, link transport) {
-	p := w.pool
+func (w *worker) begin(link transport) {
+	p, proc := w.pool, w.proc
 	p.mu.Lock()
 	defer p.unlock()
 	for _, o := range p.workers {
@@ -166,7 +172,7 @@ func (w *worker) begin(proc process, link transport) {
 			o.link.Send(appendNumbered(nil, msgSibling, uint32(w.slot)), proc.Handle())
 		}
 	}
-	w.proc, w.link, w.knows, w.task, w.done, w.reason = proc, link, map[uint32]bool{}, nil, 0, nil
+	w.link, w.knows, w.task, w.done, w.reason = link, map[uint32]bool{}, nil, 0, nil
 	p.starts = 0
 	p.opts.Logger.Debug("worker ready", "worker", w.slot, "pid", proc.PID())
 	if p.cause != nil {
@@ -258,6 +264,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) int64 {
 	if greeted {
 		p.forgetLocked(w)
 	}
+	w.proc = nil
 	ending := p.cause != nil
 	if t != nil {
 		death.Func, death.Attempt = t.entry.name, t.attempt
@@ -295,7 +302,7 @@ func (p *Pool) forgetLocked(w *worker) {
 			break
 		}
 	}
-	w.link, w.proc, w.knows, w.task, w.done = nil, nil, nil, nil, 0
+	w.link, w.knows, w.task, w.done = nil, nil, nil, 0
 }
 
 // giveBackLocked decides what becomes of a task whose worker died under it.
