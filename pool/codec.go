@@ -103,7 +103,7 @@ func (c *codec) add(t reflect.Type, off uintptr, path string, args bool) error {
 			}
 		}
 	default:
-		return fmt.Errorf("%s: a %v cannot cross to another process, expected numbers, bools, strings, shm.View, shm.Array, and arrays and structs of these", path, t)
+		return fmt.Errorf("%s: a value of type %v cannot cross to another process, expected numbers, bools, strings, shm.View, shm.Array, and arrays and structs of these", path, t)
 	}
 	return nil
 }

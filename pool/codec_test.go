@@ -12,15 +12,15 @@ import (
 func TestRegistrationRefuses(t *testing.T) {
 	type nested struct{ M map[string]int }
 	for want, f := range map[string]func(){
-		"float64":             func() { newEntry("x", func(*Task, *float64) (int, error) { return 0, nil }) },
-		".M: a map":           func() { newEntry("x", func(*Task, nested) (int, error) { return 0, nil }) },
-		"[0]: a []uint8":      func() { newEntry("x", func(*Task, [2][]byte) (int, error) { return 0, nil }) },
-		"a interface {}":      func() { newEntry("x", func(*Task, any) (int, error) { return 0, nil }) },
-		"a uintptr":           func() { newEntry("x", func(*Task, uintptr) (int, error) { return 0, nil }) },
-		"not possible in":     func() { newEntry("x", func(*Task, int) (shm.View[int8], error) { return shm.View[int8]{}, nil }) },
-		"takes 8000 bytes":    func() { newEntry("x", func(*Task, [1000]int64) (int, error) { return 0, nil }) },
-		"more than 1024":      func() { newEntry("x", func(*Task, [2000]bool) (int, error) { return 0, nil }) },
-		"is registered twice": func() { register(newEntry("test.echo", func(*Task, int) (int, error) { return 0, nil })) },
+		"float64":                      func() { newEntry("x", func(*Task, *float64) (int, error) { return 0, nil }) },
+		".M: a value of type map":      func() { newEntry("x", func(*Task, nested) (int, error) { return 0, nil }) },
+		"[0]: a value of type []uint8": func() { newEntry("x", func(*Task, [2][]byte) (int, error) { return 0, nil }) },
+		"type interface {}":            func() { newEntry("x", func(*Task, any) (int, error) { return 0, nil }) },
+		"type uintptr":                 func() { newEntry("x", func(*Task, uintptr) (int, error) { return 0, nil }) },
+		"not possible in":              func() { newEntry("x", func(*Task, int) (shm.View[int8], error) { return shm.View[int8]{}, nil }) },
+		"takes 8000 bytes":             func() { newEntry("x", func(*Task, [1000]int64) (int, error) { return 0, nil }) },
+		"more than 1024":               func() { newEntry("x", func(*Task, [2000]bool) (int, error) { return 0, nil }) },
+		"is registered twice":          func() { register(newEntry("test.echo", func(*Task, int) (int, error) { return 0, nil })) },
 	} {
 		func() {
 			defer func() {

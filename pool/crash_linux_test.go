@@ -308,7 +308,7 @@ func TestWorkersThatDoNotStart(t *testing.T) {
 	out, err := program("bad start", "exit").CombinedOutput()
 	require.NoError(t, err)
 	require.Contains(t, string(out), "5 workers in a row did not start")
-	require.Contains(t, string(out), `does main call pool.Main() first?; it wrote: "cannot begin"`)
+	require.Contains(t, string(out), `call pool.Main() first?; it wrote: "cannot begin"`)
 	require.NotContains(t, string(out), "goroutine ")
 	require.NotContains(t, string(out), "pool is closed")
 

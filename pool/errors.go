@@ -13,7 +13,7 @@ var (
 	ErrFull = errors.New("too many pending tasks")
 	// ErrWaited: the future was already waited for, or given up by Discard.
 	ErrWaited = errors.New("future already waited for")
-	// ErrCancelled: Future.Cancel reached the task before a worker did. It also unwraps from a task that Map gave up.
+	// ErrCancelled: Future.Cancel reached the task before a worker did, or the task ended with an error after it.
 	ErrCancelled = errors.New("task cancelled")
 	// ErrNoMain: New was called in a worker process: main must call pool.Main first.
 	ErrNoMain = errors.New("this process is a worker: call pool.Main() first thing in main, and in TestMain")
@@ -53,7 +53,7 @@ const (
 // A WorkerExitError is the death of a worker. It unwraps to [ErrWorkerDied].
 type WorkerExitError struct {
 	Worker   int    // slot, 0…workers−1
-	PID      int    // of the dead incarnation
+	PID      int    // of the dead incarnation; 0 if it could not be started at all
 	Class    Class  //
 	ExitCode int    // −1 if a signal ended it
 	Signal   string // "killed", "segmentation fault", …; "" if none
@@ -65,6 +65,9 @@ type WorkerExitError struct {
 
 func (e *WorkerExitError) Error() string {
 	var b strings.Builder
+	if e.PID == 0 {
+		return fmt.Sprintf("worker %d: %s", e.Worker, e.Reason)
+	}
 	fmt.Fprintf(&b, "worker %d (pid %d) died", e.Worker, e.PID)
 	switch {
 	case e.Signal != "":

@@ -11,9 +11,9 @@ type Fn[In, Out any] struct{ e *entry }
 
 // Func registers f under name. Call it in a package-level variable: supervisor
 // and workers run the same binary and must know the same functions. In and Out
-// are numbers, bools, strings, arrays and structs of them; In may contain
-// [shm.View] (read-only input) and [shm.Array] (writable, from
-// [Pool.Outputs]). Anything else, and a name that is taken, panics here.
+// are numbers, bools, strings, arrays and structs of them, at most 4096 bytes as
+// encoded; In may contain [shm.View] (read-only input) and [shm.Array] (writable,
+// from [Pool.Outputs]). Anything else, no name, and a name that is taken, panics here.
 //
 // f runs in a worker, one call at a time per worker. Its views are dead when it
 // returns. It may be called again for the same task if its worker dies. An
@@ -49,8 +49,8 @@ type Item[Out any] struct {
 // their inputs. Inputs are pulled between yields on the caller's goroutine, up
 // to a window of a few tasks per worker ahead of the result being waited for,
 // so a slow consumer holds the producer back. An item's own failure is yielded
-// with its index and the sequence goes on; the failure of the pool or the end of
-// ctx is yielded last. Leaving the loop returns at once and cancels the rest:
+// with its index and the sequence goes on; the failure of the pool, the end of
+// ctx, or [ErrFull] where futures of others take up the whole table, is yielded last. Leaving the loop returns at once and cancels the rest:
 // running tasks finish unobserved and keep their pins until they do.
 func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {
 	type flight struct {
@@ -80,13 +80,9 @@ func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.S
 				}
 				held = false
 				fut, err := f.Submit(ctx, p, in)
-				if errors.Is(err, ErrFull) {
+				if errors.Is(err, ErrFull) && len(window) > 0 {
 					held = true
-					if len(window) > 0 {
-						break
-					}
-					p.waitRoom(ctx) // others hold the table
-					continue
+					break
 				}
 				window = append(window, flight{fut, err})
 			}
@@ -98,7 +94,7 @@ func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.S
 			if err == nil {
 				item.Value, err = fl.Wait(ctx)
 			}
-			end := err != nil && (ctx.Err() != nil || p.broken() != nil)
+			end := err != nil && (ctx.Err() != nil || p.broken() != nil || errors.Is(err, ErrFull))
 			if !end || fl.err != nil {
 				window = window[1:]
 			}

@@ -27,7 +27,9 @@ func (f Future[Out]) Wait(ctx context.Context) (v Out, err error) {
 
 // Cancel ends the task: one that no worker has yet resolves with
 // [ErrCancelled]; for a running one [Task.Context] ends, and what the function
-// makes of that is the result. Cancelling a resolved task does nothing.
+// makes of that is the result: an error it returns then wraps ErrCancelled. A
+// function that does not look at its context runs on. Cancelling a resolved task
+// does nothing.
 func (f Future[Out]) Cancel() {
 	if f.p != nil {
 		f.p.cancel(f.id)

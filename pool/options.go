@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
 	"time"
@@ -29,9 +30,15 @@ type Options struct {
 	// CloseTimeout is how long Close lets running tasks finish before it
 	// terminates their workers. 0: 5 s.
 	CloseTimeout time.Duration
-	// Env is what workers get of the environment beside PATH, HOME, USER, TZ,
-	// TMPDIR, LANG, LC_* and GO*: "KEY" passes the variable on, "KEY=value" sets it.
+	// Env is what workers get of the environment beside PATH, LD_LIBRARY_PATH,
+	// HOME, USER, TZ, TMPDIR, LANG, LC_*, OMP_* and GO*: "KEY" passes the variable
+	// on, "KEY=value" sets it.
 	Env []string
+	// Output gets what worker processes write to stdout and stderr, line by line
+	// behind "worker N: ", control bytes escaped, lines cut at 300 bytes. It is
+	// written to by one goroutine at a time. nil: only the tail is kept, for the
+	// [WorkerExitError] of a worker that dies.
+	Output io.Writer
 	// Arena and Outputs size the pool's two arenas. nil: the defaults of shm.
 	Arena, Outputs *shm.ArenaOptions
 	// Logger hears of starts and deaths. nil: silent.

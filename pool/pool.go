@@ -25,6 +25,8 @@ type Pool struct {
 	close  sync.Once
 	result error // of Close
 
+	outMu sync.Mutex // of Options.Output
+
 	mu      sync.Mutex
 	cause   error // why the pool has ended; nil while it runs
 	workers []*worker
@@ -33,7 +35,6 @@ type Pool struct {
 	tasks   []*task // the table
 	free    []*task
 	ending  []*task // resolved since mu was taken
-	room    chan struct{}
 	segs    map[*shm.Segment]*announced
 	segByID map[uint32]*announced
 	lastSeg uint32

@@ -1,8 +1,10 @@
 package pool
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"runtime"
@@ -76,6 +78,11 @@ var long = Func("test.long", func(t *Task, n int) (string, error) { return strin
 var untilCancelled = Func("test.untilCancelled", func(t *Task, _ struct{}) (int, error) {
 	<-t.Context().Done()
 	return 5, nil
+})
+
+var failWhenCancelled = Func("test.failWhenCancelled", func(t *Task, _ struct{}) (int, error) {
+	<-t.Context().Done()
+	return 0, t.Context().Err()
 })
 
 var pid = Func("test.pid", func(t *Task, sleep time.Duration) (int, error) {
@@ -266,12 +273,36 @@ func TestCancel(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 5, v)
 
+		failing, err := failWhenCancelled.Submit(background(), p, struct{}{})
+		require.NoError(t, err)
+		eventually(t, func() bool { return p.Stats().Attempts == 2 }, "not started")
+		failing.Cancel()
+		_, err = failing.Wait(background())
+		require.ErrorIs(t, err, ErrCancelled)
+		require.ErrorContains(t, err, "context canceled")
+
 		gone, err := pid.Submit(background(), p, 0)
 		require.NoError(t, err)
 		gone.Discard()
 		_, err = gone.Wait(background())
 		require.ErrorIs(t, err, ErrWaited)
 	})
+}
+
+var say = Func("test.say", func(t *Task, text string) (int, error) {
+	fmt.Print(text)
+	return len(text), nil
+})
+
+func TestWorkersOutput(t *testing.T) {
+	var out bytes.Buffer
+	p := newPool(t, &Options{Workers: 1, Output: &out})
+	f, err := say.Submit(background(), p, "one \"two\"\n\x1b[31mred\nlast")
+	require.NoError(t, err)
+	_, err = f.Wait(background())
+	require.NoError(t, err)
+	require.NoError(t, p.Close(background()))
+	require.Equal(t, "worker 0: one \"two\"\nworker 0: \\x1b[31mred\nworker 0: last\n", out.String())
 }
 
 func TestFullTable(t *testing.T) {
@@ -284,14 +315,16 @@ func TestFullTable(t *testing.T) {
 	}
 	_, err := pid.Submit(background(), p, 0)
 	require.ErrorIs(t, err, ErrFull)
-	// Map waits for room that others hold.
-	go func() {
-		time.Sleep(20 * time.Millisecond)
-		for _, f := range fs {
-			f.Wait(background())
-		}
-	}()
+	// Map does not wait for what others may never give back.
 	n := 0
+	for _, err := range pid.Map(background(), p, slices.Values(make([]time.Duration, 20))) {
+		require.ErrorIs(t, err, ErrFull)
+		n++
+	}
+	require.Equal(t, 1, n)
+	_, err = fs[0].Wait(background())
+	require.NoError(t, err)
+	n = 0
 	for _, err := range pid.Map(background(), p, slices.Values(make([]time.Duration, 20))) {
 		require.NoError(t, err)
 		n++

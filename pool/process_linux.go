@@ -50,7 +50,7 @@ func (p *Pool) launch(slot int) (process, transport, hello, error) {
 		return nil, nil, want, err
 	}
 	defer theirs.Close()
-	c, err := p.starter.start(theirs, p.workerEnviron(slot, want))
+	c, err := p.starter.start(theirs, p.workerEnviron(slot, want), p.lines(slot))
 	if err != nil {
 		link.Close()
 		return nil, nil, want, err
@@ -67,10 +67,10 @@ func (p *Pool) workerEnviron(slot int, want hello) []string {
 	for _, kv := range os.Environ() {
 		key, _, _ := strings.Cut(kv, "=")
 		switch key {
-		case "PATH", "HOME", "USER", "TZ", "TMPDIR", "LANG":
+		case "PATH", "LD_LIBRARY_PATH", "HOME", "USER", "TZ", "TMPDIR", "LANG":
 			env = append(env, kv)
 		default:
-			if strings.HasPrefix(key, "LC_") || strings.HasPrefix(key, "GO") {
+			if strings.HasPrefix(key, "LC_") || strings.HasPrefix(key, "OMP_") || strings.HasPrefix(key, "GO") {
 				env = append(env, kv)
 			}
 		}
@@ -104,7 +104,7 @@ func newStarter() *starter {
 // stop lets the thread end; its children must be dead.
 func (s *starter) stop() { close(s.calls) }
 
-func (s *starter) start(socket *os.File, env []string) (*child, error) {
+func (s *starter) start(socket *os.File, env []string, lines func([]byte)) (*child, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (s *starter) start(socket *os.File, env []string) (*child, error) {
 	unix.SetNonblock(handle, true)
 	c.handle = os.NewFile(uintptr(handle), "pidfd")
 	c.fd = handle
-	c.tail.read(r)
+	c.tail.read(r, lines)
 	go c.watch()
 	return c, nil
 }

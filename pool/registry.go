@@ -63,6 +63,9 @@ func newTable() *table {
 }
 
 func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
+	if name == "" {
+		panic("pool: a function needs a name")
+	}
 	in, err := compile(reflect.TypeFor[In](), true)
 	if err != nil {
 		panic(fmt.Sprintf("pool: function %q: argument %v", name, err))

@@ -2,7 +2,10 @@ package pool
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,12 +20,14 @@ type tail struct {
 	text []byte
 	line []byte // the current line, cut at lineBytes
 	why  []byte // the telling line
+
+	lines func([]byte) // hears of each line; may be nil
 }
 
 const lineBytes = 300
 
-func (t *tail) read(r *os.File) {
-	t.r, t.done = r, make(chan struct{})
+func (t *tail) read(r *os.File, lines func([]byte)) {
+	t.r, t.done, t.lines = r, make(chan struct{}), lines
 	go func() {
 		defer close(t.done)
 		buf := make([]byte, tailBytes)
@@ -30,6 +35,9 @@ func (t *tail) read(r *os.File) {
 			n, err := r.Read(buf)
 			t.add(buf[:n])
 			if err != nil {
+				if len(t.line) > 0 {
+					t.add([]byte{'\n'})
+				}
 				return
 			}
 		}
@@ -47,11 +55,27 @@ func (t *tail) add(b []byte) {
 		if t.why == nil && telling(t.line) {
 			t.why = bytes.Clone(t.line)
 		}
+		if t.lines != nil {
+			t.lines(t.line)
+		}
 		t.line = t.line[:0]
 	}
 	t.text = append(t.text, b...)
 	if over := len(t.text) - tailBytes; over > 0 {
 		t.text = append(t.text[:0], t.text[over:]...)
+	}
+}
+
+// lines passes a worker's lines on to Options.Output.
+func (p *Pool) lines(slot int) func([]byte) {
+	if p.opts.Output == nil {
+		return nil
+	}
+	return func(line []byte) {
+		q := strconv.Quote(string(line))
+		p.outMu.Lock()
+		defer p.outMu.Unlock()
+		fmt.Fprintf(p.opts.Output, "worker %d: %s\n", slot, strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`))
 	}
 }
 

@@ -94,7 +94,7 @@ func (p *Pool) admit(e *entry) (*task, error) {
 		t = &task{id: taskID{index: uint32(len(p.tasks)), epoch: 1}, done: make(chan struct{}, 1)}
 		p.tasks = append(p.tasks, t)
 	} else {
-		return nil, fmt.Errorf("%w: %d", ErrFull, p.opts.MaxPending)
+		return nil, fmt.Errorf("%w: %d; Wait for some, or Discard them", ErrFull, p.opts.MaxPending)
 	}
 	t.entry = e
 	return t, nil
@@ -167,8 +167,8 @@ func (p *Pool) dispatchLocked() {
 	}
 }
 
-// startLocked sends a task to a worker. A worker that cannot be sent to is
-// dying or stuck: it is ended, and its death gives the task back.
+// startLocked sends a task to a worker. One that cannot be sent to is dying or
+// stuck, and its death gives the task back.
 func (p *Pool) startLocked(w *worker, t *task) {
 	t.state, t.worker = taskRunning, w
 	t.attempt++
@@ -181,13 +181,13 @@ func (p *Pool) startLocked(w *worker, t *task) {
 		w.knows[a.id] = true
 		msg := announce{id: a.id, writable: a.writable, size: a.seg.Size(), name: a.seg.Name()}.append(nil)
 		if err := w.link.Send(msg, -1); err != nil {
-			w.endLocked(err)
+			w.unsentLocked(err)
 			return
 		}
 	}
 	w.buf = appendTask(w.buf[:0], p.table.number[t.entry], t.id, t.attempt, t.args)
 	if err := w.link.Send(w.buf, -1); err != nil {
-		w.endLocked(err)
+		w.unsentLocked(err)
 	}
 }
 
@@ -237,29 +237,6 @@ func (p *Pool) freeLocked(t *task) {
 		args: t.args[:0], result: t.result[:0], pins: t.pins[:0], segs: t.segs[:0],
 	}
 	p.free = append(p.free, t)
-	if p.room != nil {
-		close(p.room)
-		p.room = nil
-	}
-}
-
-// waitRoom waits until a slot of the table may be free.
-func (p *Pool) waitRoom(ctx context.Context) {
-	p.mu.Lock()
-	if len(p.free) > 0 || len(p.tasks) < p.opts.MaxPending || p.endedLocked() != nil {
-		p.mu.Unlock()
-		return
-	}
-	if p.room == nil {
-		p.room = make(chan struct{})
-	}
-	room := p.room
-	p.mu.Unlock()
-	select {
-	case <-room:
-	case <-ctx.Done():
-	case <-p.ended:
-	}
 }
 
 // lookLocked finds the task of a future that is still good.

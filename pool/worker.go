@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -150,7 +151,7 @@ func (w *worker) greet(proc process, link transport, want hello, buf []byte) err
 		default:
 		}
 		if err == io.EOF {
-			return fmt.Errorf("it ended before it said hello: does main call pool.Main() first?")
+			return fmt.Errorf("it ended before it said hello: does main (in a test, TestMain) call pool.Main() first?")
 		}
 		return err
 	}
@@ -224,9 +225,12 @@ func (w *worker) finish(msg []byte) error {
 	}
 	w.task = nil
 	w.done++
-	if status == statusOK {
+	switch {
+	case status == statusOK:
 		p.resolveLocked(t, payload, nil)
-	} else {
+	case t.cancelled:
+		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, taskError(t.entry.name, status, payload)))
+	default:
 		p.resolveLocked(t, nil, taskError(t.entry.name, status, payload))
 	}
 	if p.cause == nil && w.reason == nil {
@@ -321,12 +325,13 @@ func (p *Pool) giveBackLocked(t *task, death *WorkerExitError) {
 	}
 }
 
-// endLocked ends an incarnation that cannot be talked to.
-func (w *worker) endLocked(reason error) {
-	if w.reason == nil {
-		w.reason = reason
+// unsentLocked ends an incarnation that does not read its messages. Any other
+// error is the end of its socket: its death is on the way.
+func (w *worker) unsentLocked(err error) {
+	if errors.Is(err, errBacklog) {
+		w.reason = err
+		w.proc.Kill()
 	}
-	w.proc.Kill()
 }
 
 func (w *worker) terminateLocked() {

@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// A RunInfo is what is in /dev/shm of one run, or of none: ID is "" for
-// segments whose run's lock file is missing.
+// A RunInfo is what is in /dev/shm of one run.
 type RunInfo struct {
 	ID       string        `json:"run"`
 	State    State         `json:"state"`
-	Since    time.Time     `json:"since"`  // when the run began; zero if unknown
+	Since    time.Time     `json:"since,omitzero"` // when the run began; zero if unknown
 	Holder   string        `json:"holder"` // what the run said of itself, for people; quoted, not to be trusted
 	Segments []SegmentInfo `json:"segments"`
 }

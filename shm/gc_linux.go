@@ -21,7 +21,7 @@ func list() ([]RunInfo, error) {
 	}
 	var runs []RunInfo
 	for id := range locks {
-		info := RunInfo{ID: id, Segments: byRun[id]}
+		info := RunInfo{ID: id, Segments: append([]SegmentInfo{}, byRun[id]...)}
 		delete(byRun, id)
 		probe(&info)
 		if info.State != "" {

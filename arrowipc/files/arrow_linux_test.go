@@ -75,12 +75,12 @@ func TestArrowSkipped(t *testing.T) {
 		why[s.Name] = s.Why
 	}
 	require.Equal(t, map[string]string{
-		"day":     "type date is not an integer or float",
-		"carrier": "type utf8 is not an integer or float",
-		"parts":   "type struct is not an integer or float",
-		"kind":    "type dictionary-encoded utf8 is not an integer or float",
-		"half":    "type float16 is not an integer or float",
-		"ok":      "type bool is not an integer or float",
+		"day":     "type date is none of int8…uint64, float32, float64",
+		"carrier": "type utf8 is none of int8…uint64, float32, float64",
+		"parts":   "type struct is none of int8…uint64, float32, float64",
+		"kind":    "type dictionary-encoded utf8 is none of int8…uint64, float32, float64",
+		"half":    "type float16 is none of int8…uint64, float32, float64",
+		"ok":      "type bool is none of int8…uint64, float32, float64",
 	}, why)
 	require.True(t, r.Schema().Field(0).Nullable)
 	require.False(t, r.Schema().Field(1).Nullable)

@@ -14,7 +14,7 @@ import (
 // A Skipped is a column that the records do not hold, or hold as nulls.
 type Skipped struct {
 	Name string // as the file gives it; may be empty and may repeat
-	Why  string // `type utf8 is not an integer or float`
+	Why  string // `type utf8 is none of int8…uint64, float32, float64`
 	// Field is the column's place in the Schema, if a text column of CSV that
 	// looked empty at first is in it, as nulls; −1 if it is not there.
 	Field int

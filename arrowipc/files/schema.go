@@ -158,7 +158,7 @@ func (p *schemaParser) field(c *column, field fbTable, depth int) error {
 
 func (c *column) skip(depth int, name string) {
 	if depth == 0 {
-		c.why = "type " + name + " is not an integer or float"
+		c.why = "type " + name + " is none of int8…uint64, float32, float64"
 	}
 }
 

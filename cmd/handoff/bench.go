@@ -38,6 +38,11 @@ Samples of the strategies alternate; every answer is checked.`,
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), Count: f.count}
+			for _, list := range []string{"sizes", "strategies"} {
+				if text, _ := c.Flags().GetStringSlice(list); c.Flags().Changed(list) && len(text) == 0 {
+					return usagef("--%s is empty", list)
+				}
+			}
 			for _, text := range f.sizes {
 				n, err := bench.ParseSize(text)
 				if err != nil {

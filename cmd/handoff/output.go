@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -29,6 +30,9 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 	case "-":
 		return &output{w: stdout}, nil
 	}
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target // what a link points to is replaced, not the link
+	}
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		f, err := os.OpenFile(name, os.O_WRONLY, 0)
 		if err != nil {
@@ -38,6 +42,10 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 	}
 	p, err := renameio.NewPendingFile(name, renameio.WithTempDir(filepath.Dir(name)), renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
 	if err != nil {
+		var path *fs.PathError // names the temporary file
+		if errors.As(err, &path) {
+			err = path.Err
+		}
 		return nil, fmt.Errorf("cannot write the output %s: %w", name, err)
 	}
 	return &output{w: p, pending: p}, nil
@@ -84,12 +92,23 @@ func writeJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// human is a number of bytes for people: "1.53MiB".
-func human(bytes int64) string {
-	if bytes == 0 {
-		return "0B"
+// sameFile reports whether two names are one file, which may not exist yet.
+func sameFile(a, b string) bool {
+	ia, errA := os.Stat(a)
+	ib, errB := os.Stat(b)
+	if errA == nil && errB == nil {
+		return os.SameFile(ia, ib) && ia.Mode().IsRegular()
 	}
-	return benchunit.Scale(float64(bytes), benchunit.Binary) + "B"
+	return errA != nil && errB != nil && filepath.Clean(a) == filepath.Clean(b)
+}
+
+// human is a number of bytes for people: "1.53 MiB".
+func human(bytes int64) string {
+	if bytes < 1<<10 {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	scale := benchunit.CommonScale([]float64{float64(bytes)}, benchunit.Binary)
+	return fmt.Sprintf("%.2f %sB", float64(bytes)/scale.Factor, scale.Prefix)
 }
 
 // commitAll commits every output, or drops those that are left.

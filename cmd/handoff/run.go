@@ -28,11 +28,14 @@ header (.csv) into shared memory and run an operation over their numeric columns
 in worker processes, which are handed each piece by name. Several inputs with
 the same columns are one table.
 
-  describe   count, nulls, mean, std, min and max of each numeric column, exact:
-             the same bytes whatever the workers, chunks or isolation
+  describe   count, nulls, mean, std (of a sample), min and max of each column of
+             integers, float32 or float64, exact: the same bytes whatever the
+             workers, chunks or isolation. NaN and infinities are the strings
+             "NaN", "+Inf" and "-Inf"
 
-In CSV an empty cell is null, and a column whose first value is no number is
-text. Columns that are not numeric are skipped, and said so.`,
+In CSV an empty cell is null, a line without any character is passed over, and a
+column whose first value is no number is text. Other columns are skipped, and
+said so.`,
 		Example: "  handoff run flights.arrow --op describe\n  handoff run a.csv b.csv --op describe --workers 4 --out result.json --json summary.json",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -49,6 +52,14 @@ text. Columns that are not numeric are skipped, and said so.`,
 			}
 			if f.json == "-" && (f.out == "" || f.out == "-") {
 				return usagef("--json - and the result would both go to standard output: give --out FILE")
+			}
+			if f.json != "" && f.out != "" && sameFile(f.json, f.out) {
+				return usagef("--out and --json name the same file")
+			}
+			for _, in := range args {
+				if sameFile(in, f.out) || sameFile(in, f.json) {
+					return usagef("%s is an input and would be overwritten", in)
+				}
 			}
 			return runJob(c.Context(), s, args, f)
 		},
@@ -99,6 +110,9 @@ func runJob(ctx context.Context, s streams, inputs []string, f runFlags) error {
 	}
 	for _, sk := range res.Skipped {
 		fmt.Fprintf(s.err, "skipped column %q: %s\n", sk.Name, sk.Why)
+	}
+	if res.Summary.Rows == 0 && len(res.Skipped) > 0 {
+		fmt.Fprintln(s.err, "there is no numeric column: the rows were not counted")
 	}
 	if !f.quiet {
 		fmt.Fprintln(s.err, summaryLine(res.Summary, f.isolation))
