@@ -111,8 +111,8 @@ func runJob(ctx context.Context, s streams, inputs []string, f runFlags) error {
 	for _, sk := range res.Skipped {
 		fmt.Fprintf(s.err, "skipped column %q: %s\n", sk.Name, sk.Why)
 	}
-	if res.Summary.Rows == 0 && len(res.Skipped) > 0 {
-		fmt.Fprintln(s.err, "there is no numeric column: the rows were not counted")
+	if res.Columns == 0 {
+		fmt.Fprintln(s.err, "there is no numeric column")
 	}
 	if !f.quiet {
 		fmt.Fprintln(s.err, summaryLine(res.Summary, f.isolation))

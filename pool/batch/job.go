@@ -42,6 +42,7 @@ type Progress struct {
 type Result struct {
 	Value   any // of the operation, for encoding/json
 	Summary Summary
+	Columns int // numeric ones, of which Value speaks
 	Skipped []files.Skipped // columns of the input that are not numeric
 }
 
@@ -299,12 +300,15 @@ func (e *engine) result(wall time.Duration) (*Result, error) {
 		return nil, err
 	}
 	keep := make([]bool, len(e.fields))
+	columns := 0
 	for i := range keep {
-		keep[i] = !e.text[i]
+		if keep[i] = !e.text[i]; keep[i] {
+			columns++
+		}
 	}
 	v, err := e.fold.Result(keep)
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Value: v, Skipped: e.skipped, Summary: e.summary(wall)}, nil
+	return &Result{Value: v, Columns: columns, Skipped: e.skipped, Summary: e.summary(wall)}, nil
 }
