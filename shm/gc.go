@@ -10,7 +10,7 @@ type RunInfo struct {
 	ID       string        `json:"run"`
 	State    State         `json:"state"`
 	Since    time.Time     `json:"since,omitzero"` // when the run began; zero if unknown
-	Holder   string        `json:"holder"` // what the run said of itself, for people; quoted, not to be trusted
+	Holder   string        `json:"holder"`         // what the run said of itself, for people; quoted, not to be trusted
 	Segments []SegmentInfo `json:"segments"`
 }
 

@@ -42,7 +42,7 @@ type Progress struct {
 type Result struct {
 	Value   any // of the operation, for encoding/json
 	Summary Summary
-	Columns int // numeric ones, of which Value speaks
+	Columns int             // numeric ones, of which Value speaks
 	Skipped []files.Skipped // columns of the input that are not numeric
 }
 
