@@ -74,47 +74,32 @@ func arrowFile(t *testing.T, sizes ...int) (path string, values [][]float64) {
 func appendRandom(b array.Builder, rnd *rand.Rand) float64 {
 	switch b := b.(type) {
 	case *array.Int8Builder:
-		v := int8(rnd.Uint64())
-		b.Append(v)
-		return float64(v)
+		return appendTo(b, int8(rnd.Uint64()))
 	case *array.Int16Builder:
-		v := int16(rnd.Uint64())
-		b.Append(v)
-		return float64(v)
+		return appendTo(b, int16(rnd.Uint64()))
 	case *array.Int32Builder:
-		v := int32(rnd.Uint64())
-		b.Append(v)
-		return float64(v)
+		return appendTo(b, int32(rnd.Uint64()))
 	case *array.Int64Builder:
-		v := int64(rnd.Uint64())
-		b.Append(v)
-		return float64(v)
+		return appendTo(b, int64(rnd.Uint64()))
 	case *array.Uint8Builder:
-		v := uint8(rnd.Uint64())
-		b.Append(v)
-		return float64(v)
+		return appendTo(b, uint8(rnd.Uint64()))
 	case *array.Uint16Builder:
-		v := uint16(rnd.Uint64())
-		b.Append(v)
-		return float64(v)
+		return appendTo(b, uint16(rnd.Uint64()))
 	case *array.Uint32Builder:
-		v := uint32(rnd.Uint64())
-		b.Append(v)
-		return float64(v)
+		return appendTo(b, uint32(rnd.Uint64()))
 	case *array.Uint64Builder:
-		v := rnd.Uint64()
-		b.Append(v)
-		return float64(v)
+		return appendTo(b, rnd.Uint64())
 	case *array.Float32Builder:
-		v := float32(rnd.NormFloat64())
-		b.Append(v)
-		return float64(v)
+		return appendTo(b, float32(rnd.NormFloat64()))
 	case *array.Float64Builder:
-		v := math.Ldexp(rnd.NormFloat64(), rnd.IntN(40))
-		b.Append(v)
-		return v
+		return appendTo(b, math.Ldexp(rnd.NormFloat64(), rnd.IntN(40)))
 	}
 	panic("no such builder")
+}
+
+func appendTo[T number](b interface{ Append(T) }, v T) float64 {
+	b.Append(v)
+	return float64(v)
 }
 
 func TestDescribeEveryType(t *testing.T) {
