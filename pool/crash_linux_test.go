@@ -64,6 +64,9 @@ var die = Func("test.die", func(t *Task, in dieIn) (float64, error) {
 			return 0, err
 		}
 		unix.Kill(os.Getpid(), unix.SIGKILL)
+	case "release":
+		in.X.Release()
+		return 0, nil
 	case "store to input":
 		in.X.Data()[0] = 1
 	}
@@ -132,6 +135,18 @@ func TestDeathCostsOneAttempt(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestArgumentsAreNotTheFunctionsToRelease(t *testing.T) {
+	p := newPool(t, &Options{Workers: 1})
+	x, err := shm.PutCopy(p.Arena(), []float64{42})
+	require.NoError(t, err)
+	defer x.Release()
+	f, err := die.Submit(background(), p, dieIn{"release", "", x.View()})
+	require.NoError(t, err)
+	_, err = f.Wait(background())
+	require.ErrorContains(t, err, "not the function's to release")
+	require.Empty(t, p.Stats().Deaths)
 }
 
 // An idle worker killed: nothing fails. All workers killed at one moment: likewise.
@@ -386,11 +401,8 @@ func TestSupervisorKilledUnderShell(t *testing.T) {
 		}
 	}
 	require.Len(t, pids, 4, "two workers and their children")
-	for _, pid := range pids { // one worker, and its child, are stopped
-		if isWorkerProcess(pid) {
-			stop(t, pid)
-			break
-		}
+	for _, pid := range pids { // all are stopped
+		stop(t, pid)
 	}
 	_, err = io.WriteString(in, "go\n")
 	require.NoError(t, err)

@@ -53,9 +53,9 @@
 //
 // The death of a worker is what its pidfd says. The task it ran is tried again
 // on another worker, three times in all; nothing else is touched. When the
-// supervisor itself is killed, workers see the end of the socket (and the
-// parent-death signal) and kill their own process group; descendants that left
-// the group are out of reach.
+// supervisor itself is killed, workers see the end of the socket and kill their
+// own process group; the parent-death signal, SIGCONT, wakes a stopped one so that
+// it sees it too. Descendants that left the group are out of reach.
 //
 // # Concurrency
 //

@@ -10,7 +10,6 @@ type localProcess struct {
 }
 
 func (l *localProcess) PID() int              { return os.Getpid() }
-func (l *localProcess) Handle() int           { return -1 }
 func (l *localProcess) Terminate()            {}
 func (l *localProcess) Kill()                 { l.link.Close() }
 func (l *localProcess) Dead() <-chan struct{} { return l.dead }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -38,12 +37,11 @@ func runWorker(env string) error {
 	if err != nil {
 		return err
 	}
-	fam := &family{pidfds: map[int]int{}}
-	orphaned := make(chan os.Signal, 1)
-	signal.Notify(orphaned, unix.SIGTERM)
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, unix.SIGTERM)
 	go func() {
-		<-orphaned
-		fam.end()
+		<-terminated
+		endGroup()
 	}()
 	err = serve(link, table, me, host{
 		slot: slot,
@@ -54,40 +52,16 @@ func runWorker(env string) error {
 			}
 			return shm.Attach(a.name, a.size, mode)
 		},
-		detach:  func(s *shm.Segment) { s.Close() },
-		sibling: fam.add,
+		detach: func(s *shm.Segment) { s.Close() },
 	})
 	if err == io.EOF { // nobody is left to work for
-		fam.end()
+		endGroup()
 	}
 	return err
 }
 
-// A family is the workers of the same pool, by their pidfds.
-type family struct {
-	mu     sync.Mutex
-	pidfds map[int]int // by slot
-}
-
-func (f *family) add(slot, fd int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if old, ok := f.pidfds[slot]; ok {
-		unix.Close(old)
-	}
-	f.pidfds[slot] = fd
-}
-
-// end ends this worker and all that its tasks started, and wakes stopped
-// siblings so that they see the end of their sockets and do the same: the kernel
-// wakes them only where their group becomes orphaned, which it does not where
-// their new parent is of the same session (a shell as process 1 of a container).
-// It does not return.
-func (f *family) end() {
-	f.mu.Lock()
-	for _, fd := range f.pidfds {
-		unix.PidfdSendSignal(fd, unix.SIGCONT, nil, 0)
-	}
+// endGroup ends this worker and all that its tasks started. It does not return.
+func endGroup() {
 	if unix.Getpgrp() == os.Getpid() {
 		unix.Kill(0, unix.SIGKILL)
 	}

@@ -17,7 +17,6 @@ import (
 //	result   w→s  0 kind · 1 status · 8 index · 12 epoch · 16 payload…
 //	cancel   s→w  0 kind · 8 index · 12 epoch
 //	drain    s→w  0 kind
-//	sibling  s→w  0 kind · 4 slot; carries the pidfd of the worker in that slot
 const (
 	msgHello    = 1
 	msgAnnounce = 2
@@ -26,7 +25,6 @@ const (
 	msgResult   = 5
 	msgCancel   = 6
 	msgDrain    = 7
-	msgSibling  = 8
 )
 
 const (
@@ -158,10 +156,9 @@ func readID(b []byte) taskID {
 	return taskID{binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])}
 }
 
-// appendNumbered is a message with one number: retire, sibling.
-func appendNumbered(b []byte, kind byte, n uint32) []byte {
-	b = append(b, kind, 0, 0, 0)
-	return binary.LittleEndian.AppendUint32(b, n)
+func appendRetire(b []byte, id uint32) []byte {
+	b = append(b, msgRetire, 0, 0, 0)
+	return binary.LittleEndian.AppendUint32(b, id)
 }
 
 // taskError reads the payload of a result that is none.
@@ -171,5 +168,5 @@ func taskError(fn string, status byte, payload []byte) *TaskError {
 	return &TaskError{Func: fn, Kind: kind, Text: text, Stack: stack}
 }
 
-// number reads what appendNumbered wrote; b has at least 8 bytes.
-func number(b []byte) uint32 { return binary.LittleEndian.Uint32(b[4:]) }
+// readRetire reads a retire message of 8 bytes.
+func readRetire(b []byte) (id uint32) { return binary.LittleEndian.Uint32(b[4:]) }

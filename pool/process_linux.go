@@ -117,8 +117,10 @@ func (s *starter) start(socket *os.File, env []string, lines func([]byte)) (*chi
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.ExtraFiles = []*os.File{socket} // descriptor 3
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setpgid:   true,
-		Pdeathsig: unix.SIGTERM, // caught by the worker, which ends its group; SIGKILL would spare the rest of it
+		Setpgid: true,
+		// The worker sees the end of its socket and ends its whole group, which
+		// SIGKILL would spare. Stopped it sees nothing: this wakes it.
+		Pdeathsig: unix.SIGCONT,
 		PidFD:     &handle,
 	}
 	done := make(chan error)
@@ -136,7 +138,6 @@ func (s *starter) start(socket *os.File, env []string, lines func([]byte)) (*chi
 	}
 	unix.SetNonblock(handle, true)
 	c.handle = os.NewFile(uintptr(handle), "pidfd")
-	c.fd = handle
 	c.tail.read(r, lines)
 	go c.watch()
 	return c, nil
@@ -146,7 +147,6 @@ func (s *starter) start(socket *os.File, env []string, lines func([]byte)) (*chi
 type child struct {
 	cmd    *exec.Cmd
 	handle *os.File // pidfd, in the netpoller
-	fd     int      // its number
 	tail   tail
 	dead   chan struct{}
 
@@ -181,7 +181,6 @@ func (c *child) watch() {
 }
 
 func (c *child) PID() int              { return c.cmd.Process.Pid }
-func (c *child) Handle() int           { return c.fd }
 func (c *child) Dead() <-chan struct{} { return c.dead }
 func (c *child) Exit() exitState       { return c.exit }
 func (c *child) Release()              { c.handle.Close() }

@@ -51,7 +51,6 @@ type host struct {
 	patient bool // serve returns after the running task, not before
 	attach  func(announce) (*shm.Segment, error)
 	detach  func(*shm.Segment)
-	sibling func(slot, fd int)
 }
 
 type attached struct {
@@ -100,9 +99,7 @@ func serve(link transport, table *table, me hello, host host) error {
 
 // hear acts on one message. An error ends the worker: its supervisor is not one.
 func (s *server) hear(msg []byte, fd int) error {
-	if fd >= 0 && msg[0] != msgSibling {
-		closeFD(fd)
-	}
+	closeFD(fd) // no message brings one
 	switch kind := msg[0]; {
 	case kind == msgAnnounce:
 		a, ok := readAnnounce(msg)
@@ -135,18 +132,15 @@ func (s *server) hear(msg []byte, fd int) error {
 		s.mu.Unlock()
 	case kind == msgRetire && len(msg) == 8:
 		s.mu.Lock()
-		a := s.segs[number(msg)]
-		delete(s.segs, number(msg))
+		a := s.segs[readRetire(msg)]
+		delete(s.segs, readRetire(msg))
 		s.mu.Unlock()
 		if a.seg != nil {
 			s.host.detach(a.seg)
 		}
-	case kind == msgSibling && len(msg) == 8 && fd >= 0:
-		s.host.sibling(int(number(msg)), fd)
 	case kind == msgDrain:
 		s.noMore.Do(func() { close(s.tasks) })
 	default:
-		closeFD(fd)
 		return fmt.Errorf("%w: kind %d, %d bytes", errRecord, kind, len(msg))
 	}
 	return nil
@@ -183,8 +177,8 @@ func (s *server) runOne(r run) {
 		} else if status == statusGoexit {
 			payload = []byte("the function called runtime.Goexit")
 		}
-		for _, b := range bound {
-			b.Release()
+		if err := releaseAll(bound); err != nil && status == statusOK {
+			status, payload = statusError, []byte(err.Error())
 		}
 		s.mu.Lock()
 		s.stop()
@@ -204,6 +198,22 @@ func (s *server) runOne(r run) {
 	} else {
 		status, payload = statusOK, out
 	}
+}
+
+// releaseAll ends the views of a task. A function that released one itself has
+// made a mistake of its own.
+func releaseAll(bound []shm.Binder) (err error) {
+	for _, b := range bound {
+		func() {
+			defer func() {
+				if v := recover(); v != nil {
+					err = fmt.Errorf("arguments are not the function's to release: %v", v)
+				}
+			}()
+			b.Release()
+		}()
+	}
+	return err
 }
 
 // bind resolves a wire ref into a segment that was announced before.
@@ -237,8 +247,7 @@ func (p *Pool) serveLocal(link transport, me hello, slot int) error {
 			}
 			return nil, fmt.Errorf("segment %q: %w", a.name, shm.ErrClosed)
 		},
-		detach:  func(*shm.Segment) {},
-		sibling: func(_, fd int) { closeFD(fd) },
+		detach: func(*shm.Segment) {},
 	})
 	if err == io.EOF {
 		return nil

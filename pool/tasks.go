@@ -153,7 +153,7 @@ func (p *Pool) retire(a *announced) {
 	for _, w := range p.workers {
 		if w.link != nil && w.knows[a.id] {
 			delete(w.knows, a.id)
-			w.link.Send(appendNumbered(nil, msgRetire, a.id), -1)
+			w.link.Send(appendRetire(nil, a.id), -1)
 		}
 	}
 }

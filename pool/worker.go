@@ -28,8 +28,6 @@ type worker struct {
 // A process is one incarnation: a child process, or goroutines of this one.
 type process interface {
 	PID() int
-	// Handle is a pidfd, valid until Release; −1 if there is none.
-	Handle() int
 	Terminate() // SIGTERM
 	Kill()      // SIGKILL to its whole process group
 	// Dead is closed when it is dead and reaped and its group was killed.
@@ -167,12 +165,6 @@ func (w *worker) begin(link transport) {
 	p, proc := w.pool, w.proc
 	p.mu.Lock()
 	defer p.unlock()
-	for _, o := range p.workers {
-		if o.link != nil && o.proc.Handle() >= 0 {
-			link.Send(appendNumbered(nil, msgSibling, uint32(o.slot)), o.proc.Handle())
-			o.link.Send(appendNumbered(nil, msgSibling, uint32(w.slot)), proc.Handle())
-		}
-	}
 	w.link, w.knows, w.task, w.done, w.reason = link, map[uint32]bool{}, nil, 0, nil
 	p.starts = 0
 	p.opts.Logger.Debug("worker ready", "worker", w.slot, "pid", proc.PID())
