@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	"example.com/handoff/shm"
@@ -16,7 +17,7 @@ const MaxWorkers = 4096
 // Options configures a pool. The zero value and nil work; New copies it.
 type Options struct {
 	// Workers is the number of worker processes, at most [MaxWorkers]. 0: as many as usable cores
-	// (GOMAXPROCS, which knows affinity and cgroup quota).
+	// (GOMAXPROCS, which knows affinity and cgroup quota, and at most NumCPU).
 	Workers int
 	// Isolation says what a worker is. Zero: Process.
 	Isolation Isolation
@@ -61,8 +62,18 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.Workers < 0 || c.MaxPending < 0 || c.Attempts < 0 || c.StartTimeout < 0 || c.CloseTimeout < 0 {
 		return c, fmt.Errorf("pool: negative option in %+v", c)
 	}
+	for _, a := range []*shm.ArenaOptions{c.Arena, c.Outputs} {
+		if a != nil && (a.SegmentBytes < 0 || a.MaxBytes < 0) {
+			return c, fmt.Errorf("pool: negative arena option in %+v", *a)
+		}
+	}
+	for _, kv := range c.Env {
+		if strings.ContainsRune(kv, 0) {
+			return c, fmt.Errorf("pool: NUL in the variable %q", kv)
+		}
+	}
 	if c.Workers == 0 {
-		c.Workers = runtime.GOMAXPROCS(0)
+		c.Workers = min(runtime.GOMAXPROCS(0), runtime.NumCPU())
 	}
 	if c.Workers > MaxWorkers {
 		return c, fmt.Errorf("pool: %d workers, at most %d", c.Workers, MaxWorkers)

@@ -3,6 +3,7 @@ package pool
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,19 +48,30 @@ func (p *Pool) launch(slot int) (process, transport, hello, error) {
 	}
 	link, theirs, err := socketPair()
 	if err != nil {
-		return nil, nil, want, err
+		return nil, nil, want, mendLimits(err)
 	}
 	defer theirs.Close()
 	c, err := p.starter.start(theirs, p.workerEnviron(slot, want), p.lines(slot))
 	if err != nil {
 		link.Close()
-		return nil, nil, want, err
+		return nil, nil, want, mendLimits(err)
 	}
 	go func() {
 		<-c.dead
 		link.EndReceive()
 	}()
 	return c, link, want, nil
+}
+
+// mendLimits adds what the user can do where a limit of the process was hit.
+func mendLimits(err error) error {
+	switch {
+	case errors.Is(err, unix.EMFILE):
+		return fmt.Errorf("%w: use fewer workers or raise ulimit -n", err)
+	case errors.Is(err, unix.EAGAIN):
+		return fmt.Errorf("%w: use fewer workers or raise ulimit -u", err)
+	}
+	return err
 }
 
 func (p *Pool) workerEnviron(slot int, want hello) []string {

@@ -15,7 +15,7 @@ import (
 func newLock(name string) (*os.File, error) {
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
+		return nil, fmt.Errorf("%w (shared memory must be a writable tmpfs with room)", &os.PathError{Op: "open", Path: dir, Err: err})
 	}
 	f := os.NewFile(uintptr(fd), dir+"/"+name)
 	fail := func(op string, err error) (*os.File, error) {

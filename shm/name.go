@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -71,7 +72,8 @@ func segmentRunID(name string) (string, bool) {
 		return "", false
 	}
 	id, n := rest[:2*runIDBytes], rest[2*runIDBytes+1:]
-	return id, isRunID(id) && strings.Trim(n, "0123456789") == ""
+	_, err := strconv.ParseUint(n, 10, 64)
+	return id, isRunID(id) && err == nil && n[0] != '0' && n[0] != '+'
 }
 
 func isRunID(s string) bool {

@@ -66,7 +66,7 @@ func spaceError(name string, size int64, err error) error {
 	switch {
 	case errors.Is(err, unix.ENOSPC):
 		if free := mountFree(); free >= size {
-			return &SpaceError{Name: name, Asked: size, Free: free, Where: dir, Mend: mendInodes, Err: err}
+			return &SpaceError{Name: name, Asked: size, Free: free, Where: dir + " but no inodes", Mend: mendInodes, Err: err}
 		}
 		return &SpaceError{Name: name, Asked: size, Free: mountFree(), Where: dir, Mend: mendMount, Err: err}
 	case errors.Is(err, unix.ENOMEM):

@@ -34,6 +34,9 @@ func createFile(name string, size int64, room *room) (mem []byte, err error) {
 		return nil, err
 	}
 	f, err := openFile(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, 0o600)
+	if errors.Is(err, unix.ENOSPC) {
+		return nil, spaceError(name, size, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("shm: create %q: %w", name, err)
 	}

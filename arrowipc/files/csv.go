@@ -142,6 +142,9 @@ func (s *csvSource) chunk() (rec arrow.Record, err error) {
 		n++
 	}
 	s.settle()
+	if s.ended && s.limit.total != s.size {
+		return nil, corruptf("changed while it was read: %d bytes when it was opened, %d now", s.size, s.limit.total)
+	}
 	if s.ended {
 		s.read.Store(s.size)
 	}

@@ -8,9 +8,11 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/stretchr/testify/require"
 )
 
@@ -229,4 +231,41 @@ func TestChunkBytes(t *testing.T) {
 	_, _, sizes, err = readAll(t, a, path, &Options{ChunkBytes: 1})
 	require.NoError(t, err)
 	require.Len(t, sizes, 25)
+}
+
+// A file that shrinks or grows while it is read is an error, also where the cut
+// is between two rows.
+func TestCSVThatChanges(t *testing.T) {
+	const row = "1,2\n"
+	for name, change := range map[string]func(path string, size int64) error{
+		"shrinks": func(path string, size int64) error { return os.Truncate(path, size-int64(len(row))*10) },
+		"grows": func(path string, _ int64) error {
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = f.WriteString(row)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, _ := newAllocator(t, 0)
+			path := filepath.Join(t.TempDir(), "x.csv")
+			text := "\ufeffa,b\n" + strings.Repeat(row, 100000)
+			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+			r, err := Open(path, a, &Options{ChunkRows: 1000})
+			require.NoError(t, err)
+			defer r.Close()
+			require.NoError(t, change(path, int64(len(text))))
+			for err == nil {
+				var rec arrow.Record
+				if rec, err = r.Next(context.Background()); err == nil {
+					rec.Release()
+				}
+			}
+			require.ErrorIs(t, err, ErrCorrupt)
+			require.ErrorContains(t, err, "x.csv: changed while it was read")
+		})
+	}
 }

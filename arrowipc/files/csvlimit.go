@@ -15,6 +15,7 @@ type limitReader struct {
 	rowBytes int
 	bytes    int // asked for since nextRow
 	commas   int // in them
+	total    int64
 }
 
 const maxCommas = 1 << 18
@@ -36,6 +37,7 @@ func (l *limitReader) Read(b []byte) (int, error) {
 	}
 	n, err := l.r.Read(b)
 	l.bytes += n
+	l.total += int64(n)
 	l.commas += bytes.Count(b[:n], []byte{','})
 	return n, err
 }

@@ -74,7 +74,6 @@ func runBench(ctx context.Context, s streams, opts bench.Options, f benchFlags) 
 	if err != nil {
 		return err
 	}
-	defer out.Drop()
 	bar := newProgress(s.err, "bench", f.quiet)
 	opts.Progress = func(done, total int, text string) { bar.show(int64(done), int64(total), text) }
 	report, err := bench.Run(ctx, &opts)

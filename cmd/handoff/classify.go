@@ -41,7 +41,6 @@ func classify(ctx context.Context, s streams, command []string, repeat int, file
 	if err != nil {
 		return err
 	}
-	defer out.Drop()
 	got, err := pool.ClassifyCommand(ctx, command, &pool.ClassifyOptions{Repeats: repeat})
 	if err != nil {
 		return err

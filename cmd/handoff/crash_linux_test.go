@@ -74,7 +74,8 @@ func TestWorkerKilledDuringRun(t *testing.T) {
 }
 
 func TestSupervisorKilledDuringRun(t *testing.T) {
-	cmd := command("run", bigCSV(t, 400000), "--op", "describe", "--workers", "2", "--out", filepath.Join(t.TempDir(), "out.json"))
+	d := t.TempDir()
+	cmd := command("run", bigCSV(t, 400000), "--op", "describe", "--workers", "2", "--out", filepath.Join(d, "out.json"))
 	require.NoError(t, cmd.Start())
 	workers := workersOf(t, cmd.Process.Pid, 2)
 	for len(filesOf(t, cmd.Process.Pid)) < 2 { // an arena is in use
@@ -89,6 +90,8 @@ func TestSupervisorKilledDuringRun(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
+	beside, _ := os.ReadDir(d)
+	require.Empty(t, beside, "a temporary file is left")
 	left := filesOf(t, cmd.Process.Pid)
 	require.NotEmpty(t, left, "nothing to remove: the test tests nothing")
 	stdout, _, code := handoff(t, "shm", "ls")
@@ -110,7 +113,7 @@ func zombie(pid int) bool {
 }
 
 func TestInterrupted(t *testing.T) {
-	for _, sig := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+	for _, sig := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
 		d := t.TempDir()
 		out := filepath.Join(d, "out.json")
 		var errs bytes.Buffer
@@ -126,6 +129,18 @@ func TestInterrupted(t *testing.T) {
 		require.Empty(t, left)
 		require.Empty(t, filesOf(t, cmd.Process.Pid))
 	}
+}
+
+// A signal that was ignored when the command began stays so.
+func TestIgnoredSignal(t *testing.T) {
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command("sh", "-c", `trap '' HUP; exec "$0" "$@"`, exe, "run", bigCSV(t, 200000), "--op", "describe", "--quiet")
+	cmd.Env = append(os.Environ(), "HANDOFF_TEST_COMMAND=1")
+	require.NoError(t, cmd.Start())
+	workersOf(t, cmd.Process.Pid, 2)
+	require.NoError(t, cmd.Process.Signal(unix.SIGHUP))
+	require.NoError(t, cmd.Wait())
 }
 
 // A /dev/shm that is too small is said so: asked, free, what to do.

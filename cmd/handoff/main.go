@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -37,9 +39,25 @@ func main() {
 // A streams is where a verb writes: results to out, everything else to err.
 type streams struct{ out, err io.Writer }
 
+// A checkedWriter remembers that a write failed: a full disk is an error of the
+// verb, also where the library that writes does not say so.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	if err != nil && c.err == nil {
+		c.err = fmt.Errorf("cannot write the output: %w", err)
+	}
+	return n, err
+}
+
 // run is the whole command but for the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	s := streams{stdout, stderr}
+	out := &checkedWriter{w: stdout}
+	s := streams{out, stderr}
 	root := &cobra.Command{
 		Use:   "handoff",
 		Short: "Hand arrays to other processes by name, and measure what that saves",
@@ -55,12 +73,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		DisableSuggestions: true,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	root.AddCommand(benchCommand(s), classifyCommand(s), runCommand(s), shmCommand(s))
 	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -83,11 +104,29 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
+// printable escapes what would act on a terminal: file names and arguments come
+// from anywhere.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			q := strconv.QuoteRuneToASCII(r)
+			b.WriteString(q[1 : len(q)-1])
+		}
+	}
+	return b.String()
+}
+
 // report prints an error in at most three lines.
 func report(w io.Writer, cmd *cobra.Command, err error) {
 	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' })
 	if len(lines) > 2 {
 		lines = append(lines[:1], fmt.Sprintf("(and %d more lines)", len(lines)-1))
+	}
+	for i := range lines {
+		lines[i] = printable(lines[i])
 	}
 	fmt.Fprintln(w, "handoff: "+strings.Join(lines, "\n"))
 	var usage *usageError

@@ -64,19 +64,20 @@ func TestBadCommandLines(t *testing.T) {
 		"bench --sizes -5":  "-5",
 		"bench --sizes 0":   "size 0",
 		"bench --sizes 12":  "12",
-		"run " + good + " --op describe --out x --json x": "the same file",
-		"run " + good + " --op describe --out " + good:    "would be overwritten",
-		"bench --sizes=":                         "--sizes is empty",
-		"bench --sizes":                          "flag needs an argument",
-		"bench --strategies gob-fresh,telepathy": "telepathy",
-		"bench --touch middle":                   "sum or ends",
-		"bench --count 0":                        "from 1 to",
-		"bench --format xml":                     "table or go",
-		"bench --json - --format go":             "standard output",
-		"bench x":                                `unexpected argument "x"`,
-		"run":                                    "an input file is needed",
-		"run " + good:                            "--op is needed",
-		"run " + good + " --op frobnicate":       `unknown op "frobnicate": there is describe`,
+		"run " + good + " --op describe --out x --json x":  "the same file",
+		"run " + good + " --op describe --out " + good:     "would be overwritten",
+		"run " + good + " --op describe --json=":           "--json is empty",
+		"bench --sizes=":                                   "--sizes is empty",
+		"bench --sizes":                                    "flag needs an argument",
+		"bench --strategies gob-fresh,telepathy":           "telepathy",
+		"bench --touch middle":                             "sum or ends",
+		"bench --count 0":                                  "from 1 to",
+		"bench --format xml":                               "table or go",
+		"bench --json - --format go":                       "standard output",
+		"bench x":                                          `unexpected argument "x"`,
+		"run":                                              "an input file is needed",
+		"run " + good:                                      "--op is needed",
+		"run " + good + " --op frobnicate":                 `unknown op "frobnicate": there is describe`,
 		"run " + good + " --op describe --workers 0":       "from 1 to",
 		"run " + good + " --op describe --workers -1":      "from 1 to",
 		"run " + good + " --op describe --workers x":       "from 1 to",
@@ -244,6 +245,54 @@ func TestClassifyCommand(t *testing.T) {
 	require.Equal(t, 1, code)
 	require.Empty(t, stdout)
 	require.Contains(t, stderr, "broken")
+	requireShort(t, stderr)
+}
+
+// Where output goes: files appear whole, links stay links, streams are written to.
+func TestOutputs(t *testing.T) {
+	in := write(t, "in.csv", "a\n1\n")
+	d := t.TempDir()
+	at := func(name string) string { return filepath.Join(d, name) }
+	want, _, code := handoff(t, "run", in, "--op", "describe")
+	require.Zero(t, code)
+
+	require.NoError(t, os.WriteFile(at("target"), []byte("old"), 0o640))
+	require.NoError(t, os.Symlink("target", at("link")))
+	require.NoError(t, os.Symlink("/proc/self/fd/1", at("stdout")))
+	_, stderr, code := handoff(t, "run", in, "--op", "describe", "--out", at("link"))
+	require.Zero(t, code, stderr)
+	got, err := os.ReadFile(at("target"))
+	require.NoError(t, err)
+	require.Equal(t, want, string(got))
+	info, err := os.Lstat(at("target"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o640), info.Mode())
+	for _, name := range []string{"/dev/stdout", "/proc/self/fd/1", at("stdout")} {
+		stdout, stderr, code := handoff(t, "run", in, "--op", "describe", "--out", name)
+		require.Zero(t, code, stderr)
+		require.Equal(t, want, stdout, name)
+	}
+	for _, args := range [][]string{{"run", in, "--op", "describe"}, {"shm", "ls"}, {"shm", "gc"}, {"--help"}, {"run", in, "--op", "describe", "--out", "/dev/full"}} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		require.NoError(t, err)
+		var errs bytes.Buffer
+		cmd := command(args...)
+		cmd.Stdout, cmd.Stderr = full, &errs
+		require.Error(t, cmd.Run())
+		full.Close()
+		require.Equal(t, 1, cmd.ProcessState.ExitCode())
+		require.Contains(t, errs.String(), "cannot write the output")
+	}
+	left, err := os.ReadDir(d)
+	require.NoError(t, err)
+	require.Len(t, left, 3)
+}
+
+// What acts on a terminal is escaped.
+func TestErrorsAreEscaped(t *testing.T) {
+	_, stderr, code := handoff(t, "run", "a\x1b[31mb\nc.csv", "--op", "describe")
+	require.Equal(t, 1, code)
+	require.NotContains(t, stderr, "\x1b")
 	requireShort(t, stderr)
 }
 

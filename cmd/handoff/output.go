@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,21 +9,23 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/perf/benchunit"
 )
 
-// An output is a file that appears whole or not at all, or a stream.
+// An output is a file that appears whole or not at all, or a stream. What is
+// written is kept in memory until Commit: a process killed before leaves nothing.
 type output struct {
-	w       io.Writer
-	pending *renameio.PendingFile // nil for a stream
-	file    *os.File              // a stream that we opened
+	bytes.Buffer
+	name string    // of the file; "" for a stream
+	w    io.Writer // the stream
 }
 
 // openOutput says at once if name cannot be written, before any work is done.
 // "-" is stdout; something that is no regular file (a pipe, /dev/null) is
-// written as it is; "" is no output at all. The caller calls Drop in any case.
+// written as it is; "" is no output at all.
 func openOutput(name string, stdout io.Writer) (*output, error) {
 	switch name {
 	case "":
@@ -30,54 +33,48 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 	case "-":
 		return &output{w: stdout}, nil
 	}
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		name = target // what a link points to is replaced, not the link
-	}
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	info, err := os.Stat(name)
+	if strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/") || err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(name, os.O_WRONLY, 0) // open until the process ends
 		if err != nil {
 			return nil, fmt.Errorf("cannot write the output: %w", err)
 		}
-		return &output{w: f, file: f}, nil
+		return &output{w: f}, nil
 	}
-	p, err := renameio.NewPendingFile(name, renameio.WithTempDir(filepath.Dir(name)), renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target // what a link points to is replaced, not the link
+	}
+	probe, err := os.CreateTemp(filepath.Dir(name), ".handoff-*")
 	if err != nil {
-		var path *fs.PathError // names the temporary file
-		if errors.As(err, &path) {
-			err = path.Err
-		}
-		return nil, fmt.Errorf("cannot write the output %s: %w", name, err)
+		return nil, outputError(name, err)
 	}
-	return &output{w: p, pending: p}, nil
+	probe.Close()
+	os.Remove(probe.Name())
+	return &output{name: name}, nil
 }
 
-// Write adds to the output.
-func (o *output) Write(b []byte) (int, error) { return o.w.Write(b) }
+// outputError names the output and not a temporary file beside it.
+func outputError(name string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return fmt.Errorf("cannot write the output %s: %w", name, err)
+}
 
 // Commit makes the output appear.
 func (o *output) Commit() error {
-	var err error
-	switch {
-	case o.pending != nil:
-		err = o.pending.CloseAtomicallyReplace()
-	case o.file != nil:
-		err = o.file.Close()
+	if o.name == "" {
+		if _, err := o.w.Write(o.Bytes()); err != nil {
+			return fmt.Errorf("cannot write the output: %w", err)
+		}
+		return nil
 	}
+	err := renameio.WriteFile(o.name, o.Bytes(), 0o644, renameio.WithTempDir(filepath.Dir(o.name)), renameio.WithExistingPermissions())
 	if err != nil {
-		return fmt.Errorf("cannot write the output: %w", err)
+		return outputError(o.name, err)
 	}
-	o.pending, o.file = nil, nil
 	return nil
-}
-
-// Drop removes an output that was not committed.
-func (o *output) Drop() {
-	if o.pending != nil {
-		o.pending.Cleanup()
-	}
-	if o.file != nil {
-		o.file.Close()
-	}
 }
 
 // writeJSON writes v indented, with a final newline.
@@ -86,10 +83,8 @@ func writeJSON(w io.Writer, v any) error {
 	if err != nil {
 		return err
 	}
-	if _, err = w.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("cannot write the output: %w", err)
-	}
-	return nil
+	_, err = w.Write(append(b, '\n'))
+	return err
 }
 
 // sameFile reports whether two names are one file, which may not exist yet.
@@ -109,17 +104,4 @@ func human(bytes int64) string {
 	}
 	scale := benchunit.CommonScale([]float64{float64(bytes)}, benchunit.Binary)
 	return fmt.Sprintf("%.2f %sB", float64(bytes)/scale.Factor, scale.Prefix)
-}
-
-// commitAll commits every output, or drops those that are left.
-func commitAll(outputs ...*output) error {
-	var errs []error
-	for _, o := range outputs {
-		if len(errs) == 0 {
-			if err := o.Commit(); err != nil {
-				errs = append(errs, err)
-			}
-		}
-	}
-	return errors.Join(errs...)
 }

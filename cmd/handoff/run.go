@@ -44,6 +44,11 @@ said so.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			for _, file := range []string{"out", "json"} {
+				if c.Flags().Changed(file) && c.Flags().Lookup(file).Value.String() == "" {
+					return usagef("--%s is empty", file)
+				}
+			}
 			if f.op == "" {
 				return usagef("--op is needed")
 			}
@@ -83,12 +88,10 @@ func runJob(ctx context.Context, s streams, inputs []string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	defer result.Drop()
 	summary, err := openOutput(f.json, s.out)
 	if err != nil {
 		return err
 	}
-	defer summary.Drop()
 
 	bar := newProgress(s.err, f.op, f.quiet)
 	res, err := batch.Run(ctx, batch.Job{
@@ -108,7 +111,12 @@ func runJob(ctx context.Context, s streams, inputs []string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	for _, sk := range res.Skipped {
+	const most = 5
+	for i, sk := range res.Skipped {
+		if i == most {
+			fmt.Fprintf(s.err, "skipped %d more columns\n", len(res.Skipped)-most)
+			break
+		}
 		fmt.Fprintf(s.err, "skipped column %q: %s\n", sk.Name, sk.Why)
 	}
 	if res.Columns == 0 {
@@ -125,7 +133,10 @@ func runJob(ctx context.Context, s streams, inputs []string, f runFlags) error {
 			return err
 		}
 	}
-	return commitAll(result, summary)
+	if err := result.Commit(); err != nil {
+		return err
+	}
+	return summary.Commit()
 }
 
 // summaryLine is the summary for people.

@@ -42,7 +42,6 @@ lock file is missing, so nothing proves either; gc leaves it alone).`,
 			if err != nil {
 				return err
 			}
-			defer out.Drop()
 			runs, err := shm.List()
 			if err != nil {
 				return err
@@ -101,7 +100,6 @@ func shmGC(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer out.Drop()
 			res, err := shm.GC(c.Context())
 			if err != nil {
 				return err
