@@ -144,7 +144,25 @@ func helperFull([]string) error {
 	}
 	left, err := os.ReadDir(dir)
 	fmt.Println("made", made, "left", len(left))
-	return err
+	if err != nil {
+		return err
+	}
+
+	// Room for bytes, none for files.
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,nr_inodes=3"); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	if r, err = NewRun(); err != nil {
+		return err
+	}
+	defer r.Close()
+	for range 3 {
+		if _, err = r.Create(4096); err != nil {
+			break
+		}
+	}
+	fmt.Println(err)
+	return nil
 }
 
 func TestFullShm(t *testing.T) {
@@ -160,7 +178,7 @@ func TestFullShm(t *testing.T) {
 	}
 	require.NoError(t, err, string(out))
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	require.Len(t, lines, 3, string(out))
+	require.Len(t, lines, 4, string(out))
 	for _, line := range lines[:2] {
 		require.Contains(t, line, "asked for 8388608 bytes")
 		require.Contains(t, line, "free in /dev/shm")
@@ -168,6 +186,9 @@ func TestFullShm(t *testing.T) {
 		require.Contains(t, line, "--shm-size")
 	}
 	require.Regexp(t, `^made [12] left 0$`, lines[2])
+	require.Contains(t, lines[3], "free in /dev/shm but no inodes: ")
+	require.Contains(t, lines[3], "no space left on device; ")
+	require.Contains(t, lines[3], "nr_inodes")
 }
 
 func TestAttachRefuses(t *testing.T) {
