@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -28,7 +29,8 @@ var helpers = map[string]func(args []string) error{
 			}
 		}
 		fmt.Println(r.ID())
-		select {}
+		time.Sleep(time.Hour)
+		return nil
 	},
 	// sum attaches read-only and adds up what a Ref in JSON names.
 	"sum": helperSum,
