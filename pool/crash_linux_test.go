@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/handoff/shm"
+	"example.com/handoff/shm/shmtest"
 )
 
 type dieIn struct {
@@ -346,6 +347,9 @@ func TestNoMain(t *testing.T) {
 // The supervisor is killed: its workers and what these started are gone within
 // 2 s, and the next pool removes the segments.
 func TestSupervisorKilled(t *testing.T) {
+	if !shmtest.Private(t, "") {
+		return
+	}
 	for _, stopped := range []int{0, 1, 2} {
 		t.Run(fmt.Sprintf("stopped=%d", stopped), func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "pids")

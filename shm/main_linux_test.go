@@ -40,8 +40,6 @@ var helpers = map[string]func(args []string) error{
 		fmt.Println(res.Segments)
 		return err
 	},
-	// full runs on a /dev/shm of its own, of 1 MiB.
-	"full": helperFull,
 	// store writes through a read-only view.
 	"store": helperStore,
 }

@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"example.com/handoff/shm/shmtest"
 )
 
 func helperSum(args []string) error {
@@ -103,92 +103,60 @@ func TestCreateTooLarge(t *testing.T) {
 	require.Len(t, filesOf(t, r.ID()), 1, "only the lock may be there")
 }
 
-// helperFull is in a mount namespace of its own with a /dev/shm of 1 MiB.
-func helperFull([]string) error {
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		return fmt.Errorf("mount: %w", err)
+func TestFullShm(t *testing.T) {
+	if !shmtest.Private(t, "size=1m") {
+		return
 	}
 	r, err := NewRun()
-	if err != nil {
-		return err
+	require.NoError(t, err)
+	says := func(err error) {
+		t.Helper()
+		require.ErrorIs(t, err, unix.ENOSPC)
+		for _, want := range []string{"asked for 8388608 bytes", "free in /dev/shm: ", "no space left on device", "--shm-size"} {
+			require.ErrorContains(t, err, want)
+		}
 	}
-	if _, err := r.Create(8 << 20); err == nil {
-		return fmt.Errorf("8 MiB fit into 1 MiB")
-	} else {
-		fmt.Println(err)
-	}
+	_, err = r.Create(8 << 20)
+	says(err)
 	made := 0
 	for range 10 {
-		if seg, err := r.Create(512 << 10); err == nil {
-			for i := range seg.mem {
-				seg.mem[i] = 1 // SIGBUS if it was not reserved
-			}
-			made++
-		}
-	}
-	// What the kernel refuses itself reads the same.
-	err = func() error {
-		f, err := openFile("plain", unix.O_CREAT|unix.O_RDWR, 0o600)
+		seg, err := r.Create(512 << 10)
 		if err != nil {
-			return err
+			continue
 		}
-		defer f.Close()
-		return spaceError("plain", 8<<20, reserve(f, 8<<20))
-	}()
-	fmt.Println(err)
-	if err := os.Remove(dir + "/plain"); err != nil {
-		return err
+		for i := range seg.mem {
+			seg.mem[i] = 1 // SIGBUS if it was not reserved
+		}
+		made++
 	}
-	if err := r.Close(); err != nil {
-		return err
-	}
-	left, err := os.ReadDir(dir)
-	fmt.Println("made", made, "left", len(left))
-	if err != nil {
-		return err
-	}
+	require.Contains(t, []int{1, 2}, made)
 
-	// Room for bytes, none for files.
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,nr_inodes=3"); err != nil {
-		return fmt.Errorf("mount: %w", err)
-	}
-	if r, err = NewRun(); err != nil {
-		return err
-	}
-	defer r.Close()
-	for range 3 {
-		if _, err = r.Create(4096); err != nil {
-			break
-		}
-	}
-	fmt.Println(err)
-	return nil
+	// What the kernel refuses itself reads the same.
+	f, err := openFile("plain", unix.O_CREAT|unix.O_RDWR, 0o600)
+	require.NoError(t, err)
+	says(spaceError("plain", 8<<20, reserve(f, 8<<20)))
+	require.NoError(t, f.Close())
+	require.NoError(t, os.Remove(dir+"/plain"))
+
+	require.NoError(t, r.Close())
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
-func TestFullShm(t *testing.T) {
-	cmd := helper(t, "full")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+// Room for bytes, none for files.
+func TestNoInodes(t *testing.T) {
+	if !shmtest.Private(t, "size=1m,nr_inodes=3") {
+		return
 	}
-	out, err := cmd.CombinedOutput()
-	if err != nil && (strings.Contains(err.Error(), "operation not permitted") || strings.Contains(string(out), "mount: ")) {
-		t.Skipf("no user and mount namespaces here: %v %s", err, out)
+	r := newRun(t)
+	var err error
+	for i := 0; i < 3 && err == nil; i++ {
+		_, err = r.Create(4096)
 	}
-	require.NoError(t, err, string(out))
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	require.Len(t, lines, 4, string(out))
-	for _, line := range lines[:2] {
-		require.Contains(t, line, "asked for 8388608 bytes")
-		require.Contains(t, line, "free in /dev/shm")
-		require.Contains(t, line, "no space left on device")
-		require.Contains(t, line, "--shm-size")
-	}
-	require.Regexp(t, `^made [12] left 0$`, lines[2])
-	require.Contains(t, lines[3], "free in /dev/shm but no inodes: ")
-	require.Contains(t, lines[3], "no space left on device; ")
-	require.Contains(t, lines[3], "nr_inodes")
+	require.ErrorIs(t, err, unix.ENOSPC)
+	require.ErrorContains(t, err, "free in /dev/shm but no inodes: ")
+	require.ErrorContains(t, err, "nr_inodes")
 }
 
 func TestAttachRefuses(t *testing.T) {

@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"example.com/handoff/shm/shmtest"
 )
 
 // workersOf waits until a command has worker processes and returns them.
@@ -74,6 +76,9 @@ func TestWorkerKilledDuringRun(t *testing.T) {
 }
 
 func TestSupervisorKilledDuringRun(t *testing.T) {
+	if !shmtest.Private(t, "") {
+		return
+	}
 	d := t.TempDir()
 	cmd := command("run", bigCSV(t, 400000), "--op", "describe", "--workers", "2", "--out", filepath.Join(d, "out.json"))
 	require.NoError(t, cmd.Start())
@@ -113,7 +118,7 @@ func zombie(pid int) bool {
 }
 
 func TestInterrupted(t *testing.T) {
-	for _, sig := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
 		d := t.TempDir()
 		out := filepath.Join(d, "out.json")
 		var errs bytes.Buffer
@@ -145,28 +150,20 @@ func TestIgnoredSignal(t *testing.T) {
 
 // A /dev/shm that is too small is said so: asked, free, what to do.
 func TestSharedMemoryTooSmall(t *testing.T) {
+	if !shmtest.Private(t, "size=1m") {
+		return
+	}
 	in := bigCSV(t, 60000)
 	for _, args := range []string{"run " + in + " --op describe", "bench --sizes 16MiB --strategies shm-copy"} {
-		exe, err := os.Executable()
-		require.NoError(t, err)
-		cmd := exec.Command("sh", append([]string{"-c", `mount -t tmpfs -o size=1m tmpfs /dev/shm && { "$0" "$@"; code=$?; ls /dev/shm; exit $code; }`, exe}, strings.Fields(args)...)...)
-		cmd.Env = append(os.Environ(), "HANDOFF_TEST_COMMAND=1")
-		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-			UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-		}
-		var out, errs bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &errs
-		err = cmd.Run()
-		if cmd.ProcessState == nil || strings.Contains(errs.String(), "mount: ") {
-			t.Skipf("no user and mount namespaces here: %v %s", err, errs.String())
-		}
-		require.Equal(t, 1, cmd.ProcessState.ExitCode(), errs.String())
-		require.Empty(t, out.String(), "a result, or something left in /dev/shm")
+		stdout, stderr, code := handoff(t, strings.Fields(args)...)
+		require.Equal(t, 1, code, stderr)
+		require.Empty(t, stdout)
 		for _, want := range []string{"asked for", "free in /dev/shm", "no space left on device", "--shm-size"} {
-			require.Contains(t, errs.String(), want)
+			require.Contains(t, stderr, want)
 		}
-		requireShort(t, errs.String())
+		requireShort(t, stderr)
+		left, err := os.ReadDir("/dev/shm")
+		require.NoError(t, err)
+		require.Empty(t, left)
 	}
 }

@@ -52,6 +52,7 @@ const (
 var ruleTable = map[string]ruleRow{
 	"shm":            {nil, []string{ruleSys, ruleMmap}},
 	"shm/ring":       {[]string{"shm"}, []string{ruleSys}},
+	"shm/shmtest":    {nil, []string{ruleSys}},
 	"shm/gonum":      {[]string{"shm"}, []string{ruleGonum}},
 	"arrowipc":       {[]string{"shm"}, []string{ruleSys, ruleArrow, ruleFlat}},
 	"arrowipc/files": {[]string{"arrowipc"}, []string{ruleSys, ruleArrow, ruleFlat, "github.com/klauspost/compress", "github.com/pierrec/lz4/v4"}},
