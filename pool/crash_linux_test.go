@@ -227,7 +227,7 @@ func TestRandomKills(t *testing.T) {
 func TestStoppedWorkerIsKilledAtClose(t *testing.T) {
 	p := newPool(t, &Options{Workers: 2, CloseTimeout: 50 * time.Millisecond})
 	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not all are up")
-	require.NoError(t, unix.Kill(p.Stats().Workers[0].PID, unix.SIGSTOP))
+	stop(t, p.Stats().Workers[0].PID)
 	stuck, done := 0, 0
 	var futures []Future[int]
 	for range 10 {
