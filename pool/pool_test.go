@@ -153,6 +153,21 @@ func TestOutputs(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, int32(9), out.Data()[999])
 
+		// Parts of one output, filled by two tasks.
+		var parts []Future[int]
+		for i := range 2 {
+			f, err := fill.Submit(background(), p, fillIn{out.Rows(500*i, 500*i+500), int32(i)})
+			require.NoError(t, err)
+			parts = append(parts, f)
+		}
+		for i, f := range parts {
+			n, err := f.Wait(background())
+			require.NoError(t, err)
+			require.Equal(t, 500, n)
+			require.Equal(t, int32(i), out.At(500*i))
+			require.Equal(t, int32(i), out.At(500*i+499))
+		}
+
 		in, err := shm.Make[int32](p.Arena(), 1)
 		require.NoError(t, err)
 		_, err = fill.Submit(background(), p, fillIn{in, 9})

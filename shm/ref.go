@@ -1,8 +1,10 @@
 package shm
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 )
 
 // A Ref names an array in shared memory: this is what crosses a process
@@ -12,6 +14,8 @@ import (
 // Its JSON form is
 //
 //	{"segment":"handoff-…-1","offset":0,"generation":3,"dtype":"float64","shape":[1000,1000]}
+//
+// and its binary form that of [Ref.AppendBinary].
 type Ref struct {
 	Segment    string `json:"segment"`    // name below /dev/shm
 	Offset     int64  `json:"offset"`     // bytes from the segment's start
@@ -76,7 +80,57 @@ func (r *Ref) UnmarshalJSON(b []byte) error {
 	if in.Generation != nil {
 		v.Generation = *in.Generation
 	}
-	if err := v.Validate(1<<63 - 1); err != nil {
+	if err := v.Validate(math.MaxInt64); err != nil {
+		return err
+	}
+	*r = v
+	return nil
+}
+
+// AppendBinary appends the Ref's binary form to b, which gob uses too.
+// Little-endian:
+//
+//	offset  size  field
+//	     0     1  dtype
+//	     1     1  rank, 0…8
+//	     2     2  length of the name
+//	     4     4  generation
+//	     8     8  byte offset
+//	    16  8·rank  dimensions
+//	     …     …  name
+func (r Ref) AppendBinary(b []byte) ([]byte, error) {
+	if err := r.Validate(math.MaxInt64); err != nil {
+		return b, err
+	}
+	b = append(b, byte(r.DType), byte(r.Shape.rank))
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(r.Segment)))
+	b = binary.LittleEndian.AppendUint32(b, r.Generation)
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Offset))
+	b = r.Shape.appendDims(b)
+	return append(b, r.Segment...), nil
+}
+
+// MarshalBinary is [Ref.AppendBinary] to a new slice.
+func (r Ref) MarshalBinary() ([]byte, error) { return r.AppendBinary(nil) }
+
+// UnmarshalBinary reads the whole of b. It refuses what no segment could satisfy.
+func (r *Ref) UnmarshalBinary(b []byte) error {
+	const head = 16
+	if len(b) < head {
+		return fmt.Errorf("shm: ref: %d bytes, expected at least %d", len(b), head)
+	}
+	v := Ref{
+		DType:      DType(b[0]),
+		Generation: binary.LittleEndian.Uint32(b[4:]),
+		Offset:     int64(binary.LittleEndian.Uint64(b[8:])),
+	}
+	rank, name := int(b[1]), int(binary.LittleEndian.Uint16(b[2:]))
+	if rank > MaxRank || len(b) != head+8*rank+name || name > maxNameBytes {
+		return fmt.Errorf("shm: ref: %d bytes with rank %d and a name of %d bytes", len(b), rank, name)
+	}
+	v.Shape.readDims(b[head:], rank)
+	v.Segment = string(b[head+8*rank:])
+	if err := v.Validate(math.MaxInt64); err != nil {
 		return err
 	}
 	*r = v

@@ -1,6 +1,8 @@
 package shm
 
 import (
+	"bytes"
+	"encoding/gob"
 	"encoding/json"
 	"math"
 	"strings"
@@ -88,6 +90,47 @@ func TestRefJSON(t *testing.T) {
 		require.Error(t, json.Unmarshal([]byte(bad), &got), bad)
 		require.Equal(t, before, got, "a refused Ref must leave no trace")
 	}
+}
+
+func TestRefGob(t *testing.T) {
+	type task struct {
+		Ref   Ref
+		Scale float64
+	}
+	in := task{Ref{"handoff-0123456789abcdef01234567-1", 64, 3, Int16, shapeOf(t, 4, 5)}, 2}
+	var buf bytes.Buffer
+	require.NoError(t, gob.NewEncoder(&buf).Encode(in))
+	var out task
+	require.NoError(t, gob.NewDecoder(&buf).Decode(&out))
+	require.Equal(t, in, out)
+	require.Error(t, gob.NewEncoder(&buf).Encode(Ref{Segment: "../x", DType: Int16}))
+	for _, r := range []Ref{{DType: Float64, Shape: shapeOf(t, 0)}, {Segment: "s", DType: Float64}} {
+		b, err := r.MarshalBinary()
+		require.NoError(t, err)
+		var got Ref
+		require.NoError(t, got.UnmarshalBinary(b))
+		require.Equal(t, r, got)
+		for n := range b {
+			require.Error(t, got.UnmarshalBinary(b[:n]))
+		}
+		require.Error(t, got.UnmarshalBinary(append(b, 0)))
+	}
+}
+
+func FuzzRefBinary(f *testing.F) {
+	b, err := Ref{"s", 8, 1, Float64, shapeOf(f, 1, 2)}.MarshalBinary()
+	require.NoError(f, err)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var r Ref
+		if r.UnmarshalBinary(b) != nil {
+			require.Zero(t, r)
+			return
+		}
+		out, err := r.MarshalBinary()
+		require.NoError(t, err)
+		require.Equal(t, b, out)
+	})
 }
 
 func TestDTypes(t *testing.T) {

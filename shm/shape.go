@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -96,4 +97,20 @@ func (s *Shape) UnmarshalJSON(b []byte) error {
 		*s = v
 	}
 	return err
+}
+
+// appendDims appends the dimensions, 8 bytes each, little-endian.
+func (s Shape) appendDims(b []byte) []byte {
+	for _, d := range s.dims[:s.rank] {
+		b = binary.LittleEndian.AppendUint64(b, uint64(d))
+	}
+	return b
+}
+
+// readDims reads rank dimensions, at most MaxRank, that b has in full.
+func (s *Shape) readDims(b []byte, rank int) {
+	s.rank = rank
+	for i := range rank {
+		s.dims[i] = int(binary.LittleEndian.Uint64(b[8*i:]))
+	}
 }

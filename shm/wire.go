@@ -32,10 +32,7 @@ func (w WireRef) Append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, w.Ref.Generation)
 	b = binary.LittleEndian.AppendUint64(b, uint64(w.Ref.Offset))
 	b = append(b, byte(w.Ref.DType), byte(w.Ref.Shape.rank), 0, 0, 0, 0, 0, 0)
-	for _, d := range w.Ref.Shape.dims[:w.Ref.Shape.rank] {
-		b = binary.LittleEndian.AppendUint64(b, uint64(d))
-	}
-	return b
+	return w.Ref.Shape.appendDims(b)
 }
 
 // ReadWireRef reads one record from the start of b and returns the rest of b.
@@ -63,9 +60,6 @@ func ReadWireRef(b []byte) (WireRef, []byte, error) {
 	if len(b) < 8*rank {
 		return WireRef{}, nil, fmt.Errorf("shm: wire ref: %d bytes of dimensions, expected %d", len(b), 8*rank)
 	}
-	w.Ref.Shape.rank = rank
-	for i := range rank {
-		w.Ref.Shape.dims[i] = int(binary.LittleEndian.Uint64(b[8*i:]))
-	}
+	w.Ref.Shape.readDims(b, rank)
 	return w, b[8*rank:], nil
 }
