@@ -122,3 +122,38 @@ func TestListSaysWho(t *testing.T) {
 	}
 	t.Fatalf("run %s is not listed in %v", r.ID(), runs)
 }
+
+func TestStatAndRemove(t *testing.T) {
+	if !shmtest.Private(t, "") {
+		return
+	}
+	live, liveID := startHelper(t, "hold", "2")
+	name := segmentName(liveID, 1)
+	st, err := Stat(name)
+	require.NoError(t, err)
+	require.Equal(t, SegmentStat{SegmentInfo{name, 4096}, liveID, Alive, st.Holder, []int{live.Process.Pid}}, st)
+	require.Contains(t, st.Holder, strconv.Itoa(live.Process.Pid))
+	require.ErrorIs(t, Remove(name, false), ErrAlive)
+	require.NoError(t, Remove(name, true))
+	_, err = Stat(name)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorIs(t, Remove(name, true), os.ErrNotExist)
+
+	// Nothing proves whose the other one is once the lock file is gone.
+	require.NoError(t, os.Remove(dir+"/"+lockName(liveID)))
+	name = segmentName(liveID, 2)
+	st, err = Stat(name)
+	require.NoError(t, err)
+	require.Equal(t, Unknown, st.State)
+	require.NoError(t, Remove(name, false))
+
+	for _, bad := range []string{"", "../x", "psm_1", lockName(liveID), "handoff-0123456789abcdef01234567-01"} {
+		_, err := Stat(bad)
+		require.ErrorIs(t, err, ErrName, bad)
+		require.ErrorIs(t, Remove(bad, true), ErrName, bad)
+	}
+	plant := segmentName(newRunID(), 1)
+	require.NoError(t, os.Symlink("/etc/passwd", dir+"/"+plant))
+	require.Error(t, Remove(plant, true))
+	require.FileExists(t, "/etc/passwd")
+}

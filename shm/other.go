@@ -21,4 +21,5 @@ func attachFile(string, int64, Mode) ([]byte, error)  { return nil, errPlatform 
 func unlinkFile(string) error                         { return errPlatform }
 func unmap([]byte) error                              { return errPlatform }
 func list() ([]RunInfo, error)                        { return nil, errPlatform }
+func stat(string, string) (SegmentStat, error)        { return SegmentStat{}, errPlatform }
 func collect(context.Context) (GCResult, error)       { return GCResult{}, errPlatform }

@@ -58,6 +58,8 @@ func TestBadCommandLines(t *testing.T) {
 		"benhc":             `unknown verb "benhc"`,
 		"shm":               "a verb is needed",
 		"shm list":          `unknown verb "list"`,
+		"shm stat":          "a segment's name is needed",
+		"shm rm":            "a segment's name is needed",
 		"shm ls x":          `unexpected argument "x"`,
 		"bench --nope":      "unknown flag: --nope",
 		"bench --sizes 1XB": "1XB",
@@ -297,7 +299,7 @@ func TestErrorsAreEscaped(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, verb := range []string{"bench", "classify", "run", "shm", "shm ls", "shm gc"} {
+	for _, verb := range []string{"bench", "classify", "run", "shm", "shm ls", "shm stat", "shm rm", "shm gc"} {
 		stdout, stderr, code := handoff(t, append(strings.Fields(verb), "--help")...)
 		require.Zero(t, code)
 		require.Empty(t, stderr)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -17,13 +18,13 @@ func shmCommand(s streams) *cobra.Command {
 		Short: "See and clean up what is in shared memory",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("a verb is needed: ls or gc")
+				return usagef("a verb is needed: ls, stat, rm or gc")
 			}
-			return usagef("unknown verb %.60q, expected ls or gc", args[0])
+			return usagef("unknown verb %.60q, expected ls, stat, rm or gc", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	c.AddCommand(shmLs(s), shmGC(s))
+	c.AddCommand(shmLs(s), shmStat(s), shmRm(s), shmGC(s))
 	return c
 }
 
@@ -85,6 +86,78 @@ func listRuns(s streams, runs []shm.RunInfo) {
 		}
 	}
 	w.Flush()
+}
+
+func shmStat(s streams) *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:     "stat SEGMENT…",
+		Short:   "Say what is known of a segment, and who has it mapped",
+		Example: "  handoff shm stat handoff-0123456789abcdef01234567-1\n  handoff shm stat --json - SEGMENT",
+		Args:    someSegments,
+		RunE: func(_ *cobra.Command, args []string) error {
+			out, err := openOutput(file, s.out)
+			if err != nil {
+				return err
+			}
+			var stats []shm.SegmentStat
+			for _, name := range args {
+				st, err := shm.Stat(name)
+				if err != nil {
+					return err
+				}
+				stats = append(stats, st)
+			}
+			for _, st := range stats {
+				if file != "-" {
+					fmt.Fprintf(s.out, "%s\n  size       %s (%d bytes)\n  state      %s\n  run by     %s\n  mapped by  %v\n", st.Name, human(st.Bytes), st.Bytes, st.State, st.Holder, st.MappedBy)
+				}
+			}
+			if file == "" {
+				return nil
+			}
+			if err := writeJSON(out, map[string]any{"segments": stats}); err != nil {
+				return err
+			}
+			return out.Commit()
+		},
+	}
+	jsonFlag(c.Flags(), &file, "what is known")
+	return c
+}
+
+func shmRm(s streams) *cobra.Command {
+	var force bool
+	c := &cobra.Command{
+		Use:   "rm SEGMENT…",
+		Short: "Remove segments by name",
+		Long: `Remove segments by name: those of dead runs, or whose run's lock file is missing
+(state unknown), which gc leaves alone. A living run's segment is removed only
+with --force: programs that have it mapped keep it, new ones cannot attach.`,
+		Example: "  handoff shm rm handoff-0123456789abcdef01234567-1",
+		Args:    someSegments,
+		RunE: func(_ *cobra.Command, args []string) error {
+			for _, name := range args {
+				if err := shm.Remove(name, force); err != nil {
+					if errors.Is(err, shm.ErrAlive) {
+						return fmt.Errorf("%w; --force removes it all the same", err)
+					}
+					return err
+				}
+				fmt.Fprintln(s.out, "removed", name)
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "also a living run's")
+	return c
+}
+
+func someSegments(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("a segment's name is needed: see 'handoff shm ls'")
+	}
+	return nil
 }
 
 func shmGC(s streams) *cobra.Command {
