@@ -40,6 +40,15 @@ var helpers = map[string]func(args []string) error{
 		fmt.Println(res.Segments)
 		return err
 	},
+	// attach maps a segment and waits to be ended.
+	"attach": func(args []string) error {
+		if _, err := Attach(args[0], 0, ReadOnly); err != nil {
+			return err
+		}
+		fmt.Println("attached")
+		time.Sleep(time.Hour)
+		return nil
+	},
 	// store writes through a read-only view.
 	"store": helperStore,
 }
