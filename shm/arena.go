@@ -57,8 +57,9 @@ type block struct {
 }
 
 type liveBlock struct {
-	gen uint32
-	h   *hold
+	gen  uint32
+	size int64
+	h    *hold
 }
 
 // ArenaStats counts bytes.
@@ -124,35 +125,49 @@ func PutCopy[T Element](a *Arena, src []T, dims ...int) (Array[T], error) {
 	return arr, nil
 }
 
-// Lookup returns the view that ref names in this arena, pinned until its
-// Release. The error wraps [ErrStale] if the block was freed or given out again
+// Lookup returns the view that ref, of an array of this arena or a part of one,
+// names, pinned until its Release. It takes time in proportion to the arrays in use. The error wraps [ErrStale] if the block was freed or given out again
 // since the Ref was made.
 func Lookup[T Element](a *Arena, ref Ref) (View[T], error) {
 	if ref.Bytes() == 0 {
 		return Bind[T](nil, ref)
 	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	b, seg := a.liveLocked(ref)
+	a.mu.Unlock()
+	if seg == nil {
+		return View[T]{}, ref.refuse("no segment of this arena")
+	}
+	if b == nil {
+		return View[T]{}, &RefError{ref.Segment, fmt.Sprintf("generation %d at offset %d is not in use", ref.Generation, ref.Offset), ErrStale}
+	}
+	block, err := b.pin() // a hold is of one use of the block: this fails if that has ended meanwhile
+	if err != nil {
+		return View[T]{}, &RefError{ref.Segment, "its array was released", ErrStale}
+	}
+	v, err := Bind[T](seg, ref)
+	if err != nil {
+		block.Release()
+		return v, err
+	}
+	v.h.free = block.Release
+	return v, nil
+}
+
+// liveLocked is the block that ref names all or part of, if it is in use.
+func (a *Arena) liveLocked(ref Ref) (*hold, *Segment) {
 	for _, s := range a.segments {
 		if s.name != ref.Segment {
 			continue
 		}
-		if b, ok := a.live[place{s, ref.Offset}]; !ok || b.gen != ref.Generation {
-			return View[T]{}, &RefError{ref.Segment, fmt.Sprintf("generation %d at offset %d is not in use", ref.Generation, ref.Offset), ErrStale}
+		for at, b := range a.live {
+			if at.seg == s && b.gen == ref.Generation && at.off <= ref.Offset && ref.Offset+ref.Bytes() <= at.off+b.size {
+				return b.h, s
+			}
 		}
-		v, err := Bind[T](s, ref)
-		if err != nil {
-			return v, err
-		}
-		block, err := a.live[place{s, ref.Offset}].h.pin()
-		if err != nil {
-			v.Release()
-			return View[T]{}, &RefError{ref.Segment, "its array was released", ErrStale}
-		}
-		v.h.free = block.Release
-		return v, nil
+		return nil, s
 	}
-	return View[T]{}, ref.refuse("no segment of this arena")
+	return nil, nil
 }
 
 // alloc reports whether the block held an earlier array.
@@ -196,7 +211,7 @@ func (a *Arena) take(size int64) (b block, h *hold, recycled bool, err error) {
 	if h, err = newHold(b.seg, func() { a.give(b) }); err != nil {
 		return b, nil, false, err // the run was closed under the arena: the block is of no use to anyone
 	}
-	a.live[b.place] = liveBlock{b.gen, h}
+	a.live[b.place] = liveBlock{b.gen, b.size, h}
 	a.stats.Live += size
 	a.stats.HighWater = max(a.stats.HighWater, a.stats.Live)
 	return b, h, recycled, nil

@@ -33,6 +33,22 @@ func TestParts(t *testing.T) {
 	require.Equal(t, x.Rows(1, 3).Data(), v.Data())
 	v.Release()
 
+	// So does the arena, which knows of what it is a part.
+	v, err = Lookup[int32](a, x.Rows(1, 3).Ref())
+	require.NoError(t, err)
+	require.Equal(t, x.Rows(1, 3).Data(), v.Data())
+	v.Release()
+	wrong := x.Rows(1, 3).Ref()
+	wrong.Generation++
+	_, err = Lookup[int32](a, wrong)
+	require.ErrorIs(t, err, ErrStale)
+	wrong = x.Ref()
+	wrong.Offset -= 1 << 40
+	_, err = Lookup[int32](a, wrong)
+	require.Error(t, err)
+	_, err = Lookup[float32](a, x.Ref())
+	require.ErrorContains(t, err, "expected float32")
+
 	// A part pins the whole.
 	pin, err := x.Row(0).Pin()
 	require.NoError(t, err)
