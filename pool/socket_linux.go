@@ -59,7 +59,7 @@ func (s *socket) Send(msg []byte, fd int) error {
 			return sendErr
 		}
 	}
-	if fd >= 0 || len(s.backlog) >= maxBacklog { // descriptors are a help, not a need: not queued
+	if fd >= 0 || len(s.backlog) >= maxBacklog { // a descriptor cannot wait: it is the caller's to close
 		return errBacklog
 	}
 	s.backlog = append(s.backlog, append([]byte(nil), msg...))
