@@ -158,8 +158,6 @@ func TestIdleDeaths(t *testing.T) {
 		for _, w := range p.Stats().Workers {
 			require.NoError(t, unix.Kill(w.PID, unix.SIGKILL))
 		}
-		for range pid.Map(background(), p, make100) {
-		}
 		n100 := 0
 		for _, err := range pid.Map(background(), p, make100) {
 			require.NoError(t, err)

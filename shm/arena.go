@@ -126,8 +126,9 @@ func PutCopy[T Element](a *Arena, src []T, dims ...int) (Array[T], error) {
 }
 
 // Lookup returns the view that ref, of an array of this arena or a part of one,
-// names, pinned until its Release. It takes time in proportion to the arrays in use. The error wraps [ErrStale] if the block was freed or given out again
-// since the Ref was made.
+// names, pinned until its Release. The error wraps [ErrStale] if the block was
+// freed or given out again since the Ref was made. It takes time in proportion to
+// the arrays in use.
 func Lookup[T Element](a *Arena, ref Ref) (View[T], error) {
 	if ref.Bytes() == 0 {
 		return Bind[T](nil, ref)

@@ -73,7 +73,7 @@ func segmentRunID(name string) (string, bool) {
 	}
 	id, n := rest[:2*runIDBytes], rest[2*runIDBytes+1:]
 	_, err := strconv.ParseUint(n, 10, 64)
-	return id, isRunID(id) && err == nil && n[0] != '0' && n[0] != '+'
+	return id, isRunID(id) && err == nil && n[0] != '0'
 }
 
 func isRunID(s string) bool {

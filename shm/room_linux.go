@@ -23,8 +23,8 @@ const (
 )
 
 // A room is what a recent look at the memory limits allows a run to make
-// without another look: reading them costs some 100 µs, twenty times what
-// making a small segment does.
+// without another look: reading them takes many times as long as making a small
+// segment.
 type room struct {
 	mu    sync.Mutex
 	until time.Time
