@@ -256,12 +256,16 @@ func init() {
 		fmt.Println(err)
 	}
 	programs["bad start"] = func(args []string) {
-		opts := &Options{Workers: 2, StartTimeout: 50 * time.Millisecond, Env: []string{"POOL_TEST_BAD_START=" + args[0]}}
-		ctx, cancel := context.WithTimeout(background(), 20*time.Second)
-		if args[0] == "give up" {
-			opts.StartTimeout, opts.Env = time.Hour, []string{"POOL_TEST_BAD_START=hang"}
-			ctx, cancel = context.WithTimeout(background(), 50*time.Millisecond)
+		// The shortest bound that is not under test is far longer than any start.
+		opts := &Options{Workers: 2, StartTimeout: time.Hour, Env: []string{"POOL_TEST_BAD_START=" + args[0]}}
+		patience := time.Minute
+		switch args[0] {
+		case "hang":
+			opts.StartTimeout = 50 * time.Millisecond
+		case "give up":
+			opts.Env, patience = []string{"POOL_TEST_BAD_START=hang"}, 50*time.Millisecond
 		}
+		ctx, cancel := context.WithTimeout(background(), patience)
 		defer cancel()
 		p, err := New(ctx, opts)
 		fmt.Println(p, err, len(children(os.Getpid())))
