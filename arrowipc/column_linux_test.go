@@ -87,9 +87,9 @@ func TestColumnByName(t *testing.T) {
 	require.NoError(t, err)
 	defer seg.Close()
 	there := c
-	require.NoError(t, there.Values.Bind(seg, c.Values.Ref()))
+	require.NoError(t, there.Values.Bind(seg, c.Values.Ref(), nil))
 	defer there.Values.Release()
-	require.NoError(t, there.Valid.Bind(seg, c.Valid.Ref()))
+	require.NoError(t, there.Valid.Bind(seg, c.Valid.Ref(), nil))
 	defer there.Valid.Release()
 	requireColumn(t, there, 11, 40, true)
 	require.NotSame(t, &c.Values.Data()[0], &there.Values.Data()[0])

@@ -55,7 +55,7 @@ func TestCodecAllocatesNothing(t *testing.T) {
 	var in, out normIn
 	buf := make([]byte, 0, maxInline)
 	wire := func(b shm.Binder) (shm.WireRef, error) { return shm.WireRef{Ref: b.Ref()}, nil }
-	bind := func(b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref) }
+	bind := func(b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref, nil) }
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		b, err := encode(c, buf, &in, wire)
 		if err != nil || decode(c, b, &out, bind) != nil {
@@ -77,7 +77,7 @@ func FuzzDecode(f *testing.F) {
 			O odd
 			V normIn
 		}
-		bind := func(b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref) }
+		bind := func(b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref, nil) }
 		if decode(c, b, &v, bind) != nil {
 			return
 		}

@@ -219,7 +219,7 @@ func releaseAll(bound []shm.Binder) (err error) {
 // bind resolves a wire ref into a segment that was announced before.
 func (s *server) bind(b shm.Binder, w shm.WireRef) error {
 	if w.ID == 0 {
-		return b.Bind(nil, w.Ref)
+		return b.Bind(nil, w.Ref, nil)
 	}
 	s.mu.Lock()
 	a, ok := s.segs[w.ID]
@@ -231,7 +231,7 @@ func (s *server) bind(b shm.Binder, w shm.WireRef) error {
 		return a.err
 	}
 	w.Ref.Segment = a.seg.Name()
-	return b.Bind(a.seg, w.Ref)
+	return b.Bind(a.seg, w.Ref, nil)
 }
 
 // serveLocal runs a worker as goroutines of this process.

@@ -32,7 +32,7 @@ const (
 // Its methods, and [Make] and its siblings, may be called from several
 // goroutines; only the process that made the arena allocates from it.
 type Arena struct {
-	run  *Run
+	grow func(bytes int64) (*Segment, error)
 	opts ArenaOptions
 
 	mu       sync.Mutex
@@ -71,10 +71,15 @@ type ArenaStats struct {
 	HighWater int64 // the largest Live so far
 }
 
-// NewArena makes an arena of this run. It takes no memory until the first
-// array is made. The caller ends it with Close.
-func (r *Run) NewArena(opts *ArenaOptions) *Arena {
-	a := &Arena{run: r, free: map[int64][]block{}, live: map[place]liveBlock{}}
+// NewArena makes an arena of named segments of this run. It takes no memory
+// until the first array is made. The caller ends it with Close.
+func (r *Run) NewArena(opts *ArenaOptions) *Arena { return NewArena(r.Create, opts) }
+
+// NewArena makes an arena of the segments that grow makes: at least as large as
+// asked for, zeroed, writable here, and the arena's to close. grow is called by
+// one goroutine at a time, from within [Make] and its siblings.
+func NewArena(grow func(bytes int64) (*Segment, error), opts *ArenaOptions) *Arena {
+	a := &Arena{grow: grow, free: map[int64][]block{}, live: map[place]liveBlock{}}
 	if opts != nil {
 		a.opts = *opts
 	}
@@ -255,9 +260,9 @@ func (a *Arena) growLocked(size int64) (*Segment, error) {
 		}
 		want = need
 	}
-	s, err := a.run.Create(want)
+	s, err := a.grow(want)
 	if err != nil && want > need {
-		s, err = a.run.Create(need)
+		s, err = a.grow(need)
 	}
 	if err != nil {
 		return nil, err
@@ -275,6 +280,22 @@ func (a *Arena) give(b block) {
 	a.free[b.size] = append(a.free[b.size], b)
 	a.stats.Live -= b.size
 	a.stats.Free += b.size
+}
+
+// Reset releases every array that is still in use: their slices are dead. What
+// a [Pin] holds stays until the Pin ends.
+func (a *Arena) Reset() {
+	a.mu.Lock()
+	live := make([]*hold, 0, len(a.live))
+	for _, b := range a.live {
+		live = append(live, b.h)
+	}
+	a.mu.Unlock()
+	for _, h := range live {
+		if h.released.CompareAndSwap(false, true) {
+			h.drop()
+		}
+	}
 }
 
 // Stats counts what the arena holds now.

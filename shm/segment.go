@@ -23,7 +23,8 @@ type Segment struct {
 	name     string
 	mem      []byte // exactly what mmap returned
 	writable bool
-	run      *Run // nil where attached
+	run      *Run  // nil where attached
+	huge     int64 // bytes of it on huge pages
 
 	mu      sync.Mutex
 	pins    int
@@ -53,6 +54,15 @@ func (s *Segment) Name() string { return s.name }
 
 // Size is the mapped size in bytes.
 func (s *Segment) Size() int64 { return int64(len(s.mem)) }
+
+// Huge is how many of its bytes lay on huge pages when it was made.
+func (s *Segment) Huge() int64 { return s.huge }
+
+// Pin keeps the mapping until the Pin is released. The error wraps [ErrClosed].
+func (s *Segment) Pin() (Pin, error) {
+	h, err := newHold(s, nil)
+	return Pin{h}, err
+}
 
 // Writable reports whether this process may store to it.
 func (s *Segment) Writable() bool { return s.writable }

@@ -112,17 +112,26 @@ func BindArray[T Element](seg *Segment, ref Ref) (Array[T], error) {
 }
 
 // Bind makes v a view of what ref describes inside seg, as the function [Bind]
-// does; seg may be nil for an array without elements. It is how a pool fills in
-// the arguments of a task, and replaces what v was without releasing it.
-func (v *View[T]) Bind(seg *Segment, ref Ref) (err error) {
+// does; seg may be nil for an array without elements. onRelease, unless nil, is
+// called once, when the view and every Pin of it were released. It is how a pool
+// fills in what a task carries, and replaces what v was without releasing it.
+func (v *View[T]) Bind(seg *Segment, ref Ref, onRelease func()) (err error) {
 	v.span, err = bind[T](seg, ref)
+	v.span.onRelease(onRelease, err)
 	return err
 }
 
 // Bind is [View.Bind] for a writable array.
-func (a *Array[T]) Bind(seg *Segment, ref Ref) (err error) {
+func (a *Array[T]) Bind(seg *Segment, ref Ref, onRelease func()) (err error) {
 	a.span, err = bindWritable[T](seg, ref)
+	a.span.onRelease(onRelease, err)
 	return err
+}
+
+func (s span[T]) onRelease(f func(), err error) {
+	if err == nil && s.h != nil {
+		s.h.free = f
+	}
 }
 
 // Writable tells a View (false) from an Array (true) behind a [Binder].
@@ -136,7 +145,8 @@ func (Array[T]) Writable() bool { return true }
 type Binder interface {
 	Ref() Ref
 	Pin() (Pin, error)
-	Bind(*Segment, Ref) error
+	Bind(seg *Segment, ref Ref, onRelease func()) error
+	Bytes() []byte
 	Writable() bool
 	Release()
 }
