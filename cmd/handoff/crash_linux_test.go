@@ -39,6 +39,19 @@ func workersOf(t *testing.T, pid, n int) (pids []int) {
 	return nil
 }
 
+// busyWorkerOf waits until a worker has mapped an input, and returns it.
+func busyWorkerOf(t *testing.T, pid int) int {
+	t.Helper()
+	for {
+		for _, w := range workersOf(t, pid, 1) {
+			maps, _ := os.ReadFile(fmt.Sprintf("/proc/%d/maps", w))
+			if strings.Contains(string(maps), "/dev/shm/handoff-") {
+				return w
+			}
+		}
+	}
+}
+
 // filesOf are the files of the runs whose holder is pid.
 func filesOf(t *testing.T, pid int) []string {
 	t.Helper()
@@ -64,7 +77,7 @@ func TestWorkerKilledDuringRun(t *testing.T) {
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	require.NoError(t, cmd.Start())
 	for range 3 {
-		require.NoError(t, unix.Kill(workersOf(t, cmd.Process.Pid, 2)[0], unix.SIGKILL))
+		require.NoError(t, unix.Kill(busyWorkerOf(t, cmd.Process.Pid), unix.SIGKILL))
 		time.Sleep(30 * time.Millisecond)
 	}
 	require.NoError(t, cmd.Wait(), errs.String())
@@ -140,7 +153,7 @@ func TestInterrupted(t *testing.T) {
 func TestIgnoredSignal(t *testing.T) {
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `trap '' HUP; exec "$0" "$@"`, exe, "run", bigCSV(t, 200000), "--op", "describe", "--quiet")
+	cmd := exec.Command("sh", "-c", `trap '' HUP; exec "$0" "$@"`, exe, "run", bigCSV(t, 200000), "--op", "describe", "--workers", "2", "--quiet")
 	cmd.Env = append(os.Environ(), "HANDOFF_TEST_COMMAND=1")
 	require.NoError(t, cmd.Start())
 	workersOf(t, cmd.Process.Pid, 2)
