@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -20,14 +21,14 @@ type ArenaOptions struct {
 const (
 	firstSegmentBytes   = 1 << 20
 	defaultSegmentBytes = 64 << 20
-	blockAlign          = 64 // a cache line; a multiple of every element's alignment
 	pageBytes           = 4096
 )
 
 // An Arena is warm shared memory from which arrays are made and to which they
-// return: blocks are cut from whole segments by moving a mark, and a released
-// block is kept for the next array of exactly its size. It never gives memory
-// back before Close.
+// return. It grows by whole segments and keeps them: a released block is given
+// out again without a system call or a page fault. Segments without an array in
+// use are given back only where the budget or /dev/shm has no room for another
+// one otherwise, and by Close.
 //
 // Its methods, and [Make] and its siblings, may be called from several
 // goroutines; only the process that made the arena allocates from it.
@@ -35,40 +36,41 @@ type Arena struct {
 	grow func(bytes int64) (*Segment, error)
 	opts ArenaOptions
 
-	mu       sync.Mutex
-	segments []*Segment
-	used     int64               // bytes cut off the last segment
-	next     int64               // size of the next segment, if what is asked for fits
-	free     map[int64][]block   // by size
-	live     map[place]liveBlock // for checking Refs that come back
-	stats    ArenaStats
-	closed   bool
+	growing sync.Mutex // held while a segment is made; taken before mu
+
+	mu        sync.Mutex
+	slabs     []*slab
+	space     space
+	live      map[extent]liveBlock // in use
+	next      int64                // size of the next segment, if what is asked for fits
+	liveBytes int64
+	highWater int64
+	waiters   waiters
+	closed    bool
 }
 
-type place struct {
-	seg *Segment
-	off int64
-}
-
-type block struct {
-	place
-	size int64
-	gen  uint32 // how often it was given out; 0: never, and still zeroed
+// A slab is one segment of an arena.
+type slab struct {
+	seg  *Segment
+	gen  uint32 // of the block given out last
+	used int64  // bytes from the start that were given out at least once: the rest is still zeroed
+	live int    // blocks in use
 }
 
 type liveBlock struct {
 	gen  uint32
-	size int64
-	h    *hold
+	use  uint32
+	hold holdRef
 }
 
-// ArenaStats counts bytes.
+// ArenaStats counts bytes, but for Segments.
 type ArenaStats struct {
-	Segments  int   // segments made
+	Segments  int   // segments the arena has
 	Mapped    int64 // sum of their sizes
-	Live      int64 // in arrays that are not yet back
-	Free      int64 // in returned blocks
+	Live      int64 // of Mapped: in arrays that are not yet back
+	Free      int64 // of Mapped: the rest
 	HighWater int64 // the largest Live so far
+	Huge      int64 // of Mapped: on huge pages when the segments were made
 }
 
 // NewArena makes an arena of named segments of this run. It takes no memory
@@ -77,9 +79,10 @@ func (r *Run) NewArena(opts *ArenaOptions) *Arena { return NewArena(r.Create, op
 
 // NewArena makes an arena of the segments that grow makes: at least as large as
 // asked for, zeroed, writable here, and the arena's to close. grow is called by
-// one goroutine at a time, from within [Make] and its siblings.
+// one goroutine at a time, from within [Make] and its siblings; an error of it
+// that wraps [ErrFull] is one that [MakeWait] waits over.
 func NewArena(grow func(bytes int64) (*Segment, error), opts *ArenaOptions) *Arena {
-	a := &Arena{grow: grow, free: map[int64][]block{}, live: map[place]liveBlock{}}
+	a := &Arena{grow: grow, space: newSpace(), live: map[extent]liveBlock{}}
 	if opts != nil {
 		a.opts = *opts
 	}
@@ -93,207 +96,163 @@ func NewArena(grow func(bytes int64) (*Segment, error), opts *ArenaOptions) *Are
 	return a
 }
 
-// Make returns a zeroed array of the given shape in a. It never waits: the
-// error wraps [ErrFull] where the arena's budget is used up, and is a
-// [*SpaceError] where shared memory itself is. The caller ends it with Release.
-func Make[T Element](a *Arena, dims ...int) (Array[T], error) {
-	arr, recycled, err := alloc[T](a, dims)
-	if recycled {
-		clear(arr.raw)
+// take cuts or reuses a block of at least size bytes (> 0), of which the first
+// dirty bytes may hold an earlier array.
+func (a *Arena) take(size int64) (b extent, gen uint32, h *hold, use uint32, dirty int64, err error) {
+	if size > 1<<62 {
+		err = fmt.Errorf("shm: make %d bytes: %w", size, ErrFull)
+		return
 	}
-	return arr, err
-}
-
-// MakeUnzeroed is Make for a caller who overwrites every element: a recycled
-// block shows what this program's earlier array left in it.
-func MakeUnzeroed[T Element](a *Arena, dims ...int) (Array[T], error) {
-	arr, _, err := alloc[T](a, dims)
-	return arr, err
-}
-
-// PutCopy copies src into a new array of the given shape, or of src's length if
-// there is none. This is the one copy of a hand-over whose bytes are not in
-// shared memory yet. A shape of another size panics.
-func PutCopy[T Element](a *Arena, src []T, dims ...int) (Array[T], error) {
-	if len(dims) == 0 {
-		dims = []int{len(src)}
-	}
-	arr, _, err := alloc[T](a, dims)
-	if err != nil {
-		return arr, err
-	}
-	if arr.Len() != len(src) {
-		arr.Release()
-		panic(fmt.Sprintf("shm: PutCopy of %d elements into shape %v", len(src), dims))
-	}
-	copy(arr.raw, bytesOf(src))
-	return arr, nil
-}
-
-// Lookup returns the view that ref, of an array of this arena or a part of one,
-// names, pinned until its Release. The error wraps [ErrStale] if the block was
-// freed or given out again since the Ref was made. It takes time in proportion to
-// the arrays in use.
-func Lookup[T Element](a *Arena, ref Ref) (View[T], error) {
-	if ref.Bytes() == 0 {
-		return Bind[T](nil, ref)
-	}
+	class := sizeClass(size)
 	a.mu.Lock()
-	b, seg := a.liveLocked(ref)
-	a.mu.Unlock()
-	if seg == nil {
-		return View[T]{}, ref.refuse("no segment of this arena")
-	}
-	if b == nil {
-		return View[T]{}, &RefError{ref.Segment, fmt.Sprintf("generation %d at offset %d is not in use", ref.Generation, ref.Offset), ErrStale}
-	}
-	block, err := b.pin() // a hold is of one use of the block: this fails if that has ended meanwhile
-	if err != nil {
-		return View[T]{}, &RefError{ref.Segment, "its array was released", ErrStale}
-	}
-	v, err := Bind[T](seg, ref)
-	if err != nil {
-		block.Release()
-		return v, err
-	}
-	v.h.free = block.Release
-	return v, nil
-}
-
-// liveLocked is the block that ref names all or part of, if it is in use.
-func (a *Arena) liveLocked(ref Ref) (*hold, *Segment) {
-	for _, s := range a.segments {
-		if s.name != ref.Segment {
-			continue
-		}
-		for at, b := range a.live {
-			if at.seg == s && b.gen == ref.Generation && at.off <= ref.Offset && ref.Offset+ref.Bytes() <= at.off+b.size {
-				return b.h, s
+	b, err = a.findLocked(class)
+	if err == nil && b.size == 0 {
+		a.mu.Unlock()
+		a.growing.Lock()
+		defer a.growing.Unlock()
+		a.mu.Lock()
+		for {
+			if b, err = a.findLocked(class); err != nil || b.size > 0 { // another goroutine may have made room
+				break
+			}
+			a.mu.Unlock()
+			err = a.growBy(class)
+			a.mu.Lock()
+			if err != nil {
+				break
 			}
 		}
-		return nil, s
 	}
-	return nil, nil
-}
-
-// alloc reports whether the block held an earlier array.
-func alloc[T Element](a *Arena, dims []int) (arr Array[T], recycled bool, err error) {
-	shape, err := ShapeOf(dims...)
-	if err != nil {
-		return arr, false, err
-	}
-	ref := Ref{DType: DTypeOf[T](), Shape: shape}
-	size, why := shape.bytes(ref.DType.Size())
-	if why != "" {
-		return arr, false, fmt.Errorf("shm: make %v of %v: %s", ref.DType, dims, why)
-	}
-	if size == 0 {
-		return Array[T]{span[T]{ref: ref}}, false, nil
-	}
-	b, h, recycled, err := a.take(size)
-	if err != nil {
-		return arr, false, err
-	}
-	ref.Segment, ref.Offset, ref.Generation = b.seg.name, b.off, b.gen
-	return Array[T]{span[T]{raw: b.seg.mem[b.off : b.off+size : b.off+size], ref: ref, h: h}}, recycled, nil
-}
-
-// take cuts or reuses a block for size bytes.
-func (a *Arena) take(size int64) (b block, h *hold, recycled bool, err error) {
-	if size > 1<<62 {
-		return b, nil, false, fmt.Errorf("shm: make %d bytes: %w", size, ErrFull)
-	}
-	size = roundUp(size, blockAlign)
-	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
-		return b, nil, false, fmt.Errorf("shm: arena %w", ErrClosed)
-	}
-	if b, err = a.findLocked(size); err != nil {
-		return b, nil, false, err
-	}
-	recycled = b.gen != 0
-	b.gen = max(b.gen+1, 1) // 0 again after 2³² uses would read as never used
-	if h, err = newHold(b.seg, func() { a.give(b) }); err != nil {
-		return b, nil, false, err // the run was closed under the arena: the block is of no use to anyone
-	}
-	a.live[b.place] = liveBlock{b.gen, b.size, h}
-	a.stats.Live += size
-	a.stats.HighWater = max(a.stats.HighWater, a.stats.Live)
-	return b, h, recycled, nil
-}
-
-func (a *Arena) findLocked(size int64) (block, error) {
-	if list := a.free[size]; len(list) > 0 {
-		b := list[len(list)-1]
-		a.free[size] = list[:len(list)-1]
-		a.stats.Free -= size
-		return b, nil
-	}
-	if n := len(a.segments); n > 0 && a.segments[n-1].Size()-a.used >= size {
-		b := block{place: place{a.segments[n-1], a.used}, size: size}
-		a.used += size
-		return b, nil
-	}
-	s, err := a.growLocked(size)
 	if err != nil {
-		return block{}, err
+		return
 	}
-	// What the last segment has left goes on being used before a new, full one.
-	n := len(a.segments)
-	if n > 0 && s.Size()-size < a.segments[n-1].Size()-a.used {
-		a.segments = append(a.segments[:n-1], s, a.segments[n-1])
-		return block{place: place{s, 0}, size: size}, nil
+	s := b.slab
+	dirty = min(max(s.used-b.off, 0), b.size)
+	heal(b, dirty)
+	if h, use, err = newHold(s.seg); err != nil { // the run was closed under the arena: the block is of no use to anyone
+		return
 	}
-	a.segments = append(a.segments, s)
-	a.used = size
-	return block{place: place{s, 0}, size: size}, nil
+	h.arena, h.block = a, b
+	if s.gen++; s.gen == 0 { // 0 is for what is in no arena
+		s.gen = 1
+	}
+	gen = s.gen
+	s.used = max(s.used, b.off+b.size)
+	s.live++
+	a.live[b] = liveBlock{gen, use, refTo(h)}
+	a.liveBytes += b.size
+	a.highWater = max(a.highWater, a.liveBytes)
+	return
 }
 
-// growLocked makes a segment for at least size bytes: as large as the arena's
-// pace has it, or as large as needed where that is too much.
-func (a *Arena) growLocked(size int64) (*Segment, error) {
-	need, want := roundUp(size, pageBytes), roundUp(max(size, a.next), pageBytes)
-	if left := a.opts.MaxBytes - a.stats.Mapped; a.opts.MaxBytes > 0 && want > left {
-		if need > left {
-			return nil, fmt.Errorf("shm: make %d bytes: %w: %d of %d bytes mapped, %d live", size, ErrFull, a.stats.Mapped, a.opts.MaxBytes, a.stats.Live)
+// findLocked returns an extent of size 0 where there is no room.
+func (a *Arena) findLocked(class int64) (extent, error) {
+	if a.closed {
+		return extent{}, fmt.Errorf("shm: arena %w", ErrClosed)
+	}
+	return a.space.take(class), nil
+}
+
+// growBy adds a segment for at least class bytes: as large as the arena's pace
+// has it, or as large as needed where that is too much. It is called with
+// a.growing held, and without a.mu: grow may wait for another process.
+func (a *Arena) growBy(class int64) error {
+	a.mu.Lock()
+	mapped, live := a.mappedLocked(), a.liveBytes
+	need, want := roundUp(class, pageBytes), roundUp(max(class, a.next), pageBytes)
+	a.mu.Unlock()
+
+	if most := a.opts.MaxBytes; most > 0 && need > most-mapped {
+		mapped -= a.dropIdle()
+		if need > most-mapped {
+			return fmt.Errorf("shm: make %d bytes: %w: %d of %d bytes mapped, %d live", class, ErrFull, mapped, most, live)
 		}
+	}
+	if a.opts.MaxBytes > 0 && want > a.opts.MaxBytes-mapped {
 		want = need
 	}
 	s, err := a.grow(want)
 	if err != nil && want > need {
 		s, err = a.grow(need)
 	}
-	if err != nil {
-		return nil, err
+	if err != nil && a.dropIdle() > 0 {
+		s, err = a.grow(need)
 	}
+	if err != nil {
+		return err
+	}
+
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		return errors.Join(fmt.Errorf("shm: arena %w", ErrClosed), s.Close())
+	}
+	defer a.mu.Unlock()
 	a.next = min(2*a.next, a.opts.SegmentBytes)
-	a.stats.Segments++
-	a.stats.Mapped += s.Size()
-	return s, nil
+	sl := &slab{seg: s}
+	a.slabs = append(a.slabs, sl)
+	a.space.add(extent{sl, 0, s.Size()})
+	return nil
 }
 
-func (a *Arena) give(b block) {
+// dropIdle closes the segments that hold no array in use, and returns their size.
+// a.mu is not held meanwhile: the end of a segment runs its hooks.
+func (a *Arena) dropIdle() (bytes int64) {
+	var idle []*slab
+	a.mu.Lock()
+	kept := a.slabs[:0]
+	for _, s := range a.slabs {
+		if s.live > 0 {
+			kept = append(kept, s)
+			continue
+		}
+		idle = append(idle, s)
+		bytes += s.seg.Size()
+	}
+	clear(a.slabs[len(kept):])
+	a.slabs = kept
+	if len(idle) > 0 {
+		a.space.remove(func(s *slab) bool { return s.live == 0 })
+	}
+	a.mu.Unlock()
+	for _, s := range idle {
+		s.seg.Close()
+	}
+	return bytes
+}
+
+// give takes back a block whose last reference ended.
+func (a *Arena) give(b extent) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.live, b.place)
-	a.free[b.size] = append(a.free[b.size], b)
-	a.stats.Live -= b.size
-	a.stats.Free += b.size
+	a.giveLocked(b)
+}
+
+func (a *Arena) giveLocked(b extent) {
+	delete(a.live, b)
+	poison(b)
+	b.slab.live--
+	a.liveBytes -= b.size
+	a.space.free(b)
+	a.waiters.wake()
 }
 
 // Reset releases every array that is still in use: their slices are dead. What
 // a [Pin] holds stays until the Pin ends.
 func (a *Arena) Reset() {
 	a.mu.Lock()
-	live := make([]*hold, 0, len(a.live))
-	for _, b := range a.live {
-		live = append(live, b.h)
+	live := make(map[extent]liveBlock, len(a.live))
+	for e, b := range a.live {
+		live[e] = b
 	}
 	a.mu.Unlock()
-	for _, h := range live {
-		if h.released.CompareAndSwap(false, true) {
-			h.drop()
+	for e, b := range live {
+		if h := b.hold.get(); h != nil {
+			h.release(b.use)
+		} else { // assertion build: lost, and reported
+			a.give(e)
+			e.slab.seg.unpin()
 		}
 	}
 }
@@ -302,15 +261,27 @@ func (a *Arena) Reset() {
 func (a *Arena) Stats() ArenaStats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.stats
+	mapped := a.mappedLocked()
+	s := ArenaStats{Segments: len(a.slabs), Mapped: mapped, Live: a.liveBytes, Free: mapped - a.liveBytes, HighWater: a.highWater}
+	for _, sl := range a.slabs {
+		s.Huge += sl.seg.Huge()
+	}
+	return s
+}
+
+func (a *Arena) mappedLocked() (bytes int64) {
+	for _, s := range a.slabs {
+		bytes += s.seg.Size()
+	}
+	return bytes
 }
 
 // Owns reports whether s is one of the arena's segments.
 func (a *Arena) Owns(s *Segment) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, own := range a.segments {
-		if own == s {
+	for _, own := range a.slabs {
+		if own.seg == s {
 			return true
 		}
 	}
@@ -318,17 +289,80 @@ func (a *Arena) Owns(s *Segment) bool {
 }
 
 // Close closes the arena's segments: those with live arrays are unmapped and
-// removed when the last of these is released. Close is safe to call twice.
+// removed when the last of these is released. Whoever waits in [MakeWait] gets
+// an error that wraps [ErrClosed]. Close is safe to call twice.
 func (a *Arena) Close() error {
 	a.mu.Lock()
 	a.closed = true
-	segs := a.segments
+	slabs := a.slabs
+	a.waiters.wakeAll()
 	a.mu.Unlock()
 	var errs []error
-	for _, s := range segs {
-		errs = append(errs, s.Close())
+	for _, s := range slabs {
+		errs = append(errs, s.seg.Close())
 	}
 	return errors.Join(errs...)
 }
 
-func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }
+// waiters are the calls of MakeWait that wait for room, in the order of their coming.
+type waiters struct{ queue []chan struct{} }
+
+func (w *waiters) wake() {
+	if len(w.queue) > 0 {
+		signal(w.queue[0])
+	}
+}
+
+func (w *waiters) wakeAll() {
+	for _, c := range w.queue {
+		signal(c)
+	}
+}
+
+// signal leaves one token in c.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// waitFor calls try when it is this call's turn and whenever room may have come,
+// until try reports that it is done or ctx ends.
+func (a *Arena) waitFor(ctx context.Context, try func() (done bool)) error {
+	a.mu.Lock()
+	first := len(a.waiters.queue) == 0
+	a.mu.Unlock()
+	if first && try() {
+		return nil
+	}
+	c := make(chan struct{}, 1)
+	c <- struct{}{} // room may have come between try and now
+	a.mu.Lock()
+	a.waiters.queue = append(a.waiters.queue, c)
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for i, o := range a.waiters.queue {
+			if o == c {
+				a.waiters.queue = append(a.waiters.queue[:i:i], a.waiters.queue[i+1:]...)
+				break
+			}
+		}
+		a.waiters.wake() // the next in turn
+	}()
+	for {
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		a.mu.Lock()
+		turn := a.waiters.queue[0] == c || a.closed
+		a.mu.Unlock()
+		if turn && try() {
+			return nil
+		}
+	}
+}

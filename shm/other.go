@@ -19,6 +19,7 @@ type room struct{}
 func createFile(string, int64, *room) ([]byte, error) { return nil, errPlatform }
 func attachFile(string, int64, Mode) ([]byte, error)  { return nil, errPlatform }
 func unlinkFile(string) error                         { return errPlatform }
+func protectMemory([]byte, bool)                      {}
 func unmap([]byte) error                              { return errPlatform }
 func list() ([]RunInfo, error)                        { return nil, errPlatform }
 func stat(string, string) (SegmentStat, error)        { return SegmentStat{}, errPlatform }

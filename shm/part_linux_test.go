@@ -28,7 +28,7 @@ func TestParts(t *testing.T) {
 	require.Equal(t, 3, cap(row), "an append would run into the next row")
 
 	// Another process finds the part by its Ref.
-	v, err := Bind[int32](a.segments[0], x.Rows(1, 3).Ref())
+	v, err := Bind[int32](a.slabs[0].seg, x.Rows(1, 3).Ref())
 	require.NoError(t, err)
 	require.Equal(t, x.Rows(1, 3).Data(), v.Data())
 	v.Release()

@@ -6,64 +6,111 @@ import (
 )
 
 // A hold keeps one array's block and the mapping under it: one reference for
-// the array that was made and one for each Pin. At zero the block goes back.
+// the array that was made and one for each Pin. With the last one the block goes
+// back and the hold is used again, so that a view costs no allocation; whoever
+// still has a copy from an earlier use is told by the number of the use.
 type hold struct {
-	seg      *Segment
-	refs     atomic.Int32
-	released atomic.Bool // by the array's own Release
-	free     func()      // gives the block back to its arena; nil elsewhere
+	seg   *Segment
+	state atomic.Uint64 // use<<32 | released<<31 | references
+	arena *Arena        // where block goes back to; nil outside arenas
+	block extent
+	onEnd func()
+	watch leakWatch // assertion build
 }
 
-// newHold pins seg and returns its first reference.
-func newHold(seg *Segment, free func()) (*hold, error) {
-	if err := seg.pin(); err != nil {
-		return nil, err
+const (
+	stateUse      = 32
+	stateReleased = 1 << 31
+	stateRefs     = stateReleased - 1
+)
+
+// newHold pins seg and returns a hold with its first reference, and its use.
+func newHold(seg *Segment) (*hold, uint32, error) {
+	seg.mu.Lock()
+	if seg.closed {
+		seg.mu.Unlock()
+		return nil, 0, fmt.Errorf("shm: segment %q: %w", seg.name, ErrClosed)
 	}
-	h := &hold{seg: seg, free: free}
-	h.refs.Store(1)
-	return h, nil
+	seg.pins++
+	var h *hold
+	if n := len(seg.holds); n > 0 {
+		h, seg.holds = seg.holds[n-1], seg.holds[:n-1]
+	}
+	seg.mu.Unlock()
+	if h == nil {
+		h = &hold{seg: seg}
+	}
+	use := uint32(h.state.Load() >> stateUse)
+	h.state.Store(uint64(use)<<stateUse | 1)
+	h.watch.begin(h)
+	return h, use, nil
 }
 
-func (h *hold) drop() {
-	if h.refs.Add(-1) > 0 {
-		return
+// end gives back what h kept.
+func (h *hold) end() {
+	h.watch.end()
+	arena, block, onEnd, seg := h.arena, h.block, h.onEnd, h.seg
+	h.arena, h.onEnd = nil, nil
+	use := uint32(h.state.Load()>>stateUse) + 1
+	h.state.Store(uint64(use) << stateUse)
+	if arena != nil {
+		arena.give(block)
 	}
-	if h.free != nil {
-		h.free()
+	if onEnd != nil {
+		onEnd()
 	}
-	h.seg.unpin()
+	seg.mu.Lock()
+	if !assertions { // there each use has a hold of its own, for the garbage collector to find
+		seg.holds = append(seg.holds, h)
+	}
+	seg.pins--
+	seg.endLocked()
 }
 
-// release ends the array's own reference. Doing it twice is the caller's
-// mistake: the block may be somebody else's by then.
-func (h *hold) release() {
-	if h == nil { // no elements, no block
-		return
+// change applies f to the state of h as long as it is still in the given use
+// and not released, and ends h with the last reference. It reports whether it was.
+func (h *hold) change(use uint32, change func(state uint64) uint64) bool {
+	for {
+		old := h.state.Load()
+		if uint32(old>>stateUse) != use || old&stateReleased != 0 || old&stateRefs == 0 {
+			return false
+		}
+		if state := change(old); h.state.CompareAndSwap(old, state) {
+			if state&stateRefs == 0 {
+				h.end()
+			}
+			return true
+		}
 	}
-	if !h.released.CompareAndSwap(false, true) {
-		panic(fmt.Sprintf("shm: array in segment %q released twice", h.seg.name))
-	}
-	h.drop()
+}
+
+// live reports whether the array of the given use was not released yet.
+func (h *hold) live(use uint32) bool {
+	s := h.state.Load()
+	return uint32(s>>stateUse) == use && s&stateReleased == 0
+}
+
+// release ends the array's own reference, and reports whether it was there.
+func (h *hold) release(use uint32) bool {
+	return h.change(use, func(s uint64) uint64 { return (s | stateReleased) - 1 })
 }
 
 // A Pin keeps an array's bytes where they are, past the Release of the array,
 // until its own Release. The zero Pin holds nothing. A pool pins the arguments
 // of a task until the task is resolved.
-type Pin struct{ h *hold }
+type Pin struct {
+	h   *hold
+	use uint32
+}
 
-func (h *hold) pin() (Pin, error) {
+func (h *hold) pin(use uint32) (Pin, error) {
 	if h == nil {
 		return Pin{}, nil
 	}
-	for {
-		n := h.refs.Load()
-		if n == 0 || h.released.Load() {
-			return Pin{}, fmt.Errorf("shm: array in segment %q: %w", h.seg.name, ErrReleased)
-		}
-		if h.refs.CompareAndSwap(n, n+1) {
-			return Pin{h}, nil
-		}
+	if !h.change(use, func(s uint64) uint64 { return s + 1 }) {
+		return Pin{}, fmt.Errorf("shm: array in segment %q: %w", h.seg.name, ErrReleased)
 	}
+	return Pin{h, use}, nil
 }
 
 // Segment is where the pinned array lies; nil for one without elements.
@@ -74,9 +121,21 @@ func (p Pin) Segment() *Segment {
 	return p.h.seg
 }
 
-// Release ends the pin. Call it once.
+// Release ends the pin. Call it once: a second call panics where it can be told.
 func (p Pin) Release() {
-	if p.h != nil {
-		p.h.drop()
+	if p.h == nil {
+		return
+	}
+	for {
+		old := p.h.state.Load()
+		if uint32(old>>stateUse) != p.use || old&stateRefs == 0 {
+			panic(fmt.Sprintf("shm: pin in segment %q released twice", p.h.seg.name))
+		}
+		if p.h.state.CompareAndSwap(old, old-1) {
+			if (old-1)&stateRefs == 0 {
+				p.h.end()
+			}
+			return
+		}
 	}
 }

@@ -28,6 +28,7 @@ type Segment struct {
 
 	mu      sync.Mutex
 	pins    int
+	holds   []*hold // to be used again
 	closed  bool
 	gone    bool // unmapped
 	onUnmap []func()
@@ -60,8 +61,8 @@ func (s *Segment) Huge() int64 { return s.huge }
 
 // Pin keeps the mapping until the Pin is released. The error wraps [ErrClosed].
 func (s *Segment) Pin() (Pin, error) {
-	h, err := newHold(s, nil)
-	return Pin{h}, err
+	h, use, err := newHold(s)
+	return Pin{h, use}, err
 }
 
 // Writable reports whether this process may store to it.
@@ -91,17 +92,7 @@ func (s *Segment) OnUnmap(f func()) {
 	}
 }
 
-// pin keeps the mapping until unpin.
-func (s *Segment) pin() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return fmt.Errorf("shm: segment %q: %w", s.name, ErrClosed)
-	}
-	s.pins++
-	return nil
-}
-
+// unpin ends a pin whose hold is lost.
 func (s *Segment) unpin() {
 	s.mu.Lock()
 	s.pins--

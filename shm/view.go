@@ -21,7 +21,8 @@ type span[T Element] struct {
 	raw   []byte // the elements, capped
 	ref   Ref
 	h     *hold // nil without elements
-	lends bool  // borrowed from another array's pin: no Release of its own
+	use   uint32
+	lends bool // borrowed from another array's pin: no Release of its own
 }
 
 // Data is the elements in C order, in place; nothing is copied. The slice is
@@ -71,7 +72,7 @@ func (s span[T]) Ref() Ref {
 
 // Pin keeps the bytes where they are until the Pin is released. The error wraps
 // [ErrReleased].
-func (s span[T]) Pin() (Pin, error) { return s.h.pin() }
+func (s span[T]) Pin() (Pin, error) { return s.h.pin(s.use) }
 
 // Release gives the array up: every slice and every borrowed view of it is dead
 // after this, and its block goes back to its arena once the last [Pin] ends.
@@ -80,11 +81,13 @@ func (s span[T]) Release() {
 	if s.lends {
 		panic("shm: Release of a view that borrows its array's pin; release the array")
 	}
-	s.h.release()
+	if s.h != nil && !s.h.release(s.use) {
+		panic(fmt.Sprintf("shm: array in segment %q released twice", s.h.seg.name))
+	}
 }
 
 func (s span[T]) check() {
-	if s.h != nil && s.h.released.Load() {
+	if s.h != nil && !s.h.live(s.use) {
 		panic(fmt.Sprintf("shm: array in segment %q used after Release", s.h.seg.name))
 	}
 }
@@ -130,7 +133,7 @@ func (a *Array[T]) Bind(seg *Segment, ref Ref, onRelease func()) (err error) {
 
 func (s span[T]) onRelease(f func(), err error) {
 	if err == nil && s.h != nil {
-		s.h.free = f
+		s.h.onEnd = f
 	}
 }
 
@@ -180,11 +183,11 @@ func bind[T Element](seg *Segment, ref Ref) (span[T], error) {
 	if err := ref.checkBools(raw); err != nil {
 		return span[T]{}, err
 	}
-	h, err := newHold(seg, nil)
+	h, use, err := newHold(seg)
 	if err != nil {
 		return span[T]{}, err
 	}
-	return span[T]{raw: raw, ref: ref, h: h}, nil
+	return span[T]{raw: raw, ref: ref, h: h, use: use}, nil
 }
 
 // checkBools looks at the bytes of a bool array: Go has no bool but 0 and 1.
@@ -224,5 +227,5 @@ func Cast[T Element](b View[byte], byteOffset int64, dims ...int) (View[T], erro
 	}
 	end := byteOffset + ref.Bytes()
 	raw := b.raw[byteOffset:end:end]
-	return View[T]{span[T]{raw: raw, ref: ref, h: b.h, lends: true}}, ref.checkBools(raw)
+	return View[T]{span[T]{raw: raw, ref: ref, h: b.h, use: b.use, lends: true}}, ref.checkBools(raw)
 }

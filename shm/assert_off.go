@@ -1,0 +1,21 @@
+//go:build !handoff_assert && !race
+
+package shm
+
+// The assertion build (tag handoff_assert, and every build with the race
+// detector) finds mistakes of the caller: see assert_on.go. Here it compiles away.
+const assertions = false
+
+// A holdRef is how an arena knows the hold of a block in use.
+type holdRef struct{ h *hold }
+
+func refTo(h *hold) holdRef  { return holdRef{h} }
+func (r holdRef) get() *hold { return r.h }
+
+type leakWatch struct{}
+
+func (*leakWatch) begin(*hold) {}
+func (*leakWatch) end()        {}
+
+func poison(extent)      {}
+func heal(extent, int64) {}

@@ -1,0 +1,158 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Make returns a zeroed array of the given shape in a. It never waits: the
+// error wraps [ErrFull] where the arena's budget is used up, and is a
+// [*SpaceError] where shared memory itself is. The caller ends it with Release.
+func Make[T Element](a *Arena, dims ...int) (Array[T], error) {
+	arr, dirty, err := alloc[T](a, dims)
+	clear(arr.raw[:min(dirty, int64(len(arr.raw)))])
+	return arr, err
+}
+
+// MakeWait is Make that waits where the arena's budget is used up, until enough
+// was released or ctx ends; the error then wraps both [ErrFull] and ctx's. Calls
+// are served in the order of their coming; a Make may overtake them. What could
+// never fit is ErrFull at once.
+func MakeWait[T Element](ctx context.Context, a *Arena, dims ...int) (arr Array[T], err error) {
+	ended := a.waitFor(ctx, func() bool {
+		arr, err = Make[T](a, dims...)
+		return !errors.Is(err, ErrFull) || a.neverFits(dims, DTypeOf[T]())
+	})
+	if ended != nil {
+		if err == nil {
+			err = fmt.Errorf("shm: make: %w", ErrFull) // others were before it
+		}
+		return Array[T]{}, fmt.Errorf("%w: %w", err, ended)
+	}
+	return arr, err
+}
+
+// neverFits reports whether the whole budget is too small.
+func (a *Arena) neverFits(dims []int, d DType) bool {
+	shape, _ := ShapeOf(dims...)
+	size, why := shape.bytes(d.Size())
+	return why != "" || size > 1<<62 || a.opts.MaxBytes > 0 && roundUp(sizeClass(size), pageBytes) > a.opts.MaxBytes
+}
+
+// MakeUnzeroed is Make for a caller who overwrites every element: a recycled
+// block shows what this program's earlier array left in it.
+func MakeUnzeroed[T Element](a *Arena, dims ...int) (Array[T], error) {
+	arr, _, err := alloc[T](a, dims)
+	return arr, err
+}
+
+// PutCopy copies src into a new array of the given shape, or of src's length if
+// there is none. This is the one copy of a hand-over whose bytes are not in
+// shared memory yet. A shape of another size panics.
+func PutCopy[T Element](a *Arena, src []T, dims ...int) (Array[T], error) {
+	if len(dims) == 0 {
+		dims = []int{len(src)}
+	}
+	arr, _, err := alloc[T](a, dims)
+	if err != nil {
+		return arr, err
+	}
+	if arr.Len() != len(src) {
+		arr.Release()
+		panic(fmt.Sprintf("shm: PutCopy of %d elements into shape %v", len(src), dims))
+	}
+	copyIn(arr.raw, bytesOf(src))
+	return arr, nil
+}
+
+const (
+	copyPiece  = 256 << 10
+	copyPieces = 16 << 20
+)
+
+// copyIn copies src to dst of the same length. Go stores past the caches from
+// 1 MiB on, which the reader, who is about to load the same bytes, pays for; so
+// what may still be cached when he does is copied in pieces below that.
+func copyIn(dst, src []byte) {
+	for len(src) > copyPiece && len(src) <= copyPieces {
+		n := copy(dst, src[:copyPiece])
+		dst, src = dst[n:], src[n:]
+	}
+	copy(dst, src)
+}
+
+// alloc makes an array whose first dirty bytes may hold an earlier one's.
+func alloc[T Element](a *Arena, dims []int) (arr Array[T], dirty int64, err error) {
+	shape, err := ShapeOf(dims...)
+	if err != nil {
+		return arr, 0, err
+	}
+	ref := Ref{DType: DTypeOf[T](), Shape: shape}
+	size, why := shape.bytes(ref.DType.Size())
+	if why != "" {
+		return arr, 0, fmt.Errorf("shm: make %v of %v: %s", ref.DType, dims, why)
+	}
+	if size == 0 {
+		return Array[T]{span[T]{ref: ref}}, 0, nil
+	}
+	b, gen, h, use, dirty, err := a.take(size)
+	if err != nil {
+		return arr, 0, err
+	}
+	seg := b.slab.seg
+	ref.Segment, ref.Offset, ref.Generation = seg.name, b.off, gen
+	return Array[T]{span[T]{raw: seg.mem[b.off : b.off+size : b.off+size], ref: ref, h: h, use: use}}, dirty, nil
+}
+
+// Lookup returns the view that ref, of an array of this arena or a part of one,
+// names, pinned until its Release. The error wraps [ErrStale] if the block was
+// freed or given out again since the Ref was made. For a part of an array it
+// takes time in proportion to the arrays in use.
+func Lookup[T Element](a *Arena, ref Ref) (View[T], error) {
+	if ref.Bytes() == 0 {
+		return Bind[T](nil, ref)
+	}
+	b, seg := a.find(ref)
+	if seg == nil {
+		return View[T]{}, ref.refuse("no segment of this arena")
+	}
+	h := b.hold.get()
+	if h == nil {
+		return View[T]{}, &RefError{ref.Segment, fmt.Sprintf("generation %d at offset %d is not in use", ref.Generation, ref.Offset), ErrStale}
+	}
+	block, err := h.pin(b.use) // fails if that use has ended meanwhile
+	if err != nil {
+		return View[T]{}, &RefError{ref.Segment, "its array was released", ErrStale}
+	}
+	v, err := Bind[T](seg, ref)
+	if err != nil {
+		block.Release()
+		return v, err
+	}
+	v.h.onEnd = block.Release
+	return v, nil
+}
+
+// find returns the segment of ref and the block in use that ref names all or
+// part of, or the zero block.
+func (a *Arena) find(ref Ref) (liveBlock, *Segment) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.slabs {
+		if s.seg.name != ref.Segment {
+			continue
+		}
+		if b, ok := a.live[extent{s, ref.Offset, sizeClass(ref.Bytes())}]; ok && b.gen == ref.Generation {
+			return b, s.seg
+		}
+		end := ref.Offset + ref.Bytes()
+		for e, b := range a.live {
+			if e.slab == s && b.gen == ref.Generation && e.off <= ref.Offset && end <= e.off+e.size {
+				return b, s.seg
+			}
+		}
+		return liveBlock{}, s.seg
+	}
+	return liveBlock{}, nil
+}
