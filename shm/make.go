@@ -91,7 +91,7 @@ func alloc[T Element](a *Arena, dims []int) (arr Array[T], dirty int64, err erro
 	ref := Ref{DType: DTypeOf[T](), Shape: shape}
 	size, why := shape.bytes(ref.DType.Size())
 	if why != "" {
-		return arr, 0, fmt.Errorf("shm: make %v of %v: %s", ref.DType, dims, why)
+		return arr, 0, fmt.Errorf("shm: make %v of %v: %s", ref.DType, shape, why)
 	}
 	if size == 0 {
 		return Array[T]{span[T]{ref: ref}}, 0, nil

@@ -28,7 +28,7 @@ func ShapeOf(dims ...int) (Shape, error) {
 	}
 	s.rank = copy(s.dims[:], dims)
 	if _, why := s.bytes(1); why != "" {
-		return Shape{}, fmt.Errorf("shm: shape %v: %s", dims, why)
+		return Shape{}, fmt.Errorf("shm: shape %v: %s", s, why) // s, not dims: those stay on the caller's stack
 	}
 	return s, nil
 }

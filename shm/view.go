@@ -1,6 +1,9 @@
 package shm
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A View is a read-only typed slice over a segment: by contract everywhere, and
 // by its mapping in every process but the owner's, where a store through it
@@ -43,17 +46,23 @@ func (s span[T]) Bytes() []byte {
 // At is the element at the given index of each dimension. It panics if there
 // are more or fewer indices than dimensions or one is out of range.
 func (s span[T]) At(index ...int) T {
-	if len(index) != s.ref.Shape.rank {
-		panic(fmt.Sprintf("shm: At%v on an array of rank %d", index, s.ref.Shape.rank))
-	}
+	shape := s.Shape()
 	at := 0
 	for i, x := range index {
-		if x < 0 || x >= s.ref.Shape.dims[i] {
-			panic(fmt.Sprintf("shm: At%v is outside of shape %v", index, s.ref.Shape))
+		if i >= shape.rank || x < 0 || x >= shape.dims[i] {
+			shape.outside(index)
 		}
-		at = at*s.ref.Shape.dims[i] + x
+		at = at*shape.dims[i] + x
+	}
+	if len(index) != shape.rank {
+		shape.outside(index)
 	}
 	return s.Data()[at]
+}
+
+// outside panics. It formats a copy, so that the index of a good call stays on the stack.
+func (s Shape) outside(index []int) {
+	panic(fmt.Sprintf("shm: At%v is outside of shape %v", slices.Clone(index), s))
 }
 
 // Len is the number of elements.

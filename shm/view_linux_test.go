@@ -1,0 +1,153 @@
+package shm
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A view keeps the mapping although nothing refers to its Segment any more: no
+// finalizer unmaps under it.
+func TestViewOutlivesItsHandle(t *testing.T) {
+	a := newRun(t).NewArena(nil)
+	x, err := Make[int64](a, 100000)
+	require.NoError(t, err)
+	for i := range x.Data() {
+		x.Data()[i] = int64(i)
+	}
+	v := func() View[int64] {
+		seg, err := Attach(x.Ref().Segment, 0, ReadOnly)
+		require.NoError(t, err)
+		v, err := Bind[int64](seg, x.Ref())
+		require.NoError(t, err)
+		require.NoError(t, seg.Close())
+		return v
+	}()
+	data := v.Data()
+	require.NoError(t, a.Close()) // the name goes; x keeps the block from the next array
+	for range 3 {
+		runtime.GC()
+	}
+	sum := int64(0)
+	for _, n := range data {
+		sum += n
+	}
+	require.Equal(t, int64(100000*99999/2), sum)
+	v.Release()
+	x.Release()
+}
+
+// Binding a Ref inside a mapped segment, and its release, allocate nothing.
+func TestResolvingAllocatesNothing(t *testing.T) {
+	if assertions {
+		t.Skip("not in CI: the assertion build keeps a record of each view")
+	}
+	a := newRun(t).NewArena(nil)
+	x, err := PutCopy(a, make([]float64, 1000), 10, 100)
+	require.NoError(t, err)
+	defer x.Release()
+	seg, err := Attach(x.Ref().Segment, 0, ReadOnly)
+	require.NoError(t, err)
+	defer seg.Close()
+	ref := x.Ref()
+	record := WireRef{ID: 1, Ref: ref}.Append(nil)
+	require.Zero(t, testing.AllocsPerRun(1000, func() {
+		w, _, err := ReadWireRef(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Ref.Segment = seg.Name()
+		v, err := Bind[float64](seg, w.Ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Release()
+	}))
+	require.Zero(t, testing.AllocsPerRun(1000, func() {
+		y, err := Make[float64](a, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y.Release()
+	}), "nor does a block of a warm arena")
+	require.Zero(t, testing.AllocsPerRun(1000, func() { x.At(9, 99) }))
+}
+
+// More than 4 GiB in one array: sizes, offsets, parts, another mapping.
+func TestLargerThan4GiB(t *testing.T) {
+	const rows, cols = 4097, 128 << 10 // of float64: 4 GiB and 1 MiB
+	big := Ref{Segment: "x", DType: Float64, Shape: Shape{rank: 2, dims: [MaxRank]int{rows, cols}}}
+	require.Equal(t, int64(rows)*cols*8, big.Bytes())
+	require.NoError(t, big.Validate(big.Bytes()))
+	require.Error(t, big.Validate(big.Bytes()-1))
+	if os.Getenv("HANDOFF_SOAK") == "" {
+		t.Skip("HANDOFF_SOAK is not set: no array of 4 GiB is made")
+	}
+	a := newRun(t).NewArena(nil)
+	x, err := Make[float64](a, rows, cols)
+	require.NoError(t, err)
+	t.Logf("%d MiB, %d of it on huge pages", a.Stats().Mapped>>20, a.Stats().Huge>>20)
+	last := x.Row(rows - 1)
+	require.Equal(t, int64(rows-1)*cols*8, last.Ref().Offset)
+	last.Data()[cols-1] = 42
+	require.Equal(t, 42.0, x.At(rows-1, cols-1))
+	require.Equal(t, 42.0, x.Data()[rows*cols-1])
+	require.Equal(t, 42.0, x.Reshape(cols, rows).At(cols-1, rows-1))
+	seg, err := Attach(x.Ref().Segment, x.Ref().Bytes(), ReadOnly)
+	require.NoError(t, err)
+	v, err := Bind[float64](seg, last.Ref())
+	require.NoError(t, err)
+	require.Equal(t, 42.0, v.At(cols-1))
+	v.Release()
+	require.NoError(t, seg.Close())
+	x.Release()
+}
+
+func BenchmarkResolve(b *testing.B) {
+	a := newRun(b).NewArena(nil)
+	x, err := PutCopy(a, make([]float64, 1<<20))
+	require.NoError(b, err)
+	defer x.Release()
+	seg, err := Attach(x.Ref().Segment, 0, ReadOnly)
+	require.NoError(b, err)
+	defer seg.Close()
+	record := WireRef{ID: 1, Ref: x.Ref()}.Append(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		w, _, _ := ReadWireRef(record)
+		w.Ref.Segment = seg.Name()
+		v, err := Bind[float64](seg, w.Ref)
+		if err != nil {
+			b.Fatal(err)
+		}
+		v.Release()
+	}
+}
+
+// BenchmarkCopyIn compares PutCopy into a warm arena with a copy between two
+// warm slices, alternating with it.
+func BenchmarkCopyIn(b *testing.B) {
+	for _, size := range []int{64 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20} {
+		src, dst := make([]byte, size), make([]byte, size)
+		a := newRun(b).NewArena(nil)
+		b.Run(fmt.Sprintf("op=copy/size=%dKiB", size>>10), func(b *testing.B) {
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				copy(dst, src)
+			}
+		})
+		b.Run(fmt.Sprintf("op=PutCopy/size=%dKiB", size>>10), func(b *testing.B) {
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				x, err := PutCopy(a, src)
+				if err != nil {
+					b.Fatal(err)
+				}
+				x.Release()
+			}
+		})
+	}
+}
