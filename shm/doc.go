@@ -7,7 +7,9 @@
 //   - [Run] is one life of one program. It owns every segment it makes and
 //     holds the proof that it lives: a lock that the kernel drops at its death.
 //   - [Segment] is a named POSIX shared-memory object, a file in /dev/shm whose
-//     space was reserved when it was made, mapped into this process.
+//     space was reserved when it was made, mapped into this process. An
+//     anonymous one is a memfd: it has no file, is handed over by its descriptor
+//     and is sealed, so that no process can truncate it under another's feet.
 //   - [Arena] is a long-lived, warm segment from which arrays are allocated and
 //     to which they return. Making a segment costs tens of microseconds and a
 //     page fault per 4 KiB; a block of a warm arena costs neither.

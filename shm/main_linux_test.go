@@ -49,8 +49,23 @@ var helpers = map[string]func(args []string) error{
 		time.Sleep(time.Hour)
 		return nil
 	},
-	// store writes through a read-only view.
-	"store": helperStore,
+	// hold anonymous makes a run with an anonymous segment, says its id and waits to be killed.
+	"hold anonymous": func([]string) error {
+		r, err := NewRun()
+		if err != nil {
+			return err
+		}
+		if _, err := r.CreateAnonymous(4<<20, ReadOnly); err != nil {
+			return err
+		}
+		fmt.Println(r.ID())
+		time.Sleep(time.Hour)
+		return nil
+	},
+	// peer attaches to a segment and does what it is told.
+	"peer": helperPeer,
+	// attack tries to damage an input.
+	"attack": helperAttack,
 }
 
 func TestMain(m *testing.M) {
@@ -69,7 +84,7 @@ func helper(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	require.Contains(t, helpers, name)
 	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = append(os.Environ(), "SHM_TEST_HELPER="+name)
+	cmd.Env = append(os.Environ(), "SHM_TEST_HELPER="+name, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	return cmd
 }
 

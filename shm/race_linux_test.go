@@ -19,11 +19,11 @@ import (
 func TestCreatorsRace(t *testing.T) {
 	r := newRun(t)
 	name := segmentName(r.ID(), 1)
-	var won atomic.Pointer[[]byte]
+	var won atomic.Pointer[Segment]
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {
-			mem, err := createFile(name, 4096, &room{})
+			seg, err := createFile(name, 4096, &room{})
 			if errors.Is(err, fs.ErrExist) {
 				return
 			}
@@ -31,7 +31,7 @@ func TestCreatorsRace(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if !won.CompareAndSwap(nil, &mem) {
+			if !won.CompareAndSwap(nil, seg) {
 				t.Error("two won")
 			}
 		})
@@ -40,7 +40,7 @@ func TestCreatorsRace(t *testing.T) {
 	require.NotNil(t, won.Load())
 	require.FileExists(t, dir+"/"+name)
 	require.NoError(t, unlinkFile(name))
-	require.NoError(t, unmap(*won.Load()))
+	require.NoError(t, won.Load().unmap())
 }
 
 // Readers that come and go, or are killed, leave the owner's segment alone.

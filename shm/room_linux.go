@@ -34,12 +34,16 @@ type room struct {
 const roomLasts = time.Second
 
 // check refuses what cannot fit before anything is made: past the limit of a
-// memory cgroup, or of the machine, a reservation is not an ENOSPC but an OOM kill.
-func (r *room) check(name string, size int64) error {
+// memory cgroup, or of the machine, a reservation is not an ENOSPC but an OOM
+// kill. The size of /dev/shm does not bound an anonymous segment.
+func (r *room) check(name string, size int64, anonymous bool) error {
+	if size <= 0 || size != int64(int(size)) {
+		return fmt.Errorf("shm: create %q: size %d, expected more than 0 bytes", name, size)
+	}
 	refuse := func(free int64, where, mend string) error {
 		return &SpaceError{Name: name, Asked: size, Free: max(free, 0), Where: where, Mend: mend, Err: unix.ENOSPC}
 	}
-	if free := mountFree(); size > free {
+	if free := mountFree(); !anonymous && size > free {
 		return refuse(free, dir, mendMount)
 	}
 	r.mu.Lock()
@@ -62,17 +66,21 @@ func (r *room) check(name string, size int64) error {
 }
 
 // spaceError dresses a failed reservation or mapping with what was free.
-func spaceError(name string, size int64, err error) error {
+func spaceError(name string, size int64, anonymous bool, err error) error {
+	e := &SpaceError{Name: name, Asked: size, Err: err}
 	switch {
-	case errors.Is(err, unix.ENOSPC):
-		if free := mountFree(); free >= size {
-			return &SpaceError{Name: name, Asked: size, Free: free, Where: dir + " but no inodes", Mend: mendInodes, Err: err}
-		}
-		return &SpaceError{Name: name, Asked: size, Free: mountFree(), Where: dir, Mend: mendMount, Err: err}
 	case errors.Is(err, unix.ENOMEM):
-		return &SpaceError{Name: name, Asked: size, Free: min(mountFree(), memoryFree()), Where: "this process's address space or its number of mappings", Mend: "close segments, or raise ulimit -v and vm.max_map_count", Err: err}
+		e.Free, e.Where, e.Mend = memoryFree(), "this machine, but not in this process's address space or number of mappings", "close segments, or raise ulimit -v and vm.max_map_count"
+	case !errors.Is(err, unix.ENOSPC):
+		return fmt.Errorf("shm: create %q (%d bytes): %w", name, size, err)
+	case !anonymous && mountFree() < size:
+		e.Free, e.Where, e.Mend = mountFree(), dir, mendMount
+	case !anonymous && !inodesFree():
+		e.Free, e.Where, e.Mend = mountFree(), dir+" but no inodes", mendInodes
+	default: // the kernel overcommits no memory
+		e.Free, e.Where, e.Mend = memoryFree(), "this machine's memory", mendMemory
 	}
-	return fmt.Errorf("shm: create %q (%d bytes): %w", name, size, err)
+	return e
 }
 
 // mountFree is what /dev/shm has left, in bytes.
@@ -82,6 +90,12 @@ func mountFree() int64 {
 		return math.MaxInt64
 	}
 	return int64(st.Bavail) * st.Bsize
+}
+
+// inodesFree reports whether /dev/shm has room for another file.
+func inodesFree() bool {
+	var st unix.Statfs_t
+	return unix.Statfs(dir, &st) != nil || st.Files == 0 || st.Ffree > 0
 }
 
 // memoryFree is what the kernel thinks can be had without pushing anything out.

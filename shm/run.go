@@ -43,6 +43,20 @@ func (r *Run) ID() string { return r.id }
 // later. The error is a [*SpaceError] where there is not enough room. The
 // segment is removed by its Close, or by the Run's.
 func (r *Run) Create(size int64) (*Segment, error) {
+	return r.create(func(name string) (*Segment, error) { return createFile(name, size, &r.room) })
+}
+
+// CreateAnonymous is Create for a segment without a file: a memfd, which other
+// processes attach to through its descriptor ([Segment.File], [AttachFile]). No
+// process can truncate it, and where peers is ReadOnly none but this one can
+// write to it or free parts of it. It takes the machine's memory and the
+// cgroup's, not that of /dev/shm, and leaves nothing behind: not even after a
+// SIGKILL of all that have it.
+func (r *Run) CreateAnonymous(size int64, peers Mode) (*Segment, error) {
+	return r.create(func(name string) (*Segment, error) { return createMemfd(name, size, peers, &r.room) })
+}
+
+func (r *Run) create(make func(name string) (*Segment, error)) (*Segment, error) {
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()
@@ -52,18 +66,21 @@ func (r *Run) Create(size int64) (*Segment, error) {
 	name := segmentName(r.id, r.next)
 	r.mu.Unlock()
 
-	mem, err := createFile(name, size, &r.room)
+	s, err := make(name)
 	if err != nil {
 		return nil, err
 	}
-	s := &Segment{name: name, mem: mem, writable: true, run: r}
+	s.run = r
 
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return nil, errors.Join(fmt.Errorf("shm: create: run %w", ErrClosed), unlinkFile(name), unmap(mem))
+	closed := r.closed
+	if !closed {
+		r.segments[name] = s
 	}
-	r.segments[name] = s
+	r.mu.Unlock()
+	if closed {
+		return nil, errors.Join(fmt.Errorf("shm: create: run %w", ErrClosed), s.unlink(), s.unmap())
+	}
 	return s, nil
 }
 
@@ -100,5 +117,5 @@ func (r *Run) unlink(s *Segment) error {
 	if !ours {
 		return nil
 	}
-	return unlinkFile(s.name)
+	return s.unlink()
 }

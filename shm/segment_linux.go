@@ -3,10 +3,8 @@ package shm
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
-	mmap "github.com/edsrzf/mmap-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,20 +23,14 @@ func openFile(name string, flags int, perm uint32) (*os.File, error) {
 }
 
 // createFile makes the file, reserves its space and maps it; on failure nothing
-// is left. No store goes through the mapping before the reservation succeeded.
-func createFile(name string, size int64, room *room) (mem []byte, err error) {
-	if size <= 0 || size != int64(int(size)) {
-		return nil, fmt.Errorf("shm: create %q: size %d, expected more than 0 bytes", name, size)
-	}
-	if err := room.check(name, size); err != nil {
+// is left.
+func createFile(name string, size int64, room *room) (s *Segment, err error) {
+	if err := room.check(name, size, false); err != nil {
 		return nil, err
 	}
 	f, err := openFile(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, 0o600)
-	if errors.Is(err, unix.ENOSPC) {
-		return nil, spaceError(name, size, err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("shm: create %q: %w", name, err)
+		return nil, spaceError(name, size, false, err)
 	}
 	defer f.Close()
 	defer func() {
@@ -49,71 +41,34 @@ func createFile(name string, size int64, room *room) (mem []byte, err error) {
 	if err := unix.Fchmod(int(f.Fd()), 0o600); err != nil { // a umask may have taken our own bits
 		return nil, fmt.Errorf("shm: create %q: %w", name, os.NewSyscallError("fchmod", err))
 	}
-	if err := reserve(f, size); err != nil {
-		return nil, spaceError(name, size, err)
-	}
-	m, err := mmap.MapRegion(f, int(size), mmap.RDWR, 0, 0)
+	m, huge, err := reserveAndMap(f, size)
 	if err != nil {
-		return nil, spaceError(name, size, os.NewSyscallError("mmap", err))
+		return nil, spaceError(name, size, false, err)
 	}
-	return m, nil
+	return &Segment{name: name, mapping: m, writable: true, huge: huge}, nil
 }
 
-// reserveStep bounds one fallocate: tmpfs undoes all of an interrupted call, so
-// a large one under a steady stream of signals would never end.
-const reserveStep = 64 << 20
-
-// reserve makes the kernel set size bytes aside. A file system without
-// fallocate gets zeros written, which answers ENOSPC just as safely.
-func reserve(f *os.File, size int64) error {
-	for off := int64(0); off < size; {
-		n := min(size-off, reserveStep)
-		switch err := unix.Fallocate(int(f.Fd()), 0, off, n); err {
-		case nil:
-			off += n
-		case unix.EINTR:
-		case unix.EOPNOTSUPP:
-			_, err := io.Copy(io.NewOffsetWriter(f, off), io.LimitReader(zeros{}, size-off))
-			return err
-		default:
-			return os.NewSyscallError("fallocate", err)
-		}
-	}
-	return nil
-}
-
-type zeros struct{}
-
-func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
-
-func attachFile(name string, minBytes int64, mode Mode) ([]byte, error) {
+func attachFile(name string, minBytes int64, mode Mode) (mapping, error) {
 	_, made := segmentRunID(name) // by a Run: reserved at birth
-	flags, prot := unix.O_RDONLY, mmap.RDONLY
-	if mode == ReadWrite {
-		prot = mmap.RDWR
-	}
+	flags := unix.O_RDONLY
 	if mode == ReadWrite || !made {
 		flags = unix.O_RDWR
 	}
 	f, err := openFile(name, flags|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return mapping{}, err
 	}
 	defer f.Close()
 	size, err := checkFile(f, minBytes)
 	if err != nil {
-		return nil, err
+		return mapping{}, err
 	}
 	if !made {
 		if err := reserve(f, size); err != nil {
-			return nil, err
+			return mapping{}, err
 		}
 	}
-	m, err := mmap.MapRegion(f, int(size), prot, 0, 0)
-	if err != nil {
-		return nil, os.NewSyscallError("mmap", err)
-	}
-	return m, nil
+	return mapFile(f, size, mode)
 }
 
 // checkFile holds an opened file against what a segment must be.
@@ -123,16 +78,24 @@ func checkFile(f *os.File, minBytes int64) (size int64, err error) {
 		return 0, os.NewSyscallError("fstat", err)
 	}
 	switch {
-	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		err = fmt.Errorf("%w: file type %#o, expected a regular file", ErrForeign, st.Mode&unix.S_IFMT)
+	case st.Mode&unix.S_IFMT != unix.S_IFREG: // said below
 	case st.Uid != uint32(os.Geteuid()):
-		err = fmt.Errorf("%w: it belongs to user %d, expected %d", ErrForeign, st.Uid, os.Geteuid())
+		return 0, fmt.Errorf("%w: it belongs to user %d, expected %d", ErrForeign, st.Uid, os.Geteuid())
 	case st.Mode&0o077 != 0:
-		err = fmt.Errorf("%w: mode %#o lets others in, expected 0600", ErrForeign, st.Mode&0o777)
-	case st.Size <= 0 || st.Size < minBytes || st.Size != int64(int(st.Size)):
-		err = fmt.Errorf("%w: %d bytes, expected at least %d", ErrForeign, st.Size, max(minBytes, 1))
+		return 0, fmt.Errorf("%w: mode %#o lets others in, expected 0600", ErrForeign, st.Mode&0o777)
 	}
-	return st.Size, err
+	return st.Size, checkRegular(&st, minBytes)
+}
+
+// checkRegular holds a file against what any segment must be, named or not.
+func checkRegular(st *unix.Stat_t, minBytes int64) error {
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return fmt.Errorf("%w: file type %#o, expected a regular file", ErrForeign, st.Mode&unix.S_IFMT)
+	case st.Size <= 0 || st.Size < minBytes || st.Size != int64(int(st.Size)):
+		return fmt.Errorf("%w: %d bytes, expected at least %d", ErrForeign, st.Size, max(minBytes, 1))
+	}
+	return nil
 }
 
 // unlinkFile removes a name; one that is already missing is fine.
@@ -141,9 +104,4 @@ func unlinkFile(name string) error {
 		return &os.PathError{Op: "unlink", Path: dir + "/" + name, Err: err}
 	}
 	return nil
-}
-
-func unmap(mem []byte) error {
-	m := mmap.MMap(mem)
-	return os.NewSyscallError("munmap", m.Unmap())
 }
