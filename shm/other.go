@@ -26,3 +26,4 @@ func (mapping) unmap() error                                   { return errPlatf
 func list() ([]RunInfo, error)                                 { return nil, errPlatform }
 func stat(string, string) (SegmentStat, error)                 { return SegmentStat{}, errPlatform }
 func collect(context.Context) (GCResult, error)                { return GCResult{}, errPlatform }
+func inspect(string) (Machine, error)                          { return Machine{}, errPlatform }

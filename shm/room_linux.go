@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,7 +55,7 @@ func (r *room) check(name string, size int64, anonymous bool) error {
 	if size > inGroup {
 		return refuse(inGroup, limit, mendCgroup)
 	}
-	inMachine := memoryFree()
+	inMachine := memoryFree("")
 	if size > inMachine {
 		return refuse(inMachine, "this machine's memory", mendMemory)
 	}
@@ -70,7 +69,7 @@ func spaceError(name string, size int64, anonymous bool, err error) error {
 	e := &SpaceError{Name: name, Asked: size, Err: err}
 	switch {
 	case errors.Is(err, unix.ENOMEM):
-		e.Free, e.Where, e.Mend = memoryFree(), "this machine, but not in this process's address space or number of mappings", "close segments, or raise ulimit -v and vm.max_map_count"
+		e.Free, e.Where, e.Mend = memoryFree(""), "this machine, but not in this process's address space or number of mappings", "close segments, or raise ulimit -v and vm.max_map_count"
 	case !errors.Is(err, unix.ENOSPC):
 		return fmt.Errorf("shm: create %q (%d bytes): %w", name, size, err)
 	case !anonymous && mountFree() < size:
@@ -78,7 +77,7 @@ func spaceError(name string, size int64, anonymous bool, err error) error {
 	case !anonymous && !inodesFree():
 		e.Free, e.Where, e.Mend = mountFree(), dir+" but no inodes", mendInodes
 	default: // the kernel overcommits no memory
-		e.Free, e.Where, e.Mend = memoryFree(), "this machine's memory", mendMemory
+		e.Free, e.Where, e.Mend = memoryFree(""), "this machine's memory", mendMemory
 	}
 	return e
 }
@@ -99,8 +98,8 @@ func inodesFree() bool {
 }
 
 // memoryFree is what the kernel thinks can be had without pushing anything out.
-func memoryFree() int64 {
-	b, _ := os.ReadFile("/proc/meminfo")
+func memoryFree(root string) int64 {
+	b, _ := os.ReadFile(root + "/proc/meminfo")
 	free, found := int64(0), false
 	for line := range strings.Lines(string(b)) {
 		f := strings.Fields(line)
@@ -118,32 +117,12 @@ func memoryFree() int64 {
 }
 
 // cgroupFree is the least head-room of this process's memory cgroup and its
-// ancestors, version 1 or 2, and the file of the limit it came from.
+// ancestors, and the file of the limit it came from.
 func cgroupFree() (int64, string) {
 	free, where := int64(math.MaxInt64), ""
-	b, _ := os.ReadFile("/proc/self/cgroup")
-	for line := range strings.Lines(string(b)) {
-		part := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(part) != 3 {
-			continue
-		}
-		root, limit, usage, cache := "/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"
-		if part[1] == "memory" {
-			root, limit, usage, cache = "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
-		} else if part[1] != "" {
-			continue
-		}
-		for p := path.Clean("/" + part[2]); ; p = path.Dir(p) {
-			d := root + p
-			if most, ok := readInt(d + "/" + limit); ok {
-				used, _ := readInt(d + "/" + usage)
-				if left := most - used + readStat(d+"/memory.stat", cache); left < free {
-					free, where = left, d+"/"+limit
-				}
-			}
-			if p == "/" {
-				break
-			}
+	for _, l := range memoryLimits("") {
+		if l.Free < free {
+			free, where = l.Free, l.File
 		}
 	}
 	return free, where
