@@ -20,7 +20,7 @@ type State string
 const (
 	Alive   State = "alive"   // the kernel says its lock is held
 	Orphan  State = "orphan"  // its lock is free: [GC] removes it
-	Unknown State = "unknown" // no lock file: nothing proves either, GC leaves it alone
+	Unknown State = "unknown" // no lock file of this user: nothing proves either, GC leaves it alone
 )
 
 // A SegmentInfo is one file of a run.
@@ -34,15 +34,17 @@ func List() ([]RunInfo, error) { return list() }
 
 // GCResult counts what GC did.
 type GCResult struct {
-	Runs     int   `json:"runs"`     // orphaned runs whose last file was removed
+	Runs     int   `json:"runs"`     // orphaned runs whose last file, the lock, was removed
 	Segments int   `json:"segments"` // segments removed
 	Bytes    int64 `json:"bytes"`    // their sizes
 	Alive    int   `json:"alive"`    // runs left alone because they live
 }
 
 // GC removes the segments of this user's runs whose processes are dead, and
-// nothing else: proof of death is that the kernel gives us the run's lock. It
-// may run at any time, in several processes at once, and be killed at any
-// point; another GC finishes the work. ctx bounds it: the result so far is
-// returned with ctx's error.
+// nothing else: proof of death is that the kernel no longer holds the run's
+// lock. It may run at any time, in several processes and containers at once, be
+// stopped or killed at any point, and waits for nobody; another GC finishes the
+// work, and each file is counted by the one that removed it. A file that cannot
+// be removed is an error, after everything else was. ctx bounds it: the result
+// so far is returned with ctx's error.
 func GC(ctx context.Context) (GCResult, error) { return collect(ctx) }

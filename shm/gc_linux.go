@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -15,21 +16,26 @@ import (
 )
 
 func list() ([]RunInfo, error) {
-	byRun, locks, err := scan(context.Background())
+	segments, locks, err := scan(context.Background())
 	if err != nil {
 		return nil, err
 	}
+	for id := range segments {
+		locks[id] = true // it may have been missed while the run began or ended
+	}
 	var runs []RunInfo
 	for id := range locks {
-		info := RunInfo{ID: id, Segments: append([]SegmentInfo{}, byRun[id]...)}
-		delete(byRun, id)
-		probe(&info)
-		if info.State != "" {
-			runs = append(runs, info)
+		info := RunInfo{ID: id, Segments: append([]SegmentInfo{}, segments[id]...)}
+		if look(&info); info.State == Unknown {
+			// A run that ends removes its segments before its lock.
+			info.Segments = slices.DeleteFunc(info.Segments, func(s SegmentInfo) bool {
+				return unix.Access(dir+"/"+s.Name, unix.F_OK) == unix.ENOENT
+			})
+			if len(info.Segments) == 0 {
+				continue
+			}
 		}
-	}
-	for id, segs := range byRun {
-		runs = append(runs, RunInfo{ID: id, State: Unknown, Segments: segs})
+		runs = append(runs, info)
 	}
 	sort.Slice(runs, func(i, j int) bool {
 		if !runs[i].Since.Equal(runs[j].Since) {
@@ -60,7 +66,7 @@ func scan(ctx context.Context) (segments map[string][]SegmentInfo, locks map[str
 				continue
 			}
 			var st unix.Stat_t
-			if unix.Lstat(dir+"/"+name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Uid != uint32(os.Geteuid()) {
+			if unix.Lstat(dir+"/"+name, &st) != nil || !ours(&st) {
 				continue
 			}
 			if isLock {
@@ -78,18 +84,44 @@ func scan(ctx context.Context) (segments map[string][]SegmentInfo, locks map[str
 	}
 }
 
-// probe asks for a shared lock, which never makes a collector believe in a
-// death or a life that is not there. State stays "" if the file has gone.
-func probe(info *RunInfo) {
-	f, err := openFile(lockName(info.ID), unix.O_RDONLY|unix.O_NONBLOCK, 0)
+// ours reports whether it is a regular file of this user.
+func ours(st *unix.Stat_t) bool {
+	return st.Mode&unix.S_IFMT == unix.S_IFREG && st.Uid == uint32(os.Geteuid())
+}
+
+// openLock opens a run's lock file and says what the kernel says of the run:
+// Alive, Orphan, or Unknown without a file if there is none. Only the run itself
+// ever takes the exclusive lock. Everybody else asks for a shared one, so that
+// no looker and no collector is taken for a living run, or keeps another from
+// its work.
+func openLock(runID string) (*os.File, State) {
+	name := lockName(runID)
+	f, err := openFile(name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
+		return nil, Unknown
+	}
+	atStep("lock opened")
+	state := Alive
+	if flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil {
+		state = Orphan
+	}
+	var held, named unix.Stat_t // another file may have the name by now, or none
+	if unix.Fstat(int(f.Fd()), &held) != nil || !ours(&held) ||
+		unix.Lstat(dir+"/"+name, &named) != nil || named.Ino != held.Ino || named.Dev != held.Dev {
+		f.Close()
+		return nil, Unknown
+	}
+	atStep("lock probed")
+	return f, state
+}
+
+// look fills in what a run's lock file says.
+func look(info *RunInfo) {
+	f, state := openLock(info.ID)
+	if info.State = state; f == nil {
 		return
 	}
 	defer f.Close()
-	info.State = Alive
-	if flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil {
-		info.State = Orphan
-	}
 	if st, err := f.Stat(); err == nil {
 		info.Since = st.ModTime().UTC().Truncate(time.Second)
 	}
@@ -101,85 +133,73 @@ func probe(info *RunInfo) {
 	}
 }
 
-// gcBatch bounds the lock files that one round of a collector holds open.
-const gcBatch = 256
-
 func collect(ctx context.Context) (GCResult, error) {
 	var res GCResult
 	_, locks, err := scan(ctx)
 	if err != nil {
 		return res, err
 	}
-	batch := map[string]*os.File{}
-	var errs []error
+	var dead []string
 	for id := range locks {
-		f, alive := takeLock(lockName(id))
-		if alive {
-			res.Alive++
-		}
+		f, state := openLock(id)
 		if f != nil {
-			batch[id] = f
+			f.Close() // no lock is needed: an id is never used again
 		}
-		if len(batch) == gcBatch {
-			errs = append(errs, removeRuns(ctx, batch, &res))
+		switch state {
+		case Alive:
+			res.Alive++
+		case Orphan:
+			dead = append(dead, id)
 		}
 	}
-	errs = append(errs, removeRuns(ctx, batch, &res))
-	return res, errors.Join(errs...)
-}
-
-// removeRuns removes the files of dead runs whose locks we hold, and empties
-// the batch. It lists the directory only now: a run whose lock could be taken
-// has made all its segments, so none is missed.
-func removeRuns(ctx context.Context, batch map[string]*os.File, res *GCResult) error {
-	if len(batch) == 0 {
-		return nil
+	if len(dead) == 0 {
+		return res, nil
 	}
-	defer clear(batch)
-	defer func() {
-		for _, f := range batch {
-			f.Close()
-		}
-	}()
+	// Only now is the list of their segments complete: the dead make no more.
 	segments, _, err := scan(ctx)
 	if err != nil {
-		return err
+		return res, err
 	}
-	for id := range batch {
-		for _, s := range segments[id] {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := unlinkFile(s.Name); err != nil {
-				return err
-			}
+	var errs []error
+	for _, id := range dead {
+		errs = append(errs, removeRun(ctx, id, segments[id], &res))
+	}
+	return res, errors.Join(append(errs, ctx.Err())...)
+}
+
+// removeRun removes a dead run's files and counts those that no other collector
+// removed first.
+func removeRun(ctx context.Context, id string, segments []SegmentInfo, res *GCResult) error {
+	for _, s := range segments {
+		if ctx.Err() != nil {
+			return nil // the caller says so
+		}
+		removed, err := removeFile(s.Name)
+		if err != nil {
+			return err
+		}
+		if removed {
 			res.Segments++
 			res.Bytes += s.Bytes
 		}
-		if err := unlinkFile(lockName(id)); err != nil { // last: until then another gc can go on
-			return err
-		}
+		atStep("segment removed")
+	}
+	removed, err := removeFile(lockName(id)) // last: until then another gc can go on
+	if removed {
 		res.Runs++
 	}
-	return nil
+	return err
 }
 
-// takeLock returns the lock file, locked, if its run is dead and it is still
-// the file of that name: another collector may have removed it since.
-func takeLock(name string) (f *os.File, alive bool) {
-	f, err := openFile(name, unix.O_RDWR|unix.O_NONBLOCK, 0)
+// removeFile reports whether this call removed the name; one that is already
+// missing is fine.
+func removeFile(name string) (bool, error) {
+	err := unix.Unlink(dir + "/" + name)
+	if err == unix.ENOENT {
+		return false, nil
+	}
 	if err != nil {
-		return nil, false
+		return false, fmt.Errorf("shm: gc: %w", &os.PathError{Op: "unlink", Path: dir + "/" + name, Err: err})
 	}
-	if err := flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, err == unix.EWOULDBLOCK
-	}
-	var held, named unix.Stat_t
-	if unix.Fstat(int(f.Fd()), &held) != nil || held.Nlink == 0 ||
-		unix.Lstat(dir+"/"+name, &named) != nil || named.Ino != held.Ino || named.Dev != held.Dev {
-		f.Close()
-		return nil, false
-	}
-	return f, false
+	return true, nil
 }

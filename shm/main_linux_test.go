@@ -2,7 +2,6 @@ package shm
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,12 +33,6 @@ var helpers = map[string]func(args []string) error{
 	},
 	// sum attaches read-only and adds up what a Ref in JSON names.
 	"sum": helperSum,
-	// gc collects once.
-	"gc": func([]string) error {
-		res, err := GC(context.Background())
-		fmt.Println(res.Segments)
-		return err
-	},
 	// attach maps a segment and waits to be ended.
 	"attach": func(args []string) error {
 		if _, err := Attach(args[0], 0, ReadOnly); err != nil {
@@ -76,6 +69,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // for the helpers: each would sleep for a second
 	os.Exit(m.Run())
 }
 

@@ -2,6 +2,7 @@ package shm
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,19 +12,30 @@ import (
 )
 
 func stat(name, runID string) (SegmentStat, error) {
-	st := SegmentStat{SegmentInfo: SegmentInfo{Name: name}, Run: runID, State: Unknown, MappedBy: mappedBy(name)}
+	st := SegmentStat{SegmentInfo: SegmentInfo{Name: name}, Run: runID, MappedBy: []int{}}
 	f, err := openFile(name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return st, err
 	}
 	defer f.Close()
-	if st.Bytes, err = checkFile(f, 0); err != nil {
-		return st, &os.PathError{Op: "check", Path: dir + "/" + name, Err: err}
+	fail := func(op string, err error) (SegmentStat, error) {
+		return st, &os.PathError{Op: op, Path: dir + "/" + name, Err: err}
 	}
 	info := RunInfo{ID: runID}
-	if probe(&info); info.State != "" {
-		st.State, st.Holder = info.State, info.Holder
+	look(&info)
+	st.State, st.Holder = info.State, info.Holder
+	var file unix.Stat_t // after the look: a run that ends removes its segments before its lock
+	if err := unix.Fstat(int(f.Fd()), &file); err != nil {
+		return fail("fstat", err)
 	}
+	if !ours(&file) {
+		return fail("stat", fmt.Errorf("%w: mode %#o, user %d, expected a regular file of user %d", ErrForeign, file.Mode, file.Uid, os.Geteuid()))
+	}
+	if file.Nlink == 0 {
+		return fail("open", unix.ENOENT)
+	}
+	st.Bytes = file.Size // 0 while the segment is being made
+	st.MappedBy = mappedBy(name)
 	return st, nil
 }
 
