@@ -8,19 +8,43 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/shm"
 )
 
-// TestMain turns the test binary into the command itself.
+// TestMain turns the test binary into the command itself, or into a program that
+// holds segments.
 func TestMain(m *testing.M) {
 	if os.Getenv("HANDOFF_TEST_COMMAND") != "" || os.Getenv("HANDOFF_WORKER") != "" {
 		main()
 	}
+	if n := os.Getenv("HANDOFF_TEST_HOLD"); n != "" {
+		hold(n)
+	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // for the commands: each would sleep for a second
 	os.Exit(m.Run())
+}
+
+// hold makes a run with n segments, says its id and waits to be killed: what a
+// test binary does that was started by startHold.
+func hold(n string) {
+	segments, _ := strconv.Atoi(n)
+	r, err := shm.NewRun()
+	for i := 0; i < segments && err == nil; i++ {
+		_, err = r.Create(4096)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(r.ID())
+	time.Sleep(time.Hour)
 }
 
 // command is `handoff args…` as a process of its own.
