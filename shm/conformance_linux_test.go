@@ -111,6 +111,9 @@ func helperPeer(args []string) error {
 		case "store":
 			seg.mem[0] = 1
 			fmt.Println("stored")
+		case "huge": // of the mapping, after it was touched
+			checksum(seg.mem)
+			fmt.Println(pmdMapped(seg.Name()))
 		case "close":
 			fmt.Println(seg.Close())
 		case "mappings":

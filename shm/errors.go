@@ -45,7 +45,7 @@ type SpaceError struct {
 }
 
 func (e *SpaceError) Error() string {
-	return fmt.Sprintf("shm: create %q: asked for %d bytes, %d free in %s: %v; %s",
+	return fmt.Sprintf("shm: reserve %q: asked for %d bytes, %d free in %s: %v; %s",
 		e.Name, e.Asked, e.Free, e.Where, e.Err, e.Mend)
 }
 

@@ -57,6 +57,8 @@ var helpers = map[string]func(args []string) error{
 	},
 	// peer attaches to a segment and does what it is told.
 	"peer": helperPeer,
+	// small makes segments of both kinds where the process is denied huge pages.
+	"small": helperSmall,
 	// attack tries to damage an input.
 	"attack": helperAttack,
 }

@@ -54,7 +54,7 @@ func newMemfd(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-func attachMemfd(f *os.File, minBytes int64, mode Mode) (mapping, error) {
+func attachMemfd(f *os.File, name string, minBytes int64, mode Mode) (mapping, error) {
 	if f == nil {
 		return mapping{}, fmt.Errorf("%w: no file, expected a memfd", ErrForeign)
 	}
@@ -76,10 +76,8 @@ func attachMemfd(f *os.File, minBytes int64, mode Mode) (mapping, error) {
 	case mode == ReadWrite && seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0:
 		return mapping{}, fmt.Errorf("%w: sealed against writing (seals %#x), expected one that peers may write; attach it ReadOnly", ErrForeign, seals)
 	}
-	if st.Blocks*512 < st.Size { // not made by a Run
-		if err := reserve(f, st.Size); err != nil {
-			return mapping{}, err
-		}
+	if err := reserveForeign(f, name, &st, true); err != nil {
+		return mapping{}, err
 	}
 	return mapFile(f, st.Size, mode)
 }

@@ -16,14 +16,14 @@ func newLock(string) (*os.File, error) { return nil, errPlatform }
 
 type room struct{}
 
-func createFile(string, int64, *room) (*Segment, error)        { return nil, errPlatform }
-func createMemfd(string, int64, Mode, *room) (*Segment, error) { return nil, errPlatform }
-func attachFile(string, int64, Mode) (mapping, error)          { return mapping{}, errPlatform }
-func attachMemfd(*os.File, int64, Mode) (mapping, error)       { return mapping{}, errPlatform }
-func unlinkFile(string) error                                  { return errPlatform }
-func protectMemory([]byte, bool)                               {}
-func (mapping) unmap() error                                   { return errPlatform }
-func list() ([]RunInfo, error)                                 { return nil, errPlatform }
-func stat(string, string) (SegmentStat, error)                 { return SegmentStat{}, errPlatform }
-func collect(context.Context) (GCResult, error)                { return GCResult{}, errPlatform }
-func inspect(string) (Machine, error)                          { return Machine{}, errPlatform }
+func createFile(string, int64, *room) (*Segment, error)          { return nil, errPlatform }
+func createMemfd(string, int64, Mode, *room) (*Segment, error)   { return nil, errPlatform }
+func attachFile(string, int64, Mode) (mapping, error)            { return mapping{}, errPlatform }
+func attachMemfd(*os.File, string, int64, Mode) (mapping, error) { return mapping{}, errPlatform }
+func unlinkFile(string) error                                    { return errPlatform }
+func (mapping) unmap() error                                     { return errPlatform }
+func list() ([]RunInfo, error)                                   { return nil, errPlatform }
+func stat(string, string) (SegmentStat, error)                   { return SegmentStat{}, errPlatform }
+func collect(context.Context) (GCResult, error)                  { return GCResult{}, errPlatform }
+func protectMemory([]byte, bool)                                 {}
+func inspect(string) (Machine, error)                            { return Machine{}, errPlatform }

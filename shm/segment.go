@@ -43,7 +43,8 @@ type Segment struct {
 
 // A mapping is memory of a segment and how to give it back.
 type mapping struct {
-	mem []byte
+	mem     []byte // exactly what was mapped
+	aligned bool   // by mapAligned
 }
 
 // Attach maps the segment called name, which must hold at least minBytes. It
@@ -75,7 +76,7 @@ func AttachFile(f *os.File, name string, minBytes int64, mode Mode) (*Segment, e
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
-	m, err := attachMemfd(f, minBytes, mode)
+	m, err := attachMemfd(f, name, minBytes, mode)
 	if err != nil {
 		return nil, fmt.Errorf("shm: attach %q: %w", name, err)
 	}

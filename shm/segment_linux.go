@@ -59,32 +59,31 @@ func attachFile(name string, minBytes int64, mode Mode) (mapping, error) {
 		return mapping{}, err
 	}
 	defer f.Close()
-	size, err := checkFile(f, minBytes)
+	st, err := checkFile(f, minBytes)
 	if err != nil {
 		return mapping{}, err
 	}
 	if !made {
-		if err := reserve(f, size); err != nil {
+		if err := reserveForeign(f, name, &st, false); err != nil {
 			return mapping{}, err
 		}
 	}
-	return mapFile(f, size, mode)
+	return mapFile(f, st.Size, mode)
 }
 
 // checkFile holds an opened file against what a segment must be.
-func checkFile(f *os.File, minBytes int64) (size int64, err error) {
-	var st unix.Stat_t
+func checkFile(f *os.File, minBytes int64) (st unix.Stat_t, err error) {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return 0, os.NewSyscallError("fstat", err)
+		return st, os.NewSyscallError("fstat", err)
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG: // said below
 	case st.Uid != uint32(os.Geteuid()):
-		return 0, fmt.Errorf("%w: it belongs to user %d, expected %d", ErrForeign, st.Uid, os.Geteuid())
+		return st, fmt.Errorf("%w: it belongs to user %d, expected %d", ErrForeign, st.Uid, os.Geteuid())
 	case st.Mode&0o077 != 0:
-		return 0, fmt.Errorf("%w: mode %#o lets others in, expected 0600", ErrForeign, st.Mode&0o777)
+		return st, fmt.Errorf("%w: mode %#o lets others in, expected 0600", ErrForeign, st.Mode&0o777)
 	}
-	return st.Size, checkRegular(&st, minBytes)
+	return st, checkRegular(&st, minBytes)
 }
 
 // checkRegular holds a file against what any segment must be, named or not.
