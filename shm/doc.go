@@ -10,9 +10,10 @@
 //     space was reserved when it was made, mapped into this process. An
 //     anonymous one is a memfd: it has no file, is handed over by its descriptor
 //     and is sealed, so that no process can truncate it under another's feet.
-//   - [Arena] is a long-lived, warm segment from which arrays are allocated and
-//     to which they return. Making a segment costs tens of microseconds and a
-//     page fault per 4 KiB; a block of a warm arena costs neither.
+//   - [Arena] is long-lived, warm memory from which arrays are allocated
+//     ([Make], [MakeWait], [PutCopy]) and to which they return. Making a segment
+//     costs tens of microseconds and a page fault per 4 KiB; a block of a warm
+//     arena costs neither.
 //   - [Array] is a writable typed slice over a segment, [View] a read-only one.
 //   - [Ref] is what crosses the boundary: segment name, byte offset,
 //     generation, dtype and shape. [Attach] and [Bind] turn it into a View again.
@@ -46,6 +47,22 @@
 // All methods may be called from several goroutines. The elements themselves
 // are ordinary memory: one writer, or readers only, and a hand-over (a pool's
 // task, a channel, a message) between them. Nothing in a segment is a lock.
+//
+// # Arenas
+//
+// An arena grows by segments of 1, 2, 4, … 64 MiB. A block is rounded up to its
+// size class: at most a quarter more below 64 KiB, whole pages above. What comes
+// back waits for the next array of its class; before the arena grows, free
+// neighbours are merged and cut anew, and where its budget has no room, segments
+// without an array in use go. None of this is kept in shared memory: another
+// process cannot harm it.
+//
+// # Assertions
+//
+// Built with the tag handoff_assert, or with the race detector, the package
+// finds its users' mistakes: an array that was never released is reported on
+// stderr with the stack that made it, and the memory of a released one cannot be
+// used without a fault or a panic. In every build Data panics after Release.
 //
 // # Failure
 //
