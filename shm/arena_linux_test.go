@@ -287,30 +287,3 @@ func TestArenaGivesIdleSegmentsBack(t *testing.T) {
 	x.Release()
 	small[0].Release()
 }
-
-func BenchmarkArena(b *testing.B) {
-	for _, size := range []int{4 << 10, 1 << 20} {
-		b.Run(fmt.Sprintf("op=make-release/size=%dKiB", size>>10), func(b *testing.B) {
-			a := newRun(b).NewArena(nil)
-			b.ReportAllocs()
-			for b.Loop() {
-				x, err := MakeUnzeroed[byte](a, size)
-				if err != nil {
-					b.Fatal(err)
-				}
-				x.Release()
-			}
-		})
-		b.Run(fmt.Sprintf("op=segment/size=%dKiB", size>>10), func(b *testing.B) {
-			r := newRun(b)
-			b.ReportAllocs()
-			for b.Loop() {
-				s, err := r.Create(int64(size))
-				if err != nil {
-					b.Fatal(err)
-				}
-				s.Close()
-			}
-		})
-	}
-}

@@ -1,7 +1,6 @@
 package shm
 
 import (
-	"fmt"
 	"os"
 	"runtime"
 	"testing"
@@ -104,50 +103,4 @@ func TestLargerThan4GiB(t *testing.T) {
 	v.Release()
 	require.NoError(t, seg.Close())
 	x.Release()
-}
-
-func BenchmarkResolve(b *testing.B) {
-	a := newRun(b).NewArena(nil)
-	x, err := PutCopy(a, make([]float64, 1<<20))
-	require.NoError(b, err)
-	defer x.Release()
-	seg, err := Attach(x.Ref().Segment, 0, ReadOnly)
-	require.NoError(b, err)
-	defer seg.Close()
-	record := WireRef{ID: 1, Ref: x.Ref()}.Append(nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		w, _, _ := ReadWireRef(record)
-		w.Ref.Segment = seg.Name()
-		v, err := Bind[float64](seg, w.Ref)
-		if err != nil {
-			b.Fatal(err)
-		}
-		v.Release()
-	}
-}
-
-// BenchmarkCopyIn compares PutCopy into a warm arena with a copy between two
-// warm slices, alternating with it.
-func BenchmarkCopyIn(b *testing.B) {
-	for _, size := range []int{64 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20} {
-		src, dst := make([]byte, size), make([]byte, size)
-		a := newRun(b).NewArena(nil)
-		b.Run(fmt.Sprintf("op=copy/size=%dKiB", size>>10), func(b *testing.B) {
-			b.SetBytes(int64(size))
-			for b.Loop() {
-				copy(dst, src)
-			}
-		})
-		b.Run(fmt.Sprintf("op=PutCopy/size=%dKiB", size>>10), func(b *testing.B) {
-			b.SetBytes(int64(size))
-			for b.Loop() {
-				x, err := PutCopy(a, src)
-				if err != nil {
-					b.Fatal(err)
-				}
-				x.Release()
-			}
-		})
-	}
 }
