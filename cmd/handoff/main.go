@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
-	root.AddCommand(benchCommand(s), classifyCommand(s), runCommand(s), shmCommand(s))
+	root.AddCommand(benchCommand(s), classifyCommand(s), runCommand(s), shmCommand(s), doctorCommand(s))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		err = out.err

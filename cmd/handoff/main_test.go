@@ -85,6 +85,7 @@ func TestBadCommandLines(t *testing.T) {
 		"shm stat":          "a segment's name is needed",
 		"shm rm":            "a segment's name is needed",
 		"shm ls x":          `unexpected argument "x"`,
+		"doctor x":          `unexpected argument "x"`,
 		"bench --nope":      "unknown flag: --nope",
 		"bench --sizes 1XB": "1XB",
 		"bench --sizes -5":  "-5",
@@ -298,7 +299,7 @@ func TestOutputs(t *testing.T) {
 		require.Zero(t, code, stderr)
 		require.Equal(t, want, stdout, name)
 	}
-	for _, args := range [][]string{{"run", in, "--op", "describe"}, {"shm", "ls"}, {"shm", "gc"}, {"--help"}, {"run", in, "--op", "describe", "--out", "/dev/full"}} {
+	for _, args := range [][]string{{"run", in, "--op", "describe"}, {"shm", "ls"}, {"shm", "gc"}, {"doctor"}, {"--help"}, {"run", in, "--op", "describe", "--out", "/dev/full"}} {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		require.NoError(t, err)
 		var errs bytes.Buffer
@@ -323,7 +324,7 @@ func TestErrorsAreEscaped(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, verb := range []string{"bench", "classify", "run", "shm", "shm ls", "shm stat", "shm rm", "shm gc"} {
+	for _, verb := range []string{"bench", "classify", "run", "shm", "shm ls", "shm stat", "shm rm", "shm gc", "doctor"} {
 		stdout, stderr, code := handoff(t, append(strings.Fields(verb), "--help")...)
 		require.Zero(t, code)
 		require.Empty(t, stderr)
