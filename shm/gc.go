@@ -29,7 +29,8 @@ type SegmentInfo struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// List returns this user's runs in /dev/shm, oldest first. It only looks.
+// List returns this user's runs in /dev/shm, oldest first, each one's segments in
+// the order in which they were made. It only looks.
 func List() ([]RunInfo, error) { return list() }
 
 // GCResult counts what GC did.

@@ -2,6 +2,7 @@ package shm
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +38,11 @@ func list() ([]RunInfo, error) {
 			}
 		}
 		runs = append(runs, info)
+	}
+	for _, r := range runs {
+		slices.SortFunc(r.Segments, func(a, b SegmentInfo) int { // by number: the id has one length
+			return cmp.Or(cmp.Compare(len(a.Name), len(b.Name)), strings.Compare(a.Name, b.Name))
+		})
 	}
 	sort.Slice(runs, func(i, j int) bool {
 		if !runs[i].Since.Equal(runs[j].Since) {

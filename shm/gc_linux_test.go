@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -102,13 +103,17 @@ func TestLockIsNeitherMappedNorInherited(t *testing.T) {
 
 func TestListSaysWho(t *testing.T) {
 	r := newRun(t)
-	seg, err := r.Create(4096)
-	require.NoError(t, err)
+	var want []SegmentInfo
+	for range 11 {
+		seg, err := r.Create(4096)
+		require.NoError(t, err)
+		want = append(want, SegmentInfo{seg.Name(), 4096})
+	}
 	runs, err := List()
 	require.NoError(t, err)
 	for _, info := range runs {
 		if info.ID == r.ID() {
-			require.Equal(t, []SegmentInfo{{seg.Name(), 4096}}, info.Segments)
+			require.Equal(t, want, info.Segments)
 			require.Contains(t, info.Holder, strconv.Itoa(os.Getpid()))
 			require.False(t, info.Since.IsZero())
 			return
@@ -125,7 +130,8 @@ func TestStatAndRemove(t *testing.T) {
 	name := segmentName(liveID, 1)
 	st, err := Stat(name)
 	require.NoError(t, err)
-	require.Equal(t, SegmentStat{SegmentInfo{name, 4096}, liveID, Alive, st.Holder, []int{live.Process.Pid}}, st)
+	require.Equal(t, SegmentStat{SegmentInfo{name, 4096}, liveID, Alive, st.Since, st.Holder, []int{live.Process.Pid}}, st)
+	require.WithinDuration(t, time.Now(), st.Since, time.Hour)
 	require.Contains(t, st.Holder, strconv.Itoa(live.Process.Pid))
 	require.ErrorIs(t, Remove(name, false), ErrAlive)
 	require.NoError(t, Remove(name, true))

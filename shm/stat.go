@@ -3,6 +3,7 @@ package shm
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrAlive: the segment belongs to a living run.
@@ -11,10 +12,11 @@ var ErrAlive = errors.New("its run is alive")
 // A SegmentStat is what can be said of one segment from outside.
 type SegmentStat struct {
 	SegmentInfo
-	Run      string `json:"run"`
-	State    State  `json:"state"`
-	Holder   string `json:"holder"`    // as in RunInfo
-	MappedBy []int  `json:"mapped_by"` // pids of this user's processes that have it mapped, sorted
+	Run      string    `json:"run"`
+	State    State     `json:"state"`
+	Since    time.Time `json:"since,omitzero"` // as in RunInfo
+	Holder   string    `json:"holder"`         // as in RunInfo
+	MappedBy []int     `json:"mapped_by"`      // pids of this user's processes that have it mapped, sorted
 }
 
 // Stat describes a segment that some run made. A missing one is [io/fs.ErrNotExist].

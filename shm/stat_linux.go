@@ -23,7 +23,7 @@ func stat(name, runID string) (SegmentStat, error) {
 	}
 	info := RunInfo{ID: runID}
 	look(&info)
-	st.State, st.Holder = info.State, info.Holder
+	st.State, st.Since, st.Holder = info.State, info.Since, info.Holder
 	var file unix.Stat_t // after the look: a run that ends removes its segments before its lock
 	if err := unix.Fstat(int(f.Fd()), &file); err != nil {
 		return fail("fstat", err)

@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"example.com/handoff/pool"
 )
@@ -67,7 +70,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			}
 			return usagef("unknown verb %.60q", args[0])
 		},
-		RunE:               func(*cobra.Command, []string) error { return nil }, // Args refuses first
+		RunE:    func(*cobra.Command, []string) error { return nil }, // Args refuses first
+		Example: "  handoff doctor\n  handoff bench\n  handoff run flights.arrow --op describe\n  handoff shm ls",
+		Version: version(),
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			c.Flags().Visit(func(f *pflag.Flag) {
+				if f.Value.String() == "" {
+					err = usagef("--%s is empty", f.Name)
+				}
+			})
+			return err
+		},
 		SilenceErrors:      true,
 		SilenceUsage:       true,
 		DisableSuggestions: true,
@@ -76,6 +90,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.SetArgs(args)
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetHelpCommand(helpCommand(root))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	root.AddCommand(benchCommand(s), classifyCommand(s), runCommand(s), shmCommand(s), doctorCommand(s))
 	cmd, err := root.ExecuteContextC(ctx)
@@ -94,6 +110,45 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// helpCommand is cobra's, which takes an unknown verb for none, with an error.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [VERB…]",
+		Short:   "Help about any verb",
+		Example: "  handoff help shm ls",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("unknown verb %.60q", strings.Join(args, " "))
+			}
+			c.InitDefaultHelpFlag() // what --help shows
+			c.InitDefaultVersionFlag()
+			return c.Help()
+		},
+	}
+}
+
+// version is what the build knows of itself: "handoff v1.2.3 (0123456789ab,
+// modified), go1.26.0 linux/amd64".
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "handoff, version unknown"
+	}
+	text, set := "handoff "+info.Main.Version, map[string]string{}
+	for _, s := range info.Settings {
+		set[s.Key] = s.Value
+	}
+	if revision := set["vcs.revision"]; revision != "" {
+		text += " (" + revision[:min(12, len(revision))]
+		if set["vcs.modified"] == "true" {
+			text += ", modified"
+		}
+		text += ")"
+	}
+	return fmt.Sprintf("%s, %s %s/%s", text, info.GoVersion, runtime.GOOS, runtime.GOARCH)
 }
 
 // A usageError is a mistake in the command line.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,13 +34,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// hold makes a run with n segments, says its id and waits to be killed: what a
-// test binary does that was started by startHold.
+// hold makes a run with n segments, of 4 KiB, 8 KiB and so on, says its id and
+// waits to be killed: what a test binary does that was started by startHold.
 func hold(n string) {
 	segments, _ := strconv.Atoi(n)
 	r, err := shm.NewRun()
-	for i := 0; i < segments && err == nil; i++ {
-		_, err = r.Create(4096)
+	for i := 1; i <= segments && err == nil; i++ {
+		_, err = r.Create(int64(i) << 12)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -45,6 +48,28 @@ func hold(n string) {
 	}
 	fmt.Println(r.ID())
 	time.Sleep(time.Hour)
+}
+
+// startHold starts a program that holds n segments and returns once it does. It
+// is killed at the end of the test, if not before.
+func startHold(t *testing.T, n int) (id string, cmd *exec.Cmd) {
+	t.Helper()
+	cmd = exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "HANDOFF_TEST_HOLD="+strconv.Itoa(n))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { kill(cmd) })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimSpace(line), cmd
+}
+
+// kill ends a command by SIGKILL; it is dead when kill returns.
+func kill(cmd *exec.Cmd) {
+	cmd.Process.Kill()
+	cmd.Wait()
 }
 
 // command is `handoff args…` as a process of its own.
@@ -86,6 +111,12 @@ func TestBadCommandLines(t *testing.T) {
 		"shm rm":            "a segment's name is needed",
 		"shm ls x":          `unexpected argument "x"`,
 		"doctor x":          `unexpected argument "x"`,
+		"doctor --json=":    "--json is empty",
+		"shm ls --json=":    "--json is empty",
+		"help nosuch":       `unknown verb "nosuch"`,
+		"help shm nosuch":   `unknown verb "shm nosuch"`,
+		"help shm ls x":     `unknown verb "shm ls x"`,
+		"--version=maybe":   "invalid argument",
 		"bench --nope":      "unknown flag: --nope",
 		"bench --sizes 1XB": "1XB",
 		"bench --sizes -5":  "-5",
@@ -329,8 +360,21 @@ func TestHelp(t *testing.T) {
 		require.Zero(t, code)
 		require.Empty(t, stderr)
 		require.Contains(t, stdout, "handoff "+verb)
-		if verb != "shm" {
-			require.Contains(t, stdout, "Examples:")
-		}
+		require.Contains(t, stdout, "Examples:")
+		again, stderr, code := handoff(t, append([]string{"help"}, strings.Fields(verb)...)...)
+		require.Zero(t, code, stderr)
+		require.Equal(t, stdout, again)
 	}
+	root, _, code := handoff(t, "--help")
+	require.Zero(t, code)
+	require.Contains(t, root, "Examples:")
+	again, _, code := handoff(t, "help")
+	require.Zero(t, code)
+	require.Equal(t, root, again)
+}
+
+func TestVersion(t *testing.T) {
+	stdout, stderr, code := handoff(t, "--version")
+	require.Zero(t, code, stderr)
+	require.Regexp(t, `^handoff \S+.*, `+regexp.QuoteMeta(runtime.Version())+".* "+runtime.GOOS+"/"+runtime.GOARCH+`\n$`, stdout)
 }

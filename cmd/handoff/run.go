@@ -44,11 +44,6 @@ said so.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			for _, file := range []string{"out", "json"} {
-				if c.Flags().Changed(file) && c.Flags().Lookup(file).Value.String() == "" {
-					return usagef("--%s is empty", file)
-				}
-			}
 			if f.op == "" {
 				return usagef("--op is needed")
 			}

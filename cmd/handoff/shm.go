@@ -16,6 +16,9 @@ func shmCommand(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "shm",
 		Short: "See and clean up what is in shared memory",
+		Long: `See and clean up what is in shared memory: the segments of this user's runs in
+/dev/shm. A run that ends removes its own; one that was killed leaves them.`,
+		Example: "  handoff shm ls\n  handoff shm gc",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("a verb is needed: ls, stat, rm or gc")
@@ -74,10 +77,7 @@ func listRuns(s streams, runs []shm.RunInfo) {
 	w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "STATE\tSEGMENT\tSIZE\tSINCE\tRUN BY (pid, program)")
 	for _, r := range runs {
-		since := ""
-		if !r.Since.IsZero() {
-			since = r.Since.Local().Format(time.DateTime)
-		}
+		since := localTime(r.Since)
 		if len(r.Segments) == 0 {
 			fmt.Fprintf(w, "%s\t(no segment) %s\t\t%s\t%s\n", r.State, r.ID, since, r.Holder)
 		}
@@ -88,11 +88,21 @@ func listRuns(s streams, runs []shm.RunInfo) {
 	w.Flush()
 }
 
+func localTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format(time.DateTime)
+}
+
 func shmStat(s streams) *cobra.Command {
 	var file string
 	c := &cobra.Command{
-		Use:     "stat SEGMENT…",
-		Short:   "Say what is known of a segment, and who has it mapped",
+		Use:   "stat SEGMENT…",
+		Short: "Say what is known of a segment, and who has it mapped",
+		Long: `Say what is known of segments: size, the run they belong to, whether it is alive
+(as in 'handoff shm ls'), and the pids of this user's processes that have them
+mapped.`,
 		Example: "  handoff shm stat handoff-0123456789abcdef01234567-1\n  handoff shm stat --json - SEGMENT",
 		Args:    someSegments,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -110,7 +120,9 @@ func shmStat(s streams) *cobra.Command {
 			}
 			for _, st := range stats {
 				if file != "-" {
-					fmt.Fprintf(s.out, "%s\n  size       %s (%d bytes)\n  state      %s\n  run by     %s\n  mapped by  %v\n", st.Name, human(st.Bytes), st.Bytes, st.State, st.Holder, st.MappedBy)
+					pids := strings.Trim(fmt.Sprint(st.MappedBy), "[]")
+					fmt.Fprintf(s.out, "%s\n  size       %s (%d bytes)\n  state      %s\n  since      %s\n  run by     %s\n  mapped by  %s\n",
+						st.Name, human(st.Bytes), st.Bytes, st.State, or(localTime(st.Since), "not known"), or(st.Holder, "not known"), or(pids, "no process of this user"))
 				}
 			}
 			if file == "" {
@@ -133,20 +145,24 @@ func shmRm(s streams) *cobra.Command {
 		Short: "Remove segments by name",
 		Long: `Remove segments by name: those of dead runs, or whose run's lock file is missing
 (state unknown), which gc leaves alone. A living run's segment is removed only
-with --force: programs that have it mapped keep it, new ones cannot attach.`,
-		Example: "  handoff shm rm handoff-0123456789abcdef01234567-1",
+with --force: programs that have it mapped keep it, new ones cannot attach. One
+that cannot be removed does not keep the others; the exit code is then 1.`,
+		Example: "  handoff shm rm handoff-0123456789abcdef01234567-1\n  handoff shm rm --force SEGMENT SEGMENT",
 		Args:    someSegments,
 		RunE: func(_ *cobra.Command, args []string) error {
+			var errs []error
 			for _, name := range args {
-				if err := shm.Remove(name, force); err != nil {
-					if errors.Is(err, shm.ErrAlive) {
-						return fmt.Errorf("%w; --force removes it all the same", err)
-					}
-					return err
+				err := shm.Remove(name, force)
+				if errors.Is(err, shm.ErrAlive) {
+					err = fmt.Errorf("%w; --force removes it all the same", err)
+				}
+				if err != nil {
+					errs = append(errs, err)
+					continue
 				}
 				fmt.Fprintln(s.out, "removed", name)
 			}
-			return nil
+			return errors.Join(errs...)
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "also a living run's")
@@ -166,7 +182,7 @@ func shmGC(s streams) *cobra.Command {
 		Use:     "gc",
 		Short:   "Remove the segments of dead runs",
 		Long:    "Remove the segments of this user's dead runs from /dev/shm: those whose lock the\nkernel has dropped. It is safe at any time, beside living runs and other gcs.",
-		Example: "  handoff shm gc",
+		Example: "  handoff shm gc\n  handoff shm gc --json -",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			out, err := openOutput(file, s.out)

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,22 +12,6 @@ import (
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/shmtest"
 )
-
-// startHold starts a program that holds n segments; kill ends it by SIGKILL.
-func startHold(t *testing.T, n int) (id string, kill func()) {
-	t.Helper()
-	cmd := command()
-	cmd.Env = append(os.Environ(), "HANDOFF_TEST_HOLD="+strconv.Itoa(n))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	kill = func() { cmd.Process.Kill(); cmd.Wait() }
-	t.Cleanup(kill)
-	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err)
-	return strings.TrimSpace(line), kill
-}
 
 func parse[T any](t *testing.T, text string) (v T) {
 	t.Helper()
@@ -48,8 +30,8 @@ func TestGCsAtOnce(t *testing.T) {
 		return
 	}
 	live, _ := startHold(t, 3)
-	dead, kill := startHold(t, 500)
-	kill()
+	dead, cmd := startHold(t, 500)
+	kill(cmd)
 	results := make([]shm.GCResult, 8)
 	var wg sync.WaitGroup
 	for i := range results {
@@ -69,7 +51,7 @@ func TestGCsAtOnce(t *testing.T) {
 		sum.Bytes += r.Bytes
 		require.Equal(t, 1, r.Alive)
 	}
-	require.Equal(t, shm.GCResult{Runs: 1, Segments: 500, Bytes: 500 * 4096}, sum)
+	require.Equal(t, shm.GCResult{Runs: 1, Segments: 500, Bytes: 500 * 501 / 2 * 4096}, sum)
 	stdout, _, code := handoff(t, "shm", "ls", "--json", "-")
 	require.Zero(t, code)
 	runs := parse[lsJSON](t, stdout).Runs
@@ -125,12 +107,12 @@ func TestShmVerbsWhileRunsComeAndGo(t *testing.T) {
 		return stdout
 	}
 	for range rounds {
-		id, kill := startHold(t, 3)
+		id, cmd := startHold(t, 3)
 		name := "handoff-" + id + "-1"
 		stdout, stderr, code := handoff(t, "shm", "rm", name)
 		require.Equal(t, 1, code, stdout)
 		require.Contains(t, stderr, "alive")
-		kill()
+		kill(cmd)
 		for range 2 {
 			verbs.Go(func() { parse[shm.GCResult](t, try(false, "shm", "gc", "--json", "-")) })
 			verbs.Go(func() { try(true, "shm", "rm", name) })
