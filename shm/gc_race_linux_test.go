@@ -9,12 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -105,10 +105,10 @@ func signalAt(args []string) {
 			return
 		}
 		if left--; left == 0 {
-			unix.Kill(os.Getpid(), map[string]unix.Signal{"STOP": unix.SIGSTOP, "KILL": unix.SIGKILL}[sig])
-			for sig == "KILL" {
-				time.Sleep(time.Second)
-			}
+			// To this thread: it gets the signal before it does anything else.
+			runtime.LockOSThread()
+			unix.Tgkill(os.Getpid(), unix.Gettid(), map[string]unix.Signal{"STOP": unix.SIGSTOP, "KILL": unix.SIGKILL}[sig])
+			runtime.UnlockOSThread()
 		}
 	}
 }
