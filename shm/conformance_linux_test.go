@@ -114,6 +114,8 @@ func helperPeer(args []string) error {
 		case "huge": // of the mapping, after it was touched
 			checksum(seg.mem)
 			fmt.Println(pmdMapped(seg.Name()))
+		case "cut": // the file, under the mapping
+			fmt.Println(os.Truncate(dir+"/"+seg.Name(), 0))
 		case "close":
 			fmt.Println(seg.Close())
 		case "mappings":

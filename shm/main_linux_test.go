@@ -59,6 +59,8 @@ var helpers = map[string]func(args []string) error{
 	"peer": helperPeer,
 	// small makes segments of both kinds where the process is denied huge pages.
 	"small": helperSmall,
+	// truncate cuts the files that it is told of down to nothing.
+	"truncate": helperTruncate,
 	// attack tries to damage an input.
 	"attack": helperAttack,
 }

@@ -1,0 +1,78 @@
+package shm
+
+import (
+	"fmt"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+)
+
+// A FaultError says that bytes of a segment could not be read: they are no
+// longer there. It unwraps to [ErrForeign]. Attaching again says what is left.
+type FaultError struct {
+	Segment string // segment name
+	Offset  int64  // of the byte that was touched, from the segment's start
+	Size    int64  // bytes of the segment when it was attached
+}
+
+func (e *FaultError) Error() string {
+	return fmt.Sprintf("shm: segment %q: no memory at byte %d of %d: another process probably truncated its file", e.Segment, e.Offset, e.Size)
+}
+
+func (e *FaultError) Unwrap() error { return ErrForeign }
+
+// Guarded calls f with the elements of v and returns its error; where they are
+// gone because another process truncated the segment's file, which would
+// otherwise end this process with SIGBUS, it is a [*FaultError]. f has then run
+// up to some point within: its deferred calls have run too. For an array, guard
+// its View. Anonymous segments need no guard, nobody can truncate them.
+//
+// It covers loads and copies that f does itself: not those of other goroutines
+// that it starts, and not system calls, which return EFAULT. A store to a segment
+// that is mapped read-only is a fault within it too. Any other panic, and any
+// fault outside of v's segment, goes on its way. v stays pinned while f runs; the
+// error wraps [ErrReleased] if it was released before.
+//
+// Guarded may be called from several goroutines. It costs well under a
+// microsecond: guard a whole pass over the data, not each element.
+func (v View[T]) Guarded(f func(data []T) error) (err error) {
+	pin, err := v.Pin()
+	if err != nil {
+		return err
+	}
+	defer pin.Release()
+	seg := pin.Segment()
+	if seg == nil { // no elements
+		return f(nil)
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		fault := seg.fault(r)
+		if fault == nil {
+			panic(r)
+		}
+		err = fault
+	}()
+	return f(v.Data())
+}
+
+// fault is what a recovered panic says about s, or nil if it is not a fault
+// within its mapping.
+func (s *Segment) fault(r any) *FaultError {
+	e, ok := r.(interface {
+		runtime.Error
+		Addr() uintptr
+	})
+	if !ok {
+		return nil
+	}
+	offset := e.Addr() - reflect.ValueOf(s.mem).Pointer() // wraps around below the mapping
+	if offset >= uintptr(len(s.mem)) {
+		return nil
+	}
+	return &FaultError{Segment: s.name, Offset: int64(offset), Size: s.Size()}
+}
