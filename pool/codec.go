@@ -20,7 +20,8 @@ const maxOps = 1024
 type codec struct {
 	typ      reflect.Type
 	ops      []op
-	minBytes int // with empty strings and rank-0 arrays
+	minBytes int  // with empty strings and rank-0 arrays
+	arrays   bool // it has Views or Arrays
 }
 
 type op struct {
@@ -28,6 +29,7 @@ type op struct {
 	off   uintptr // of the field within the value
 	size  uintptr // of an opBytes, in bytes
 	array binder  // of an opArray: makes a Binder of the field
+	field string  // of an opArray: its path, for errors
 }
 
 type opKind uint8
@@ -41,7 +43,7 @@ const (
 
 var binderType = reflect.TypeFor[shm.Binder]()
 
-// compile builds the codec of t. Views are allowed in arguments only, for now.
+// compile builds the codec of t. Arrays are allowed in arguments only.
 func compile(t reflect.Type, args bool) (*codec, error) {
 	c := &codec{typ: t}
 	if err := c.add(t, 0, t.String(), args); err != nil {
@@ -57,6 +59,7 @@ func compile(t reflect.Type, args bool) (*codec, error) {
 			c.minBytes += 4
 		case opArray:
 			c.minBytes += len(shm.WireRef{}.Append(nil))
+			c.arrays = true
 		}
 	}
 	if c.minBytes > maxInline {
@@ -70,10 +73,11 @@ func (c *codec) add(t reflect.Type, off uintptr, path string, args bool) error {
 		return fmt.Errorf("%s: more than %d separate fields", path, maxOps)
 	}
 	if reflect.PointerTo(t).Implements(binderType) {
-		if !args {
-			return fmt.Errorf("%s: %v is not possible in a result: return plain values", path, t)
+		array := newBinder(t)
+		if !args && array.proto.Writable() {
+			return fmt.Errorf("%s: %v is not possible in a result: its memory goes back to the worker, which is its one writer; return the array's View()", path, t)
 		}
-		c.ops = append(c.ops, op{kind: opArray, off: off, array: newBinder(t)})
+		c.ops = append(c.ops, op{kind: opArray, off: off, array: array, field: c.field(path, args)})
 		return nil
 	}
 	if plain(t) {
@@ -106,6 +110,18 @@ func (c *codec) add(t reflect.Type, off uintptr, path string, args bool) error {
 		return fmt.Errorf("%s: a value of type %v cannot cross to another process, expected numbers, bools, strings, shm.View, shm.Array, and arrays and structs of these", path, t)
 	}
 	return nil
+}
+
+// field is path without the package: "In.X" for field X of type main.In.
+func (c *codec) field(path string, args bool) string {
+	rest, name := path[len(c.typ.String()):], c.typ.Name()
+	switch {
+	case name != "" && rest != "":
+		return name + rest
+	case args:
+		return "argument" + rest
+	}
+	return "result" + rest
 }
 
 // plain reports whether every bit pattern of t's bytes is a value of t: numbers

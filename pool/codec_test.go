@@ -17,7 +17,7 @@ func TestRegistrationRefuses(t *testing.T) {
 		"[0]: a value of type []uint8": func() { newEntry("x", func(*Task, [2][]byte) (int, error) { return 0, nil }) },
 		"type interface {}":            func() { newEntry("x", func(*Task, any) (int, error) { return 0, nil }) },
 		"type uintptr":                 func() { newEntry("x", func(*Task, uintptr) (int, error) { return 0, nil }) },
-		"not possible in":              func() { newEntry("x", func(*Task, int) (shm.View[int8], error) { return shm.View[int8]{}, nil }) },
+		"not possible in a result":     func() { newEntry("x", func(*Task, int) (shm.Array[int8], error) { return shm.Array[int8]{}, nil }) },
 		"takes 8000 bytes":             func() { newEntry("x", func(*Task, [1000]int64) (int, error) { return 0, nil }) },
 		"more than 1024":               func() { newEntry("x", func(*Task, [2000]bool) (int, error) { return 0, nil }) },
 		"is registered twice":          func() { register(newEntry("test.echo", func(*Task, int) (int, error) { return 0, nil })) },
@@ -54,8 +54,8 @@ func TestCodecAllocatesNothing(t *testing.T) {
 	require.NoError(t, err)
 	var in, out normIn
 	buf := make([]byte, 0, maxInline)
-	wire := func(b shm.Binder) (shm.WireRef, error) { return shm.WireRef{Ref: b.Ref()}, nil }
-	bind := func(b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref, nil) }
+	wire := func(_ string, b shm.Binder) (shm.WireRef, error) { return shm.WireRef{Ref: b.Ref()}, nil }
+	bind := func(_ string, b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref, nil) }
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		b, err := encode(c, buf, &in, wire)
 		if err != nil || decode(c, b, &out, bind) != nil {
@@ -77,11 +77,11 @@ func FuzzDecode(f *testing.F) {
 			O odd
 			V normIn
 		}
-		bind := func(b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref, nil) }
+		bind := func(_ string, b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref, nil) }
 		if decode(c, b, &v, bind) != nil {
 			return
 		}
-		again, err := encode(c, nil, &v, func(b shm.Binder) (shm.WireRef, error) { return shm.WireRef{Ref: b.Ref()}, nil })
+		again, err := encode(c, nil, &v, func(_ string, b shm.Binder) (shm.WireRef, error) { return shm.WireRef{Ref: b.Ref()}, nil })
 		require.NoError(t, err)
 		require.Len(t, again, len(b))
 	})
@@ -92,7 +92,11 @@ func FuzzMessages(f *testing.F) {
 	f.Add(hello{}.append(nil))
 	f.Add(appendResult(nil, statusPanic, taskID{1, 2}, []byte("text\x00stack")))
 	f.Add(appendTask(nil, 1, taskID{1, 2}, 1, []byte("args")))
-	f.Add(announce{id: 1, size: 9, name: "x"}.append(nil))
+	f.Add(announce{id: 1, use: useResult, size: 9, name: "x"}.append(nil))
+	f.Add(appendGrow(nil, 1<<20))
+	f.Add(appendRefuse(nil, shm.ErrFull))
+	f.Add(appendFree(nil, []block{{1, 2, 64}, {1, 2, 64}}))
+	f.Add([]byte(workerStart{version: protocolVersion, slot: 3}.String()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if h, err := readHello(b); err == nil {
 			require.Equal(t, h, mustHello(t, h.append(nil)))
@@ -104,7 +108,20 @@ func FuzzMessages(f *testing.F) {
 		}
 		readTask(b)
 		readAnnounce(b)
-		parseWorkerEnv(string(b))
+		if blocks, ok := readFree(b); ok {
+			require.Equal(t, b[8:], appendFree(nil, blocks)[8:])
+		}
+		if bytes, ok := readGrow(b); ok {
+			require.Equal(t, b[8:], appendGrow(nil, bytes)[8:])
+		}
+		if why, ok := readRefuse(b); ok {
+			_ = why.Error()
+		}
+		if w, err := parseWorkerStart(string(b)); err == nil {
+			again, err := parseWorkerStart(w.String())
+			require.NoError(t, err)
+			require.Equal(t, w, again)
+		}
 	})
 }
 

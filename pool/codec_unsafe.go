@@ -26,7 +26,7 @@ func (b binder) at(field unsafe.Pointer) shm.Binder {
 }
 
 // encode appends *v, of the codec's type, to dst. wire is asked for each View and Array.
-func encode[T any](c *codec, dst []byte, v *T, wire func(shm.Binder) (shm.WireRef, error)) ([]byte, error) {
+func encode[T any](c *codec, dst []byte, v *T, wire wiring) ([]byte, error) {
 	base, start := unsafe.Pointer(v), len(dst)
 	for i := range c.ops {
 		o := &c.ops[i]
@@ -44,7 +44,7 @@ func encode[T any](c *codec, dst []byte, v *T, wire func(shm.Binder) (shm.WireRe
 			dst = binary.LittleEndian.AppendUint32(dst, uint32(len(s)))
 			dst = append(dst, s...)
 		case opArray:
-			w, err := wire(o.array.at(at))
+			w, err := wire(o.field, o.array.at(at))
 			if err != nil {
 				return dst[:start], err
 			}
@@ -59,7 +59,7 @@ func encode[T any](c *codec, dst []byte, v *T, wire func(shm.Binder) (shm.WireRe
 
 // decode fills *v from the whole of b, which is a stranger's. bind is asked to
 // bind each View and Array; what it bound before an error stays bound.
-func decode[T any](c *codec, b []byte, v *T, bind func(shm.Binder, shm.WireRef) error) error {
+func decode[T any](c *codec, b []byte, v *T, bind binding) error {
 	base := unsafe.Pointer(v)
 	for i := range c.ops {
 		o := &c.ops[i]
@@ -92,7 +92,7 @@ func decode[T any](c *codec, b []byte, v *T, bind func(shm.Binder, shm.WireRef) 
 			if bind == nil {
 				return errRecord
 			}
-			if err := bind(o.array.at(at), w); err != nil {
+			if err := bind(o.field, o.array.at(at), w); err != nil {
 				return err
 			}
 			b = rest

@@ -251,7 +251,7 @@ func TestStoppedWorkerIsKilledAtClose(t *testing.T) {
 func init() {
 	programs["no main"] = func([]string) {
 		// A worker of this program comes here with its variable still set.
-		os.Setenv(workerEnv, formatWorkerEnv(protocolVersion, 0, [16]byte{}))
+		os.Setenv(workerEnv, workerStart{version: protocolVersion}.String())
 		_, err := New(background(), nil)
 		fmt.Println(err)
 	}

@@ -21,9 +21,15 @@
 //	                      ▲                                     │ fn(t, in)
 //	Wait ◀──decode── result ◀───────────────────── socket ◀─── encode result
 //	arrays in an arena ═════════ the same pages, mapped read-only ═════════▶
+//	Views of a result ◀═════════ the same pages ══════════ arrays in t.Arena()
+//	Release ──────────────────────▶ free, before the next task ──▶ block free again
 //
 // A segment is announced to a worker once, by name, before the first task that
 // needs it, and stays mapped there until it is unmapped here.
+//
+// The supervisor owns the memory of results too: a worker whose arena
+// ([Task.Arena]) is out of memory asks for a segment, which this worker alone maps
+// writable, and the Refs in a result are checked against these segments.
 //
 // # Messages
 //
@@ -36,7 +42,16 @@
 //
 // A submitted task pins its arguments until it is resolved, whatever happens to
 // the caller's own references. In the worker, views are dead when the function
-// returns. A Future is waited for once.
+// returns, and so is every array of [Task.Arena] that it does not return. A
+// Future is waited for once.
+//
+// The Views of a result are the caller's from [Future.Wait] on, and dead after
+// their Release; until then they outlive the worker that made them, its death and
+// the pool. Results that nobody takes, by [Future.Discard] or the end of a
+// sequence or of the pool, are released by the pool. A dead worker's segments
+// are removed when the last View over them is released. An attempt begins with
+// nothing of the one before, and one with writable arguments after the last
+// process of the one before was reaped.
 //
 // # States
 //

@@ -13,10 +13,13 @@ type Fn[In, Out any] struct{ e *entry }
 // and workers run the same binary and must know the same functions. In and Out
 // are numbers, bools, strings, arrays and structs of them, at most 4096 bytes as
 // encoded; In may contain [shm.View] (read-only input) and [shm.Array] (writable,
-// from [Pool.Outputs]). Anything else, no name, and a name that is taken, panics here.
+// from [Pool.Outputs]), Out may contain [shm.View]. Anything else, no name, and a
+// name that is taken, panics here.
 //
 // f runs in a worker, one call at a time per worker. Its views are dead when it
-// returns. It may be called again for the same task if its worker dies. An
+// returns. A View in its result must be of an array, or a part of one, that f made
+// in [Task.Arena] during this call and did not release; any other, but for one
+// without elements, makes the task fail. It may be called again for the same task if its worker dies. An
 // error or panic is the task's own ([*TaskError]) and is not retried.
 func Func[In, Out any](name string, f func(t *Task, in In) (Out, error)) *Fn[In, Out] {
 	e := newEntry(name, f)
@@ -51,7 +54,8 @@ type Item[Out any] struct {
 // so a slow consumer holds the producer back. An item's own failure is yielded
 // with its index and the sequence goes on; the failure of the pool, the end of
 // ctx, or [ErrFull] where futures of others take up the whole table, is yielded last. Leaving the loop returns at once and cancels the rest:
-// running tasks finish unobserved and keep their pins until they do.
+// running tasks finish unobserved and keep their pins until they do. Views in
+// what was yielded are the caller's to release; the rest is the pool's.
 func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {
 	type flight struct {
 		Future[Out]

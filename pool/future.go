@@ -12,7 +12,8 @@ type Future[Out any] struct {
 	id    taskID
 }
 
-// Wait waits for the task and returns its result. The error is the task's own
+// Wait waits for the task and returns its result, whose Views are the caller's to
+// release. The error is the task's own
 // ([*TaskError]), a [*WorkerExitError] if workers died under every attempt,
 // [ErrCancelled], [ErrClosed], or [ErrWaited] the second time. When ctx ends
 // first, its error is returned, the task goes on, and the future can be waited
@@ -21,7 +22,13 @@ func (f Future[Out]) Wait(ctx context.Context) (v Out, err error) {
 	if f.p == nil {
 		return v, ErrWaited
 	}
-	err = f.p.wait(ctx, f.id, func(result []byte) error { return decode(f.codec, result, &v, nil) })
+	err = f.p.wait(ctx, f.id, func(t *task) error {
+		if t.value != nil {
+			v = *t.value.(*Out)
+			return nil
+		}
+		return decode(f.codec, t.result, &v, nil)
+	})
 	return v, err
 }
 

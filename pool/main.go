@@ -6,10 +6,20 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"example.com/handoff/shm"
 )
 
-// workerEnv says that this process was started as a worker: "version.slot.nonce".
+// workerEnv says that this process was started as a worker, and what it is to
+// know before its hello: "version.slot.nonce.segmentBytes.maxBytes".
 const workerEnv = "HANDOFF_WORKER"
+
+type workerStart struct {
+	version uint32
+	slot    int
+	nonce   [16]byte
+	results shm.ArenaOptions
+}
 
 func isWorker() bool { return os.Getenv(workerEnv) != "" }
 
@@ -29,19 +39,32 @@ func Main() {
 	os.Exit(0)
 }
 
-func formatWorkerEnv(version uint32, slot int, nonce [16]byte) string {
-	return fmt.Sprintf("%d.%d.%x", version, slot, nonce)
+func (w workerStart) String() string {
+	return fmt.Sprintf("%d.%d.%x.%d.%d", w.version, w.slot, w.nonce, w.results.SegmentBytes, w.results.MaxBytes)
 }
 
-func parseWorkerEnv(v string) (version uint32, slot int, nonce [16]byte, err error) {
+// parseWorkerStart reads what another version of this program may have written:
+// its version comes first, whatever follows.
+func parseWorkerStart(v string) (w workerStart, err error) {
+	bad := fmt.Errorf("%s=%.100q is not what a pool sets: unset it", workerEnv, v)
 	part := strings.Split(v, ".")
-	if len(part) == 3 && len(part[2]) == 2*len(nonce) {
-		n, err1 := strconv.ParseUint(part[0], 10, 32)
-		s, err2 := strconv.ParseUint(part[1], 10, 16)
-		_, err3 := hex.Decode(nonce[:], []byte(part[2]))
-		if err1 == nil && err2 == nil && err3 == nil {
-			return uint32(n), int(s), nonce, nil
-		}
+	n, err := strconv.ParseUint(part[0], 10, 32)
+	if err != nil {
+		return w, bad
 	}
-	return 0, 0, nonce, fmt.Errorf("%s=%.60q is not what a pool sets: unset it", workerEnv, v)
+	if w.version = uint32(n); w.version != protocolVersion {
+		return w, fmt.Errorf("the supervisor speaks protocol version %d, this worker %d", w.version, protocolVersion)
+	}
+	if len(part) != 5 || len(part[2]) != 2*len(w.nonce) {
+		return w, bad
+	}
+	slot, err1 := strconv.ParseUint(part[1], 10, 16)
+	_, err2 := hex.Decode(w.nonce[:], []byte(part[2]))
+	segment, err3 := strconv.ParseUint(part[3], 10, 63)
+	most, err4 := strconv.ParseUint(part[4], 10, 63)
+	if err1 != nil || err2 != nil || err3 != nil || err4 != nil {
+		return w, bad
+	}
+	w.slot, w.results = int(slot), shm.ArenaOptions{SegmentBytes: int64(segment), MaxBytes: int64(most)}
+	return w, nil
 }

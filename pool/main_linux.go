@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -17,14 +16,11 @@ const workerSocket = 3
 // runWorker is the life of a worker process.
 func runWorker(env string) error {
 	unix.CloseOnExec(workerSocket) // first of all: a child of a task must not hold it open
-	version, slot, nonce, err := parseWorkerEnv(env)
+	start, err := parseWorkerStart(env)
 	if err != nil {
 		return err
 	}
-	if version != protocolVersion {
-		return fmt.Errorf("the supervisor speaks protocol version %d, this worker %d", version, protocolVersion)
-	}
-	me := hello{version: protocolVersion, pid: uint32(os.Getpid()), nonce: nonce}
+	me := hello{version: start.version, pid: uint32(os.Getpid()), nonce: start.nonce}
 	if me.build, err = buildID(); err != nil {
 		return err
 	}
@@ -44,10 +40,11 @@ func runWorker(env string) error {
 		endGroup()
 	}()
 	err = serve(link, table, me, host{
-		slot: slot,
+		slot:    start.slot,
+		results: start.results,
 		attach: func(a announce) (*shm.Segment, error) {
 			mode := shm.ReadOnly
-			if a.writable {
+			if a.use != useInput {
 				mode = shm.ReadWrite
 			}
 			return shm.Attach(a.name, a.size, mode)

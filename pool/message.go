@@ -2,8 +2,11 @@ package pool
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
+
+	"example.com/handoff/shm"
 )
 
 // The messages between supervisor and worker. Every one is a packet: kind in
@@ -11,12 +14,19 @@ import (
 // them is trusted: lengths come from the kernel, numbers are checked where used.
 //
 //	hello    w→s  0 kind · 4 magic · 8 version · 12 pid · 16 build[16] · 32 registry[16] · 48 nonce[16]
-//	announce s→w  0 kind · 1 writable · 4 id · 8 size · 16 name…
+//	announce s→w  0 kind · 1 use · 4 id · 8 size · 16 name…
 //	retire   s→w  0 kind · 4 id
 //	task     s→w  0 kind · 4 func · 8 index · 12 epoch · 16 attempt · 20 args…
 //	result   w→s  0 kind · 1 status · 8 index · 12 epoch · 16 payload…
 //	cancel   s→w  0 kind · 8 index · 12 epoch
 //	drain    s→w  0 kind
+//	grow     w→s  0 kind · 8 bytes
+//	refuse   s→w  0 kind · 1 full · 4 text…
+//	free     s→w  0 kind · 8 { 0 id · 4 generation · 8 offset }…
+//
+// A grow is answered by an announcement for results or by a refuse. The refs in a
+// result and the blocks in a free are of segments announced to that worker for
+// results.
 const (
 	msgHello    = 1
 	msgAnnounce = 2
@@ -25,11 +35,14 @@ const (
 	msgResult   = 5
 	msgCancel   = 6
 	msgDrain    = 7
+	msgGrow     = 8
+	msgRefuse   = 9
+	msgFree     = 10
 )
 
 const (
 	magic           = 0x464f4448 // "HDOF"
-	protocolVersion = 1
+	protocolVersion = 2
 	maxMessage      = 16 + maxInline + 4 // the largest of them, a full task or result
 )
 
@@ -82,33 +95,38 @@ func (h hello) check(want hello) error {
 	return nil
 }
 
+// A segmentUse says what a worker does with a segment, and so how it maps it.
+type segmentUse byte
+
+const (
+	useInput  segmentUse = 0 // read-only
+	useOutput segmentUse = 1 // writable
+	useResult segmentUse = 2 // writable, for the worker's own arena: the answer to a grow
+)
+
 type announce struct {
-	id       uint32
-	writable bool
-	size     int64
-	name     string
+	id   uint32
+	use  segmentUse
+	size int64
+	name string
 }
 
 func (a announce) append(b []byte) []byte {
-	kind := uint32(msgAnnounce)
-	if a.writable {
-		kind |= 1 << 8
-	}
-	b = binary.LittleEndian.AppendUint32(b, kind)
+	b = append(b, msgAnnounce, byte(a.use), 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, a.id)
 	b = binary.LittleEndian.AppendUint64(b, uint64(a.size))
 	return append(b, a.name...)
 }
 
 func readAnnounce(b []byte) (a announce, ok bool) {
-	if len(b) <= 16 || b[1] > 1 {
+	if len(b) <= 16 || segmentUse(b[1]) > useResult {
 		return a, false
 	}
 	return announce{
-		id:       binary.LittleEndian.Uint32(b[4:]),
-		writable: b[1] == 1,
-		size:     int64(binary.LittleEndian.Uint64(b[8:])),
-		name:     string(b[16:]),
+		id:   binary.LittleEndian.Uint32(b[4:]),
+		use:  segmentUse(b[1]),
+		size: int64(binary.LittleEndian.Uint64(b[8:])),
+		name: string(b[16:]),
 	}, true
 }
 
@@ -170,3 +188,82 @@ func taskError(fn string, status byte, payload []byte) *TaskError {
 
 // readRetire reads a retire message of 8 bytes.
 func readRetire(b []byte) (id uint32) { return binary.LittleEndian.Uint32(b[4:]) }
+
+func appendGrow(b []byte, bytes int64) []byte {
+	b = append(b, msgGrow, 0, 0, 0, 0, 0, 0, 0)
+	return binary.LittleEndian.AppendUint64(b, uint64(bytes))
+}
+
+func readGrow(b []byte) (bytes int64, ok bool) {
+	if len(b) != 16 {
+		return 0, false
+	}
+	bytes = int64(binary.LittleEndian.Uint64(b[8:]))
+	return bytes, bytes > 0
+}
+
+// appendRefuse says why an arena does not grow: that it is full, or the text.
+func appendRefuse(b []byte, why error) []byte {
+	full := byte(0)
+	if errors.Is(why, shm.ErrFull) {
+		full = 1
+	}
+	text := why.Error()
+	return append(append(b, msgRefuse, full, 0, 0), text[:min(len(text), maxInline)]...)
+}
+
+func readRefuse(b []byte) (why error, ok bool) {
+	if len(b) < 4 || b[1] > 1 {
+		return nil, false
+	}
+	return &growthError{strings.ToValidUTF8(string(b[4:]), "\uFFFD"), b[1] == 1}, true
+}
+
+// A growthError is the supervisor's refusal in the worker. It unwraps to
+// [shm.ErrFull] where the arena's budget is used up.
+type growthError struct {
+	text string
+	full bool
+}
+
+func (e *growthError) Error() string { return e.text }
+
+func (e *growthError) Unwrap() error {
+	if e.full {
+		return shm.ErrFull
+	}
+	return nil
+}
+
+// A block is what a worker pinned for one View of a result.
+type block struct {
+	id, generation uint32
+	offset         int64
+}
+
+// maxFrees is how many blocks fit into a free message.
+const maxFrees = (maxMessage - 8) / 16
+
+func appendFree(b []byte, blocks []block) []byte {
+	b = append(b, msgFree, 0, 0, 0, 0, 0, 0, 0)
+	for _, f := range blocks {
+		b = binary.LittleEndian.AppendUint32(b, f.id)
+		b = binary.LittleEndian.AppendUint32(b, f.generation)
+		b = binary.LittleEndian.AppendUint64(b, uint64(f.offset))
+	}
+	return b
+}
+
+func readFree(b []byte) (blocks []block, ok bool) {
+	if len(b) < 8 || len(b)%16 != 8 {
+		return nil, false
+	}
+	for b = b[8:]; len(b) > 0; b = b[16:] {
+		blocks = append(blocks, block{
+			id:         binary.LittleEndian.Uint32(b),
+			generation: binary.LittleEndian.Uint32(b[4:]),
+			offset:     int64(binary.LittleEndian.Uint64(b[8:])),
+		})
+	}
+	return blocks, true
+}

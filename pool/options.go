@@ -40,8 +40,10 @@ type Options struct {
 	// written to by one goroutine at a time. nil: only the tail is kept, for the
 	// [WorkerExitError] of a worker that dies.
 	Output io.Writer
-	// Arena and Outputs size the pool's two arenas. nil: the defaults of shm.
-	Arena, Outputs *shm.ArenaOptions
+	// Arena and Outputs size the pool's two arenas, Results the arena that each
+	// worker has for its results: MaxBytes bounds one worker. nil: the defaults
+	// of shm.
+	Arena, Outputs, Results *shm.ArenaOptions
 	// Logger hears of starts and deaths. nil: silent.
 	Logger *slog.Logger
 }
@@ -62,7 +64,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.Workers < 0 || c.MaxPending < 0 || c.Attempts < 0 || c.StartTimeout < 0 || c.CloseTimeout < 0 {
 		return c, fmt.Errorf("pool: negative option in %+v", c)
 	}
-	for _, a := range []*shm.ArenaOptions{c.Arena, c.Outputs} {
+	for _, a := range []*shm.ArenaOptions{c.Arena, c.Outputs, c.Results} {
 		if a != nil && (a.SegmentBytes < 0 || a.MaxBytes < 0) {
 			return c, fmt.Errorf("pool: negative arena option in %+v", *a)
 		}
@@ -95,6 +97,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if c.CloseTimeout == 0 {
 		c.CloseTimeout = 5 * time.Second
+	}
+	if c.Results == nil {
+		c.Results = &shm.ArenaOptions{}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

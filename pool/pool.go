@@ -35,6 +35,13 @@ type Pool struct {
 	tasks   []*task // the table
 	free    []*task
 	ending  []*task // resolved since mu was taken
+	// Results given up since mu was taken.
+	unwanted []shm.Binder
+	// results counts the segments that workers' result arenas have.
+	results struct {
+		segs  int
+		bytes int64
+	}
 	segs    map[*shm.Segment]*announced
 	segByID map[uint32]*announced
 	lastSeg uint32
@@ -116,12 +123,14 @@ func (p *Pool) Run() *shm.Run { return p.run }
 
 // Stats says what a pool has done so far.
 type Stats struct {
-	Workers    []WorkerStats // incarnations, dead ones first, the last 256 of these
-	Attempts   int64         // tasks started, again after a death included
-	Deaths     map[Class]int64
-	Respawns   int64 // incarnations started after a death
-	BytesByRef int64 // size of the arrays that tasks named
-	Width      int   // workers at once
+	Workers          []WorkerStats // incarnations, dead ones first, the last 256 of these
+	Attempts         int64         // tasks started, again after a death included
+	Deaths           map[Class]int64
+	Respawns         int64 // incarnations started after a death
+	BytesByRef       int64 // size of the arrays that tasks named
+	ResultBytesByRef int64 // size of the arrays that results named
+	ResultMapped     int64 // size of the segments that workers' results lie in, now
+	Width            int   // workers at once
 }
 
 // WorkerStats is one incarnation of a worker.
@@ -136,7 +145,7 @@ func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
-	s.Width = len(p.workers)
+	s.Width, s.ResultMapped = len(p.workers), p.results.bytes
 	s.Deaths = map[Class]int64{}
 	for c, n := range p.stats.Deaths {
 		s.Deaths[c] = n
@@ -154,7 +163,8 @@ func (p *Pool) Stats() Stats {
 // running ones may finish for Options.CloseTimeout or until ctx ends, then their
 // workers are terminated and their tasks resolve with ErrClosed too. When Close
 // returns, the workers are gone and the arenas' memory is removed; arrays that
-// are still pinned stay readable here. It is safe to call twice and from
+// are still pinned, and Views of results until their Release, stay readable here.
+// A result with Views that nobody waits for by then is given up. It is safe to call twice and from
 // several goroutines: all wait for the first. With Isolation = Goroutine a
 // running task cannot be ended: Close then reports it as an error.
 func (p *Pool) Close(ctx context.Context) error {
@@ -163,6 +173,7 @@ func (p *Pool) Close(ctx context.Context) error {
 		gone := make(chan struct{})
 		go func() { p.owners.Wait(); close(gone) }()
 		err := p.endWorkers(ctx, gone)
+		p.giveUpResults()
 		p.starter.stop()
 		p.result = errors.Join(err, p.arena.Close(), p.outputs.Close(), p.run.Close())
 	})

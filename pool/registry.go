@@ -21,9 +21,18 @@ var registry struct {
 type entry struct {
 	name    string
 	in, out *codec
-	// run decodes args, calls the function and appends the encoded result to dst.
-	run func(t *Task, dst, args []byte, bind func(shm.Binder, shm.WireRef) error) ([]byte, error)
+	// run decodes args, calls the function and encodes the result.
+	run func(t *Task, args []byte, bind binding, wire wiring) ([]byte, error)
+	// take decodes a result with Views into a new *Out; nil for other results.
+	take func(result []byte, bind binding) (any, error)
 }
+
+// A binding binds one View or Array to the memory that a wire ref names, a
+// wiring makes the wire ref. field is the path for errors.
+type (
+	binding func(field string, b shm.Binder, w shm.WireRef) error
+	wiring  func(field string, b shm.Binder) (shm.WireRef, error)
+)
 
 func register(e *entry) {
 	registry.mu.Lock()
@@ -75,7 +84,7 @@ func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
 		panic(fmt.Sprintf("pool: function %q: result %v", name, err))
 	}
 	e := &entry{name: name, in: in, out: out}
-	e.run = func(t *Task, dst, args []byte, bind func(shm.Binder, shm.WireRef) error) ([]byte, error) {
+	e.run = func(t *Task, args []byte, bind binding, wire wiring) ([]byte, error) {
 		var a In
 		if err := decode(in, args, &a, bind); err != nil {
 			return nil, fmt.Errorf("arguments: %w", err)
@@ -84,7 +93,14 @@ func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
 		if err != nil {
 			return nil, err
 		}
-		return encode(out, dst, &v, nil)
+		return encode(out, nil, &v, wire)
+	}
+	if out.arrays {
+		e.take = func(result []byte, bind binding) (any, error) {
+			v := new(Out)
+			err := decode(out, result, v, bind)
+			return v, err
+		}
 	}
 	return e
 }

@@ -16,6 +16,7 @@ type Task struct {
 	ctx     context.Context
 	attempt int
 	worker  int
+	arena   *shm.Arena
 }
 
 // Context ends when the task is cancelled.
@@ -28,6 +29,13 @@ func (t *Task) Attempt() int { return t.attempt }
 // worker has the same.
 func (t *Task) Worker() int { return t.worker }
 
+// Arena is where the function makes the arrays whose Views it returns: memory
+// that the supervisor has mapped too, within Options.Results. What was made
+// there and not returned is released when the function returns, and so are its
+// slices dead. A Make in it fails with [shm.ErrFull] where Options.Results is
+// used up by what callers have not released yet.
+func (t *Task) Arena() *shm.Arena { return t.arena }
+
 // A server is the worker's side: one goroutine reads messages, one runs tasks.
 type server struct {
 	link  transport
@@ -37,6 +45,7 @@ type server struct {
 	tasks    chan run      // one at a time; closed when there will be no more
 	noMore   sync.Once     // closes tasks
 	finished chan struct{} // closed when the last task has ended
+	results  *resultArena
 
 	mu      sync.Mutex
 	segs    map[uint32]attached
@@ -48,6 +57,7 @@ type server struct {
 // A host is what differs between a worker process and a worker goroutine.
 type host struct {
 	slot    int
+	results shm.ArenaOptions
 	patient bool // serve returns after the running task, not before
 	attach  func(announce) (*shm.Segment, error)
 	detach  func(*shm.Segment)
@@ -70,6 +80,7 @@ type run struct {
 // is gone (io.EOF). Afterwards every context it gave out has ended.
 func serve(link transport, table *table, me hello, host host) error {
 	s := &server{link: link, table: table, host: host, tasks: make(chan run, 1), finished: make(chan struct{}), segs: map[uint32]attached{}, stop: func() {}}
+	s.results = newResultArena(link, host.results)
 	if err := link.Send(me.append(nil), -1); err != nil {
 		return err
 	}
@@ -90,8 +101,10 @@ func serve(link transport, table *table, me hello, host host) error {
 		}
 		s.mu.Unlock()
 		s.noMore.Do(func() { close(s.tasks) })
+		close(s.results.gone)
 		if host.patient {
 			<-s.finished
+			s.results.end()
 		}
 		return err
 	}
@@ -110,6 +123,21 @@ func (s *server) hear(msg []byte, fd int) error {
 		s.mu.Lock()
 		s.segs[a.id] = attached{seg, err}
 		s.mu.Unlock()
+		if a.use == useResult {
+			return s.results.grown(a.id, seg, err)
+		}
+	case kind == msgRefuse:
+		why, ok := readRefuse(msg)
+		if !ok {
+			return errRecord
+		}
+		return s.results.grown(0, nil, why)
+	case kind == msgFree:
+		blocks, ok := readFree(msg)
+		if !ok {
+			return errRecord
+		}
+		s.results.freed(blocks)
 	case kind == msgTask:
 		fn, id, attempt, args, ok := readTask(msg)
 		if !ok || int64(fn) >= int64(len(s.table.entries)) {
@@ -169,6 +197,7 @@ func (s *server) work() {
 func (s *server) runOne(r run) {
 	var bound []shm.Binder
 	var payload []byte
+	s.results.begin()
 	status := byte(statusGoexit) // unless it returns or panics
 	defer func() {
 		if v := recover(); v != nil {
@@ -180,19 +209,28 @@ func (s *server) runOne(r run) {
 		if err := releaseAll(bound); err != nil && status == statusOK {
 			status, payload = statusError, []byte(err.Error())
 		}
+		s.results.finish(status == statusOK)
 		s.mu.Lock()
 		s.stop()
 		s.mu.Unlock()
 		s.link.Send(appendResult(make([]byte, 0, maxMessage), status, r.id, payload), -1)
 	}()
-	t := &Task{ctx: r.ctx, attempt: r.attempt, worker: s.host.slot}
-	out, err := r.entry.run(t, nil, r.args, func(b shm.Binder, w shm.WireRef) error {
+	t := &Task{ctx: r.ctx, attempt: r.attempt, worker: s.host.slot, arena: s.results.arena}
+	bind := func(field string, b shm.Binder, w shm.WireRef) error {
 		if err := s.bind(b, w); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", field, err)
 		}
 		bound = append(bound, b)
 		return nil
-	})
+	}
+	wire := func(field string, b shm.Binder) (shm.WireRef, error) {
+		w, err := s.results.wire(b, bound)
+		if err != nil {
+			err = fmt.Errorf("result %s: %w", field, err)
+		}
+		return w, err
+	}
+	out, err := r.entry.run(t, r.args, bind, wire)
 	if err != nil {
 		status, payload = statusError, []byte(err.Error())
 	} else {
@@ -238,6 +276,7 @@ func (s *server) bind(b shm.Binder, w shm.WireRef) error {
 func (p *Pool) serveLocal(link transport, me hello, slot int) error {
 	err := serve(link, p.table, me, host{
 		slot:    slot,
+		results: *p.opts.Results,
 		patient: true, // its memory must not go before it
 		attach: func(a announce) (*shm.Segment, error) {
 			p.mu.Lock()

@@ -21,6 +21,8 @@ type task struct {
 	attempt    int     // from 1
 	worker     *worker // while running
 	result     []byte
+	value      any          // a result with Views: a *Out,
+	views      []shm.Binder // the Views in it
 	err        error
 	done       chan struct{} // holds one token once the task is resolved
 	waiting    bool
@@ -41,13 +43,14 @@ const (
 
 // An announced segment has a number in the messages of this pool.
 type announced struct {
-	id       uint32
-	seg      *shm.Segment
-	writable bool
+	id  uint32
+	seg *shm.Segment
+	use segmentUse // useResult: one worker's; as an argument it is an input
 }
 
-// maxSegments bounds the segments a pool has announced and not yet retired:
-// each is a mapping in every worker, of which Linux allows 65530 by default.
+// maxSegments bounds the segments for arguments that a pool has announced and
+// not yet retired, and those for results of one incarnation: each may be a
+// mapping in every worker, of which Linux allows 65530 by default.
 const maxSegments = 4096
 
 func submit[In any](p *Pool, e *entry, in *In) (taskID, error) {
@@ -55,7 +58,7 @@ func submit[In any](p *Pool, e *entry, in *In) (taskID, error) {
 	if err != nil {
 		return taskID{}, fmt.Errorf("pool: submit %s: %w", e.name, err)
 	}
-	t.args, err = encode(e.in, t.args[:0], in, func(b shm.Binder) (shm.WireRef, error) { return p.wire(t, b) })
+	t.args, err = encode(e.in, t.args[:0], in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(t, field, b) })
 	if err != nil {
 		release(t.pins)
 		p.mu.Lock()
@@ -101,10 +104,10 @@ func (p *Pool) admit(e *entry) (*task, error) {
 }
 
 // wire pins an argument for the task and numbers its segment.
-func (p *Pool) wire(t *task, b shm.Binder) (shm.WireRef, error) {
+func (p *Pool) wire(t *task, field string, b shm.Binder) (shm.WireRef, error) {
 	pin, err := b.Pin()
 	if err != nil {
-		return shm.WireRef{}, err
+		return shm.WireRef{}, fmt.Errorf("%s: %w", field, err)
 	}
 	t.pins = append(t.pins, pin)
 	ref := b.Ref()
@@ -114,7 +117,7 @@ func (p *Pool) wire(t *task, b shm.Binder) (shm.WireRef, error) {
 		return shm.WireRef{Ref: ref}, nil
 	}
 	if b.Writable() && !p.outputs.Owns(seg) {
-		return shm.WireRef{}, fmt.Errorf("an Array argument must be made in Pool.Outputs(): hand others over as a View")
+		return shm.WireRef{}, fmt.Errorf("%s: an Array argument must be made in Pool.Outputs(): hand others over as a View", field)
 	}
 	a, err := p.number(seg)
 	if err != nil {
@@ -132,16 +135,31 @@ func (p *Pool) number(seg *shm.Segment) (*announced, error) {
 		p.mu.Unlock()
 		return a, nil
 	}
-	if len(p.segs) >= maxSegments {
+	if len(p.segs)-p.results.segs >= maxSegments {
 		p.mu.Unlock()
 		return nil, fmt.Errorf("more than %d segments in use: close some, or put the arrays into an arena", maxSegments)
 	}
-	p.lastSeg++
-	a := &announced{id: p.lastSeg, seg: seg, writable: p.outputs.Owns(seg)}
-	p.segs[seg], p.segByID[a.id] = a, a
+	use := useInput
+	if p.outputs.Owns(seg) {
+		use = useOutput
+	}
+	a := p.numberLocked(seg, use)
 	p.mu.Unlock()
 	seg.OnUnmap(func() { p.retire(a) })
 	return a, nil
+}
+
+func (p *Pool) numberLocked(seg *shm.Segment, use segmentUse) *announced {
+	p.lastSeg++
+	a := &announced{id: p.lastSeg, seg: seg, use: use}
+	p.segs[seg], p.segByID[a.id] = a, a
+	return a
+}
+
+// announceLocked tells w of a segment and what it is to it.
+func (w *worker) announceLocked(a *announced, use segmentUse) error {
+	w.knows[a.id] = true
+	return w.link.Send(announce{id: a.id, use: use, size: a.seg.Size(), name: a.seg.Name()}.append(nil), -1)
 }
 
 // retire tells every worker that knows the segment to unmap it.
@@ -150,6 +168,10 @@ func (p *Pool) retire(a *announced) {
 	defer p.mu.Unlock()
 	delete(p.segs, a.seg)
 	delete(p.segByID, a.id)
+	if a.use == useResult {
+		p.results.segs--
+		p.results.bytes -= a.seg.Size()
+	}
 	for _, w := range p.workers {
 		if w.link != nil && w.knows[a.id] {
 			delete(w.knows, a.id)
@@ -178,13 +200,16 @@ func (p *Pool) startLocked(w *worker, t *task) {
 		if w.knows[a.id] {
 			continue
 		}
-		w.knows[a.id] = true
-		msg := announce{id: a.id, writable: a.writable, size: a.seg.Size(), name: a.seg.Name()}.append(nil)
-		if err := w.link.Send(msg, -1); err != nil {
+		use := a.use
+		if use == useResult {
+			use = useInput // of another worker
+		}
+		if err := w.announceLocked(a, use); err != nil {
 			w.unsentLocked(err)
 			return
 		}
 	}
+	w.results.flush()
 	w.buf = appendTask(w.buf[:0], p.table.number[t.entry], t.id, t.attempt, t.args)
 	if err := w.link.Send(w.buf, -1); err != nil {
 		w.unsentLocked(err)
@@ -198,40 +223,44 @@ func (p *Pool) resolveLocked(t *task, result []byte, err error) {
 	p.ending = append(p.ending, t)
 }
 
-// unlock is mu.Unlock for whoever may have resolved tasks. Their pins are
-// released without the lock, because the last pin of a segment runs its hooks,
-// and before the futures are told, so that a caller who got his result finds
-// the memory free.
+// unlock is mu.Unlock for whoever may have resolved or freed tasks. Their pins
+// and unwanted results are released without the lock, because the last pin of a
+// segment runs its hooks, and the pins before the futures are told, so that a
+// caller who got his result finds the memory free.
 func (p *Pool) unlock() {
-	ending := p.ending
-	p.ending = nil
-	p.mu.Unlock()
-	if len(ending) == 0 {
-		return
-	}
-	for _, t := range ending {
-		release(t.pins)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, t := range ending {
-		t.state, t.pins, t.segs = taskResolved, t.pins[:0], t.segs[:0]
-		if t.discarded {
-			p.freeLocked(t)
-		} else {
-			t.done <- struct{}{}
+	for {
+		ending, unwanted := p.ending, p.unwanted
+		p.ending, p.unwanted = nil, nil
+		p.mu.Unlock()
+		if len(ending) == 0 && len(unwanted) == 0 {
+			return
+		}
+		release(unwanted)
+		for _, t := range ending {
+			release(t.pins)
+		}
+		p.mu.Lock()
+		for _, t := range ending {
+			t.state, t.pins, t.segs = taskResolved, t.pins[:0], t.segs[:0]
+			if t.discarded {
+				p.freeLocked(t)
+			} else {
+				t.done <- struct{}{}
+			}
 		}
 	}
 }
 
-func release(pins []shm.Pin) {
-	for _, pin := range pins {
-		pin.Release()
+func release[R interface{ Release() }](held []R) {
+	for _, h := range held {
+		h.Release()
 	}
 }
 
-// freeLocked puts a slot, whose pins were released, back into the table.
+// freeLocked puts a slot, whose pins were released, back into the table;
+// p.unlock gives up a result that nobody took.
 func (p *Pool) freeLocked(t *task) {
+	p.unwanted = append(p.unwanted, t.views...)
 	*t = task{
 		id: taskID{t.id.index, t.id.epoch + 1}, done: t.done,
 		args: t.args[:0], result: t.result[:0], pins: t.pins[:0], segs: t.segs[:0],
@@ -250,7 +279,7 @@ func (p *Pool) lookLocked(id taskID) *task {
 	return nil
 }
 
-func (p *Pool) wait(ctx context.Context, id taskID, take func(result []byte) error) error {
+func (p *Pool) wait(ctx context.Context, id taskID, take func(t *task) error) error {
 	p.mu.Lock()
 	t := p.lookLocked(id)
 	if t == nil || t.waiting {
@@ -262,26 +291,40 @@ func (p *Pool) wait(ctx context.Context, id taskID, take func(result []byte) err
 
 	select {
 	case <-t.done:
+		p.mu.Lock()
 	case <-ctx.Done():
-		select {
-		case <-t.done: // it was resolved all the same
-		default:
-			p.mu.Lock()
+		p.mu.Lock()
+		if t.state != taskResolved {
 			t.waiting = false
 			p.mu.Unlock()
 			return ctx.Err()
 		}
+		<-t.done // it was resolved all the same
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	err := t.err
 	if err == nil {
-		if err = take(t.result); err != nil {
+		if err = take(t); err != nil {
 			err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
+		} else {
+			t.views = nil // they are the caller's now
 		}
 	}
 	p.freeLocked(t)
 	return err
+}
+
+// giveUpResults releases the results that nobody waits for.
+func (p *Pool) giveUpResults() {
+	p.mu.Lock()
+	defer p.unlock()
+	for _, t := range p.tasks {
+		if t.state == taskResolved && !t.waiting && t.views != nil {
+			p.unwanted = append(p.unwanted, t.views...)
+			t.value, t.views = nil, nil
+			t.err = fmt.Errorf("%w, and the result of %s given up", ErrClosed, t.entry.name)
+		}
+	}
 }
 
 func (p *Pool) cancel(id taskID) {
@@ -303,7 +346,7 @@ func (p *Pool) cancel(id taskID) {
 
 func (p *Pool) discard(id taskID) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	t := p.lookLocked(id)
 	if t == nil || t.waiting {
 		return

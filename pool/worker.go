@@ -1,11 +1,12 @@
 package pool
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"time"
+
+	"example.com/handoff/shm"
 )
 
 // A worker is the supervisor's side of one worker slot: a goroutine (own) that
@@ -16,13 +17,14 @@ type worker struct {
 	pool *Pool
 	slot int
 
-	proc   process
-	link   transport
-	knows  map[uint32]bool // announced segments
-	task   *task           // running
-	done   int64           // tasks finished by this incarnation
-	reason error           // why the pool ended it
-	buf    []byte          // of the task message
+	proc    process
+	link    transport
+	knows   map[uint32]bool // announced segments
+	results *results        // of this incarnation
+	task    *task           // running
+	done    int64           // tasks finished by this incarnation
+	reason  error           // why the pool ended it
+	buf     []byte          // of the task message
 }
 
 // A process is one incarnation: a child process, or goroutines of this one.
@@ -166,6 +168,7 @@ func (w *worker) begin(link transport) {
 	p.mu.Lock()
 	defer p.unlock()
 	w.link, w.knows, w.task, w.done, w.reason = link, map[uint32]bool{}, nil, 0, nil
+	w.results = &results{link: link, segs: map[uint32]*shm.Segment{}}
 	p.starts = 0
 	p.opts.Logger.Debug("worker ready", "worker", w.slot, "pid", proc.PID())
 	if p.cause != nil {
@@ -193,7 +196,15 @@ func (w *worker) listen(link transport, buf []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := w.finish(buf[:n]); err != nil {
+		switch msg := buf[:n]; msg[0] {
+		case msgResult:
+			err = w.finish(msg)
+		case msgGrow:
+			err = w.grow(msg)
+		default:
+			err = fmt.Errorf("it sent a message of kind %d, expected a result or a grow", msg[0])
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -202,23 +213,41 @@ func (w *worker) listen(link transport, buf []byte) error {
 // finish takes a result, resolves its task and gives the worker the next.
 func (w *worker) finish(msg []byte) error {
 	p := w.pool
-	if msg[0] != msgResult {
-		return fmt.Errorf("it sent a message of kind %d, expected a result", msg[0])
-	}
 	status, id, payload, ok := readResult(msg)
 	if !ok {
 		return fmt.Errorf("it sent a malformed result of %d bytes", len(msg))
 	}
 	p.mu.Lock()
-	defer p.unlock()
 	t := w.task
 	if t == nil || t.id != id {
+		p.mu.Unlock()
 		return fmt.Errorf("it sent a result of a task that it was not given")
 	}
+	var got taken
+	if status == statusOK && t.entry.take != nil {
+		p.mu.Unlock() // the task stays this worker's: only its own goroutine takes it away
+		var err error
+		if got, err = w.results.take(t.entry, payload); err != nil {
+			return fmt.Errorf("its result of %s: %w", t.entry.name, err)
+		}
+		p.mu.Lock()
+		if t.discarded { // the worker hears of it before its next task
+			p.mu.Unlock()
+			release(got.views)
+			got = taken{failed: got.failed}
+			p.mu.Lock()
+		}
+	}
+	defer p.unlock()
+	w.results.read()
 	w.task = nil
 	w.done++
 	switch {
+	case got.failed != nil:
+		p.resolveLocked(t, nil, &TaskError{Func: t.entry.name, Kind: "error", Text: got.failed.Error()})
 	case status == statusOK:
+		t.value, t.views = got.value, got.views
+		p.stats.ResultBytesByRef += got.bytes
 		p.resolveLocked(t, payload, nil)
 	case t.cancelled:
 		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, taskError(t.entry.name, status, payload)))
@@ -256,7 +285,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) int64 {
 	}
 
 	p.mu.Lock()
-	t, done := w.task, w.done
+	t, done, results := w.task, w.done, w.results
 	if greeted {
 		p.forgetLocked(w)
 	}
@@ -279,6 +308,9 @@ func (w *worker) bury(proc process, reason error, greeted bool) int64 {
 	}
 	giveUp := p.starts >= maxFailedStarts && !ending
 	p.unlock()
+	if err := results.end(); err != nil {
+		p.opts.Logger.Warn("could not remove a dead worker's results", "worker", w.slot, "error", err)
+	}
 	if giveUp {
 		p.end(fmt.Errorf("pool: %d workers in a row did not start: %w", maxFailedStarts, death))
 	}
@@ -298,7 +330,7 @@ func (p *Pool) forgetLocked(w *worker) {
 			break
 		}
 	}
-	w.link, w.knows, w.task, w.done = nil, nil, nil, 0
+	w.link, w.knows, w.results, w.task, w.done = nil, nil, nil, nil, 0
 }
 
 // giveBackLocked decides what becomes of a task whose worker died under it.
@@ -317,10 +349,9 @@ func (p *Pool) giveBackLocked(t *task, death *WorkerExitError) {
 	}
 }
 
-// unsentLocked ends an incarnation that does not read its messages. Any other
-// error is the end of its socket: its death is on the way.
+// unsentLocked ends an incarnation that does not read its messages.
 func (w *worker) unsentLocked(err error) {
-	if errors.Is(err, errBacklog) {
+	if err := sent(err); err != nil {
 		w.reason = err
 		w.proc.Kill()
 	}

@@ -1,0 +1,368 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/shm"
+)
+
+type pairOut struct {
+	A, B shm.View[float64]
+	F    shm.View[bool]
+}
+
+var makePair = Func("test.makePair", func(t *Task, n int) (out pairOut, err error) {
+	x, err := shm.Make[float64](t.Arena(), n)
+	if err != nil {
+		return out, err
+	}
+	x.Data()[n-1] = 3
+	out.A, out.B = x.View(), x.View()
+	return out, nil
+})
+
+// A puppet is the other end of a worker's link, in the hands of the test.
+type puppet struct {
+	t    *testing.T
+	link transport
+	w    *worker
+	end  chan error // what the supervisor found wrong with it
+}
+
+// newPuppet adds a worker to p and waits until it is the one that gets the next task.
+func newPuppet(t *testing.T, p *Pool) *puppet {
+	ours, theirs := localPair()
+	proc := &localProcess{link: ours, dead: make(chan struct{})}
+	close(proc.dead)
+	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, proc: proc}, end: make(chan error, 1)}
+	u.w.begin(ours)
+	go func() {
+		err := u.w.listen(ours, make([]byte, maxMessage))
+		u.w.bury(proc, err, true)
+		u.end <- err
+	}()
+	return u
+}
+
+func (u *puppet) send(msg []byte) { require.NoError(u.t, u.link.Send(msg, -1)) }
+
+func (u *puppet) receive(kind byte) []byte {
+	u.t.Helper()
+	buf := make([]byte, maxMessage)
+	n, _, err := u.link.Receive(buf)
+	require.NoError(u.t, err)
+	require.Equal(u.t, kind, buf[0])
+	return buf[:n]
+}
+
+// grow returns the segment that the supervisor makes for it.
+func (u *puppet) grow(bytes int64) announce {
+	u.t.Helper()
+	u.send(appendGrow(nil, bytes))
+	a, ok := readAnnounce(u.receive(msgAnnounce))
+	require.True(u.t, ok)
+	require.Equal(u.t, useResult, a.use)
+	return a
+}
+
+// busyPool has one honest worker that has a task until it is released.
+func busyPool(t *testing.T, opts *Options) (p *Pool, free func()) {
+	opts.Workers, opts.Isolation = 1, Goroutine
+	p = newPool(t, opts)
+	blocker, err := untilCancelled.Submit(background(), p, struct{}{})
+	require.NoError(t, err)
+	return p, func() {
+		blocker.Cancel()
+		_, err := blocker.Wait(background())
+		require.NoError(t, err)
+	}
+}
+
+func shapeOf(t *testing.T, dims ...int) shm.Shape {
+	s, err := shm.ShapeOf(dims...)
+	require.NoError(t, err)
+	return s
+}
+
+// Whatever refs a worker returns, the supervisor finds what is wrong with them,
+// ends that worker and gives the task to another.
+func TestHostileResults(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ref  func(a announce, w *shm.WireRef)
+		want string
+	}{
+		"unknown segment":   {func(a announce, w *shm.WireRef) { w.ID = a.id + 1 }, "is not one for its results"},
+		"an input segment":  {func(a announce, w *shm.WireRef) { w.ID = a.id - 1 }, "is not one for its results"},
+		"no segment":        {func(a announce, w *shm.WireRef) { w.ID = 0 }, "end past the segment's 0"},
+		"past the end":      {func(a announce, w *shm.WireRef) { w.Ref.Offset = a.size - 8 }, "end past the segment's"},
+		"largest offset":    {func(a announce, w *shm.WireRef) { w.Ref.Offset = math.MaxInt64 &^ 7 }, "end past the segment's"},
+		"negative offset":   {func(a announce, w *shm.WireRef) { w.Ref.Offset = -8 }, "is negative"},
+		"misaligned":        {func(a announce, w *shm.WireRef) { w.Ref.Offset = 4 }, "is not a multiple of 8"},
+		"too large":         {func(a announce, w *shm.WireRef) { w.Ref.Shape = shapeOf(t, 1<<40) }, "end past the segment's"},
+		"another dtype":     {func(a announce, w *shm.WireRef) { w.Ref.DType = shm.Int64 }, "dtype int64, expected float64"},
+		"no dtype":          {func(a announce, w *shm.WireRef) { w.Ref.DType = 99 }, "unknown dtype 99"},
+		"empty, misaligned": {func(a announce, w *shm.WireRef) { w.Ref.Shape, w.Ref.Offset = shapeOf(t, 0), 3 }, "is not a multiple of 8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, free := busyPool(t, &Options{})
+			in, err := shm.PutCopy(p.Arena(), []float64{1})
+			require.NoError(t, err)
+			u := newPuppet(t, p)
+			f, err := norm.Submit(background(), p, normIn{in.View(), 1}) // it gets to know an input segment
+			require.NoError(t, err)
+			u.receive(msgAnnounce)
+			_, id, _, _, ok := readTask(u.receive(msgTask))
+			require.True(t, ok)
+			u.send(appendResult(nil, statusOK, id, make([]byte, 8)))
+			_, err = f.Wait(background())
+			require.NoError(t, err)
+			in.Release()
+
+			task, err := makePair.Submit(background(), p, 4)
+			require.NoError(t, err)
+			_, id, _, _, ok = readTask(u.receive(msgTask))
+			require.True(t, ok)
+			a := u.grow(4096)
+			good := shm.WireRef{ID: a.id, Ref: shm.Ref{DType: shm.Float64, Shape: shapeOf(t, 4)}}
+			bad := good
+			tt.ref(a, &bad)
+			none := shm.WireRef{Ref: shm.Ref{DType: shm.Bool, Shape: shapeOf(t, 0)}}
+			u.send(appendResult(nil, statusOK, id, none.Append(bad.Append(good.Append(nil)))))
+			err = <-u.end
+			require.ErrorContains(t, err, "its result of test.makePair: pairOut.B: ")
+			require.ErrorContains(t, err, tt.want)
+			require.Zero(t, p.Stats().ResultMapped, "the segments of a dead worker")
+
+			free()
+			out, err := task.Wait(background()) // from the honest one
+			require.NoError(t, err)
+			require.Equal(t, []float64{0, 0, 0, 3}, out.A.Data())
+			out.A.Release()
+			out.B.Release()
+			require.Equal(t, int64(1), p.Stats().Deaths[ClassProtocol])
+		})
+	}
+}
+
+// What a worker may say of its own memory, though no honest one would, is
+// harmless: the same block twice, of any generation.
+func TestStrangeResults(t *testing.T) {
+	p, free := busyPool(t, &Options{})
+	u := newPuppet(t, p)
+	a := u.grow(4096)
+	task, err := makePair.Submit(background(), p, 4)
+	require.NoError(t, err)
+	_, id, _, _, _ := readTask(u.receive(msgTask))
+	one := shm.WireRef{ID: a.id, Ref: shm.Ref{DType: shm.Float64, Shape: shapeOf(t, 4), Generation: 77}}
+	flag := shm.WireRef{ID: a.id, Ref: shm.Ref{DType: shm.Bool, Shape: shapeOf(t, 1), Offset: 4095}}
+	u.send(appendResult(nil, statusOK, id, flag.Append(one.Append(one.Append(nil)))))
+	out, err := task.Wait(background())
+	require.NoError(t, err)
+	out.A.Release()
+	require.Equal(t, make([]float64, 4), out.B.Data())
+	out.B.Release()
+	out.F.Release()
+
+	// A byte that is no bool is the task's own failure, and all is freed.
+	task, err = makePair.Submit(background(), p, 4)
+	require.NoError(t, err)
+	blocks, ok := readFree(u.receive(msgFree))
+	require.True(t, ok)
+	require.Equal(t, []block{{a.id, 77, 0}, {a.id, 77, 0}, {a.id, 0, 4095}}, blocks)
+	_, id, _, _, _ = readTask(u.receive(msgTask))
+	mem, err := shm.BindArray[byte](p.segByID[a.id].seg, shm.Ref{Segment: a.name, DType: shm.Uint8, Shape: shapeOf(t, 4096)})
+	require.NoError(t, err)
+	mem.Data()[4095] = 2
+	mem.Release()
+	u.send(appendResult(nil, statusOK, id, flag.Append(one.Append(one.Append(nil)))))
+	_, err = task.Wait(background())
+	var own *TaskError
+	require.ErrorAs(t, err, &own)
+	require.ErrorContains(t, err, "result pairOut.F: ")
+	require.ErrorContains(t, err, "expected 0 or 1")
+	_, err = pid.Submit(background(), p, 0)
+	require.NoError(t, err)
+	blocks, ok = readFree(u.receive(msgFree))
+	require.True(t, ok)
+	require.Len(t, blocks, 3)
+	u.link.Close()
+	require.NoError(t, <-u.end)
+	free()
+}
+
+func TestHostileGrowth(t *testing.T) {
+	for name, msg := range map[string][]byte{
+		"zero": appendGrow(nil, 0), "negative": appendGrow(nil, -1), "least": appendGrow(nil, math.MinInt64), "short": {msgGrow}, "long": append(appendGrow(nil, 1), 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, free := busyPool(t, &Options{})
+			u := newPuppet(t, p)
+			u.send(msg)
+			require.ErrorContains(t, <-u.end, "malformed grow")
+			free()
+		})
+	}
+	t.Run("huge", func(t *testing.T) {
+		p, free := busyPool(t, &Options{})
+		u := newPuppet(t, p)
+		for _, bytes := range []int64{1 << 62, math.MaxInt64} {
+			u.send(appendGrow(nil, bytes))
+			why, ok := readRefuse(u.receive(msgRefuse))
+			require.True(t, ok)
+			require.NotErrorIs(t, why, shm.ErrFull)
+		}
+		u.link.Close()
+		require.NoError(t, <-u.end)
+		free()
+	})
+	t.Run("past the budget", func(t *testing.T) {
+		p, free := busyPool(t, &Options{Results: &shm.ArenaOptions{MaxBytes: 10000}})
+		u := newPuppet(t, p)
+		u.grow(8192)
+		for _, bytes := range []int64{8192, math.MaxInt64} {
+			u.send(appendGrow(nil, bytes))
+			why, ok := readRefuse(u.receive(msgRefuse))
+			require.True(t, ok)
+			require.ErrorIs(t, why, shm.ErrFull)
+		}
+		require.Equal(t, int64(8192), p.Stats().ResultMapped)
+		u.link.Close()
+		require.NoError(t, <-u.end)
+		free()
+	})
+	t.Run("storm", func(t *testing.T) {
+		p, free := busyPool(t, &Options{Results: &shm.ArenaOptions{MaxBytes: 1 << 20}})
+		u := newPuppet(t, p)
+		for len(u.end) == 0 { // it reads no answer
+			u.link.Send(appendGrow(nil, 4096), -1)
+		}
+		require.ErrorIs(t, <-u.end, errBacklog)
+		require.Zero(t, p.Stats().ResultMapped)
+		free()
+	})
+}
+
+// Free messages do not crowd out others on their way to a worker that does not
+// read, and are sent when it does.
+func TestFreesWait(t *testing.T) {
+	ours, theirs := localPair()
+	r := &results{link: ours}
+	const n = 100_000
+	for i := range n {
+		r.free(block{1, 1, int64(i)})
+	}
+	require.Len(t, ours.(*local).out, maxUnread)
+	buf := make([]byte, maxMessage)
+	for want := 0; want < n; {
+		if len(theirs.(*local).in) == 0 {
+			r.read()
+			r.flush()
+		}
+		size, _, err := theirs.Receive(buf)
+		require.NoError(t, err)
+		blocks, ok := readFree(buf[:size])
+		require.True(t, ok)
+		for _, b := range blocks {
+			require.Equal(t, block{1, 1, int64(want)}, b)
+			want++
+		}
+	}
+	// A full socket, and a closed one, keep or drop them without a wait.
+	for ours.Send([]byte{msgDrain}, -1) == nil {
+	}
+	r.free(block{1, 1, 1})
+	r.flush()
+	require.Len(t, r.frees, 1)
+	theirs.Close()
+	r.flush()
+	require.NoError(t, r.end())
+	r.free(block{1, 1, 1})
+	require.Empty(t, r.frees)
+}
+
+// A worker ignores blocks that it does not know, and hears of a refusal.
+func TestResultArena(t *testing.T) {
+	run, err := shm.NewRun()
+	require.NoError(t, err)
+	defer run.Close()
+	ours, theirs := localPair()
+	r := newResultArena(theirs, shm.ArenaOptions{})
+	asked := make(chan int64)
+	go func() {
+		buf := make([]byte, maxMessage)
+		for {
+			n, _, err := ours.Receive(buf)
+			if err != nil {
+				return
+			}
+			bytes, _ := readGrow(buf[:n])
+			asked <- bytes
+		}
+	}()
+	defer ours.Close()
+	go func() { // a refusal, and another for less
+		for range 2 {
+			<-asked
+			why, _ := readRefuse(appendRefuse(nil, fmt.Errorf("pool: %w", shm.ErrFull)))
+			r.grown(0, nil, why)
+		}
+		seg, err := run.Create(<-asked)
+		r.grown(5, seg, err)
+	}()
+	_, err = shm.Make[byte](r.arena, 100)
+	require.ErrorIs(t, err, shm.ErrFull)
+	x, err := shm.Make[byte](r.arena, 100)
+	require.NoError(t, err)
+	v := x.View()
+	w, err := r.wire(&v, nil)
+	require.NoError(t, err)
+	r.finish(true)
+	require.Equal(t, int64(128), r.arena.Stats().Live)
+	known := block{5, w.Ref.Generation, w.Ref.Offset}
+	for range 3 {
+		r.freed([]block{{4, known.generation, known.offset}, {5, known.generation + 1, known.offset}, {5, known.generation, 64}})
+	}
+	r.begin()
+	require.Equal(t, int64(128), r.arena.Stats().Live)
+	r.freed([]block{known, known, known}) // it is there once
+	r.begin()
+	require.Zero(t, r.arena.Stats().Live)
+	require.NoError(t, r.grown(0, nil, errors.New("one")))
+	require.ErrorIs(t, r.grown(0, nil, errors.New("two")), errRecord, "an answer to nothing")
+}
+
+// Whatever result record a worker sends, taking it ends with Views inside its
+// own segments or with an error, and nothing stays bound.
+func FuzzTakeResult(f *testing.F) {
+	run, err := shm.NewRun()
+	require.NoError(f, err)
+	f.Cleanup(func() { run.Close() })
+	seg, err := run.Create(4096)
+	require.NoError(f, err)
+	r := &results{segs: map[uint32]*shm.Segment{3: seg}, ended: true}
+	shape, err := shm.ShapeOf(2, 4)
+	require.NoError(f, err)
+	ref := shm.WireRef{ID: 3, Ref: shm.Ref{DType: shm.Float64, Shape: shape, Offset: 64, Generation: 1}}
+	flag := shm.WireRef{ID: 3, Ref: shm.Ref{DType: shm.Bool, Shape: shape}}
+	f.Add(flag.Append(ref.Append(ref.Append(nil))))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := r.take(makePair.e, b)
+		if err != nil || got.failed != nil {
+			require.Empty(t, got.views)
+			return
+		}
+		bytes := int64(0)
+		for _, v := range got.views {
+			bytes += int64(len(v.Bytes()))
+			require.LessOrEqual(t, v.Ref().Offset+int64(len(v.Bytes())), int64(4096))
+		}
+		require.Equal(t, got.bytes, bytes)
+		release(got.views)
+	})
+}
