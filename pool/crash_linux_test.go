@@ -68,8 +68,6 @@ var die = Func("test.die", func(t *Task, in dieIn) (float64, error) {
 	case "release":
 		in.X.Release()
 		return 0, nil
-	case "store to input":
-		in.X.Data()[0] = 1
 	}
 	select {}
 })
@@ -97,7 +95,6 @@ func TestDeathCostsOneAttempt(t *testing.T) {
 		"garbage":          {ClassProtocol, "kind 103, expected a result"},
 		"another's result": {ClassProtocol, "not given"},
 		"grandchild":       {ClassSignal, "killed"},
-		"store to input":   {ClassExit, "fault"},
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()

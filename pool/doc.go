@@ -66,6 +66,13 @@
 //
 // # Failure
 //
+// A store through a read-only input, and a load from a segment that another
+// program has truncated, are that task's own error and name the field and the
+// element ([TaskError]); the worker lives. This holds for the goroutine that runs
+// the function; in one that it started, and at any other address, a fault ends the
+// worker: its memory may be damaged. With Isolation = Goroutine inputs are mapped
+// writable, and a fault elsewhere is the task's panic.
+//
 // The death of a worker is what its pidfd says. The task it ran is tried again
 // on another worker, three times in all; nothing else is touched. When the
 // supervisor itself is killed, workers see the end of the socket and kill their

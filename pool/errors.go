@@ -24,13 +24,15 @@ var (
 )
 
 // A TaskError is the task's own failure: the function returned an error,
-// panicked, or ended its goroutine. It is not retried. The error value itself
+// panicked, ended its goroutine, or touched memory of an argument that it must
+// not (a store to an input) or cannot (a segment that another program has
+// truncated). It is not retried. The error value itself
 // stays in the worker; only its text travels.
 type TaskError struct {
 	Func  string // registered name
-	Kind  string // "error", "panic" or "goexit"
+	Kind  string // "error", "panic", "goexit" or "fault"
 	Text  string // at most about 4 KiB, cut at the end
-	Stack string // of a panic, cut at the end
+	Stack string // of a panic or fault, cut at the end
 }
 
 func (e *TaskError) Error() string {

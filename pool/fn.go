@@ -19,8 +19,9 @@ type Fn[In, Out any] struct{ e *entry }
 // f runs in a worker, one call at a time per worker. Its views are dead when it
 // returns. A View in its result must be of an array, or a part of one, that f made
 // in [Task.Arena] during this call and did not release; any other, but for one
-// without elements, makes the task fail. It may be called again for the same task if its worker dies. An
-// error or panic is the task's own ([*TaskError]) and is not retried.
+// without elements, makes the task fail. f may be called again for the same task
+// if its worker dies. An error, a panic and a store to a View of In are the task's
+// own ([*TaskError]) and not retried.
 func Func[In, Out any](name string, f func(t *Task, in In) (Out, error)) *Fn[In, Out] {
 	e := newEntry(name, f)
 	register(e)
@@ -53,7 +54,8 @@ type Item[Out any] struct {
 // to a window of a few tasks per worker ahead of the result being waited for,
 // so a slow consumer holds the producer back. An item's own failure is yielded
 // with its index and the sequence goes on; the failure of the pool, the end of
-// ctx, or [ErrFull] where futures of others take up the whole table, is yielded last. Leaving the loop returns at once and cancels the rest:
+// ctx, or [ErrFull] where futures of others take up the whole table, is yielded
+// last. Leaving the loop returns at once and cancels the rest:
 // running tasks finish unobserved and keep their pins until they do. Views in
 // what was yielded are the caller's to release; the rest is the pool's.
 func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {

@@ -52,6 +52,7 @@ const (
 	statusError  = 1 // payload is text
 	statusPanic  = 2 // payload is text, NUL, stack
 	statusGoexit = 3
+	statusFault  = 4 // payload is text, NUL, stack
 )
 
 type hello struct {
@@ -157,7 +158,7 @@ func appendResult(b []byte, status byte, id taskID, payload []byte) []byte {
 }
 
 func readResult(b []byte) (status byte, id taskID, payload []byte, ok bool) {
-	if len(b) < 16 || len(b) > 16+maxInline || b[1] > statusGoexit {
+	if len(b) < 16 || len(b) > 16+maxInline || b[1] > statusFault {
 		return 0, id, nil, false
 	}
 	return b[1], readID(b), b[16:], true
@@ -182,7 +183,7 @@ func appendRetire(b []byte, id uint32) []byte {
 // taskError reads the payload of a result that is none.
 func taskError(fn string, status byte, payload []byte) *TaskError {
 	text, stack, _ := strings.Cut(strings.ToValidUTF8(string(payload), "\uFFFD"), "\x00")
-	kind := map[byte]string{statusError: "error", statusPanic: "panic", statusGoexit: "goexit"}[status]
+	kind := map[byte]string{statusError: "error", statusPanic: "panic", statusGoexit: "goexit", statusFault: "fault"}[status]
 	return &TaskError{Func: fn, Kind: kind, Text: text, Stack: stack}
 }
 

@@ -99,7 +99,7 @@ func (r *resultArena) begin() {
 }
 
 // wire pins a View of the running task's result. bound are its arguments.
-func (r *resultArena) wire(b shm.Binder, bound []shm.Binder) (shm.WireRef, error) {
+func (r *resultArena) wire(b shm.Binder, bound []argument) (shm.WireRef, error) {
 	pin, err := b.Pin()
 	if err != nil {
 		return shm.WireRef{}, err

@@ -68,6 +68,13 @@ type attached struct {
 	err error
 }
 
+// An argument is a View or Array of the running task.
+type argument struct {
+	shm.Binder
+	field string
+	mem   []byte
+}
+
 type run struct {
 	entry   *entry
 	id      taskID
@@ -177,6 +184,7 @@ func (s *server) hear(msg []byte, fd int) error {
 // work runs tasks. A task that ends this goroutine is reported, and another
 // goroutine goes on.
 func (s *server) work() {
+	debug.SetPanicOnFault(true) // of this goroutine: see fault
 	drained := false
 	defer func() {
 		if !drained {
@@ -195,14 +203,22 @@ func (s *server) work() {
 }
 
 func (s *server) runOne(r run) {
-	var bound []shm.Binder
+	var bound []argument
 	var payload []byte
 	s.results.begin()
 	status := byte(statusGoexit) // unless it returns or panics
 	defer func() {
 		if v := recover(); v != nil {
-			status = statusPanic
-			payload = fmt.Appendf(nil, "%.1000v\x00%s", v, debug.Stack())
+			text, known := fault(v, bound)
+			switch {
+			case known:
+				status = statusFault
+			case text != "" && !s.host.patient: // nobody knows what else it has stored to
+				panic(v)
+			default:
+				status, text = statusPanic, fmt.Sprintf("%.1000v", v)
+			}
+			payload = fmt.Appendf(nil, "%s\x00%s", text, debug.Stack())
 		} else if status == statusGoexit {
 			payload = []byte("the function called runtime.Goexit")
 		}
@@ -220,7 +236,7 @@ func (s *server) runOne(r run) {
 		if err := s.bind(b, w); err != nil {
 			return fmt.Errorf("%s: %w", field, err)
 		}
-		bound = append(bound, b)
+		bound = append(bound, argument{b, field, b.Bytes()})
 		return nil
 	}
 	wire := func(field string, b shm.Binder) (shm.WireRef, error) {
@@ -240,7 +256,7 @@ func (s *server) runOne(r run) {
 
 // releaseAll ends the views of a task. A function that released one itself has
 // made a mistake of its own.
-func releaseAll(bound []shm.Binder) (err error) {
+func releaseAll(bound []argument) (err error) {
 	for _, b := range bound {
 		func() {
 			defer func() {
