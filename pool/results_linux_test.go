@@ -449,7 +449,12 @@ func TestResultsOutliveTheirWorker(t *testing.T) {
 		}
 		waited <- out
 	}()
-	eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.tasks[slow.id.index].waiting }, "not waiting")
+	eventually(t, func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		task := p.tasks[slow.id.index]
+		return task.waiting && task.state == taskRunning
+	}, "not waiting for a running task")
 	require.NoError(t, p.Close(background()))
 	_, err = given.Wait(background())
 	require.ErrorIs(t, err, ErrClosed)
