@@ -369,13 +369,23 @@ func TestAnonymousIsNoFile(t *testing.T) {
 	r := newRun(t)
 	seg, err := r.CreateAnonymous(4096, ReadOnly)
 	require.NoError(t, err)
+	for peers, want := range map[Mode]int{ReadOnly: sealed | unix.F_SEAL_FUTURE_WRITE, ReadWrite: sealed} {
+		s, err := r.CreateAnonymous(4096, peers)
+		require.NoError(t, err)
+		seals, err := unix.FcntlInt(s.File().Fd(), unix.F_GET_SEALS, 0)
+		require.NoError(t, err)
+		require.Equal(t, want, seals&^unix.F_SEAL_EXEC)
+		flags, err := unix.FcntlInt(s.File().Fd(), unix.F_GETFD, 0)
+		require.NoError(t, err)
+		require.Equal(t, unix.FD_CLOEXEC, flags)
+	}
 	require.Len(t, filesOf(t, r.ID()), 1, "only the lock may be there")
 	_, err = Attach(seg.Name(), 0, ReadOnly)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, "passed by its descriptor, not by name")
 	next, err := r.Create(4096)
 	require.NoError(t, err)
-	require.Equal(t, segmentName(r.ID(), 2), next.Name(), "the kinds count on one counter")
+	require.Equal(t, segmentName(r.ID(), 4), next.Name(), "the kinds count on one counter")
 	require.Nil(t, next.File())
 }
 

@@ -61,6 +61,14 @@ var helpers = map[string]func(args []string) error{
 	"small": helperSmall,
 	// truncate cuts the files that it is told of down to nothing.
 	"truncate": helperTruncate,
+	// create makes segments of both kinds, says how that went and what was left.
+	"create": helperCreate,
+	// cgroup moves into a memory cgroup and makes segments there.
+	"cgroup": helperCgroup,
+	// poor attaches without address space.
+	"poor": helperPoor,
+	// names uses names that are not allowed, and one that is.
+	"names": helperNames,
 	// attack tries to damage an input.
 	"attack": helperAttack,
 }

@@ -79,5 +79,5 @@ func attachMemfd(f *os.File, name string, minBytes int64, mode Mode) (mapping, e
 	if err := reserveForeign(f, name, &st, true); err != nil {
 		return mapping{}, err
 	}
-	return mapFile(f, st.Size, mode)
+	return mapForeign(f, st.Size, mode)
 }

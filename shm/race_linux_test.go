@@ -91,8 +91,8 @@ func TestFullShmWithAWriter(t *testing.T) {
 	})
 	r := newRun(t)
 	made, refused := 0, 0
-	for range 500 {
-		seg, err := r.Create(1 << 20)
+	for i := range 500 {
+		seg, err := r.Create(1<<20 + hugePage*int64(i%2))
 		if err != nil {
 			require.ErrorIs(t, err, unix.ENOSPC)
 			refused++
@@ -125,6 +125,15 @@ func TestManySegments(t *testing.T) {
 		require.Equal(t, byte(1), seg.mem[0])
 		require.NoError(t, again.Close())
 		require.NoError(t, seg.Close())
+
+		seg, err = r.CreateAnonymous(4096, ReadWrite)
+		require.NoError(t, err)
+		again, err = AttachFile(seg.File(), seg.Name(), 4096, ReadWrite)
+		require.NoError(t, err)
+		again.mem[0] = 1
+		require.Equal(t, byte(1), seg.mem[0])
+		require.NoError(t, again.Close())
+		require.NoError(t, seg.Close())
 	}
 }
 
@@ -136,8 +145,17 @@ func TestTooManyMappings(t *testing.T) {
 	}
 	r, err := NewRun()
 	require.NoError(t, err)
+	large, err := r.Create(2 * hugePage)
+	require.NoError(t, err)
 	for err == nil {
 		_, err = r.Create(4096)
+	}
+	_, err = Attach(large.Name(), 0, ReadWrite)
+	require.ErrorIs(t, err, unix.ENOMEM)
+	require.ErrorContains(t, err, "vm.max_map_count")
+	for _, k := range kinds[:2] {
+		_, err = k.create(r, 2*hugePage, ReadOnly)
+		require.ErrorIs(t, err, unix.ENOMEM)
 	}
 	var space *SpaceError
 	require.ErrorAs(t, err, &space)

@@ -58,6 +58,15 @@ func mapFile(f *os.File, size int64, mode Mode) (mapping, error) {
 	return mapping{mem: m}, os.NewSyscallError("mmap", err)
 }
 
+// mapForeign is mapFile for an attach: its error says what to do.
+func mapForeign(f *os.File, size int64, mode Mode) (mapping, error) {
+	m, err := mapFile(f, size, mode)
+	if errors.Is(err, unix.ENOMEM) {
+		err = fmt.Errorf("no address space or number left for a mapping of %d bytes: %w; %s", size, err, mendSpace)
+	}
+	return m, err
+}
+
 func (m mapping) unmap() error {
 	if m.aligned {
 		return unmapAligned(m.mem)
@@ -71,8 +80,13 @@ func (m mapping) unmap() error {
 func reserve(f *os.File, size int64) error {
 	off, err := fallocate(f, size)
 	if errors.Is(err, unix.EOPNOTSUPP) {
-		_, err = io.Copy(io.NewOffsetWriter(f, off), io.LimitReader(zeros{}, size-off))
+		err = writeZeros(f, off, size)
 	}
+	return err
+}
+
+func writeZeros(f *os.File, from, to int64) error {
+	_, err := io.Copy(io.NewOffsetWriter(f, from), io.LimitReader(zeros{}, to-from))
 	return err
 }
 

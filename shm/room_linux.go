@@ -19,6 +19,7 @@ const (
 	mendInodes = "remove files from it or raise nr_inodes (mount -o remount,nr_inodes=… /dev/shm)"
 	mendCgroup = "raise the memory limit of this container or unit, or ask for less"
 	mendMemory = "free memory on this machine, or ask for less"
+	mendSpace  = "close segments, or raise ulimit -v and vm.max_map_count"
 )
 
 // A room is what a recent look at the memory limits allows a run to make
@@ -69,7 +70,7 @@ func spaceError(name string, size int64, anonymous bool, err error) error {
 	e := &SpaceError{Name: name, Asked: size, Err: err}
 	switch {
 	case errors.Is(err, unix.ENOMEM):
-		e.Free, e.Where, e.Mend = memoryFree(""), "this machine, but not in this process's address space or number of mappings", "close segments, or raise ulimit -v and vm.max_map_count"
+		e.Free, e.Where, e.Mend = memoryFree(""), "this machine, but not in this process's address space or number of mappings", mendSpace
 	case !errors.Is(err, unix.ENOSPC):
 		return fmt.Errorf("shm: create %q (%d bytes): %w", name, size, err)
 	case !anonymous && mountFree() < size:

@@ -49,13 +49,17 @@ func createFile(name string, size int64, room *room) (s *Segment, err error) {
 }
 
 func attachFile(name string, minBytes int64, mode Mode) (mapping, error) {
-	_, made := segmentRunID(name) // by a Run: reserved at birth
+	_, made := segmentRunID(name) // by a Run: reserved at birth, or refused
 	flags := unix.O_RDONLY
 	if mode == ReadWrite || !made {
 		flags = unix.O_RDWR
 	}
 	f, err := openFile(name, flags|unix.O_NONBLOCK, 0)
 	if err != nil {
+		var st unix.Stat_t
+		if unix.Lstat(dir+"/"+name, &st) == nil && st.Mode&unix.S_IFMT != unix.S_IFREG { // a link, a socket
+			err = fmt.Errorf("%w: %w", checkRegular(&st, 0), err)
+		}
 		return mapping{}, err
 	}
 	defer f.Close()
@@ -63,12 +67,10 @@ func attachFile(name string, minBytes int64, mode Mode) (mapping, error) {
 	if err != nil {
 		return mapping{}, err
 	}
-	if !made {
-		if err := reserveForeign(f, name, &st, false); err != nil {
-			return mapping{}, err
-		}
+	if err := reserveForeign(f, name, &st, false); err != nil {
+		return mapping{}, err
 	}
-	return mapFile(f, st.Size, mode)
+	return mapForeign(f, st.Size, mode)
 }
 
 // checkFile holds an opened file against what a segment must be.
@@ -90,11 +92,21 @@ func checkFile(f *os.File, minBytes int64) (st unix.Stat_t, err error) {
 func checkRegular(st *unix.Stat_t, minBytes int64) error {
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return fmt.Errorf("%w: file type %#o, expected a regular file", ErrForeign, st.Mode&unix.S_IFMT)
+		return fmt.Errorf("%w: %s, expected a regular file", ErrForeign, fileTypes[st.Mode&unix.S_IFMT])
 	case st.Size <= 0 || st.Size < minBytes || st.Size != int64(int(st.Size)):
 		return fmt.Errorf("%w: %d bytes, expected at least %d", ErrForeign, st.Size, max(minBytes, 1))
 	}
 	return nil
+}
+
+var fileTypes = map[uint32]string{
+	unix.S_IFLNK:  "a symbolic link",
+	unix.S_IFDIR:  "a directory",
+	unix.S_IFIFO:  "a FIFO",
+	unix.S_IFSOCK: "a socket",
+	unix.S_IFCHR:  "a character device",
+	unix.S_IFBLK:  "a block device",
+	0:             "a descriptor without a file", // epoll, eventfd
 }
 
 // unlinkFile removes a name; one that is already missing is fine.
