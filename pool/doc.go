@@ -24,8 +24,9 @@
 //	Views of a result ◀═════════ the same pages ══════════ arrays in t.Arena()
 //	Release ──────────────────────▶ free, before the next task ──▶ block free again
 //
-// A segment is announced to a worker once, by name, before the first task that
-// needs it, and stays mapped there until it is unmapped here.
+// A segment is announced to a worker once, by name or with its descriptor
+// (Options.Anonymous), before the first task that needs it, and stays mapped there
+// until it is unmapped here.
 //
 // The supervisor owns the memory of results too: a worker whose arena
 // ([Task.Arena]) is out of memory asks for a segment, which this worker alone maps

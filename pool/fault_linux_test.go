@@ -104,6 +104,7 @@ func TestFaults(t *testing.T) {
 // Where another program has truncated a segment, a load or store is an error.
 func TestTruncatedArguments(t *testing.T) {
 	oneOfBoth(t, func(t *testing.T, opts Options) {
+		opts.Anonymous = false // those nobody can truncate
 		p := newPool(t, &opts)
 		for _, tt := range []struct{ how, want string }{
 			{"load", "load or store at element 1999 of input faultIn.More[1].X faulted: the segment was truncated"},

@@ -42,12 +42,17 @@ func runWorker(env string) error {
 	err = serve(link, table, me, host{
 		slot:    start.slot,
 		results: start.results,
-		attach: func(a announce) (*shm.Segment, error) {
+		attach: func(a announce, fd int) (*shm.Segment, error) {
 			mode := shm.ReadOnly
 			if a.use != useInput {
 				mode = shm.ReadWrite
 			}
-			return shm.Attach(a.name, a.size, mode)
+			if fd < 0 {
+				return shm.Attach(a.name, a.size, mode)
+			}
+			f := os.NewFile(uintptr(fd), a.name)
+			defer f.Close()
+			return shm.AttachFile(f, a.name, a.size, mode)
 		},
 		detach: func(s *shm.Segment) { s.Close() },
 	})

@@ -85,7 +85,7 @@ func residue(t testing.TB) map[string]int {
 	return map[string]int{
 		"descriptors": len(fds),
 		"children":    len(children(os.Getpid())),
-		"mappings":    strings.Count(string(maps), "/dev/shm/"),
+		"mappings":    strings.Count(string(maps), "/dev/shm/") + strings.Count(string(maps), "/memfd:handoff-"),
 		"goroutines":  runtime.NumGoroutine(),
 	}
 }
@@ -111,8 +111,11 @@ func eventually(t testing.TB, cond func() bool, msg string) {
 	t.Fatal(msg)
 }
 
+// bothIsolations runs a test in both isolations, and with processes over both
+// kinds of segments.
 func bothIsolations(t *testing.T, test func(t *testing.T, opts Options)) {
-	for _, iso := range []Isolation{Process, Goroutine} {
-		t.Run("isolation="+string(iso), func(t *testing.T) { test(t, Options{Workers: 2, Isolation: iso}) })
+	for _, opts := range []Options{{Isolation: Process}, {Isolation: Process, Anonymous: true}, {Isolation: Goroutine}} {
+		opts.Workers = 2
+		t.Run(fmt.Sprintf("isolation=%s/anonymous=%v", opts.Isolation, opts.Anonymous), func(t *testing.T) { test(t, opts) })
 	}
 }

@@ -24,7 +24,8 @@ import (
 //	refuse   s→w  0 kind · 1 full · 4 text…
 //	free     s→w  0 kind · 8 { 0 id · 4 generation · 8 offset }…
 //
-// A grow is answered by an announcement for results or by a refuse. The refs in a
+// An announce brings a descriptor if the segment has no file; no other message
+// does. A grow is answered by an announcement for results or by a refuse. The refs in a
 // result and the blocks in a free are of segments announced to that worker for
 // results.
 const (

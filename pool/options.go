@@ -44,6 +44,12 @@ type Options struct {
 	// worker has for its results: MaxBytes bounds one worker. nil: the defaults
 	// of shm.
 	Arena, Outputs, Results *shm.ArenaOptions
+	// Anonymous makes these arenas of memfds, passed on by descriptor, instead of
+	// named segments: no program can attach to them by name or truncate them,
+	// what workers read is sealed against writing, the kernel frees them with the
+	// last process, and they do not count against /dev/shm. Each takes one
+	// descriptor here. Segments made with [Pool.Run] are what the caller made.
+	Anonymous bool
 	// Logger hears of starts and deaths. nil: silent.
 	Logger *slog.Logger
 }

@@ -83,13 +83,13 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		opts:    o,
 		table:   newTable(),
 		run:     run,
-		arena:   run.NewArena(o.Arena),
-		outputs: run.NewArena(o.Outputs),
 		ended:   make(chan struct{}),
 		segs:    map[*shm.Segment]*announced{},
 		segByID: map[uint32]*announced{},
 		ready:   make(chan struct{}),
 	}
+	p.arena = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly) }, o.Arena)
+	p.outputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadWrite) }, o.Outputs)
 	p.starter = newStarter()
 	for i := range o.Workers {
 		p.workers = append(p.workers, &worker{pool: p, slot: i})
@@ -110,6 +110,14 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	done, cancel := context.WithCancel(context.Background())
 	cancel()
 	return nil, errors.Join(err, p.Close(done))
+}
+
+// create makes a segment of an arena.
+func (p *Pool) create(bytes int64, workers shm.Mode) (*shm.Segment, error) {
+	if p.opts.Anonymous {
+		return p.run.CreateAnonymous(bytes, workers)
+	}
+	return p.run.Create(bytes)
 }
 
 // Arena is where inputs are made: workers map its segments read-only.

@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"example.com/handoff/shm"
@@ -45,7 +46,7 @@ func (w *worker) grow(msg []byte) error {
 	case len(r.segs) >= maxSegments:
 		err = fmt.Errorf("pool: %d more bytes for results: %w: %d segments, the most there can be", bytes, shm.ErrFull, maxSegments)
 	default:
-		seg, err = p.run.Create(bytes)
+		seg, err = p.create(bytes, shm.ReadWrite)
 	}
 	if err != nil {
 		return sent(r.link.Send(appendRefuse(nil, err), -1))
@@ -62,13 +63,13 @@ func (w *worker) grow(msg []byte) error {
 	return sent(err)
 }
 
-// sent is the fault of a worker that does not read its messages. Any other
-// error of a Send is the end of its socket: its death is on the way.
+// sent is why a worker cannot go on: a message did not get to it. At the end of
+// its socket its death is on the way.
 func sent(err error) error {
-	if errors.Is(err, errBacklog) {
-		return err
+	if errors.Is(err, io.ErrClosedPipe) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // A taken result has its Views bound.

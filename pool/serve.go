@@ -58,8 +58,8 @@ type server struct {
 type host struct {
 	slot    int
 	results shm.ArenaOptions
-	patient bool // serve returns after the running task, not before
-	attach  func(announce) (*shm.Segment, error)
+	patient bool                                           // serve returns after the running task, not before
+	attach  func(a announce, fd int) (*shm.Segment, error) // fd is its own, or −1
 	detach  func(*shm.Segment)
 }
 
@@ -119,20 +119,16 @@ func serve(link transport, table *table, me hello, host host) error {
 
 // hear acts on one message. An error ends the worker: its supervisor is not one.
 func (s *server) hear(msg []byte, fd int) error {
-	closeFD(fd) // no message brings one
-	switch kind := msg[0]; {
-	case kind == msgAnnounce:
+	if msg[0] == msgAnnounce {
 		a, ok := readAnnounce(msg)
 		if !ok {
+			closeFD(fd)
 			return errRecord
 		}
-		seg, err := s.host.attach(a) // a failure is that of the tasks that need it
-		s.mu.Lock()
-		s.segs[a.id] = attached{seg, err}
-		s.mu.Unlock()
-		if a.use == useResult {
-			return s.results.grown(a.id, seg, err)
-		}
+		return s.announced(a, fd)
+	}
+	closeFD(fd) // no other message brings one
+	switch kind := msg[0]; {
 	case kind == msgRefuse:
 		why, ok := readRefuse(msg)
 		if !ok {
@@ -177,6 +173,18 @@ func (s *server) hear(msg []byte, fd int) error {
 		s.noMore.Do(func() { close(s.tasks) })
 	default:
 		return fmt.Errorf("%w: kind %d, %d bytes", errRecord, kind, len(msg))
+	}
+	return nil
+}
+
+// announced maps a segment. A failure is that of the tasks that need it.
+func (s *server) announced(a announce, fd int) error {
+	seg, err := s.host.attach(a, fd)
+	s.mu.Lock()
+	s.segs[a.id] = attached{seg, err}
+	s.mu.Unlock()
+	if a.use == useResult {
+		return s.results.grown(a.id, seg, err)
 	}
 	return nil
 }
@@ -294,7 +302,8 @@ func (p *Pool) serveLocal(link transport, me hello, slot int) error {
 		slot:    slot,
 		results: *p.opts.Results,
 		patient: true, // its memory must not go before it
-		attach: func(a announce) (*shm.Segment, error) {
+		attach: func(a announce, fd int) (*shm.Segment, error) {
+			closeFD(fd)
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if known := p.segByID[a.id]; known != nil {

@@ -31,8 +31,13 @@ type socket struct {
 	oob []byte // of Receive
 
 	mu       sync.Mutex
-	backlog  [][]byte // what did not fit into the kernel's buffer, in order
+	backlog  []queued // what did not fit into the kernel's buffer, in order
 	flushing bool
+}
+
+type queued struct {
+	msg []byte
+	fd  int // a copy of the caller's, or −1
 }
 
 // newSocket takes the descriptor over.
@@ -52,22 +57,34 @@ func (s *socket) Send(msg []byte, fd int) error {
 	if len(s.backlog) == 0 {
 		var sendErr error
 		err := s.raw.Control(func(sock uintptr) { sendErr = send(int(sock), msg, fd) })
-		if err != nil {
-			return err
-		}
-		if sendErr != unix.EAGAIN {
-			return sendErr
+		switch {
+		case err != nil || ended(sendErr):
+			return io.ErrClosedPipe
+		case sendErr != unix.EAGAIN:
+			return os.NewSyscallError("sendmsg", sendErr)
 		}
 	}
-	if fd >= 0 || len(s.backlog) >= maxBacklog { // a descriptor cannot wait: it is the caller's to close
+	if len(s.backlog) >= maxBacklog {
 		return errBacklog
 	}
-	s.backlog = append(s.backlog, append([]byte(nil), msg...))
+	if fd >= 0 { // the caller may close it before it is sent
+		var err error
+		if fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			return os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
+		}
+	}
+	s.backlog = append(s.backlog, queued{append([]byte(nil), msg...), fd})
 	if !s.flushing {
 		s.flushing = true
 		go s.flush()
 	}
 	return nil
+}
+
+// ended reports whether an error of send is the end of the socket, which Receive
+// reports too.
+func ended(err error) bool {
+	return err == unix.EPIPE || err == unix.ECONNRESET || err == unix.ENOTCONN
 }
 
 func send(sock int, msg []byte, fd int) error {
@@ -90,9 +107,15 @@ func (s *socket) flush() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for len(s.backlog) > 0 {
-			if err := send(int(sock), s.backlog[0], -1); err == unix.EAGAIN {
+			q := s.backlog[0]
+			err := send(int(sock), q.msg, q.fd)
+			if err == unix.EAGAIN {
 				return false
-			} // any other error is the peer's end, which Receive reports
+			}
+			if err != nil && !ended(err) { // the peer must not go on without it
+				unix.Shutdown(int(sock), unix.SHUT_RDWR)
+			}
+			closeFD(q.fd)
 			s.backlog = s.backlog[1:]
 		}
 		s.flushing = false
@@ -100,6 +123,9 @@ func (s *socket) flush() {
 	})
 	if err != nil {
 		s.mu.Lock()
+		for _, q := range s.backlog {
+			closeFD(q.fd)
+		}
 		s.flushing, s.backlog = false, nil
 		s.mu.Unlock()
 	}
@@ -132,6 +158,9 @@ func (s *socket) Receive(buf []byte) (n, fd int, err error) {
 	if flags&unix.MSG_TRUNC != 0 || flags&unix.MSG_CTRUNC != 0 {
 		if fd >= 0 {
 			unix.Close(fd)
+		}
+		if flags&unix.MSG_TRUNC == 0 {
+			return 0, -1, errDescriptor
 		}
 		return 0, -1, errMessage
 	}

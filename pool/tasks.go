@@ -159,7 +159,11 @@ func (p *Pool) numberLocked(seg *shm.Segment, use segmentUse) *announced {
 // announceLocked tells w of a segment and what it is to it.
 func (w *worker) announceLocked(a *announced, use segmentUse) error {
 	w.knows[a.id] = true
-	return w.link.Send(announce{id: a.id, use: use, size: a.seg.Size(), name: a.seg.Name()}.append(nil), -1)
+	fd := -1
+	if a.seg.Anonymous() {
+		fd = int(a.seg.File().Fd()) // the segment is pinned, or the worker's own
+	}
+	return w.link.Send(announce{id: a.id, use: use, size: a.seg.Size(), name: a.seg.Name()}.append(nil), fd)
 }
 
 // retire tells every worker that knows the segment to unmap it.

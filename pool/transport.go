@@ -10,7 +10,9 @@ import (
 // be called from several goroutines and never blocks; Receive from one.
 type transport interface {
 	// Send sends one message of 1 to maxMessage bytes and, if fd ≥ 0, a
-	// descriptor, which stays the caller's.
+	// descriptor, which stays the caller's. The error is io.ErrClosedPipe at the
+	// end of the link, which Receive reports too; after any other, such as
+	// errBacklog, the other side lacks a message.
 	Send(msg []byte, fd int) error
 	// Receive waits for the next message and puts it into buf, of at least
 	// maxMessage bytes. The error is io.EOF when the other side is gone and
@@ -24,6 +26,8 @@ type transport interface {
 var (
 	errBacklog = errors.New("it does not read its messages")
 	errMessage = errors.New("a message is longer than the protocol allows")
+	// Too many open files, mostly: the kernel drops what it cannot give.
+	errDescriptor = errors.New("a descriptor of a message did not arrive: raise ulimit -n")
 )
 
 // maxBacklog bounds the messages that wait because the other side does not read.

@@ -349,7 +349,7 @@ func (p *Pool) giveBackLocked(t *task, death *WorkerExitError) {
 	}
 }
 
-// unsentLocked ends an incarnation that does not read its messages.
+// unsentLocked ends an incarnation that a message did not get to.
 func (w *worker) unsentLocked(err error) {
 	if err := sent(err); err != nil {
 		w.reason = err

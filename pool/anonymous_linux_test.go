@@ -1,0 +1,168 @@
+package pool
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"example.com/handoff/shm"
+)
+
+func mapsOf(t *testing.T, pid int) string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	require.NoError(t, err)
+	return string(b)
+}
+
+// Nothing of an anonymous pool has a name but its lock; inputs are read-only in
+// workers, outputs and results are not; what the caller made stays as it is.
+func TestAnonymous(t *testing.T) {
+	p := newPool(t, &Options{Workers: 1, Anonymous: true})
+	named := func() []string {
+		files, err := filepath.Glob("/dev/shm/handoff-" + p.Run().ID() + "*")
+		require.NoError(t, err)
+		return files
+	}
+	x, err := shm.PutCopy(p.Arena(), []float64{1, 2, 3})
+	require.NoError(t, err)
+	defer x.Release()
+	out, err := shm.Make[int16](p.Outputs(), 4000)
+	require.NoError(t, err)
+	defer out.Release()
+	in := faultIn{How: "output", Out: out}
+	in.More[1].X = x.View()
+	f, err := touch.Submit(background(), p, in)
+	require.NoError(t, err)
+	_, err = f.Wait(background())
+	require.NoError(t, err)
+	require.Equal(t, int16(1), out.Data()[3000])
+	res := makeOne(t, p, makeIn{N: 10})
+	res.check(t, makeIn{N: 10})
+	require.Len(t, named(), 1, "the lock of the run")
+
+	maps := mapsOf(t, res.PID)
+	for name, mode := range map[string]string{
+		x.Ref().Segment: "r--s", out.Ref().Segment: "rw-s", res.Whole.Ref().Segment: "rw-s",
+	} {
+		require.Equal(t, 1, strings.Count(maps, "/memfd:"+name), maps)
+		line := maps[:strings.Index(maps, "/memfd:"+name)]
+		require.Contains(t, line[strings.LastIndexByte(line, '\n')+1:], mode)
+	}
+	in = faultIn{How: "copy", A: shm.View[int32]{}}
+	a, err := shm.PutCopy(p.Arena(), []int32{1})
+	require.NoError(t, err)
+	defer a.Release()
+	in.A = a.View()
+	f, err = touch.Submit(background(), p, in)
+	require.NoError(t, err)
+	_, err = f.Wait(background())
+	require.ErrorContains(t, err, "inputs are read-only")
+
+	seg, err := p.Run().Create(4096)
+	require.NoError(t, err)
+	whole := bindWhole[float64](t, seg, 512)
+	whole.Data()[511] = 3
+	g, err := norm.Submit(background(), p, normIn{whole.View(), 1})
+	require.NoError(t, err)
+	v, err := g.Wait(background())
+	require.NoError(t, err)
+	require.Equal(t, 3.0, v)
+	require.Len(t, named(), 2)
+	whole.Release()
+	require.NoError(t, seg.Close())
+
+	// The result outlives its worker, without a name.
+	require.NoError(t, unix.Kill(res.PID, unix.SIGKILL))
+	eventually(t, func() bool { return p.Stats().Deaths[ClassSignal] == 1 }, "the death was not noticed")
+	res.check(t, makeIn{N: 10})
+	require.NotZero(t, p.Stats().ResultMapped)
+	res.release()
+	require.Zero(t, p.Stats().ResultMapped)
+}
+
+// A worker keeps no descriptor of what it has mapped.
+func TestAnonymousKeepsNoDescriptors(t *testing.T) {
+	p := newPool(t, &Options{Workers: 1, Anonymous: true, Arena: &shm.ArenaOptions{SegmentBytes: 4096}})
+	before := -1
+	for i := range 30 {
+		x, err := shm.Make[float64](p.Arena(), 512)
+		require.NoError(t, err)
+		defer x.Release()
+		f, err := norm.Submit(background(), p, normIn{x.View(), 1})
+		require.NoError(t, err)
+		_, err = f.Wait(background())
+		require.NoError(t, err)
+		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.Stats().Workers[0].PID))
+		require.NoError(t, err)
+		if i == 0 {
+			before = len(fds)
+		}
+		require.Equal(t, before, len(fds))
+	}
+	require.Equal(t, 30, strings.Count(mapsOf(t, p.Stats().Workers[0].PID), "/memfd:"))
+}
+
+// A message with a descriptor waits for a slow reader like others, in order,
+// though the sender closes the descriptor meanwhile.
+func TestDescriptorsWait(t *testing.T) {
+	r, w, err := os.Pipe() // the runtime's own poller is no leak
+	require.NoError(t, err)
+	r.Close()
+	w.Close()
+	before := residue(t)["descriptors"]
+	for _, read := range []bool{true, false} {
+		ours, file, err := socketPair()
+		require.NoError(t, err)
+		fd, err := unix.Dup(int(file.Fd()))
+		require.NoError(t, err)
+		require.NoError(t, file.Close())
+		require.NoError(t, unix.SetNonblock(fd, true))
+		theirs, err := newSocket(fd)
+		require.NoError(t, err)
+
+		filler := make([]byte, 4000)
+		sent := 0
+		for waits := 0; waits < 10; {
+			require.NoError(t, ours.Send(filler, -1))
+			sent++
+			ours.mu.Lock()
+			waits = len(ours.backlog)
+			ours.mu.Unlock()
+		}
+		for i := range byte(5) {
+			r, w, err := os.Pipe()
+			require.NoError(t, err)
+			_, err = w.Write([]byte{i})
+			require.NoError(t, err)
+			w.Close()
+			require.NoError(t, ours.Send([]byte{99, i}, int(r.Fd())))
+			r.Close()
+		}
+		buf := make([]byte, maxMessage)
+		for i := 0; read && i < sent+5; i++ {
+			n, fd, err := theirs.Receive(buf)
+			require.NoError(t, err)
+			if i < sent {
+				require.Equal(t, len(filler), n)
+				require.Equal(t, -1, fd)
+				continue
+			}
+			f := os.NewFile(uintptr(fd), "pipe")
+			got := make([]byte, 1)
+			_, err = f.Read(got)
+			require.NoError(t, err)
+			require.Equal(t, buf[1], got[0])
+			require.Equal(t, i-sent, int(got[0]))
+			f.Close()
+		}
+		theirs.Close()
+		ours.Close()
+		eventually(t, func() bool { return residue(t)["descriptors"] <= before }, "descriptors are left")
+	}
+}
