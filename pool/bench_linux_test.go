@@ -113,3 +113,32 @@ func BenchmarkMap(b *testing.B) {
 		})
 	}
 }
+
+var makeBytes = Func("test.makeBytes", func(t *Task, n int) (shm.View[byte], error) {
+	x, err := shm.MakeUnzeroed[byte](t.Arena(), n)
+	return x.View(), err
+})
+
+// A result by Ref, from Submit to Release: nothing is filled in and nothing copied.
+func BenchmarkResult(b *testing.B) {
+	for _, size := range []struct {
+		name  string
+		bytes int
+	}{{"64KiB", 64 << 10}, {"16MiB", 16 << 20}} {
+		b.Run("by=view/size="+size.name, func(b *testing.B) {
+			p := newPool(b, &Options{Workers: 1})
+			b.ReportAllocs()
+			for b.Loop() {
+				f, err := makeBytes.Submit(background(), p, size.bytes)
+				if err != nil {
+					b.Fatal(err)
+				}
+				v, err := f.Wait(background())
+				if err != nil {
+					b.Fatal(err)
+				}
+				v.Release()
+			}
+		})
+	}
+}
