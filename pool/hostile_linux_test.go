@@ -260,7 +260,7 @@ func TestFreesWait(t *testing.T) {
 	buf := make([]byte, maxMessage)
 	for want := 0; want < n; {
 		if len(theirs.(*local).in) == 0 {
-			r.read()
+			r.read(false)
 			r.flush()
 		}
 		size, _, err := theirs.Receive(buf)
@@ -291,7 +291,7 @@ func TestResultArena(t *testing.T) {
 	require.NoError(t, err)
 	defer run.Close()
 	ours, theirs := localPair()
-	r := newResultArena(theirs, shm.ArenaOptions{})
+	r := newResultArena(theirs, 0)
 	asked := make(chan int64)
 	go func() {
 		buf := make([]byte, maxMessage)
@@ -327,10 +327,8 @@ func TestResultArena(t *testing.T) {
 	for range 3 {
 		r.freed([]block{{4, known.generation, known.offset}, {5, known.generation + 1, known.offset}, {5, known.generation, 64}})
 	}
-	r.begin()
 	require.Equal(t, int64(128), r.arena.Stats().Live)
 	r.freed([]block{known, known, known}) // it is there once
-	r.begin()
 	require.Zero(t, r.arena.Stats().Live)
 	require.NoError(t, r.grown(0, nil, errors.New("one")))
 	require.ErrorIs(t, r.grown(0, nil, errors.New("two")), errRecord, "an answer to nothing")

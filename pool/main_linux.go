@@ -40,8 +40,8 @@ func runWorker(env string) error {
 		endGroup()
 	}()
 	err = serve(link, table, me, host{
-		slot:    start.slot,
-		results: start.results,
+		slot:         start.slot,
+		segmentBytes: start.segmentBytes,
 		attach: func(a announce, fd int) (*shm.Segment, error) {
 			mode := shm.ReadOnly
 			if a.use != useInput {

@@ -21,13 +21,14 @@ import (
 //	cancel   s→w  0 kind · 8 index · 12 epoch
 //	drain    s→w  0 kind
 //	grow     w→s  0 kind · 8 bytes
-//	refuse   s→w  0 kind · 1 full · 4 text…
+//	refuse   s→w  0 kind · 1 why · 4 text…
+//	shrink   w→s  0 kind · 4 id
 //	free     s→w  0 kind · 8 { 0 id · 4 generation · 8 offset }…
 //
 // An announce brings a descriptor if the segment has no file; no other message
 // does. A grow is answered by an announcement for results or by a refuse. The refs in a
 // result and the blocks in a free are of segments announced to that worker for
-// results.
+// results. A shrink says that the worker has unmapped one of these.
 const (
 	msgHello    = 1
 	msgAnnounce = 2
@@ -39,6 +40,7 @@ const (
 	msgGrow     = 8
 	msgRefuse   = 9
 	msgFree     = 10
+	msgShrink   = 11
 )
 
 const (
@@ -204,37 +206,45 @@ func readGrow(b []byte) (bytes int64, ok bool) {
 	return bytes, bytes > 0
 }
 
-// appendRefuse says why an arena does not grow: that it is full, or the text.
+// refusals are the errors that a worker can tell apart, by their numbers.
+var refusals = []error{nil, shm.ErrFull, shm.ErrTooLarge}
+
+// appendRefuse says why an arena does not grow.
 func appendRefuse(b []byte, why error) []byte {
-	full := byte(0)
-	if errors.Is(why, shm.ErrFull) {
-		full = 1
+	number := len(refusals) - 1 // the last that fits says most
+	for number > 0 && !errors.Is(why, refusals[number]) {
+		number--
 	}
 	text := why.Error()
-	return append(append(b, msgRefuse, full, 0, 0), text[:min(len(text), maxInline)]...)
+	return append(append(b, msgRefuse, byte(number), 0, 0), text[:min(len(text), maxInline)]...)
 }
 
 func readRefuse(b []byte) (why error, ok bool) {
-	if len(b) < 4 || b[1] > 1 {
+	if len(b) < 4 || int(b[1]) >= len(refusals) {
 		return nil, false
 	}
-	return &growthError{strings.ToValidUTF8(string(b[4:]), "\uFFFD"), b[1] == 1}, true
+	return &growthError{strings.ToValidUTF8(string(b[4:]), "\uFFFD"), refusals[b[1]]}, true
 }
 
-// A growthError is the supervisor's refusal in the worker. It unwraps to
-// [shm.ErrFull] where the arena's budget is used up.
+// A growthError is the supervisor's refusal in the worker.
 type growthError struct {
 	text string
-	full bool
+	is   error // one of refusals
 }
 
 func (e *growthError) Error() string { return e.text }
 
-func (e *growthError) Unwrap() error {
-	if e.full {
-		return shm.ErrFull
+func (e *growthError) Unwrap() error { return e.is }
+
+func appendShrink(b []byte, id uint32) []byte {
+	return binary.LittleEndian.AppendUint32(append(b, msgShrink, 0, 0, 0), id)
+}
+
+func readShrink(b []byte) (id uint32, ok bool) {
+	if len(b) != 8 {
+		return 0, false
 	}
-	return nil
+	return binary.LittleEndian.Uint32(b[4:]), true
 }
 
 // A block is what a worker pinned for one View of a result.

@@ -20,7 +20,6 @@ type resultArena struct {
 	own  map[*shm.Segment]uint32 // the arena's segments
 	pins map[block][]shm.Pin     // of results that the supervisor has
 	made map[block][]shm.Pin     // of the running task's
-	back []shm.Pin               // freed by the supervisor
 }
 
 type growth struct {
@@ -28,7 +27,9 @@ type growth struct {
 	err error
 }
 
-func newResultArena(link transport, opts shm.ArenaOptions) *resultArena {
+// newResultArena makes an arena without a budget of its own: the supervisor has
+// it, who hears then that the worker waits.
+func newResultArena(link transport, segmentBytes int64) *resultArena {
 	r := &resultArena{
 		link:   link,
 		answer: make(chan growth, 1),
@@ -37,7 +38,7 @@ func newResultArena(link transport, opts shm.ArenaOptions) *resultArena {
 		pins:   map[block][]shm.Pin{},
 		made:   map[block][]shm.Pin{},
 	}
-	r.arena = shm.NewArena(r.grow, &opts)
+	r.arena = shm.NewArena(r.grow, &shm.ArenaOptions{SegmentBytes: segmentBytes})
 	return r
 }
 
@@ -60,6 +61,12 @@ func (r *resultArena) grown(id uint32, seg *shm.Segment, err error) error {
 		r.mu.Lock()
 		r.own[seg] = id
 		r.mu.Unlock()
+		seg.OnUnmap(func() { // the arena has no use for it, or the worker ends
+			r.mu.Lock()
+			delete(r.own, seg)
+			r.mu.Unlock()
+			r.link.Send(appendShrink(nil, id), -1)
+		})
 	}
 	select {
 	case r.answer <- growth{seg, err}:
@@ -69,31 +76,23 @@ func (r *resultArena) grown(id uint32, seg *shm.Segment, err error) error {
 	}
 }
 
-// freed hears of released results. Blocks that are not known are ignored. The
-// memory goes back when the next task begins: the arena may be waiting for an
-// answer that only the caller of freed can bring.
+// freed takes back what the supervisor has released. Blocks that are not known
+// are ignored.
 func (r *resultArena) freed(blocks []block) {
+	var back []shm.Pin
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, b := range blocks {
 		pins := r.pins[b]
 		if len(pins) == 0 {
 			continue
 		}
-		r.back = append(r.back, pins[len(pins)-1])
+		back = append(back, pins[len(pins)-1])
 		if pins = pins[:len(pins)-1]; len(pins) == 0 {
 			delete(r.pins, b)
 		} else {
 			r.pins[b] = pins
 		}
 	}
-}
-
-// begin takes back what was freed.
-func (r *resultArena) begin() {
-	r.mu.Lock()
-	back := r.back
-	r.back = nil
 	r.mu.Unlock()
 	release(back)
 }
@@ -132,28 +131,30 @@ func (r *resultArena) wire(b shm.Binder, bound []argument) (shm.WireRef, error) 
 // finish ends what the task has made and does not return: everything, unless
 // it succeeded.
 func (r *resultArena) finish(ok bool) {
+	var back []shm.Pin
 	r.mu.Lock()
 	for at, pins := range r.made {
 		if ok {
 			r.pins[at] = append(r.pins[at], pins...)
 		} else {
-			r.back = append(r.back, pins...)
+			back = append(back, pins...)
 		}
 	}
 	clear(r.made)
 	r.mu.Unlock()
+	release(back)
 	r.arena.Reset()
-	r.begin()
 }
 
 // end gives everything back; the segments are the supervisor's to close.
 func (r *resultArena) end() {
+	var back []shm.Pin
 	r.mu.Lock()
 	for _, pins := range r.pins {
-		r.back = append(r.back, pins...)
+		back = append(back, pins...)
 	}
 	clear(r.pins)
 	r.mu.Unlock()
+	release(back)
 	r.arena.Reset()
-	r.begin()
 }

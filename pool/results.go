@@ -23,6 +23,7 @@ type results struct {
 	mu     sync.Mutex
 	frees  []block // not sent yet
 	unread int     // free messages that the worker may not have read
+	hungry bool    // the running task was refused memory: it may be waiting for some
 	ended  bool
 }
 
@@ -38,11 +39,14 @@ func (w *worker) grow(msg []byte) error {
 		return fmt.Errorf("it sent a malformed grow: %d bytes, % x", len(msg), msg[:min(len(msg), 16)])
 	}
 	p, r := w.pool, w.results
+	r.read(true) // it asks once at a time, so it has read what went before the last answer
 	var seg *shm.Segment
 	var err error
-	switch left := p.opts.Results.MaxBytes - r.mapped; {
-	case p.opts.Results.MaxBytes > 0 && bytes > left:
-		err = fmt.Errorf("pool: %d more bytes for results: %w: %d of %d bytes mapped", bytes, shm.ErrFull, r.mapped, p.opts.Results.MaxBytes)
+	switch most := p.opts.Results.MaxBytes; {
+	case most > 0 && bytes > most:
+		err = fmt.Errorf("pool: %d bytes for results: %w: %d bytes", bytes, shm.ErrTooLarge, most)
+	case most > 0 && bytes > most-r.mapped:
+		err = fmt.Errorf("pool: %d more bytes for results: %w: %d of %d bytes mapped", bytes, shm.ErrFull, r.mapped, most)
 	case len(r.segs) >= maxSegments:
 		err = fmt.Errorf("pool: %d more bytes for results: %w: %d segments, the most there can be", bytes, shm.ErrFull, maxSegments)
 	default:
@@ -61,6 +65,18 @@ func (w *worker) grow(msg []byte) error {
 	r.segs[a.id] = seg
 	r.mapped += seg.Size()
 	return sent(err)
+}
+
+// shrink closes a segment that the worker's arena gave back.
+func (w *worker) shrink(msg []byte) error {
+	id, ok := readShrink(msg)
+	seg := w.results.segs[id]
+	if !ok || seg == nil {
+		return fmt.Errorf("it sent a malformed shrink: %d bytes, % x", len(msg), msg[:min(len(msg), 8)])
+	}
+	delete(w.results.segs, id)
+	w.results.mapped -= seg.Size()
+	return seg.Close()
 }
 
 // sent is why a worker cannot go on: a message did not get to it. At the end of
@@ -123,7 +139,7 @@ func (r *results) free(b block) {
 		return
 	}
 	r.frees = append(r.frees, b)
-	if len(r.frees) >= maxFrees {
+	if r.hungry || len(r.frees) >= maxFrees {
 		r.flushLocked()
 	}
 }
@@ -147,12 +163,16 @@ func (r *results) flushLocked() {
 	}
 }
 
-// read says that the worker has finished a task, and so has read all that was
-// sent before it.
-func (r *results) read() {
+// read says that the worker has read what was sent to it, and whether it asks
+// for memory: then it hears of all that is free, and of more at once, until it
+// has finished its task.
+func (r *results) read(hungry bool) {
 	r.mu.Lock()
-	r.unread = 0
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	r.unread, r.hungry = 0, hungry
+	if hungry {
+		r.flushLocked()
+	}
 }
 
 // end gives up the segments of a dead incarnation: each goes when the last View

@@ -291,6 +291,70 @@ func TestResultArenaStaysFlat(t *testing.T) {
 	})
 }
 
+type waitIn struct {
+	N    int
+	Mark string // is written once the function is about to wait
+}
+
+type waitOut struct{ X shm.View[byte] }
+
+var waitResult = Func("test.waitResult", func(t *Task, in waitIn) (waitOut, error) {
+	if _, err := shm.Make[byte](t.Arena(), in.N); !errors.Is(err, shm.ErrFull) {
+		return waitOut{}, fmt.Errorf("expected a full arena, got %w", err)
+	}
+	if err := os.WriteFile(in.Mark, nil, 0o600); err != nil {
+		return waitOut{}, err
+	}
+	x, err := shm.MakeWait[byte](t.Context(), t.Arena(), in.N)
+	return waitOut{x.View()}, err
+})
+
+// A function waits in MakeWait for the release of results of its worker, however
+// many there are and in how many pieces they come back.
+func TestResultArenaWaits(t *testing.T) {
+	oneOfBoth(t, func(t *testing.T, opts Options) {
+		const pieces = 3 * maxUnread
+		opts.Results = &shm.ArenaOptions{SegmentBytes: 4096, MaxBytes: pieces * 4096}
+		p := newPool(t, &opts)
+		var held []waitOut
+		for range pieces {
+			f, err := waitBytes.Submit(background(), p, 4096)
+			require.NoError(t, err)
+			out, err := f.Wait(background())
+			require.NoError(t, err)
+			held = append(held, out)
+		}
+		in := waitIn{pieces * 4096, filepath.Join(t.TempDir(), "mark")} // all of it in one piece
+		f, err := waitResult.Submit(background(), p, in)
+		require.NoError(t, err)
+		for _, err := os.Stat(in.Mark); err != nil; _, err = os.Stat(in.Mark) {
+			time.Sleep(time.Millisecond)
+		}
+		for _, out := range held {
+			out.X.Release()
+		}
+		ctx, cancel := context.WithTimeout(background(), time.Minute)
+		defer cancel()
+		out, err := f.Wait(ctx)
+		require.NoError(t, err)
+		require.Equal(t, in.N, out.X.Len())
+		require.Equal(t, int64(in.N), p.Stats().ResultMapped, "the small segments were not given back")
+		out.X.Release()
+
+		in.N++ // more than there will ever be
+		f, err = waitBytes.Submit(background(), p, in.N)
+		require.NoError(t, err)
+		_, err = f.Wait(background())
+		require.ErrorContains(t, err, "also when it is empty")
+		require.Empty(t, p.Stats().Deaths)
+	})
+}
+
+var waitBytes = Func("test.waitBytes", func(t *Task, n int) (waitOut, error) {
+	x, err := shm.MakeWait[byte](t.Context(), t.Arena(), n)
+	return waitOut{x.View()}, err
+})
+
 func TestResultBudget(t *testing.T) {
 	oneOfBoth(t, func(t *testing.T, opts Options) {
 		opts.Results = &shm.ArenaOptions{SegmentBytes: 64 << 10, MaxBytes: 1 << 20}

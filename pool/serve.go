@@ -56,11 +56,11 @@ type server struct {
 
 // A host is what differs between a worker process and a worker goroutine.
 type host struct {
-	slot    int
-	results shm.ArenaOptions
-	patient bool                                           // serve returns after the running task, not before
-	attach  func(a announce, fd int) (*shm.Segment, error) // fd is its own, or −1
-	detach  func(*shm.Segment)
+	slot         int
+	segmentBytes int64                                          // of the results
+	patient      bool                                           // serve returns after the running task, not before
+	attach       func(a announce, fd int) (*shm.Segment, error) // fd is its own, or −1
+	detach       func(*shm.Segment)
 }
 
 type attached struct {
@@ -87,7 +87,7 @@ type run struct {
 // is gone (io.EOF). Afterwards every context it gave out has ended.
 func serve(link transport, table *table, me hello, host host) error {
 	s := &server{link: link, table: table, host: host, tasks: make(chan run, 1), finished: make(chan struct{}), segs: map[uint32]attached{}, stop: func() {}}
-	s.results = newResultArena(link, host.results)
+	s.results = newResultArena(link, host.segmentBytes)
 	if err := link.Send(me.append(nil), -1); err != nil {
 		return err
 	}
@@ -213,7 +213,6 @@ func (s *server) work() {
 func (s *server) runOne(r run) {
 	var bound []argument
 	var payload []byte
-	s.results.begin()
 	status := byte(statusGoexit) // unless it returns or panics
 	defer func() {
 		if v := recover(); v != nil {
@@ -299,9 +298,9 @@ func (s *server) bind(b shm.Binder, w shm.WireRef) error {
 // serveLocal runs a worker as goroutines of this process.
 func (p *Pool) serveLocal(link transport, me hello, slot int) error {
 	err := serve(link, p.table, me, host{
-		slot:    slot,
-		results: *p.opts.Results,
-		patient: true, // its memory must not go before it
+		slot:         slot,
+		segmentBytes: p.opts.Results.SegmentBytes,
+		patient:      true, // its memory must not go before it
 		attach: func(a announce, fd int) (*shm.Segment, error) {
 			closeFD(fd)
 			p.mu.Lock()

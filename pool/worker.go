@@ -201,8 +201,10 @@ func (w *worker) listen(link transport, buf []byte) error {
 			err = w.finish(msg)
 		case msgGrow:
 			err = w.grow(msg)
+		case msgShrink:
+			err = w.shrink(msg)
 		default:
-			err = fmt.Errorf("it sent a message of kind %d, expected a result or a grow", msg[0])
+			err = fmt.Errorf("it sent a message of kind %d, expected a result, a grow or a shrink", msg[0])
 		}
 		if err != nil {
 			return err
@@ -239,7 +241,7 @@ func (w *worker) finish(msg []byte) error {
 		}
 	}
 	defer p.unlock()
-	w.results.read()
+	w.results.read(false)
 	w.task = nil
 	w.done++
 	switch {

@@ -80,7 +80,7 @@ func (r *Run) NewArena(opts *ArenaOptions) *Arena { return NewArena(r.Create, op
 // NewArena makes an arena of the segments that grow makes: at least as large as
 // asked for, zeroed, writable here, and the arena's to close. grow is called by
 // one goroutine at a time, from within [Make] and its siblings; an error of it
-// that wraps [ErrFull] is one that [MakeWait] waits over.
+// that wraps [ErrFull], and not [ErrTooLarge], is one that [MakeWait] waits over.
 func NewArena(grow func(bytes int64) (*Segment, error), opts *ArenaOptions) *Arena {
 	a := &Arena{grow: grow, space: newSpace(), live: map[extent]liveBlock{}}
 	if opts != nil {
@@ -100,7 +100,7 @@ func NewArena(grow func(bytes int64) (*Segment, error), opts *ArenaOptions) *Are
 // dirty bytes may hold an earlier array.
 func (a *Arena) take(size int64) (b extent, gen uint32, h *hold, use uint32, dirty int64, err error) {
 	if size > 1<<62 {
-		err = fmt.Errorf("shm: make %d bytes: %w", size, ErrFull)
+		err = fmt.Errorf("shm: make %d bytes: %w", size, ErrTooLarge)
 		return
 	}
 	class := sizeClass(size)
@@ -163,13 +163,17 @@ func (a *Arena) growBy(class int64) error {
 	need, want := roundUp(class, pageBytes), roundUp(max(class, a.next), pageBytes)
 	a.mu.Unlock()
 
-	if most := a.opts.MaxBytes; most > 0 && need > most-mapped {
+	most := a.opts.MaxBytes
+	if most > 0 && need > most {
+		return fmt.Errorf("shm: make %d bytes: %w: %d bytes", class, ErrTooLarge, most)
+	}
+	if most > 0 && need > most-mapped {
 		mapped -= a.dropIdle()
 		if need > most-mapped {
 			return fmt.Errorf("shm: make %d bytes: %w: %d of %d bytes mapped, %d live", class, ErrFull, mapped, most, live)
 		}
 	}
-	if a.opts.MaxBytes > 0 && want > a.opts.MaxBytes-mapped {
+	if most > 0 && want > most-mapped {
 		want = need
 	}
 	s, err := a.grow(want)

@@ -156,7 +156,8 @@ func TestMakeWait(t *testing.T) {
 	require.ErrorIs(t, err, ErrFull)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	_, err = MakeWait[byte](t.Context(), a, 2<<20)
-	require.ErrorIs(t, err, ErrFull, "it can never fit")
+	require.ErrorIs(t, err, ErrTooLarge)
+	require.ErrorIs(t, err, ErrFull)
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
 
 	const n = 8

@@ -12,6 +12,8 @@ var (
 	ErrClosed = errors.New("closed")
 	// ErrFull: the arena has no room left within its byte budget. Retry after releasing arrays.
 	ErrFull = errors.New("arena is full")
+	// ErrTooLarge: the array is larger than the arena's whole budget. It is an ErrFull too, but retrying does not help.
+	ErrTooLarge = fmt.Errorf("%w for this array, also when it is empty", ErrFull)
 	// ErrReleased: the array or view was released before this use. A mistake of the caller.
 	ErrReleased = errors.New("used after Release")
 	// ErrStale: the Ref names a block that has been freed or given out again. Ask its owner for a new Ref.

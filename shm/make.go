@@ -18,11 +18,11 @@ func Make[T Element](a *Arena, dims ...int) (Array[T], error) {
 // MakeWait is Make that waits where the arena's budget is used up, until enough
 // was released or ctx ends; the error then wraps both [ErrFull] and ctx's. Calls
 // are served in the order of their coming; a Make may overtake them. What could
-// never fit is ErrFull at once.
+// never fit is [ErrTooLarge] at once.
 func MakeWait[T Element](ctx context.Context, a *Arena, dims ...int) (arr Array[T], err error) {
 	ended := a.waitFor(ctx, func() bool {
 		arr, err = Make[T](a, dims...)
-		return !errors.Is(err, ErrFull) || a.neverFits(dims, DTypeOf[T]())
+		return !errors.Is(err, ErrFull) || errors.Is(err, ErrTooLarge)
 	})
 	if ended != nil {
 		if err == nil {
@@ -31,13 +31,6 @@ func MakeWait[T Element](ctx context.Context, a *Arena, dims ...int) (arr Array[
 		return Array[T]{}, fmt.Errorf("%w: %w", err, ended)
 	}
 	return arr, err
-}
-
-// neverFits reports whether the whole budget is too small.
-func (a *Arena) neverFits(dims []int, d DType) bool {
-	shape, _ := ShapeOf(dims...)
-	size, why := shape.bytes(d.Size())
-	return why != "" || size > 1<<62 || a.opts.MaxBytes > 0 && roundUp(sizeClass(size), pageBytes) > a.opts.MaxBytes
 }
 
 // MakeUnzeroed is Make for a caller who overwrites every element: a recycled
