@@ -74,11 +74,14 @@ const poisonByte = 0xDB
 
 // poison makes the memory of a block that was freed useless.
 func poison(e extent) {
-	mem := e.slab.seg.mem[e.off : e.off+e.size]
-	mem[0] = poisonByte
-	for n := 1; n < len(mem); n *= 2 {
-		copy(mem[n:], mem[:n])
-	}
+	e.slab.seg.guarded(func() error { // another process may have truncated the file
+		mem := e.slab.seg.mem[e.off : e.off+e.size]
+		mem[0] = poisonByte
+		for n := 1; n < len(mem); n *= 2 {
+			copy(mem[n:], mem[:n])
+		}
+		return nil
+	})
 	lo, hi := roundUp(e.off, pageBytes), (e.off+e.size)/pageBytes*pageBytes
 	if lo < hi {
 		protectMemory(e.slab.seg.mem[lo:hi], false)
@@ -90,7 +93,12 @@ func heal(e extent, dirty int64) {
 	seg := e.slab.seg
 	protectMemory(seg.mem[e.off/pageBytes*pageBytes:min(roundUp(e.off+e.size, pageBytes), seg.Size())], true)
 	mem := seg.mem[e.off : e.off+dirty]
-	if bytes.Count(mem, []byte{poisonByte}) != len(mem) {
+	written := false
+	seg.guarded(func() error {
+		written = bytes.Count(mem, []byte{poisonByte}) != len(mem)
+		return nil
+	})
+	if written {
 		panic(fmt.Sprintf("shm: segment %q: something in bytes %d to %d was written after its array was released", seg.name, e.off, e.off+dirty))
 	}
 }

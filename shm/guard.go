@@ -45,19 +45,24 @@ func (v View[T]) Guarded(f func(data []T) error) (err error) {
 	if seg == nil { // no elements
 		return f(nil)
 	}
+	return seg.guarded(func() error { return f(v.Data()) })
+}
+
+// guarded calls f and makes an error of a fault within s.
+func (s *Segment) guarded(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		r := recover()
 		if r == nil {
 			return
 		}
-		fault := seg.fault(r)
+		fault := s.fault(r)
 		if fault == nil {
 			panic(r)
 		}
 		err = fault
 	}()
-	return f(v.Data())
+	return f()
 }
 
 // fault is what a recovered panic says about s, or nil if it is not a fault

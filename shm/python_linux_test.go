@@ -436,10 +436,10 @@ func TestPythonTracker(t *testing.T) {
 			more, err := Make[float64](a, 1<<20) // another segment
 			require.NoError(t, err)
 			more.Release()
-			x.Release()
 			require.NoError(t, a.Close())
 			require.NoError(t, r.Close())
 			require.Equal(t, []float64{7, 2, 3}, y.Data())
+			x.Release() // its block was y's too
 		})
 	}
 	// The same for a dead run: the tracker was faster than gc.
@@ -461,10 +461,9 @@ func TestPythonOutlivesTheOwner(t *testing.T) {
 	require.NoError(t, err)
 	peer := startPython(t, python)
 	peer.ask("hold", "mmap", x.Ref())
-	ref := x.Ref()
-	x.Release()
 	require.NoError(t, r.Close())
 	require.Empty(t, filesOf(t, r.ID()))
-	require.Equal(t, []string{"1", "2", "3"}, peer.ask("values", "mmap", ref).Values)
+	require.Equal(t, []string{"1", "2", "3"}, peer.ask("values", "mmap", x.Ref()).Values)
 	peer.end()
+	x.Release()
 }
