@@ -39,3 +39,8 @@ type Limit struct {
 // /dev/shm alone: the other fields are filled in all the same. It is current for
 // a moment only, and no promise: [Run.Create] looks again.
 func Inspect() (Machine, error) { return inspect("") }
+
+// TryHuge makes a segment of size bytes without a name, as
+// [Run.CreateAnonymous] does, ends it, and returns how many of its bytes the
+// kernel put on huge pages.
+func TryHuge(size int64) (huge int64, err error) { return tryHuge(size) }

@@ -168,3 +168,21 @@ func TestInspectWithoutBounds(t *testing.T) {
 	require.True(t, m.Mount.ReadOnly)
 	require.Contains(t, m.Mount.Options, "ro")
 }
+
+// The probe says how much is on huge pages, and leaves nothing.
+func TestTryHuge(t *testing.T) {
+	before, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	got, err := TryHuge(2 * hugePage)
+	require.NoError(t, err)
+	require.Contains(t, []int64{0, hugePage, 2 * hugePage}, got)
+	if hugePagesHere(t) {
+		require.NotZero(t, got)
+	}
+	require.Empty(t, grep(maps(t), "handoff-probe"))
+	after, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	require.Len(t, after, len(before))
+	_, err = TryHuge(-1)
+	require.Error(t, err)
+}

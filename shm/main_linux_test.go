@@ -67,6 +67,8 @@ var helpers = map[string]func(args []string) error{
 	"cgroup": helperCgroup,
 	// poor attaches without address space.
 	"poor": helperPoor,
+	// short makes segments of both kinds under a limit of file size.
+	"short": helperShort,
 	// names uses names that are not allowed, and one that is.
 	"names": helperNames,
 	// attack tries to damage an input.

@@ -81,3 +81,11 @@ func attachMemfd(f *os.File, name string, minBytes int64, mode Mode) (mapping, e
 	}
 	return mapForeign(f, st.Size, mode)
 }
+
+func tryHuge(size int64) (int64, error) {
+	s, err := createMemfd("handoff-probe", size, ReadOnly, new(room))
+	if err != nil {
+		return 0, err
+	}
+	return s.huge, s.Close()
+}

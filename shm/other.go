@@ -27,3 +27,4 @@ func stat(string, string) (SegmentStat, error)                   { return Segmen
 func collect(context.Context) (GCResult, error)                  { return GCResult{}, errPlatform }
 func protectMemory([]byte, bool)                                 {}
 func inspect(string) (Machine, error)                            { return Machine{}, errPlatform }
+func tryHuge(int64) (int64, error)                               { return 0, errPlatform }

@@ -194,6 +194,40 @@ func TestWithoutFallocate(t *testing.T) {
 	require.NoError(t, os.Remove(dir+"/"+name))
 }
 
+// helperShort may make files of 1 MiB at most.
+func helperShort([]string) error {
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1 << 20, Max: 1 << 20}); err != nil {
+		return err
+	}
+	r, err := NewRun()
+	if err != nil {
+		return err
+	}
+	for _, k := range kinds[:2] {
+		for _, size := range []int64{1<<20 + 1, 8 << 20} {
+			_, err := k.create(r, size, ReadOnly)
+			fmt.Println(err)
+		}
+		s, err := k.create(r, 1<<20, ReadOnly)
+		if err != nil {
+			return err
+		}
+		fill(s.mem, 1)
+	}
+	return r.Close()
+}
+
+func TestFileSizeLimit(t *testing.T) {
+	out, err := helper(t, "short").CombinedOutput()
+	require.NoError(t, err, string(out))
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	require.Len(t, lines, 4)
+	for _, l := range lines {
+		require.Contains(t, l, "1048576 free in the file size limit of this process")
+		require.Contains(t, l, "file too large; raise ulimit -f")
+	}
+}
+
 // helperPoor has no address space when it attaches to a segment, and then some.
 func helperPoor(args []string) error {
 	b, err := os.ReadFile("/proc/self/statm")

@@ -71,6 +71,8 @@ func spaceError(name string, size int64, anonymous bool, err error) error {
 	switch {
 	case errors.Is(err, unix.ENOMEM):
 		e.Free, e.Where, e.Mend = memoryFree(""), "this machine, but not in this process's address space or number of mappings", mendSpace
+	case errors.Is(err, unix.EFBIG):
+		e.Free, e.Where, e.Mend = fileSizeLimit(), "the file size limit of this process", "raise ulimit -f"
 	case !errors.Is(err, unix.ENOSPC):
 		return fmt.Errorf("shm: create %q (%d bytes): %w", name, size, err)
 	case !anonymous && mountFree() < size:
@@ -90,6 +92,15 @@ func mountFree() int64 {
 		return math.MaxInt64
 	}
 	return int64(st.Bavail) * st.Bsize
+}
+
+// fileSizeLimit is the largest file that this process may make, in bytes.
+func fileSizeLimit() int64 {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_FSIZE, &l) != nil || l.Cur > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(l.Cur)
 }
 
 // inodesFree reports whether /dev/shm has room for another file.

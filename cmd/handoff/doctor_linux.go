@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -109,15 +108,13 @@ func tasksOf(root string, uid int) (n int64) {
 	return n
 }
 
-// tryHuge collapses a little anonymous shared memory of our own.
+// tryHuge makes a small segment that has no name.
 func tryHuge(root string, free, fileSize int64) check {
 	const asked = 4 << 20
 	thp := root + "/sys/kernel/mm/transparent_hugepage"
 	shmem, heap := chosen(read(thp+"/shmem_enabled")), chosen(read(thp+"/enabled"))
 	var why error
-	if page, err := strconv.ParseInt(strings.TrimSpace(read(thp+"/hpage_pmd_size")), 10, 64); err == nil && page != hugePage {
-		why = fmt.Errorf("huge pages here are of %s", human(page))
-	} else if free < leastMemory {
+	if free < leastMemory {
 		why = errors.New("memory is short")
 	} else if fileSize < 2*asked {
 		why = errors.New("the limit of file size is too small")
@@ -125,7 +122,7 @@ func tryHuge(root string, free, fileSize int64) check {
 	if why != nil {
 		return checkHuge(shmem, heap, 0, 0, why)
 	}
-	got, err := collapse(asked)
+	got, err := shm.TryHuge(asked)
 	return checkHuge(shmem, heap, asked, got, err)
 }
 

@@ -211,22 +211,3 @@ func TestCPUsOnline(t *testing.T) {
 		require.Equal(t, want, cpusOnline(list), list)
 	}
 }
-
-// The probe says how much it put on huge pages, and leaves nothing.
-func TestCollapse(t *testing.T) {
-	const asked = 2 * hugePage
-	before, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	got, err := collapse(asked)
-	require.Contains(t, []int64{0, hugePage, asked}, got)
-	if err != nil {
-		require.Less(t, got, int64(asked), err)
-	}
-	require.Zero(t, mappedHuge("handoff-doctor-huge"))
-	maps, err := os.ReadFile("/proc/self/maps")
-	require.NoError(t, err)
-	require.NotContains(t, string(maps), "handoff-doctor")
-	after, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	require.Len(t, after, len(before))
-}
