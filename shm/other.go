@@ -25,6 +25,5 @@ func (mapping) unmap() error                                     { return errPla
 func list() ([]RunInfo, error)                                   { return nil, errPlatform }
 func stat(string, string) (SegmentStat, error)                   { return SegmentStat{}, errPlatform }
 func collect(context.Context) (GCResult, error)                  { return GCResult{}, errPlatform }
-func protectMemory([]byte, bool)                                 {}
 func inspect(string) (Machine, error)                            { return Machine{}, errPlatform }
 func tryHuge(int64) (int64, error)                               { return 0, errPlatform }

@@ -1,3 +1,5 @@
+//go:build handoff_assert || race
+
 package shm
 
 import "golang.org/x/sys/unix"
