@@ -1,0 +1,81 @@
+package ring
+
+import (
+	"errors"
+	"runtime"
+	"time"
+)
+
+// BellBytes is the size of a bell: a cache line.
+const BellBytes = 64
+
+// A Bell is where one process waits for others. Its memory is shared by all of them.
+type Bell struct {
+	rings, asleep word
+}
+
+// NewBell is the bell in mem: zeroed, BellBytes bytes, beginning at a cache line,
+// mapped for as long as the Bell is used.
+func NewBell(mem []byte) (*Bell, error) {
+	if len(mem) != BellBytes || !aligned(mem) {
+		return nil, errors.New("ring: a bell is one cache line")
+	}
+	return &Bell{wordAt(mem, 0), wordAt(mem, 4)}, nil
+}
+
+// Ring wakes the owner if it sleeps. Call it after Publish.
+func (b *Bell) Ring() {
+	if b.asleep.load() != 0 {
+		b.Wake()
+	}
+}
+
+// Wake ends the owner's present sleep. What it is to find must be there for its
+// ready before.
+func (b *Bell) Wake() {
+	b.rings.add(1)
+	futexWake(b.rings)
+}
+
+// Wait returns once ready reports true, Ring or Wake was called while it slept,
+// or most has passed; it reports what ready said last. It waits in three steps: about a
+// microsecond of looking; then looking between yields, to other goroutines and
+// to the peer if it wants this core, until about as much time has passed as
+// waking a sleeper takes; then asleep. ready must be cheap and is called by this
+// goroutine alone. The sleep is a system call of which the Go scheduler knows: other
+// goroutines run meanwhile.
+func (b *Bell) Wait(ready func() bool, most time.Duration) bool {
+	for range spins() {
+		if ready() {
+			return true
+		}
+		pause(pausesPerLook)
+	}
+	began := time.Now()
+	yields := min(wakeTime(), most)
+	for time.Since(began) < yields {
+		runtime.Gosched()
+		schedYield()
+		if ready() {
+			return true
+		}
+	}
+	rest := most - time.Since(began)
+	if rest <= 0 {
+		return ready()
+	}
+	return b.sleep(ready, rest)
+}
+
+// sleep is the last step. Either the ringer, who has published first, finds
+// asleep set and wakes, or ready finds what was published; and a wake between
+// the look and the sleep has changed rings, so that the kernel does not begin it.
+func (b *Bell) sleep(ready func() bool, most time.Duration) bool {
+	seen := b.rings.load()
+	b.asleep.store(1)
+	if !ready() {
+		futexWait(b.rings, seen, most)
+	}
+	b.asleep.store(0)
+	return ready()
+}

@@ -1,0 +1,120 @@
+package ring
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A bellModel is the words that the two sides of a bell share, and how far each
+// side is. Every step touches shared memory at most once, so that all orders of
+// the steps are all that can happen.
+type bellModel struct {
+	tail, rings uint32 // rings counts wakes
+	asleep      bool
+	blocked     bool // in the kernel
+
+	sleeper, ringer int
+	seen            uint32
+	left            int // records that the ringer has not published yet
+	taken           uint32
+	sleeperDone     bool
+}
+
+// steps of the sleeper: 0 look · 1 seen = rings · 2 asleep = 1 · 3 look again ·
+// 4 sleep if rings is what was seen · 5 asleep = 0. As in Bell.sleep.
+func (m bellModel) sleep(lookAgain, compare bool) (bellModel, bool) {
+	if m.sleeperDone || m.blocked {
+		return m, false
+	}
+	switch m.sleeper {
+	case 0:
+		if m.taken != m.tail {
+			m.taken++
+			m.sleeperDone = m.taken == records
+		} else {
+			m.sleeper = 1
+		}
+	case 1:
+		m.seen, m.sleeper = m.rings, 2
+	case 2:
+		m.asleep, m.sleeper = true, 3
+	case 3:
+		if m.sleeper = 4; lookAgain && m.taken != m.tail {
+			m.sleeper = 5
+		}
+	case 4:
+		m.blocked, m.sleeper = !compare || m.rings == m.seen, 5
+	case 5:
+		m.asleep, m.sleeper = false, 0
+	}
+	return m, true
+}
+
+// steps of the ringer: 0 publish · 1 asleep? · 2 rings++ · 3 wake. As in Publish
+// and Bell.Ring.
+func (m bellModel) ring() (bellModel, bool) {
+	switch m.ringer {
+	case 0:
+		if m.left == 0 {
+			return m, false
+		}
+		m.left--
+		m.tail++
+		m.ringer = 1
+	case 1:
+		if m.ringer = 0; m.asleep {
+			m.ringer = 2
+		}
+	case 2:
+		m.rings++
+		m.ringer = 3
+	case 3:
+		m.blocked, m.ringer = false, 0
+	}
+	return m, true
+}
+
+const records = 3
+
+// explore walks through all orders of the two sides' steps and returns the
+// states in which nothing can go on although the sleeper has not got everything.
+func explore(lookAgain, compare bool) (states int, stuck []string) {
+	start := bellModel{left: records}
+	seen := map[bellModel]bool{start: true}
+	for todo := []bellModel{start}; len(todo) > 0; {
+		m := todo[0]
+		todo = todo[1:]
+		moved := false
+		for _, next := range []func() (bellModel, bool){
+			func() (bellModel, bool) { return m.sleep(lookAgain, compare) },
+			m.ring,
+		} {
+			if n, ok := next(); ok {
+				moved = true
+				if !seen[n] {
+					seen[n] = true
+					todo = append(todo, n)
+				}
+			}
+		}
+		if !moved && !m.sleeperDone {
+			stuck = append(stuck, fmt.Sprintf("%+v", m))
+		}
+	}
+	return len(seen), stuck
+}
+
+// In no order of the steps does a sleeper stay asleep over a record. Without the
+// second look, or without the kernel's comparison, it does: the model can tell.
+func TestBellModel(t *testing.T) {
+	states, stuck := explore(true, true)
+	t.Logf("%d states", states)
+	require.Greater(t, states, 100)
+	require.Empty(t, stuck)
+	_, stuck = explore(false, true)
+	require.NotEmpty(t, stuck)
+	_, stuck = explore(true, false)
+	require.NotEmpty(t, stuck)
+}
