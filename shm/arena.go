@@ -254,8 +254,15 @@ func (a *Arena) Reset() {
 	for e, b := range live {
 		if h := b.hold.get(); h != nil {
 			h.release(b.use)
-		} else { // assertion build: lost, and reported
-			a.give(e)
+			continue
+		}
+		a.mu.Lock() // assertion build: lost, and reported; or released meanwhile
+		now, lost := a.live[e]
+		if lost = lost && now.gen == b.gen; lost {
+			a.giveLocked(e)
+		}
+		a.mu.Unlock()
+		if lost {
 			e.slab.seg.unpin()
 		}
 	}
