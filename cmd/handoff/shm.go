@@ -196,6 +196,9 @@ func shmGC(s streams) *cobra.Command {
 			if file != "-" {
 				fmt.Fprintf(s.out, "removed %d segments (%s) of %d dead runs; %d living runs left alone\n",
 					res.Segments, human(res.Bytes), res.Runs, res.Alive)
+				if n := unknownSegments(); n > 0 {
+					fmt.Fprintf(s.out, "%d left whose run has no lock file: 'handoff shm ls' names them, 'handoff shm rm' removes them\n", n)
+				}
 			}
 			if file == "" {
 				return nil
@@ -208,6 +211,17 @@ func shmGC(s streams) *cobra.Command {
 	}
 	jsonFlag(c.Flags(), &file, "what was removed")
 	return c
+}
+
+// unknownSegments counts what gc leaves because nothing proves it dead.
+func unknownSegments() (n int) {
+	runs, _ := shm.List()
+	for _, r := range runs {
+		if r.State == shm.Unknown {
+			n += len(r.Segments)
+		}
+	}
+	return n
 }
 
 func noArgs(_ *cobra.Command, args []string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -73,4 +74,13 @@ func TestShm(t *testing.T) {
 	left, err := filepath.Glob("/dev/shm/*")
 	require.NoError(t, err)
 	require.Empty(t, left)
+
+	// A segment without a lock file is nobody's provably: it stays, and is said to.
+	require.NoError(t, os.WriteFile("/dev/shm/"+second, make([]byte, 4096), 0o600))
+	stdout, stderr, code = handoff(t, "shm", "gc")
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "1 left whose run has no lock file")
+	require.FileExists(t, "/dev/shm/"+second)
+	_, stderr, code = handoff(t, "shm", "rm", second)
+	require.Zero(t, code, stderr)
 }
