@@ -19,22 +19,25 @@ func fault(v any, args []argument) (text string, known bool) {
 	if !ok {
 		return "", false
 	}
-	for _, a := range args {
-		at, ok := offsetIn(a.mem, err.Addr())
-		if !ok {
-			continue
-		}
-		n := at / int(a.Ref().DType.Size())
-		switch where := element(n, a.Ref().Shape); {
-		case a.Writable():
-			return fmt.Sprintf("load or store at %s of output %s faulted: the segment was truncated", where, a.field), true
-		case readable(a.mem[at:]):
-			return fmt.Sprintf("store to %s of input %s: inputs are read-only", where, a.field), true
-		default:
-			return fmt.Sprintf("load or store at %s of input %s faulted: the segment was truncated", where, a.field), true
+	var hit *argument // of arguments that overlap, the smallest: it says most
+	at := 0
+	for i, a := range args {
+		if offset, ok := offsetIn(a.mem, err.Addr()); ok && (hit == nil || len(a.mem) < len(hit.mem)) {
+			hit, at = &args[i], offset
 		}
 	}
-	return err.Error(), false
+	if hit == nil {
+		return err.Error(), false
+	}
+	n := at / int(hit.Ref().DType.Size())
+	switch where := element(n, hit.Ref().Shape); {
+	case hit.Writable():
+		return fmt.Sprintf("load or store at %s of output %s faulted: the segment was truncated", where, hit.field), true
+	case readable(hit.mem[at:]):
+		return fmt.Sprintf("store to %s of input %s: inputs are read-only", where, hit.field), true
+	default:
+		return fmt.Sprintf("load or store at %s of input %s faulted: the segment was truncated", where, hit.field), true
+	}
 }
 
 // element names element n of an array, also by its index in each dimension.

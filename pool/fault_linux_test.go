@@ -101,6 +101,31 @@ func TestFaults(t *testing.T) {
 	require.Equal(t, int64(6), p.Stats().Attempts, "a fault was tried again")
 }
 
+// Views are read-only whatever they are Views of: an array that the worker may
+// write to by another argument, or has made itself. Of inputs that overlap, the
+// smallest is named.
+func TestStoresThroughViewsOfWritableMemory(t *testing.T) {
+	for _, anonymous := range []bool{false, true} {
+		p := newPool(t, &Options{Workers: 1, Anonymous: anonymous})
+		out, err := shm.Make[float64](p.Outputs(), 100)
+		require.NoError(t, err)
+		defer out.Release()
+		res := makeOne(t, p, makeIn{N: 25})
+		defer res.release()
+		for _, x := range []shm.View[float64]{out.View(), res.Whole.Reshape(100)} {
+			before := x.Data()[7]
+			in := faultIn{How: "store"}
+			in.More[0].X, in.More[1].X = x, x.Rows(0, 50)
+			f, err := touch.Submit(background(), p, in)
+			require.NoError(t, err)
+			_, err = f.Wait(background())
+			require.ErrorContains(t, err, "store to element 7 of input faultIn.More[1].X: inputs are read-only")
+			require.Equal(t, before, x.Data()[7])
+		}
+		require.Empty(t, p.Stats().Deaths)
+	}
+}
+
 // Where another program has truncated a segment, a load or store is an error.
 func TestTruncatedArguments(t *testing.T) {
 	oneOfBoth(t, func(t *testing.T, opts Options) {

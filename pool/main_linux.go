@@ -42,24 +42,38 @@ func runWorker(env string) error {
 	err = serve(link, table, me, host{
 		slot:         start.slot,
 		segmentBytes: start.segmentBytes,
-		attach: func(a announce, fd int) (*shm.Segment, error) {
-			mode := shm.ReadOnly
-			if a.use != useInput {
-				mode = shm.ReadWrite
-			}
-			if fd < 0 {
-				return shm.Attach(a.name, a.size, mode)
-			}
-			f := os.NewFile(uintptr(fd), a.name)
-			defer f.Close()
-			return shm.AttachFile(f, a.name, a.size, mode)
+		attach:       attach,
+		detach: func(a attached) {
+			a.seg.Close()
+			a.views.Close()
 		},
-		detach: func(s *shm.Segment) { s.Close() },
 	})
 	if err == io.EOF { // nobody is left to work for
 		endGroup()
 	}
 	return err
+}
+
+// attach maps a segment, once read-only for Views and, where the worker writes
+// to it, once more for Arrays: so a store through a View is a fault whatever it
+// is a View of.
+func attach(a announce, fd int) attached {
+	open := func(mode shm.Mode) (*shm.Segment, error) { return shm.Attach(a.name, a.size, mode) }
+	if fd >= 0 {
+		f := os.NewFile(uintptr(fd), a.name)
+		defer f.Close()
+		open = func(mode shm.Mode) (*shm.Segment, error) { return shm.AttachFile(f, a.name, a.size, mode) }
+	}
+	views, err := open(shm.ReadOnly)
+	if err != nil || a.use == useInput {
+		return attached{views, views, err}
+	}
+	seg, err := open(shm.ReadWrite)
+	if err != nil {
+		views.Close()
+		return attached{err: err}
+	}
+	return attached{seg, views, nil}
 }
 
 // endGroup ends this worker and all that its tasks started. It does not return.

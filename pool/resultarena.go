@@ -38,7 +38,7 @@ func newResultArena(link transport, segmentBytes int64) *resultArena {
 		pins:   map[block][]shm.Pin{},
 		made:   map[block][]shm.Pin{},
 	}
-	r.arena = shm.NewArena(r.grow, &shm.ArenaOptions{SegmentBytes: segmentBytes})
+	r.arena = shm.NewArena(r.grow, &shm.ArenaOptions{SegmentBytes: segmentBytes, Scratch: true})
 	return r
 }
 
@@ -146,7 +146,8 @@ func (r *resultArena) finish(ok bool) {
 	r.arena.Reset()
 }
 
-// end gives everything back; the segments are the supervisor's to close.
+// end gives everything back. What the supervisor holds of it stays as it is: a
+// closed arena gives no block out again.
 func (r *resultArena) end() {
 	var back []shm.Pin
 	r.mu.Lock()
@@ -155,6 +156,7 @@ func (r *resultArena) end() {
 	}
 	clear(r.pins)
 	r.mu.Unlock()
+	r.arena.Close()
 	release(back)
 	r.arena.Reset()
 }

@@ -57,15 +57,16 @@ type server struct {
 // A host is what differs between a worker process and a worker goroutine.
 type host struct {
 	slot         int
-	segmentBytes int64                                          // of the results
-	patient      bool                                           // serve returns after the running task, not before
-	attach       func(a announce, fd int) (*shm.Segment, error) // fd is its own, or −1
-	detach       func(*shm.Segment)
+	segmentBytes int64                             // of the results
+	patient      bool                              // serve returns after the running task, not before
+	attach       func(a announce, fd int) attached // fd is its own, or −1
+	detach       func(attached)
 }
 
+// An attached segment is mapped as its use says, and for Views read-only.
 type attached struct {
-	seg *shm.Segment
-	err error
+	seg, views *shm.Segment
+	err        error
 }
 
 // An argument is a View or Array of the running task.
@@ -167,7 +168,7 @@ func (s *server) hear(msg []byte, fd int) error {
 		delete(s.segs, readRetire(msg))
 		s.mu.Unlock()
 		if a.seg != nil {
-			s.host.detach(a.seg)
+			s.host.detach(a)
 		}
 	case kind == msgDrain:
 		s.noMore.Do(func() { close(s.tasks) })
@@ -179,12 +180,12 @@ func (s *server) hear(msg []byte, fd int) error {
 
 // announced maps a segment. A failure is that of the tasks that need it.
 func (s *server) announced(a announce, fd int) error {
-	seg, err := s.host.attach(a, fd)
+	at := s.host.attach(a, fd)
 	s.mu.Lock()
-	s.segs[a.id] = attached{seg, err}
+	s.segs[a.id] = at
 	s.mu.Unlock()
 	if a.use == useResult {
-		return s.results.grown(a.id, seg, err)
+		return s.results.grown(a.id, at.seg, at.err)
 	}
 	return nil
 }
@@ -291,8 +292,12 @@ func (s *server) bind(b shm.Binder, w shm.WireRef) error {
 	if a.err != nil {
 		return a.err
 	}
-	w.Ref.Segment = a.seg.Name()
-	return b.Bind(a.seg, w.Ref, nil)
+	seg := a.views
+	if b.Writable() {
+		seg = a.seg
+	}
+	w.Ref.Segment = seg.Name()
+	return b.Bind(seg, w.Ref, nil)
 }
 
 // serveLocal runs a worker as goroutines of this process.
@@ -301,16 +306,16 @@ func (p *Pool) serveLocal(link transport, me hello, slot int) error {
 		slot:         slot,
 		segmentBytes: p.opts.Results.SegmentBytes,
 		patient:      true, // its memory must not go before it
-		attach: func(a announce, fd int) (*shm.Segment, error) {
+		attach: func(a announce, fd int) attached {
 			closeFD(fd)
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if known := p.segByID[a.id]; known != nil {
-				return known.seg, nil
+				return attached{seg: known.seg, views: known.seg}
 			}
-			return nil, fmt.Errorf("segment %q: %w", a.name, shm.ErrClosed)
+			return attached{err: fmt.Errorf("segment %q: %w", a.name, shm.ErrClosed)}
 		},
-		detach: func(*shm.Segment) {},
+		detach: func(attached) {},
 	})
 	if err == io.EOF {
 		return nil

@@ -9,8 +9,8 @@ const assertions = false
 // A holdRef is how an arena knows the hold of a block in use.
 type holdRef struct{ h *hold }
 
-func refTo(h *hold) holdRef  { return holdRef{h} }
-func (r holdRef) get() *hold { return r.h }
+func refTo(h *hold, _ bool) holdRef { return holdRef{h} }
+func (r holdRef) get() *hold        { return r.h }
 
 type leakWatch struct{}
 

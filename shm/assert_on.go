@@ -25,10 +25,20 @@ import (
 const assertions = true
 
 // A holdRef is how an arena knows the hold of a block in use, without keeping it
-// from the garbage collector.
-type holdRef struct{ h weak.Pointer[hold] }
+// from the garbage collector unless it is no loss.
+type holdRef struct {
+	h    weak.Pointer[hold]
+	kept *hold
+}
 
-func refTo(h *hold) holdRef  { return holdRef{weak.Make(h)} }
+func refTo(h *hold, keep bool) holdRef {
+	r := holdRef{h: weak.Make(h)}
+	if keep {
+		r.kept = h
+	}
+	return r
+}
+
 func (r holdRef) get() *hold { return r.h.Value() }
 
 // A leakWatch reports a hold that is lost. It is part of the hold.

@@ -28,9 +28,9 @@ func (e *FaultError) Unwrap() error { return ErrForeign }
 // its View. Anonymous segments need no guard, nobody can truncate them.
 //
 // It covers loads and copies that f does itself: not those of other goroutines
-// that it starts, and not system calls, which return EFAULT. A store to a segment
-// that is mapped read-only is a fault within it too. Any other panic, and any
-// fault outside of v's segment, goes on its way. v stays pinned while f runs; the
+// that it starts, and not system calls, which return EFAULT. Any other panic, a
+// store to memory that is there but read-only, and any fault outside of v's
+// segment go on their way. v stays pinned while f runs; the
 // error wraps [ErrReleased] if it was released before.
 //
 // Guarded may be called from several goroutines. It costs well under a
@@ -57,7 +57,7 @@ func (s *Segment) guarded(f func() error) (err error) {
 			return
 		}
 		fault := s.fault(r)
-		if fault == nil {
+		if fault == nil || readable(s.mem[fault.Offset:]) {
 			panic(r)
 		}
 		err = fault
@@ -81,3 +81,13 @@ func (s *Segment) fault(r any) *FaultError {
 	}
 	return &FaultError{Segment: s.name, Offset: int64(offset), Size: s.Size()}
 }
+
+// readable tries a load, on a goroutine for which a fault is a panic.
+func readable(mem []byte) (ok bool) {
+	defer func() { ok = recover() == nil }()
+	load(mem)
+	return
+}
+
+//go:noinline
+func load(mem []byte) byte { return mem[0] } // inlined, the load would be left out
