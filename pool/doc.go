@@ -50,9 +50,10 @@
 // their Release; until then they outlive the worker that made them, its death and
 // the pool. Results that nobody takes, by [Future.Discard] or the end of a
 // sequence or of the pool, are released by the pool. A dead worker's segments
-// are removed when the last View over them is released. An attempt begins with
-// nothing of the one before, and one with writable arguments after the last
-// process of the one before was reaped.
+// are removed when the last View over them is released. An attempt begins
+// after the last process of the one before was reaped, and with no array of it but
+// one: an Array argument holds what a dead attempt has already written. So write
+// outputs, do not add to them.
 //
 // # States
 //

@@ -1,6 +1,9 @@
 package pool
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // A Future is the result of one task, to come. It is a value: {index, epoch}
 // into the pool's table of tasks; copies are the same future. It is waited for
@@ -20,7 +23,7 @@ type Future[Out any] struct {
 // for again.
 func (f Future[Out]) Wait(ctx context.Context) (v Out, err error) {
 	if f.p == nil {
-		return v, ErrWaited
+		return v, fmt.Errorf("%w, or was never submitted", ErrWaited)
 	}
 	err = f.p.wait(ctx, f.id, func(t *task) error {
 		if t.value != nil {

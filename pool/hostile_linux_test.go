@@ -183,7 +183,7 @@ func TestStrangeResults(t *testing.T) {
 	_, err = task.Wait(background())
 	var own *TaskError
 	require.ErrorAs(t, err, &own)
-	require.ErrorContains(t, err, "result pairOut.F: ")
+	require.ErrorContains(t, err, "pairOut.F: ")
 	require.ErrorContains(t, err, "expected 0 or 1")
 	_, err = pid.Submit(background(), p, 0)
 	require.NoError(t, err)

@@ -23,7 +23,9 @@ func isWorker() bool { return os.Getenv(workerEnv) != "" }
 
 // Main turns a process that a pool started into a worker and does not return
 // there; everywhere else it returns at once. Call it first thing in main, and in
-// TestMain: what runs before it runs in every worker too.
+// TestMain: what runs before it runs in every worker too, and what comes after it
+// does not. A worker has no arguments (os.Args is the program's name alone) and
+// none of the program's variables: flags and settings reach a task in its input.
 func Main() {
 	v := os.Getenv(workerEnv)
 	if v == "" {

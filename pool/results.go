@@ -116,7 +116,7 @@ func (r *results) take(e *entry, payload []byte) (t taken, err error) {
 		}
 		free := func() { r.free(block{w.ID, w.Ref.Generation, w.Ref.Offset}) }
 		if err := b.Bind(seg, w.Ref, free); err != nil { // its elements are no values
-			t.failed = errors.Join(t.failed, fmt.Errorf("result %s: %w", field, err))
+			t.failed = errors.Join(t.failed, fmt.Errorf("%s: %w", field, err))
 			free()
 			return nil // what else there is must be freed too
 		}

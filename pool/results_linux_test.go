@@ -394,7 +394,7 @@ func TestResultRefused(t *testing.T) {
 		require.NoError(t, err)
 		defer x.Release()
 		earlier := makeOne(t, p, makeIn{N: 2, How: "keep"})
-		const foreign = "result makeOut.Parts.Row: the array was not made in Task.Arena() by this task"
+		const foreign = "makeOut.Parts.Row: the array was not made in Task.Arena() by this task"
 		for _, tt := range []struct {
 			how  string
 			x    shm.View[float64]
@@ -404,9 +404,9 @@ func TestResultRefused(t *testing.T) {
 			{"row of input", x.View(), foreign},
 			{"input", earlier.Whole, foreign}, // of the same worker's arena
 			{"other arena", x.View(), foreign},
-			{"of an earlier task", x.View(), "result makeOut.Parts.Row: shm: array in segment"},
-			{"released", x.View(), "result makeOut.Whole: shm: array in segment"},
-			{"not bools", x.View(), "result makeOut.Parts.Flags: shm: ref to"},
+			{"of an earlier task", x.View(), "makeOut.Parts.Row: shm: array in segment"},
+			{"released", x.View(), "makeOut.Whole: shm: array in segment"},
+			{"not bools", x.View(), "makeOut.Parts.Flags: shm: ref to"},
 			{"error", x.View(), "no luck"},
 			{"panic", x.View(), "oh no"},
 		} {

@@ -250,7 +250,7 @@ func (s *server) runOne(r run) {
 	wire := func(field string, b shm.Binder) (shm.WireRef, error) {
 		w, err := s.results.wire(b, bound)
 		if err != nil {
-			err = fmt.Errorf("result %s: %w", field, err)
+			err = fmt.Errorf("%s: %w", field, err)
 		}
 		return w, err
 	}

@@ -60,9 +60,13 @@
 // # Assertions
 //
 // Built with the tag handoff_assert, or with the race detector, the package
-// finds its users' mistakes: an array that was never released is reported on
-// stderr with the stack that made it, and the memory of a released one cannot be
-// used without a fault or a panic. In every build Data panics after Release.
+// finds its users' mistakes. An array that was never released is reported on
+// stderr with the stack that made it, when the garbage collector finds it: a
+// program that ends before, or closes the arena, hears nothing. The whole pages of
+// a released one cannot be touched, the rest shows nonsense, and what is written
+// there makes the next Make of the block panic. In every build Data panics after
+// Release. The race detector itself sees no memory outside of Go's heap: it knows
+// nothing of the elements of arrays.
 //
 // # Failure
 //

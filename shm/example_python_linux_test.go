@@ -83,8 +83,13 @@ import (
 //
 //
 //	def ref_to(segment, dtype, shape, offset=0):
-//	    """The Ref, as JSON, of an array in a segment made here, for a Go program."""
-//	    return json.dumps({"segment": segment, "offset": offset, "dtype": dtype, "shape": shape})
+//	    """The Ref, as JSON, of an array in a segment made here, for a Go program.
+//
+//	    The segment is a name or a SharedMemory, the dtype NumPy's or its name.
+//	    """
+//	    segment = getattr(segment, "name", segment)
+//	    dtype = getattr(dtype, "str", dtype)
+//	    return json.dumps({"segment": segment, "offset": offset, "dtype": dtype, "shape": list(shape)})
 //
 //
 //	def parse(ref):
@@ -149,7 +154,7 @@ func Example_toPython() {
 //
 //	s = shared_memory.SharedMemory(create=True, size=4 * 8)
 //	s.buf.cast("d")[:] = array.array("d", [1, 2, 3, 4])
-//	print(handoff_ref.ref_to(s.name, "float64", [2, 2]), flush=True)
+//	print(handoff_ref.ref_to(s, "float64", [2, 2]), flush=True)
 //	sys.stdin.read()
 //	s.close()
 //	s.unlink()

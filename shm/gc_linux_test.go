@@ -145,6 +145,9 @@ func TestStatAndRemove(t *testing.T) {
 	st, err = Stat(name)
 	require.NoError(t, err)
 	require.Equal(t, Unknown, st.State)
+	require.ErrorIs(t, Remove(name, false), ErrAlive, "somebody has it mapped")
+	require.NoError(t, live.Process.Kill())
+	live.Wait()
 	require.NoError(t, Remove(name, false))
 
 	for _, bad := range []string{"", "../x", "psm_1", lockName(liveID), "handoff-0123456789abcdef01234567-01"} {

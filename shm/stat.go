@@ -33,7 +33,8 @@ func Stat(name string) (SegmentStat, error) {
 }
 
 // Remove removes a segment's name; programs that have it mapped keep it. The
-// error wraps [ErrAlive] if its run lives and force is false. It is for what
+// error wraps [ErrAlive] if its run lives, or nothing says that it is dead and
+// some process of this user has it mapped, and force is false. It is for what
 // [GC] must not decide: segments in state Unknown.
 func Remove(name string, force bool) error {
 	st, err := Stat(name)
@@ -42,6 +43,9 @@ func Remove(name string, force bool) error {
 	}
 	if st.State == Alive && !force {
 		return fmt.Errorf("shm: remove %q: %w (%s)", name, ErrAlive, st.Holder)
+	}
+	if st.State == Unknown && len(st.MappedBy) > 0 && !force {
+		return fmt.Errorf("shm: remove %q: %w, or may be: processes %v have it mapped", name, ErrAlive, st.MappedBy)
 	}
 	return unlinkFile(name)
 }

@@ -1,6 +1,8 @@
 package shm
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -79,6 +81,23 @@ func (s span[T]) Ref() Ref {
 	return s.ref
 }
 
+// String names the array; it shows no elements.
+func (s span[T]) String() string {
+	r := s.Ref()
+	if s.h == nil {
+		return fmt.Sprintf("%v %v", r.DType, r.Shape)
+	}
+	return fmt.Sprintf("%v %v at byte %d of %s", r.DType, r.Shape, r.Offset, r.Segment)
+}
+
+// MarshalJSON writes the array's Ref. There is no way back but [Bind].
+func (s span[T]) MarshalJSON() ([]byte, error) { return json.Marshal(s.Ref()) }
+
+// UnmarshalJSON is an error: it is a Ref that is read, and Bind that makes a View of it.
+func (s *span[T]) UnmarshalJSON([]byte) error {
+	return errors.New("shm: a View or Array cannot be unmarshalled: unmarshal a Ref, Attach its segment and Bind it")
+}
+
 // Pin keeps the bytes where they are until the Pin is released. The error wraps
 // [ErrReleased].
 func (s span[T]) Pin() (Pin, error) { return s.h.pin(s.use) }
@@ -91,7 +110,7 @@ func (s span[T]) Release() {
 		panic("shm: Release of a view that borrows its array's pin; release the array")
 	}
 	if s.h != nil && !s.h.release(s.use) {
-		panic(fmt.Sprintf("shm: array in segment %q released twice", s.h.seg.name))
+		panic(fmt.Sprintf("shm: array in segment %q released twice, or after the Reset of its arena", s.h.seg.name))
 	}
 }
 

@@ -1,6 +1,8 @@
 package shm
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"runtime"
 	"testing"
@@ -103,4 +105,20 @@ func TestLargerThan4GiB(t *testing.T) {
 	v.Release()
 	require.NoError(t, seg.Close())
 	x.Release()
+}
+
+// What prints or encodes an array shows its Ref and no element.
+func TestArraysAsText(t *testing.T) {
+	x, err := PutCopy(newRun(t).NewArena(nil), []float64{1, 2, 3, 4}, 2, 2)
+	require.NoError(t, err)
+	defer x.Release()
+	in := struct{ X View[float64] }{x.View()}
+	require.Equal(t, "{float64 [2 2] at byte 0 of "+x.Ref().Segment+"}", fmt.Sprintf("%v", in))
+	require.Equal(t, "uint8 [0]", fmt.Sprint(View[uint8]{}))
+	b, err := json.Marshal(in)
+	require.NoError(t, err)
+	var out struct{ X Ref }
+	require.NoError(t, json.Unmarshal(b, &out))
+	require.Equal(t, x.Ref(), out.X)
+	require.ErrorContains(t, json.Unmarshal(b, &in), "unmarshal a Ref")
 }

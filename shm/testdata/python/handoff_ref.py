@@ -50,8 +50,13 @@ def ndarray(ref, writable=False):
 
 
 def ref_to(segment, dtype, shape, offset=0):
-    """The Ref, as JSON, of an array in a segment made here, for a Go program."""
-    return json.dumps({"segment": segment, "offset": offset, "dtype": dtype, "shape": shape})
+    """The Ref, as JSON, of an array in a segment made here, for a Go program.
+
+    The segment is a name or a SharedMemory, the dtype NumPy's or its name.
+    """
+    segment = getattr(segment, "name", segment)
+    dtype = getattr(dtype, "str", dtype)
+    return json.dumps({"segment": segment, "offset": offset, "dtype": dtype, "shape": list(shape)})
 
 
 def parse(ref):

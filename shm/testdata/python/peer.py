@@ -113,7 +113,7 @@ def fill(how, ref):
     if how == "ndarray":
         import numpy
         a = numpy.frombuffer(held[-1], ref["dtype"]).reshape(ref["shape"])
-        return {"ref": handoff_ref.ref_to(ref["segment"], a.dtype.str, a.shape)}
+        return {"ref": handoff_ref.ref_to(ref["segment"], a.dtype, a.shape)}
     return {"ref": handoff_ref.ref_to(ref["segment"], ref["dtype"], ref["shape"])}
 
 
