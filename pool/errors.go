@@ -26,14 +26,19 @@ var (
 // A TaskError is the task's own failure: the function returned an error,
 // panicked, ended its goroutine, or touched memory of an argument that it must
 // not (a store to an input) or cannot (a segment that another program has
-// truncated). It is not retried. The error value itself
-// stays in the worker; only its text travels.
+// truncated). It is not retried. The error value itself stays in the worker; only
+// its text travels, and that it wraps [shm.ErrFull]: then release results, or
+// raise the budget.
 type TaskError struct {
 	Func  string // registered name
 	Kind  string // "error", "panic", "goexit" or "fault"
 	Text  string // at most about 4 KiB, cut at the end
 	Stack string // of a panic or fault, cut at the end
+
+	is error // what it unwraps to, or nil
 }
+
+func (e *TaskError) Unwrap() error { return e.is }
 
 func (e *TaskError) Error() string {
 	if e.Kind == "error" {

@@ -56,6 +56,7 @@ const (
 	statusPanic  = 2 // payload is text, NUL, stack
 	statusGoexit = 3
 	statusFault  = 4 // payload is text, NUL, stack
+	statusFull   = 5 // payload is text: an error that wraps shm.ErrFull
 )
 
 type hello struct {
@@ -161,7 +162,7 @@ func appendResult(b []byte, status byte, id taskID, payload []byte) []byte {
 }
 
 func readResult(b []byte) (status byte, id taskID, payload []byte, ok bool) {
-	if len(b) < 16 || len(b) > 16+maxInline || b[1] > statusFault {
+	if len(b) < 16 || len(b) > 16+maxInline || b[1] > statusFull {
 		return 0, id, nil, false
 	}
 	return b[1], readID(b), b[16:], true
@@ -186,8 +187,12 @@ func appendRetire(b []byte, id uint32) []byte {
 // taskError reads the payload of a result that is none.
 func taskError(fn string, status byte, payload []byte) *TaskError {
 	text, stack, _ := strings.Cut(strings.ToValidUTF8(string(payload), "\uFFFD"), "\x00")
-	kind := map[byte]string{statusError: "error", statusPanic: "panic", statusGoexit: "goexit", statusFault: "fault"}[status]
-	return &TaskError{Func: fn, Kind: kind, Text: text, Stack: stack}
+	e := &TaskError{Func: fn, Text: text, Stack: stack}
+	e.Kind = map[byte]string{statusError: "error", statusFull: "error", statusPanic: "panic", statusGoexit: "goexit", statusFault: "fault"}[status]
+	if status == statusFull {
+		e.is = shm.ErrFull
+	}
+	return e
 }
 
 // readRetire reads a retire message of 8 bytes.

@@ -363,6 +363,7 @@ func TestResultBudget(t *testing.T) {
 		_, err := submitMake(t, p, makeIn{N: 20000, How: "full"}).Wait(background())
 		var own *TaskError
 		require.ErrorAs(t, err, &own)
+		require.ErrorIs(t, err, shm.ErrFull)
 		require.ErrorContains(t, err, "arena is full")
 		require.NotContains(t, err.Error(), "not full")
 		require.LessOrEqual(t, p.Stats().ResultMapped, int64(1<<20))

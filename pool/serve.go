@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -257,6 +258,9 @@ func (s *server) runOne(r run) {
 	out, err := r.entry.run(t, r.args, bind, wire)
 	if err != nil {
 		status, payload = statusError, []byte(err.Error())
+		if errors.Is(err, shm.ErrFull) {
+			status = statusFull
+		}
 	} else {
 		status, payload = statusOK, out
 	}
