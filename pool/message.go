@@ -23,6 +23,7 @@ import (
 //	grow     w→s  0 kind · 8 bytes
 //	refuse   s→w  0 kind · 1 why · 4 text…
 //	shrink   w→s  0 kind · 4 id
+//	trim     s→w  0 kind
 //	free     s→w  0 kind · 8 { 0 id · 4 generation · 8 offset }…
 //
 // An announce brings a descriptor if the segment has no file; no other message
@@ -41,6 +42,7 @@ const (
 	msgRefuse   = 9
 	msgFree     = 10
 	msgShrink   = 11
+	msgTrim     = 12
 )
 
 const (

@@ -88,8 +88,8 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		segByID: map[uint32]*announced{},
 		ready:   make(chan struct{}),
 	}
-	p.arena = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly) }, o.Arena)
-	p.outputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadWrite) }, o.Outputs)
+	p.arena = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly, nil) }, o.Arena)
+	p.outputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadWrite, nil) }, o.Outputs)
 	p.starter = newStarter()
 	for i := range o.Workers {
 		p.workers = append(p.workers, &worker{pool: p, slot: i})
@@ -112,8 +112,48 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	return nil, errors.Join(err, p.Close(done))
 }
 
-// create makes a segment of an arena.
-func (p *Pool) create(bytes int64, workers shm.Mode) (*shm.Segment, error) {
+// create makes a segment of an arena: of by's results, or of nobody's. What other
+// arenas have and do not use goes first where there is no room.
+func (p *Pool) create(bytes int64, workers shm.Mode, by *worker) (*shm.Segment, error) {
+	var full *shm.SpaceError
+	seg, err := p.makeSegment(bytes, workers)
+	if !errors.As(err, &full) {
+		return seg, err
+	}
+	if p.arena.Trim()+p.outputs.Trim() > 0 {
+		if seg, err = p.makeSegment(bytes, workers); !errors.As(err, &full) {
+			return seg, err
+		}
+	}
+	if !p.trimWorkers(by) {
+		return seg, err
+	}
+	for until := time.Now().Add(trimTime); errors.As(err, &full) && time.Now().Before(until); {
+		time.Sleep(trimTime / 20)
+		seg, err = p.makeSegment(bytes, workers)
+	}
+	return seg, err
+}
+
+// trimTime bounds the wait for workers to give back what they do not use.
+const trimTime = 100 * time.Millisecond
+
+// trimWorkers asks all workers but one, who does so by itself, and reports
+// whether there is anything that they could give back.
+func (p *Pool) trimWorkers(but *worker) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mapped := p.results.bytes
+	for _, w := range p.workers {
+		if w.link != nil && w != but {
+			w.results.flush() // what was released is not known to be, perhaps
+			w.link.Send([]byte{msgTrim}, -1)
+		}
+	}
+	return mapped > 0
+}
+
+func (p *Pool) makeSegment(bytes int64, workers shm.Mode) (*shm.Segment, error) {
 	if p.opts.Anonymous {
 		return p.run.CreateAnonymous(bytes, workers)
 	}

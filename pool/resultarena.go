@@ -57,6 +57,9 @@ func (r *resultArena) grow(bytes int64) (*shm.Segment, error) {
 
 // grown passes the supervisor's answer on.
 func (r *resultArena) grown(id uint32, seg *shm.Segment, err error) error {
+	if seg == nil && id != 0 { // it could not be mapped here
+		r.link.Send(appendShrink(nil, id), -1)
+	}
 	if seg != nil {
 		r.mu.Lock()
 		r.own[seg] = id

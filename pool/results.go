@@ -50,7 +50,7 @@ func (w *worker) grow(msg []byte) error {
 	case len(r.segs) >= maxSegments:
 		err = fmt.Errorf("pool: %d more bytes for results: %w: %d segments, the most there can be", bytes, shm.ErrFull, maxSegments)
 	default:
-		seg, err = p.create(bytes, shm.ReadWrite)
+		seg, err = p.create(bytes, shm.ReadWrite, w)
 	}
 	if err != nil {
 		return sent(r.link.Send(appendRefuse(nil, err), -1))

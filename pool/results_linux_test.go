@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/handoff/shm"
+	"example.com/handoff/shm/shmtest"
 )
 
 type makeIn struct {
@@ -636,4 +637,28 @@ func TestResultsAtRandom(t *testing.T) {
 			eventually(t, func() bool { return resultArenaOf(t, p).Live == 0 }, "memory is live")
 		}
 	})
+}
+
+// What one arena has and does not use makes room for another: of the pool, or of
+// another worker.
+func TestIdleMemoryGoesWhereItIsNeeded(t *testing.T) {
+	if !shmtest.Private(t, "size=24m") {
+		return
+	}
+	p := newPool(t, &Options{Workers: 2})
+	for i := range 6 { // each is more than half of what there is
+		x, err := shm.Make[byte](p.Arena(), 16<<20)
+		require.NoError(t, err, i)
+		x.Release()
+		for range 2 {
+			f, err := waitBytes.Submit(background(), p, 16<<20)
+			require.NoError(t, err)
+			out, err := f.Wait(background())
+			require.NoError(t, err, i)
+			out.X.Release()
+		}
+		y, err := shm.Make[byte](p.Outputs(), 16<<20)
+		require.NoError(t, err, i)
+		y.Release()
+	}
 }

@@ -34,7 +34,8 @@ func (t *Task) Worker() int { return t.worker }
 // that the supervisor has mapped too, within Options.Results. What was made
 // there and not returned is released when the function returns, and so are its
 // slices dead. A Make in it fails with [shm.ErrFull] where Options.Results is
-// used up by what callers have not released yet.
+// used up by what callers have not released yet. It is the worker's for all its
+// tasks: do not Close it.
 func (t *Task) Arena() *shm.Arena { return t.arena }
 
 // A server is the worker's side: one goroutine reads messages, one runs tasks.
@@ -171,6 +172,8 @@ func (s *server) hear(msg []byte, fd int) error {
 		if a.seg != nil {
 			s.host.detach(a)
 		}
+	case kind == msgTrim:
+		s.results.arena.Trim()
 	case kind == msgDrain:
 		s.noMore.Do(func() { close(s.tasks) })
 	default:

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -17,6 +18,8 @@ const tailBytes = 4096
 type tail struct {
 	r    *os.File
 	done chan struct{}
+
+	mu   sync.Mutex // not held while lines runs
 	text []byte
 	line []byte // the current line, cut at lineBytes
 	why  []byte // the telling line
@@ -45,6 +48,12 @@ func (t *tail) read(r *os.File, lines func([]byte)) {
 }
 
 func (t *tail) add(b []byte) {
+	t.mu.Lock() // first of all: lines may block for ever
+	t.text = append(t.text, b...)
+	if over := len(t.text) - tailBytes; over > 0 {
+		t.text = append(t.text[:0], t.text[over:]...)
+	}
+	t.mu.Unlock()
 	for _, c := range b {
 		if c != '\n' {
 			if len(t.line) < lineBytes {
@@ -52,17 +61,17 @@ func (t *tail) add(b []byte) {
 			}
 			continue
 		}
-		if t.why == nil && telling(t.line) {
-			t.why = bytes.Clone(t.line)
+		if telling(t.line) {
+			t.mu.Lock()
+			if t.why == nil {
+				t.why = bytes.Clone(t.line)
+			}
+			t.mu.Unlock()
 		}
 		if t.lines != nil {
 			t.lines(t.line)
 		}
 		t.line = t.line[:0]
-	}
-	t.text = append(t.text, b...)
-	if over := len(t.text) - tailBytes; over > 0 {
-		t.text = append(t.text[:0], t.text[over:]...)
 	}
 }
 
@@ -90,12 +99,19 @@ func telling(line []byte) bool {
 }
 
 // end returns the text after the writer's death, the telling line first if the
-// rest does not hold it any more. A grandchild may keep the pipe open: the wait
-// is bounded.
+// rest does not hold it any more. A grandchild may keep the pipe open, and
+// Options.Output may block: the wait is bounded.
 func (t *tail) end() string {
 	t.r.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-	<-t.done
+	timer := time.NewTimer(closeStep)
+	defer timer.Stop()
+	select {
+	case <-t.done:
+	case <-timer.C:
+	}
 	t.r.Close()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.why != nil && !bytes.Contains(t.text, t.why) {
 		return string(t.why) + "\n…\n" + string(t.text)
 	}

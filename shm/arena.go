@@ -171,7 +171,7 @@ func (a *Arena) growBy(class int64) error {
 		return fmt.Errorf("shm: make %d bytes: %w: %d bytes", class, ErrTooLarge, most)
 	}
 	if most > 0 && need > most-mapped {
-		mapped -= a.dropIdle()
+		mapped -= a.Trim()
 		if need > most-mapped {
 			return fmt.Errorf("shm: make %d bytes: %w: %d of %d bytes mapped, %d live", class, ErrFull, mapped, most, live)
 		}
@@ -183,7 +183,7 @@ func (a *Arena) growBy(class int64) error {
 	if err != nil && want > need {
 		s, err = a.grow(need)
 	}
-	if err != nil && a.dropIdle() > 0 {
+	if err != nil && a.Trim() > 0 {
 		s, err = a.grow(need)
 	}
 	if err != nil {
@@ -203,9 +203,9 @@ func (a *Arena) growBy(class int64) error {
 	return nil
 }
 
-// dropIdle closes the segments that hold no array in use, and returns their size.
-// a.mu is not held meanwhile: the end of a segment runs its hooks.
-func (a *Arena) dropIdle() (bytes int64) {
+// Trim gives back the segments that hold no array in use, and returns the sum of
+// their sizes. The arena does so by itself where it could not grow otherwise.
+func (a *Arena) Trim() (bytes int64) {
 	var idle []*slab
 	a.mu.Lock()
 	kept := a.slabs[:0]
@@ -223,7 +223,7 @@ func (a *Arena) dropIdle() (bytes int64) {
 		a.space.remove(func(s *slab) bool { return s.live == 0 })
 	}
 	a.mu.Unlock()
-	for _, s := range idle {
+	for _, s := range idle { // without a.mu: the end of a segment runs its hooks
 		s.seg.Close()
 	}
 	return bytes

@@ -62,9 +62,10 @@
 // Built with the tag handoff_assert, or with the race detector, the package
 // finds its users' mistakes. An array that was never released is reported on
 // stderr with the stack that made it, when the garbage collector finds it: a
-// program that ends before, or closes the arena, hears nothing. The whole pages of
-// a released one cannot be touched, the rest shows nonsense, and what is written
-// there makes the next Make of the block panic. In every build Data panics after
+// program that ends before, or closes the arena, hears nothing. Where an array was
+// made, the whole pages of it cannot be touched after its release, the rest shows
+// nonsense, and what is written there makes the next Make of the block panic;
+// elsewhere, and over an array that was bound, a slice goes on showing what is there. In every build Data panics after
 // Release. The race detector itself sees no memory outside of Go's heap: it knows
 // nothing of the elements of arrays.
 //

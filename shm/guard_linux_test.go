@@ -272,3 +272,29 @@ func TestUnguardedTruncationKills(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, string(out), "SIGBUS")
 }
+
+// What the package itself loads and stores is guarded too: making a View of bools,
+// and an array of a block that was used before.
+func TestTruncatedUnderThePackage(t *testing.T) {
+	if assertions {
+		t.Skip("not in CI: the assertion build touches released blocks in its own way")
+	}
+	r := newRun(t)
+	seg, err := r.Create(4096)
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(dir+"/"+seg.Name(), 0))
+	_, err = Bind[bool](seg, Ref{Segment: seg.Name(), DType: Bool, Shape: Shape{rank: 1, dims: [MaxRank]int{100}}})
+	var fault *FaultError
+	require.ErrorAs(t, err, &fault)
+
+	a := r.NewArena(nil)
+	x, err := Make[float64](a, 1000)
+	require.NoError(t, err)
+	x.Release()
+	require.NoError(t, os.Truncate(dir+"/"+x.Ref().Segment, 0))
+	_, err = Make[float64](a, 1000)
+	require.ErrorAs(t, err, &fault)
+	_, err = PutCopy(a, make([]float64, 1000))
+	require.ErrorAs(t, err, &fault)
+	require.Zero(t, a.Stats().Live)
+}

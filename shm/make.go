@@ -7,12 +7,28 @@ import (
 )
 
 // Make returns a zeroed array of the given shape in a. It never waits: the
-// error wraps [ErrFull] where the arena's budget is used up, and is a
-// [*SpaceError] where shared memory itself is. The caller ends it with Release.
+// error wraps [ErrFull] where the arena's budget is used up, is a [*SpaceError]
+// where shared memory itself is, and a [*FaultError] where another process has
+// truncated the arena's file. The caller ends it with Release.
 func Make[T Element](a *Arena, dims ...int) (Array[T], error) {
 	arr, dirty, err := alloc[T](a, dims)
-	clear(arr.raw[:min(dirty, int64(len(arr.raw)))])
-	return arr, err
+	if dirty == 0 {
+		return arr, err
+	}
+	return arr.filled(func(raw []byte) { clear(raw[:min(dirty, int64(len(raw)))]) })
+}
+
+// filled is the array after fill has stored to its bytes. Those are reserved, but
+// another process may have truncated the file.
+func (a Array[T]) filled(fill func(raw []byte)) (Array[T], error) {
+	if a.h == nil {
+		return a, nil
+	}
+	if err := a.h.seg.guarded(func() error { fill(a.raw); return nil }); err != nil {
+		a.Release()
+		return Array[T]{}, err
+	}
+	return a, nil
 }
 
 // MakeWait is Make that waits where the arena's budget is used up, until enough
@@ -55,8 +71,7 @@ func PutCopy[T Element](a *Arena, src []T, dims ...int) (Array[T], error) {
 		arr.Release()
 		panic(fmt.Sprintf("shm: PutCopy of %d elements into shape %v", len(src), dims))
 	}
-	copyIn(arr.raw, bytesOf(src))
-	return arr, nil
+	return arr.filled(func(raw []byte) { copyIn(raw, bytesOf(src)) })
 }
 
 const (

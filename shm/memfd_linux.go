@@ -19,6 +19,7 @@ func createMemfd(name string, size int64, peers Mode, room *room) (s *Segment, e
 	if err := room.check(name, size, true); err != nil {
 		return nil, err
 	}
+	defer room.taken(size)
 	f, err := newMemfd(name)
 	if err != nil {
 		return nil, spaceError(name, size, true, err)

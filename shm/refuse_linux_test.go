@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -308,6 +309,17 @@ func helperCgroup(args []string) error {
 			}
 			fmt.Println(k.name, size, err)
 		}
+		var wg sync.WaitGroup // all at once: what one was granted, no other gets
+		for range 8 {
+			wg.Go(func() {
+				for range 16 {
+					if s, err := k.create(r, cgroupLimit/32, ReadOnly); err == nil {
+						fill(s.mem, 1)
+					}
+				}
+			})
+		}
+		wg.Wait()
 		if err := r.Close(); err != nil {
 			return err
 		}

@@ -26,9 +26,10 @@ const (
 // without another look: reading them takes many times as long as making a small
 // segment.
 type room struct {
-	mu    sync.Mutex
-	until time.Time
-	bytes int64
+	mu      sync.Mutex
+	until   time.Time
+	bytes   int64
+	pending int64 // granted, and not yet in what the limits say is used
 }
 
 const roomLasts = time.Second
@@ -50,19 +51,28 @@ func (r *room) check(name string, size int64, anonymous bool) error {
 	defer r.mu.Unlock()
 	if size <= r.bytes && time.Now().Before(r.until) {
 		r.bytes -= size
+		r.pending += size
 		return nil
 	}
 	inGroup, limit := cgroupFree()
-	if size > inGroup {
+	if inGroup -= r.pending; size > inGroup {
 		return refuse(inGroup, limit, mendCgroup)
 	}
-	inMachine := memoryFree("")
+	inMachine := memoryFree("") - r.pending
 	if size > inMachine {
 		return refuse(inMachine, "this machine's memory", mendMemory)
 	}
 	// Others take memory too: a quarter of what is left before looking again.
 	r.bytes, r.until = (min(inGroup, inMachine)-size)/4, time.Now().Add(roomLasts)
+	r.pending += size
 	return nil
+}
+
+// taken ends what check has granted: it is in use by now, or given up.
+func (r *room) taken(size int64) {
+	r.mu.Lock()
+	r.pending -= size
+	r.mu.Unlock()
 }
 
 // spaceError dresses a failed reservation or mapping with what was free.
@@ -133,8 +143,10 @@ func memoryFree(root string) int64 {
 func cgroupFree() (int64, string) {
 	free, where := int64(math.MaxInt64), ""
 	for _, l := range memoryLimits("") {
-		if l.Free < free {
-			free, where = l.Free, l.File
+		// The processes' own heaps and stacks, and the kernel's memory for them,
+		// count too: an eighth of the limit, at most 32 MiB, is not for segments.
+		if left := l.Free - min(l.Most/8, 32<<20); left < free {
+			free, where = left, l.File
 		}
 	}
 	return free, where

@@ -28,6 +28,7 @@ func createFile(name string, size int64, room *room) (s *Segment, err error) {
 	if err := room.check(name, size, false); err != nil {
 		return nil, err
 	}
+	defer room.taken(size)
 	f, err := openFile(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, 0o600)
 	if err != nil {
 		return nil, spaceError(name, size, false, err)

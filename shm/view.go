@@ -208,7 +208,7 @@ func bind[T Element](seg *Segment, ref Ref) (span[T], error) {
 		return span[T]{ref: ref}, nil
 	}
 	raw := seg.mem[ref.Offset : ref.Offset+n : ref.Offset+n]
-	if err := ref.checkBools(raw); err != nil {
+	if err := seg.checkBools(ref, raw); err != nil {
 		return span[T]{}, err
 	}
 	h, use, err := newHold(seg)
@@ -218,17 +218,20 @@ func bind[T Element](seg *Segment, ref Ref) (span[T], error) {
 	return span[T]{raw: raw, ref: ref, h: h, use: use}, nil
 }
 
-// checkBools looks at the bytes of a bool array: Go has no bool but 0 and 1.
-func (r Ref) checkBools(raw []byte) error {
+// checkBools looks at the bytes of a bool array: Go has no bool but 0 and 1. They
+// may be gone: another process may have truncated the file.
+func (s *Segment) checkBools(r Ref, raw []byte) error {
 	if r.DType != Bool {
 		return nil
 	}
-	for i, b := range raw {
-		if b > 1 {
-			return r.refuse(fmt.Sprintf("bool element %d is the byte %d, expected 0 or 1", i, b))
+	return s.guarded(func() error {
+		for i, b := range raw {
+			if b > 1 {
+				return r.refuse(fmt.Sprintf("bool element %d is the byte %d, expected 0 or 1", i, b))
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // Cast is the dims elements of type T that start byteOffset bytes into b. It
@@ -255,5 +258,5 @@ func Cast[T Element](b View[byte], byteOffset int64, dims ...int) (View[T], erro
 	}
 	end := byteOffset + ref.Bytes()
 	raw := b.raw[byteOffset:end:end]
-	return View[T]{span[T]{raw: raw, ref: ref, h: b.h, use: b.use, lends: true}}, ref.checkBools(raw)
+	return View[T]{span[T]{raw: raw, ref: ref, h: b.h, use: b.use, lends: true}}, b.h.seg.checkBools(ref, raw)
 }

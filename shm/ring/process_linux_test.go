@@ -212,7 +212,9 @@ func BenchmarkThroughput(b *testing.B) {
 	for _, batch := range []int{1, 64} {
 		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
 			p, c, _ := pair(b, 1024)
+			done := make(chan struct{})
 			go func() {
+				defer close(done)
 				var s Slot
 				for i := 0; i < b.N; {
 					taken := 0
@@ -238,9 +240,7 @@ func BenchmarkThroughput(b *testing.B) {
 				}
 			}
 			p.Publish()
-			for p.Room() < 1024 {
-				pause(1)
-			}
+			<-done
 		})
 	}
 }
