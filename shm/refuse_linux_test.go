@@ -285,7 +285,7 @@ func TestAttachWithoutAddressSpace(t *testing.T) {
 	require.FileExists(t, dir+"/"+named.Name())
 }
 
-const cgroupLimit = 64 << 20
+const cgroupLimit = 256 << 20
 
 // helperCgroup makes segments of both kinds within the limit of the cgroup
 // that it enters, and past it.
