@@ -202,6 +202,32 @@ func TestMakeWait(t *testing.T) {
 	x.Release()
 }
 
+// One release makes room for all that fit into it, not only for the first in turn.
+func TestMakeWaitSharesARelease(t *testing.T) {
+	a := newRun(t).NewArena(&ArenaOptions{MaxBytes: 1 << 20})
+	big, err := Make[byte](a, 1<<20)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	got := make(chan Array[byte], 2)
+	for i := range 2 {
+		go func() {
+			x, err := MakeWait[byte](ctx, a, 1<<19)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- x
+		}()
+		for waiting(a) < i+1 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	big.Release()
+	x, y := <-got, <-got
+	x.Release()
+	y.Release()
+}
+
 func waiting(a *Arena) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
