@@ -25,12 +25,6 @@ func (b binder) at(field unsafe.Pointer) shm.Binder {
 	return v
 }
 
-// offsetIn is how many bytes into mem the address lies.
-func offsetIn(mem []byte, addr uintptr) (int, bool) {
-	at := addr - uintptr(unsafe.Pointer(unsafe.SliceData(mem))) // wraps below it
-	return int(at), at < uintptr(len(mem))
-}
-
 // encode appends *v, of the codec's type, to dst. wire is asked for each View and Array.
 func encode[T any](c *codec, dst []byte, v *T, wire wiring) ([]byte, error) {
 	base, start := unsafe.Pointer(v), len(dst)

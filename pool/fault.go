@@ -20,10 +20,10 @@ func fault(v any, args []argument) (text string, known bool) {
 		return "", false
 	}
 	var hit *argument // of arguments that overlap, the smallest: it says most
-	at := 0
+	at, store := 0, false
 	for i, a := range args {
-		if offset, ok := offsetIn(a.mem, err.Addr()); ok && (hit == nil || len(a.mem) < len(hit.mem)) {
-			hit, at = &args[i], offset
+		if offset, readable, ok := shm.FaultIn(v, a.mem); ok && (hit == nil || len(a.mem) < len(hit.mem)) {
+			hit, at, store = &args[i], offset, readable
 		}
 	}
 	if hit == nil {
@@ -33,7 +33,7 @@ func fault(v any, args []argument) (text string, known bool) {
 	switch where := element(n, hit.Ref().Shape); {
 	case hit.Writable():
 		return fmt.Sprintf("load or store at %s of output %s faulted: the segment was truncated", where, hit.field), true
-	case readable(hit.mem[at:]):
+	case store:
 		return fmt.Sprintf("store to %s of input %s: inputs are read-only", where, hit.field), true
 	default:
 		return fmt.Sprintf("load or store at %s of input %s faulted: the segment was truncated", where, hit.field), true
@@ -52,13 +52,3 @@ func element(n int, shape shm.Shape) string {
 	}
 	return fmt.Sprintf("element %d, at %v,", n, index)
 }
-
-// readable tries a load, on a goroutine for which a fault is a panic.
-func readable(mem []byte) (ok bool) {
-	defer func() { ok = recover() == nil }()
-	load(mem)
-	return
-}
-
-//go:noinline
-func load(mem []byte) byte { return mem[0] } // inlined, the load would be left out

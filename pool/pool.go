@@ -143,14 +143,16 @@ const trimTime = 100 * time.Millisecond
 func (p *Pool) trimWorkers(but *worker) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	mapped := p.results.bytes
+	if p.results.bytes == 0 {
+		return false
+	}
 	for _, w := range p.workers {
 		if w.link != nil && w != but {
 			w.results.flush() // what was released is not known to be, perhaps
 			w.link.Send([]byte{msgTrim}, -1)
 		}
 	}
-	return mapped > 0
+	return true
 }
 
 func (p *Pool) makeSegment(bytes int64, workers shm.Mode) (*shm.Segment, error) {

@@ -56,34 +56,36 @@ func (s *Segment) guarded(f func() error) (err error) {
 		if r == nil {
 			return
 		}
-		fault := s.fault(r)
-		if fault == nil || readable(s.mem[fault.Offset:]) {
+		at, readable, ok := FaultIn(r, s.mem)
+		if !ok || readable {
 			panic(r)
 		}
-		err = fault
+		err = &FaultError{Segment: s.name, Offset: int64(at), Size: s.Size()}
 	}()
 	return f()
 }
 
-// fault is what a recovered panic says about s, or nil if it is not a fault
-// within its mapping.
-func (s *Segment) fault(r any) *FaultError {
-	e, ok := r.(interface {
+// FaultIn tells whether v, what was recovered from a panic, is a fault at an
+// address within mem: at which byte, and whether that can be read, so that it was
+// a store that faulted. It is for goroutines that have called
+// [debug.SetPanicOnFault].
+func FaultIn(v any, mem []byte) (at int, readable, ok bool) {
+	e, ok := v.(interface {
 		runtime.Error
 		Addr() uintptr
 	})
 	if !ok {
-		return nil
+		return 0, false, false
 	}
-	offset := e.Addr() - reflect.ValueOf(s.mem).Pointer() // wraps around below the mapping
-	if offset >= uintptr(len(s.mem)) {
-		return nil
+	offset := e.Addr() - reflect.ValueOf(mem).Pointer() // wraps around below mem
+	if offset >= uintptr(len(mem)) {
+		return 0, false, false
 	}
-	return &FaultError{Segment: s.name, Offset: int64(offset), Size: s.Size()}
+	return int(offset), loads(mem[offset:]), true
 }
 
-// readable tries a load, on a goroutine for which a fault is a panic.
-func readable(mem []byte) (ok bool) {
+// loads tries a load.
+func loads(mem []byte) (ok bool) {
 	defer func() { ok = recover() == nil }()
 	load(mem)
 	return
