@@ -285,6 +285,20 @@ func TestFreesWait(t *testing.T) {
 	require.Empty(t, r.frees)
 }
 
+// A worker that cannot map a segment for results gives it back.
+func TestUnmappableResultSegment(t *testing.T) {
+	ours, theirs := localPair()
+	defer ours.Close()
+	r := newResultArena(theirs, 0)
+	why := errors.New("too many open files")
+	require.NoError(t, r.grown(7, nil, why))
+	require.Equal(t, why, (<-r.answer).err)
+	buf := make([]byte, maxMessage)
+	n, _, err := ours.Receive(buf)
+	require.NoError(t, err)
+	require.Equal(t, appendShrink(nil, 7), buf[:n])
+}
+
 // A worker ignores blocks that it does not know, and hears of a refusal.
 func TestResultArena(t *testing.T) {
 	run, err := shm.NewRun()

@@ -662,3 +662,27 @@ func TestIdleMemoryGoesWhereItIsNeeded(t *testing.T) {
 		y.Release()
 	}
 }
+
+type flagsOut struct{ Flags shm.View[bool] }
+
+// A worker truncates the segment that its result lies in: the supervisor, which
+// looks at bools before it gives them out, says so and lives.
+var truncateResult = Func("test.truncateResult", func(t *Task, _ struct{}) (flagsOut, error) {
+	x, err := shm.Make[bool](t.Arena(), 100_000)
+	if err != nil {
+		return flagsOut{}, err
+	}
+	return flagsOut{x.View()}, os.Truncate("/dev/shm/"+x.Ref().Segment, 0)
+})
+
+func TestTruncatedResult(t *testing.T) {
+	for _, isolation := range []Isolation{Process, Goroutine} {
+		p := newPool(t, &Options{Workers: 1, Isolation: isolation})
+		f, err := truncateResult.Submit(background(), p, struct{}{})
+		require.NoError(t, err)
+		_, err = f.Wait(background())
+		var own *TaskError
+		require.ErrorAs(t, err, &own)
+		require.ErrorContains(t, err, "another process probably truncated its file")
+	}
+}

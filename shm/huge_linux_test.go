@@ -217,3 +217,29 @@ func TestLargeSegmentFillsShm(t *testing.T) {
 		require.Equal(t, int64(3<<20), mountFree())
 	}
 }
+
+// An arena counts what of it is in use, was at most, and lies on huge pages.
+func TestArenaStats(t *testing.T) {
+	a := newRun(t).NewArena(nil)
+	before := hugePagesHere(t)
+	x, err := Make[byte](a, 2*hugePage)
+	require.NoError(t, err)
+	y, err := Make[byte](a, 1<<20)
+	require.NoError(t, err)
+	s := a.Stats()
+	require.Equal(t, int64(2*hugePage+1<<20), s.Live)
+	require.Equal(t, s.Mapped, s.Live+s.Free)
+	require.Equal(t, len(a.slabs), s.Segments)
+	y.Release()
+	x.Release()
+	after := a.Stats()
+	require.Zero(t, after.Live)
+	require.Equal(t, s.Live, after.HighWater)
+	require.Equal(t, s.Mapped, after.Free)
+	if before && hugePagesHere(t) {
+		require.GreaterOrEqual(t, s.Huge, int64(2*hugePage))
+	}
+	require.LessOrEqual(t, s.Huge, s.Mapped)
+	require.Equal(t, s.Mapped, a.Trim())
+	require.Equal(t, ArenaStats{HighWater: s.Live}, a.Stats())
+}

@@ -67,15 +67,15 @@ func (h *hold) end() {
 	seg.endLocked()
 }
 
-// change applies f to the state of h as long as it is still in the given use
-// and not released, and ends h with the last reference. It reports whether it was.
-func (h *hold) change(use uint32, change func(state uint64) uint64) bool {
+// change applies f to the state of h as long as it is still in the given use and
+// not released, and ends h with the last reference. It reports whether it was.
+func (h *hold) change(use uint32, f func(state uint64) uint64) bool {
 	for {
 		old := h.state.Load()
 		if uint32(old>>stateUse) != use || old&stateReleased != 0 || old&stateRefs == 0 {
 			return false
 		}
-		if state := change(old); h.state.CompareAndSwap(old, state) {
+		if state := f(old); h.state.CompareAndSwap(old, state) {
 			if state&stateRefs == 0 {
 				h.end()
 			}

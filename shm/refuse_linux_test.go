@@ -320,11 +320,31 @@ func helperCgroup(args []string) error {
 			})
 		}
 		wg.Wait()
+		for _, l := range memoryLimits("") {
+			if l.Most == cgroupLimit && l.Free < cgroupLimit/16 { // an eighth is for heaps
+				return fmt.Errorf("%d of %d bytes are left to heaps", l.Free, l.Most)
+			}
+		}
 		if err := r.Close(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// What was granted counts until it is taken, for whoever asks meanwhile.
+func TestGrantsCount(t *testing.T) {
+	var r room
+	most := memoryFree("")
+	if inGroup, _ := cgroupFree(); inGroup < most {
+		most = inGroup
+	}
+	size := most / 10 * 6
+	require.NoError(t, r.check("x", size, true))
+	var full *SpaceError
+	require.ErrorAs(t, r.check("x", size, true), &full)
+	r.taken(size)
+	require.NoError(t, r.check("x", size, true))
 }
 
 // memoryCgroup makes a memory cgroup with a limit below the one we are in.
