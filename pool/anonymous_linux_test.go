@@ -13,26 +13,6 @@ import (
 	"example.com/handoff/shm"
 )
 
-func mapsOf(t *testing.T, pid int) string {
-	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
-	require.NoError(t, err)
-	return string(b)
-}
-
-// mappingsOf counts a process's mappings of a segment by their modes, as of one
-// look: the other mappings of a process change all the time.
-func mappingsOf(t *testing.T, pid int, segment string) map[string]int {
-	t.Helper()
-	modes := map[string]int{}
-	for line := range strings.Lines(mapsOf(t, pid)) {
-		if f := strings.Fields(line); len(f) > 5 && (f[5] == "/dev/shm/"+segment || f[5] == "/memfd:"+segment) {
-			modes[f[1]]++
-		}
-	}
-	return modes
-}
-
 // Nothing of an anonymous pool has a name but its lock; inputs are read-only in
 // workers, outputs and results are not; what the caller made stays as it is.
 func TestAnonymous(t *testing.T) {

@@ -383,6 +383,26 @@ func TestCloseKillsWhatDoesNotEnd(t *testing.T) {
 	require.ErrorIs(t, err, ErrClosed)
 }
 
+func mapsOf(t *testing.T, pid int) string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	require.NoError(t, err)
+	return string(b)
+}
+
+// mappingsOf counts a process's mappings of a segment by their modes, as of one
+// look: the other mappings of a process change all the time.
+func mappingsOf(t *testing.T, pid int, segment string) map[string]int {
+	t.Helper()
+	modes := map[string]int{}
+	for line := range strings.Lines(mapsOf(t, pid)) {
+		if f := strings.Fields(line); len(f) > 5 && (f[5] == "/dev/shm/"+segment || f[5] == "/memfd:"+segment) {
+			modes[f[1]]++
+		}
+	}
+	return modes
+}
+
 func TestSegmentIsAnnouncedOnceAndRetired(t *testing.T) {
 	p := newPool(t, &Options{Workers: 1})
 	pid := p.Stats().Workers[0].PID
