@@ -38,13 +38,23 @@ func (b *Bell) Wake() {
 }
 
 // Wait returns once ready reports true, Ring or Wake was called while it slept,
-// or most has passed; it reports what ready said last. It waits in three steps: about a
-// microsecond of looking; then looking between yields, to other goroutines and
-// to the peer if it wants this core, until about as much time has passed as
-// waking a sleeper takes; then asleep. ready must be cheap and is called by this
-// goroutine alone. The sleep is a system call of which the Go scheduler knows: other
-// goroutines run meanwhile.
+// or most has passed; it reports what ready said last. It waits in three steps:
+// the two of Look, then Sleep.
 func (b *Bell) Wait(ready func() bool, most time.Duration) bool {
+	began := time.Now()
+	if b.Look(ready, most) {
+		return true
+	}
+	rest := most - time.Since(began)
+	return rest > 0 && b.Sleep(ready, rest)
+}
+
+// Look waits until ready reports true, but not longer than waking a sleeper
+// takes here, nor than most; it reports what ready said last. It does so in two
+// steps: about a microsecond of looking, then looking between yields, to other
+// goroutines and to the peer if it wants this core. ready must be cheap and is
+// called by this goroutine alone.
+func (b *Bell) Look(ready func() bool, most time.Duration) bool {
 	for range spins() {
 		if ready() {
 			return true
@@ -52,25 +62,23 @@ func (b *Bell) Wait(ready func() bool, most time.Duration) bool {
 		pause(pausesPerLook)
 	}
 	began := time.Now()
-	yields := min(wakeTime(), most)
-	for time.Since(began) < yields {
+	for yields := min(wakeTime(), most); time.Since(began) < yields; {
 		runtime.Gosched()
 		schedYield()
 		if ready() {
 			return true
 		}
 	}
-	rest := most - time.Since(began)
-	if rest <= 0 {
-		return ready()
-	}
-	return b.sleep(ready, rest)
+	return false
 }
 
-// sleep is the last step. Either the ringer, who has published first, finds
-// asleep set and wakes, or ready finds what was published; and a wake between
-// the look and the sleep has changed rings, so that the kernel does not begin it.
-func (b *Bell) sleep(ready func() bool, most time.Duration) bool {
+// Sleep is the last step of Wait: a system call of which the Go scheduler knows,
+// so that other goroutines run meanwhile.
+//
+// Either the ringer, who has published first, finds asleep set and wakes, or
+// ready finds what was published; and a wake between the look and the sleep has
+// changed rings, so that the kernel does not begin it.
+func (b *Bell) Sleep(ready func() bool, most time.Duration) bool {
 	seen := b.rings.load()
 	b.asleep.store(1)
 	if !ready() {

@@ -45,7 +45,7 @@ var wakeTime = sync.OnceValue(func() time.Duration {
 	rung := func(b *Bell, round int) func() bool { return func() bool { return b.rings.load() > uint32(round) } }
 	go func() {
 		for i := range rounds {
-			there.sleep(rung(there, i), time.Second)
+			there.Sleep(rung(there, i), time.Second)
 			back.Wake()
 		}
 	}()
@@ -57,7 +57,7 @@ var wakeTime = sync.OnceValue(func() time.Duration {
 		time.Sleep(20 * time.Microsecond) // from the word to the sleep
 		began := time.Now()
 		there.Wake()
-		back.sleep(rung(back, i), time.Second)
+		back.Sleep(rung(back, i), time.Second)
 		took = append(took, time.Since(began)/2)
 	}
 	slices.Sort(took)

@@ -1,5 +1,5 @@
-// Package ring is a single-producer single-consumer queue of fixed-size records
-// in shared memory, and the bell that wakes a side that sleeps.
+// Package ring is a single-producer single-consumer queue of records in shared
+// memory, and the bell that wakes a side that sleeps.
 //
 // # A short tour
 //
@@ -15,9 +15,19 @@
 // A ring of n slots, a power of two; little-endian words:
 //
 //	offset   size  writer    what
-//	     0      4  producer  tail: slots published so far, modulo 2³²
-//	    64      4  consumer  head: slots given back so far, modulo 2³²
-//	   128   64·n  producer  slots; number i lies at 128 + 64·(i mod n)
+//	     0      4  consumer  begun: the number of the last record begun, plus 1
+//	     4      4  consumer  head: slots given back so far, modulo 2³²
+//	    64   64·n  producer  slots; number i lies at 64 + 64·(i mod n)
+//
+// A record lies in consecutive slots, number i mod 2³² being that of its first:
+//
+//	offset   size  what
+//	     0      4  mark: 2·(i div n) + 1 once the record is there, modulo 2³²
+//	     4      2  length of the record in bytes
+//	     6      2  1 if it was taken back, else 0
+//	     8     56  the record
+//	    64      4  0
+//	    68     60  more of the record, and so on
 //
 // A bell:
 //
@@ -26,23 +36,29 @@
 //	     4      4  owner     1 while the owner sleeps or is about to, else 0
 //	     8     56  –         unused
 //
-// Every word has a cache line to itself that only one side writes, but for the
-// bell's, which is written once per sleep. Each end keeps its own index in its
-// own memory and only publishes it; it reads the other's when its cached copy
-// says that there is nothing left to do.
+// The mark lies in the record's own cache line, so that a small record costs one
+// line's way to the other core and no second one for an index. It is another one
+// in each lap, and what a slot holds from the lap before is never mistaken for
+// it: that lap's mark, or 0. Every slot is written by the producer alone, the
+// first line by the consumer alone. Each end keeps its own index in its own
+// memory; the consumer publishes its in steps of a quarter of the ring, and the
+// producer reads it when its cached copy says that the ring is full.
 //
 // # Order
 //
-// The producer stores slots, then tail; the consumer loads tail, then copies
-// slots, then stores head; the producer loads head, then overwrites. All loads
-// and stores of indices are sequentially consistent, which also makes the
-// sleeper's "asleep, then look again" and the ringer's "publish, then asleep?"
-// such that one of them sees the other: no wake-up is lost.
+// The producer stores the record, then its mark; the consumer loads the mark,
+// then copies the record, then stores head; the producer loads head, then
+// overwrites. All loads and stores of words are sequentially consistent, which
+// also makes the sleeper's "asleep, then look again" and the ringer's "publish,
+// then asleep?" such that one of them sees the other, so that no wake-up is lost;
+// and likewise the consumer's "begun, then taken back?" and the producer's "taken
+// back, then begun?", so that no record is both run by the one and given to
+// somebody else by the other.
 //
 // # Strangers
 //
-// What the other side writes is a stranger's. An index is loaded once and must
-// lie within the ring, or every later call answers [ErrCorrupt]; a slot is copied
+// What the other side writes is a stranger's. A word is loaded once and must be
+// what it can be, or every later call answers [ErrCorrupt]; a record is copied
 // once, so that it cannot change between a check and its use. A hostile or dead
 // peer can make its own ring useless, ring too often or not at all: every sleep
 // is bounded.
@@ -50,7 +66,7 @@
 // # Concurrency
 //
 // Each end belongs to one goroutine at a time. [Bell.Ring] and [Bell.Wake] may be
-// called from everywhere, [Bell.Wait] by one goroutine of the owning process.
+// called from everywhere, the waits by one goroutine of the owning process.
 //
 // # Platforms
 //

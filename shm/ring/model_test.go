@@ -118,3 +118,62 @@ func TestBellModel(t *testing.T) {
 	_, stuck = explore(true, false)
 	require.NotEmpty(t, stuck)
 }
+
+// A takeBackModel is what the two sides of one record share when the producer
+// takes it back: its flag, and whether the consumer has begun it.
+type takeBackModel struct {
+	back, begun        bool
+	producer, consumer int
+	certain            bool // the producer's answer
+	ran, skipped       bool // the consumer's
+}
+
+// Whoever is second to write sees what the first wrote: a record is never run
+// by the consumer and certainly the producer's again; it can tell if one of them
+// looks before it writes.
+func TestTakeBackModel(t *testing.T) {
+	outcomes := func(producerLooksFirst, consumerLooksFirst bool) (both, states int) {
+		seen := map[takeBackModel]bool{}
+		var walk func(m takeBackModel, saw [2]bool)
+		walk = func(m takeBackModel, saw [2]bool) {
+			if m.producer == 2 && m.consumer == 2 {
+				if m.certain && m.ran {
+					both++
+				}
+				seen[m] = true
+				return
+			}
+			if n, s := m, saw; n.producer < 2 {
+				if (n.producer == 0) == producerLooksFirst {
+					s[0] = n.begun
+				} else {
+					n.back = true
+				}
+				if n.producer++; n.producer == 2 {
+					n.certain = !s[0]
+				}
+				walk(n, s)
+			}
+			if n, s := m, saw; n.consumer < 2 {
+				if (n.consumer == 0) == consumerLooksFirst {
+					s[1] = n.back
+				} else {
+					n.begun = true
+				}
+				if n.consumer++; n.consumer == 2 {
+					n.ran, n.skipped = !s[1], s[1]
+				}
+				walk(n, s)
+			}
+		}
+		walk(takeBackModel{}, [2]bool{})
+		return both, len(seen)
+	}
+	both, states := outcomes(false, false)
+	require.Zero(t, both)
+	require.Equal(t, 3, states) // the producer's, the consumer's, uncertain and skipped
+	both, _ = outcomes(true, false)
+	require.NotZero(t, both)
+	both, _ = outcomes(false, true)
+	require.NotZero(t, both)
+}

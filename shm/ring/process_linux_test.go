@@ -25,6 +25,7 @@ type echo struct {
 	out        *Producer
 	in         *Consumer
 	mine, peer *Bell
+	buf        []byte
 }
 
 func echoBytes() int { return 2*BellBytes + 2*Size(echoSlots) }
@@ -45,7 +46,7 @@ func newEcho(t require.TestingT, mem []byte, parent bool) *echo {
 	require.NoError(t, err)
 	in, err := NewConsumer(back)
 	require.NoError(t, err)
-	return &echo{out, in, bells[0], bells[1]}
+	return &echo{out, in, bells[0], bells[1], buffer(in)}
 }
 
 type failNow struct{}
@@ -67,20 +68,23 @@ func TestMain(m *testing.M) {
 	require.NoError(failNow{}, err)
 	e := newEcho(failNow{}, a.Data(), false)
 	after, _ := strconv.Atoi(os.Getenv("RING_TEST_DIE_AFTER"))
-	var s Slot
+	buf := buffer(e.in)
 	for n, parent := 0, os.Getppid(); os.Getppid() == parent; {
 		if !e.mine.Wait(e.in.Ready, 100*time.Millisecond) {
 			continue
 		}
-		for e.in.Take(&s) {
+		for {
+			record, ok := e.in.Take(buf)
+			if !ok {
+				break
+			}
 			if n++; n == after {
 				unix.Kill(os.Getpid(), unix.SIGKILL)
 			}
-			for !e.out.Put(&s) {
+			for !put(e.out, record) {
 				schedYield()
 			}
 		}
-		e.in.Release()
 		e.out.Publish()
 		e.peer.Ring()
 	}
@@ -110,21 +114,21 @@ func startEcho(t testing.TB, dieAfter int) (*echo, *exec.Cmd) {
 
 // ask sends n and waits for it to come back.
 func (e *echo) ask(t testing.TB, n uint64) {
-	var s Slot
-	binary.LittleEndian.PutUint64(s[:], n)
-	if !e.out.Put(&s) {
+	var buf [8]byte
+	binary.LittleEndian.PutUint64(buf[:], n)
+	if !put(e.out, buf[:8]) {
 		t.Fatal("full", e.out.Err())
 	}
 	e.out.Publish()
 	e.peer.Ring()
-	for !e.in.Take(&s) {
+	got, ok := e.in.Take(e.buf)
+	for ; !ok; got, ok = e.in.Take(e.buf) {
 		if !e.mine.Wait(e.in.Ready, time.Minute) && e.in.Err() != nil {
 			t.Fatal(e.in.Err())
 		}
 	}
-	e.in.Release()
-	if got := binary.LittleEndian.Uint64(s[:]); got != n {
-		t.Fatalf("sent %d, got %d", n, got)
+	if back := binary.LittleEndian.Uint64(got); back != n {
+		t.Fatalf("sent %d, got %d", n, back)
 	}
 }
 
@@ -147,19 +151,18 @@ func TestDeadPeer(t *testing.T) {
 	for i := range uint64(99) {
 		e.ask(t, i)
 	}
-	var s Slot
-	put := 0
-	for e.out.Put(&s) {
-		put++
+	sent := 0
+	for put(e.out, make([]byte, 8)) {
+		sent++
 	}
 	e.out.Publish()
 	e.peer.Ring()
 	require.Error(t, cmd.Wait())
 	require.False(t, e.mine.Wait(e.in.Ready, 10*time.Millisecond))
-	for e.out.Put(&s) {
-		put++
+	for put(e.out, make([]byte, 8)) {
+		sent++
 	}
-	require.LessOrEqual(t, put, 2*echoSlots)
+	require.LessOrEqual(t, sent, 2*echoSlots)
 	e.out.Publish()
 	e.peer.Ring() // nobody is there: asleep may be set for ever
 	require.NoError(t, e.in.Err())
@@ -215,24 +218,21 @@ func BenchmarkThroughput(b *testing.B) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				var s Slot
+				buf := buffer(c)
 				for i := 0; i < b.N; {
-					taken := 0
-					for c.Take(&s) {
-						if taken++; taken == batch {
-							c.Release()
-							taken = 0
-						}
+					if _, ok := c.Take(buf); ok {
 						i++
-					}
-					if c.Release(); taken == 0 {
+					} else {
 						pause(1)
 					}
 				}
 			}()
-			var s Slot
+			record := make([]byte, InlineBytes)
 			for i := range b.N {
-				for !p.Put(&s) {
+				for !put(p, record) {
+					if len(p.fresh) > 0 {
+						p.Publish()
+					}
 					pause(1)
 				}
 				if i%batch == batch-1 {

@@ -1,34 +1,60 @@
 package ring
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 )
 
-// SlotBytes is the size of a record: a cache line.
+// SlotBytes is the size of a slot: a cache line.
 const SlotBytes = 64
 
-// A Slot is one record.
-type Slot [SlotBytes]byte
+// offsets within the header and within a slot
+const (
+	begunAt = 0
+	headAt  = 4
+	slotsAt = 64
+
+	markAt  = 0
+	wordOff = 4
+	firstAt = 8 // bytes of the record in its first slot
+	nextAt  = 4 // in those that follow
+)
+
+// What fits into a record's first slot and into each that follows.
+const (
+	firstBytes = SlotBytes - firstAt
+	nextBytes  = SlotBytes - nextAt
+)
+
+// InlineBytes is the size of the largest record that takes one slot.
+const InlineBytes = firstBytes
 
 const (
-	tailAt  = 0
-	headAt  = 64
-	slotsAt = 128
+	lengthMask = 1<<16 - 1
+	takenBack  = 1 << 16
 )
 
 // MaxSlots is the most slots of a ring.
 const MaxSlots = 1 << 20
 
-// ErrCorrupt: the other side has published an index that cannot be. The ring is
-// of no use any more.
-var ErrCorrupt = errors.New("ring: the peer's index is outside of the ring")
+// ErrCorrupt: the other side has written what cannot be. The ring is of no use
+// any more.
+var ErrCorrupt = errors.New("ring: the peer has written what cannot be")
 
 // Size is how many bytes a ring of that many slots takes.
 func Size(slots int) int { return slotsAt + slots*SlotBytes }
 
+// Slots is how many slots a record of n bytes takes.
+func Slots(n int) int {
+	if n <= firstBytes {
+		return 1
+	}
+	return 1 + (n-firstBytes+nextBytes-1)/nextBytes
+}
+
 // check says whether mem holds a ring, and of how many slots.
-func check(mem []byte) (slots uint32, err error) {
+func check(mem []byte) (slots int, err error) {
 	n := (len(mem) - slotsAt) / SlotBytes
 	if n < 1 || n > MaxSlots || n&(n-1) != 0 || len(mem) != Size(n) {
 		return 0, fmt.Errorf("ring: %d bytes, expected those of a power of two of slots, at most %d", len(mem), MaxSlots)
@@ -36,130 +62,192 @@ func check(mem []byte) (slots uint32, err error) {
 	if !aligned(mem) {
 		return 0, errors.New("ring: the memory does not begin at a cache line")
 	}
-	return uint32(n), nil
-}
-
-// A Producer is the end that sends.
-type Producer struct {
-	end
-	tail uint32 // published and not yet published slots
-	head uint32 // the consumer's, as last seen
-}
-
-// A Consumer is the end that receives.
-type Consumer struct {
-	end
-	head uint32
-	tail uint32 // the producer's, as last seen
+	return n, nil
 }
 
 // An end is what both have.
 type end struct {
-	own, peer word // indices in shared memory
-	slots     []byte
-	size      uint32
-	err       error
+	begun, head word // the consumer's, in shared memory
+	slots       []byte
+	size        uint64
+	lap         uint // binary logarithm of size
+	err         error
 }
 
-func newEnd(mem []byte, own, peer int) (end, error) {
+func newEnd(mem []byte) (end, error) {
 	size, err := check(mem)
 	if err != nil {
 		return end{}, err
 	}
-	return end{own: wordAt(mem, own), peer: wordAt(mem, peer), slots: mem[slotsAt:], size: size}, nil
+	e := end{begun: wordAt(mem, begunAt), head: wordAt(mem, headAt), slots: mem[slotsAt:], size: uint64(size)}
+	for ; 1<<e.lap < size; e.lap++ {
+	}
+	return e, nil
+}
+
+// Err is [ErrCorrupt] once the other side was found to have written what cannot
+// be, else nil.
+func (e *end) Err() error { return e.err }
+
+// MaxRecord is the size of the largest record: half of the ring.
+func (e *end) MaxRecord() int {
+	return min(firstBytes+int(max(e.size/2, 1)-1)*nextBytes, lengthMask)
 }
 
 // slot is the memory of slot number i.
-func (e *end) slot(i uint32) *Slot {
+func (e *end) slot(i uint64) *[SlotBytes]byte {
 	at := int(i&(e.size-1)) * SlotBytes
-	return (*Slot)(e.slots[at : at+SlotBytes])
+	return (*[SlotBytes]byte)(e.slots[at : at+SlotBytes])
+}
+
+// mark is what commits slot number i: different from what any slot holds that
+// was not written in this lap.
+func (e *end) mark(i uint64) uint32 { return uint32(i>>e.lap)<<1 | 1 }
+
+// A Producer is the end that sends.
+type Producer struct {
+	end
+	tail  uint64   // slots put
+	freed uint64   // slots that the consumer has given back, as last seen
+	sent  uint64   // slots published
+	fresh []uint64 // numbers of the records put and not yet published
 }
 
 // NewProducer is the sending end of the ring in mem: zeroed, Size(n) bytes,
 // beginning at a cache line, mapped for as long as the Producer is used. There is
 // one in all processes together.
 func NewProducer(mem []byte) (*Producer, error) {
-	e, err := newEnd(mem, tailAt, headAt)
+	e, err := newEnd(mem)
 	return &Producer{end: e}, err
 }
 
-// NewConsumer is the receiving end, as [NewProducer] is the sending one.
-func NewConsumer(mem []byte) (*Consumer, error) {
-	e, err := newEnd(mem, headAt, tailAt)
-	return &Consumer{end: e}, err
-}
-
-// Put writes a record, which the consumer sees after Publish. It reports
-// whether there was room; with false, Err tells a full ring (nil) from a useless one.
-func (p *Producer) Put(s *Slot) bool {
-	if p.tail-p.head >= p.size && !p.look() {
-		return false
+// Put writes a record of at most MaxRecord bytes, which the consumer sees after
+// Publish, and returns its number. It reports whether there was room; with
+// false, Err tells a full ring (nil) from a useless one.
+func (p *Producer) Put(record []byte) (number uint32, ok bool) {
+	if len(record) > p.MaxRecord() {
+		panic(fmt.Sprintf("ring: a record of %d bytes, at most %d", len(record), p.MaxRecord()))
 	}
-	*p.slot(p.tail) = *s
-	p.tail++
-	return true
+	need := uint64(Slots(len(record)))
+	if !p.fits(need) {
+		return 0, false
+	}
+	first := p.slot(p.tail)
+	wordIn(first, wordOff).store(uint32(len(record)))
+	rest := record[copy(first[firstAt:], record):]
+	for i := p.tail + 1; len(rest) > 0; i++ {
+		s := p.slot(i)
+		binary.LittleEndian.PutUint32(s[markAt:], 0)
+		rest = rest[copy(s[nextAt:], rest):]
+	}
+	number = uint32(p.tail)
+	p.fresh = append(p.fresh, p.tail)
+	p.tail += need
+	return number, true
 }
 
-// look loads the consumer's index and reports whether there is room.
+// fits reports whether there is room for that many slots.
+func (p *Producer) fits(slots uint64) bool {
+	return p.tail+slots-p.freed <= p.size || p.look() && p.tail+slots-p.freed <= p.size
+}
+
+// look loads the consumer's index.
 func (p *Producer) look() bool {
 	if p.err != nil {
 		return false
 	}
-	head := p.peer.load()
-	if p.tail-head > p.tail-p.head { // it went back, or past what was put
+	freed := p.freed + uint64(p.head.load()-uint32(p.freed))
+	if freed > p.sent { // past what was published, or back
 		p.err = ErrCorrupt
 		return false
 	}
-	p.head = head
-	return p.tail-head < p.size
-}
-
-// Publish lets the consumer see all that was put: once for a batch, because each
-// time a cache line goes to another core.
-func (p *Producer) Publish() { p.own.store(p.tail) }
-
-// Room is how many records can be put at least.
-func (p *Producer) Room() int {
-	if p.tail-p.head >= p.size {
-		p.look()
-	}
-	return int(p.size - (p.tail - p.head))
-}
-
-// Err is [ErrCorrupt] once the consumer's index was found wrong, else nil.
-func (p *Producer) Err() error { return p.err }
-
-// Take copies the next record to s and reports whether there was one; with
-// false, Err tells an empty ring (nil) from a useless one. The slot can be used
-// again after Release.
-func (c *Consumer) Take(s *Slot) bool {
-	if c.head == c.tail && !c.look() {
-		return false
-	}
-	*s = *c.slot(c.head)
-	c.head++
+	p.freed = freed
 	return true
 }
 
-// look loads the producer's index and reports whether there is a record.
-func (c *Consumer) look() bool {
-	if c.err != nil {
-		return false
+// Publish lets the consumer see all that was put: once for a batch, so that the
+// first record's cache line goes to the other core when the rest is ready.
+func (p *Producer) Publish() {
+	for i := len(p.fresh) - 1; i >= 0; i-- {
+		n := p.fresh[i]
+		wordIn(p.slot(n), markAt).store(p.mark(n))
 	}
-	tail := c.peer.load()
-	if tail-c.head > c.size {
-		c.err = ErrCorrupt
-		return false
-	}
-	c.tail = tail
-	return tail != c.head
+	p.fresh = p.fresh[:0]
+	p.sent = p.tail
 }
 
-// Ready reports whether Take would return a record.
-func (c *Consumer) Ready() bool { return c.head != c.tail || c.look() }
+// Fits reports whether a record of n bytes can be put now.
+func (p *Producer) Fits(n int) bool { return p.fits(uint64(Slots(n))) }
 
-// Release gives the slots of all records taken back to the producer: once for a batch.
-func (c *Consumer) Release() { c.own.store(c.head) }
+// TakeBack takes a published record back whose slots the consumer has not given
+// back. It reports whether it is certain that the consumer, if it uses Begin,
+// finds it taken back; if not, the consumer has begun it, and may or may not
+// have found it so.
+func (p *Producer) TakeBack(number uint32) bool {
+	wordIn(p.slot(uint64(number)), wordOff).or(takenBack)
+	return !p.Begun(number)
+}
 
-// Err is [ErrCorrupt] once the producer's index was found wrong, else nil.
-func (c *Consumer) Err() error { return c.err }
+// Begun reports whether the consumer has begun a published record.
+func (p *Producer) Begun(number uint32) bool { return int32(p.begun.load()-number) > 0 }
+
+// A Consumer is the end that receives.
+type Consumer struct {
+	end
+	next  uint64 // slots taken
+	freed uint64 // slots given back
+}
+
+// NewConsumer is the receiving end, as [NewProducer] is the sending one.
+func NewConsumer(mem []byte) (*Consumer, error) {
+	e, err := newEnd(mem)
+	return &Consumer{end: e}, err
+}
+
+// Ready reports whether Take would return a record, or an error that is new.
+func (c *Consumer) Ready() bool {
+	mark := wordIn(c.slot(c.next), markAt).load()
+	return mark != 0 && mark != c.mark(c.next)-2 && c.err == nil
+}
+
+// Take copies the next record into buf, which has room for MaxRecord bytes, and
+// reports whether there was one; with false, Err tells an empty ring (nil) from a
+// useless one. The record is the caller's for as long as buf is.
+func (c *Consumer) Take(buf []byte) (record []byte, ok bool) {
+	record, _, ok = c.take(buf, false)
+	return record, ok
+}
+
+// Begin is Take for a producer that may take records back: the producer can tell
+// from now on that this one was begun. back reports that it was taken back.
+func (c *Consumer) Begin(buf []byte) (record []byte, back, ok bool) { return c.take(buf, true) }
+
+func (c *Consumer) take(buf []byte, begin bool) (record []byte, back, ok bool) {
+	if !c.Ready() {
+		return nil, false, false
+	}
+	first := c.slot(c.next)
+	if wordIn(first, markAt).load() != c.mark(c.next) {
+		c.err = ErrCorrupt
+		return nil, false, false
+	}
+	if begin {
+		c.begun.store(uint32(c.next) + 1)
+	}
+	word := wordIn(first, wordOff).load()
+	n := int(word & lengthMask)
+	if n > c.MaxRecord() || n > len(buf) {
+		c.err = ErrCorrupt
+		return nil, false, false
+	}
+	record = buf[:n]
+	rest := record[copy(record, first[firstAt:]):]
+	for c.next++; len(rest) > 0; c.next++ {
+		rest = rest[copy(rest, c.slot(c.next)[nextAt:]):]
+	}
+	if c.next-c.freed >= max(c.size/4, 1) {
+		c.freed = c.next
+		c.head.store(uint32(c.next))
+	}
+	return record, word&takenBack != 0, true
+}

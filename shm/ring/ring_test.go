@@ -1,9 +1,10 @@
 package ring
 
 import (
-	"encoding/binary"
+	"bytes"
 	"math/rand/v2"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,14 +13,24 @@ import (
 
 // The layout is what doc.go draws: another program may be on the other side.
 const (
-	_ = uint(tailAt - 0)
-	_ = uint(0 - tailAt)
-	_ = uint(headAt - 64)
-	_ = uint(64 - headAt)
-	_ = uint(slotsAt - 128)
-	_ = uint(128 - slotsAt)
+	_ = uint(begunAt - 0)
+	_ = uint(0 - begunAt)
+	_ = uint(headAt - 4)
+	_ = uint(4 - headAt)
+	_ = uint(slotsAt - 64)
+	_ = uint(64 - slotsAt)
 	_ = uint(SlotBytes - 64)
 	_ = uint(64 - SlotBytes)
+	_ = uint(markAt - 0)
+	_ = uint(0 - markAt)
+	_ = uint(wordOff - 4)
+	_ = uint(4 - wordOff)
+	_ = uint(firstAt - 8)
+	_ = uint(8 - firstAt)
+	_ = uint(nextAt - 4)
+	_ = uint(4 - nextAt)
+	_ = uint(takenBack - 1<<16)
+	_ = uint(1<<16 - takenBack)
 )
 
 // pair is both ends of a ring on the heap, where the race detector looks.
@@ -43,27 +54,71 @@ func alignedHeap(n int) []byte {
 	panic("no cache line")
 }
 
-func numbered(n uint64) (s Slot) {
-	for i := 0; i < SlotBytes; i += 8 {
-		binary.LittleEndian.PutUint64(s[i:], n)
+// numbered is a record of size bytes that says which it is, wherever one looks.
+func numbered(n uint64, size int) []byte {
+	s := make([]byte, size)
+	for i := range s {
+		s[i] = byte(n >> (i % 8 * 8))
 	}
 	return s
 }
 
+func put(p *Producer, record []byte) bool {
+	_, ok := p.Put(record)
+	return ok
+}
+
+// buffer is one for Take.
+func buffer(c *Consumer) []byte { return make([]byte, c.MaxRecord()) }
+
 func TestLayout(t *testing.T) {
-	p, c, mem := pair(t, 4)
-	one := numbered(0x0102030405060708)
-	require.True(t, p.Put(&one))
-	require.Zero(t, mem[0], "seen before Publish")
-	p.Publish()
-	require.Equal(t, byte(1), mem[tailAt])
-	require.Equal(t, one[:], mem[slotsAt:slotsAt+SlotBytes])
-	var got Slot
-	require.True(t, c.Take(&got))
-	require.Equal(t, one, got)
-	require.Zero(t, mem[headAt], "given back before Release")
-	c.Release()
-	require.Equal(t, byte(1), mem[headAt])
+	p, c, mem := pair(t, 8)
+	buf := buffer(c)
+	for lap := range 3 {
+		one := numbered(uint64(lap), InlineBytes)
+		number, ok := p.Put(one)
+		require.True(t, ok)
+		require.Equal(t, uint32(8*lap), number)
+		require.NotEqual(t, byte(2*lap+1), mem[slotsAt], "seen before Publish")
+		p.Publish()
+		require.Equal(t, byte(2*lap+1), mem[slotsAt])
+		require.Equal(t, []byte{InlineBytes, 0, 0, 0}, mem[slotsAt+4:slotsAt+8])
+		require.Equal(t, one, mem[slotsAt+8:slotsAt+SlotBytes])
+		got, back, ok := c.Begin(buf)
+		require.True(t, ok && !back)
+		require.Equal(t, one, got)
+		require.Equal(t, byte(8*lap+1), mem[begunAt])
+
+		two := numbered(0xff<<56|uint64(lap), InlineBytes+61)
+		number, ok = p.Put(two)
+		require.True(t, ok)
+		p.Publish()
+		at := slotsAt + SlotBytes
+		require.Equal(t, byte(2*lap+1), mem[at])
+		require.Equal(t, two[:56], mem[at+8:at+64])
+		require.Equal(t, []byte{0, 0, 0, 0}, mem[at+64:at+68])
+		require.Equal(t, two[56:116], mem[at+68:at+128])
+		require.Equal(t, []byte{0, 0, 0, 0, two[116]}, mem[at+128:at+133])
+		require.True(t, p.TakeBack(number))
+		require.Equal(t, []byte{InlineBytes + 61, 0, 1, 0}, mem[at+4:at+8])
+		require.False(t, p.Begun(number))
+		got, back, ok = c.Begin(buf)
+		require.True(t, ok && back)
+		require.Equal(t, two, got)
+		require.True(t, p.Begun(number))
+		require.False(t, p.TakeBack(number))
+		require.Equal(t, byte(8*lap+4), mem[headAt])
+
+		for range 4 {
+			require.True(t, put(p, nil))
+		}
+		p.Publish()
+		for range 4 {
+			got, ok = c.Take(buf)
+			require.True(t, ok)
+			require.Empty(t, got)
+		}
+	}
 }
 
 func TestRingRefusesMemory(t *testing.T) {
@@ -85,52 +140,65 @@ func TestRingRefusesMemory(t *testing.T) {
 func TestFullAndEmpty(t *testing.T) {
 	for _, slots := range []int{1, 2, 8} {
 		p, c, _ := pair(t, slots)
-		var s Slot
+		buf := buffer(c)
 		for round := range uint64(5) {
 			require.False(t, c.Ready())
-			require.False(t, c.Take(&s))
-			require.Equal(t, slots, p.Room())
+			_, ok := c.Take(buf)
+			require.False(t, ok)
 			for i := range uint64(slots) {
-				in := numbered(round*100 + i)
-				require.True(t, p.Put(&in))
+				require.True(t, p.Fits(InlineBytes))
+				require.True(t, put(p, numbered(round*100+i, 9)))
 			}
-			require.False(t, p.Put(&s), "full")
+			require.False(t, p.Fits(0))
+			require.False(t, put(p, nil), "full")
 			require.False(t, c.Ready(), "not published")
 			p.Publish()
 			for i := range uint64(slots) {
 				require.True(t, c.Ready())
-				require.True(t, c.Take(&s))
-				require.Equal(t, numbered(round*100+i), s)
+				got, ok := c.Take(buf)
+				require.True(t, ok)
+				require.Equal(t, numbered(round*100+i, 9), got)
 			}
-			require.Zero(t, p.Room(), "not given back")
-			c.Release()
 		}
 		require.NoError(t, p.Err())
 		require.NoError(t, c.Err())
+		require.True(t, put(p, make([]byte, p.MaxRecord())))
+		require.Panics(t, func() { p.Put(make([]byte, p.MaxRecord()+1)) })
 	}
 }
 
-// Indices count modulo 2³²: nothing happens where they wrap.
-func TestIndicesWrap(t *testing.T) {
-	p, c, mem := pair(t, 4)
-	start := ^uint32(0) - 5
-	p.tail, p.head, c.tail, c.head = start, start, start, start
-	wordAt(mem, tailAt).store(start)
-	wordAt(mem, headAt).store(start)
-	var s Slot
-	for i := range uint64(20) {
-		in := numbered(i)
-		require.True(t, p.Put(&in))
-		p.Publish()
-		require.True(t, c.Take(&s))
-		require.Equal(t, in, s)
-		c.Release()
+// Numbers count modulo 2³², marks too: nothing happens where they wrap.
+func TestNumbersWrap(t *testing.T) {
+	for _, start := range []uint64{1<<32 - 8, 1<<33 - 8, 1<<34 - 8} {
+		p, c, mem := pair(t, 4)
+		p.tail, p.sent, p.freed, c.next, c.freed = start, start, start, start, start
+		wordAt(mem, headAt).store(uint32(start))
+		wordAt(mem, begunAt).store(uint32(start))
+		for i := range 4 { // as the lap before has left them
+			wordAt(mem, slotsAt+i*SlotBytes).store(p.mark(start - 4))
+		}
+		buf := buffer(c)
+		for i := range uint64(20) {
+			number, ok := p.Put(numbered(i, 20))
+			require.True(t, ok)
+			require.Equal(t, uint32(start+i), number)
+			require.False(t, c.Ready())
+			p.Publish()
+			require.Equal(t, i%2 == 0, i%2 == 0 && p.TakeBack(number))
+			got, back, ok := c.Begin(buf)
+			require.True(t, ok)
+			require.Equal(t, i%2 == 0, back)
+			require.Equal(t, numbered(i, 20), got)
+			require.True(t, p.Begun(number))
+			require.False(t, p.Begun(number+1))
+		}
+		require.Equal(t, uint32(start+20), wordAt(mem, headAt).load())
 	}
-	require.Equal(t, start+20, wordAt(mem, headAt).load())
 }
 
-// Both ends at once, with batches of random sizes: everything arrives once, in
-// order and whole.
+// Both ends at once, with batches and records of random sizes, some of them
+// taken back: everything arrives once, in order and whole, and what was certainly
+// taken back arrives so.
 func TestConcurrently(t *testing.T) {
 	n := uint64(300_000)
 	if testing.Short() || raceEnabled {
@@ -138,85 +206,109 @@ func TestConcurrently(t *testing.T) {
 	}
 	for _, slots := range []int{1, 4, 256} {
 		p, c, _ := pair(t, slots)
+		size := func(i uint64) int { return int(i*i) % min(c.MaxRecord(), 300) }
+		certain := make([]atomic.Bool, n)
 		done := make(chan uint64)
+		var wrong atomic.Uint64
 		go func() {
-			rnd := rand.New(rand.NewPCG(1, 1))
-			var s Slot
+			buf := buffer(c)
 			for want := uint64(0); want < n; {
-				taken := false
-				for range 1 + rnd.IntN(slots) {
-					if !c.Take(&s) {
-						break
-					}
-					if taken = true; s != numbered(want) {
-						done <- want
-						return
-					}
-					want++
-				}
-				if taken {
-					c.Release()
-				} else {
+				got, back, ok := c.Begin(buf)
+				if !ok {
 					runtime.Gosched()
+					continue
 				}
+				if !bytes.Equal(got, numbered(want, size(want))) {
+					done <- want
+					return
+				}
+				if !back {
+					runtime.Gosched() // time for the producer to say that it was certain
+					if certain[want].Load() {
+						wrong.Add(1)
+					}
+				}
+				want++
 			}
 			done <- n
 		}()
 		rnd := rand.New(rand.NewPCG(2, 2))
 		for i := uint64(0); i < n; {
-			put := false
+			before := i
+			var numbers []uint32
 			for range 1 + rnd.IntN(slots) {
-				s := numbered(i)
-				if i == n || !p.Put(&s) {
+				if i == n {
 					break
 				}
-				put = true
+				number, ok := p.Put(numbered(i, size(i)))
+				if !ok {
+					break
+				}
+				numbers = append(numbers, number)
 				i++
 			}
-			if put {
-				p.Publish()
-			} else {
+			p.Publish()
+			for k, number := range numbers {
+				if rnd.IntN(4) == 0 && p.tail-p.freed <= p.size && !p.Begun(number) && p.TakeBack(number) {
+					certain[before+uint64(k)].Store(true)
+				}
+			}
+			if i == before {
 				runtime.Gosched()
 			}
 		}
 		require.Equal(t, n, <-done, "slots %d", slots)
+		require.Zero(t, wrong.Load())
 		require.NoError(t, p.Err())
 		require.NoError(t, c.Err())
 	}
 }
 
-// An index that cannot be makes the ring useless, for good, and nothing else.
-func TestCorruptIndices(t *testing.T) {
-	for _, bad := range []uint32{5, 100, ^uint32(0), 1 << 31} {
+// A word that cannot be makes the ring useless, for good, and nothing else.
+func TestCorruptWords(t *testing.T) {
+	for _, bad := range []uint32{2, 3, 5, 100, 1 << 31} { // in the first lap: 0, or 1
 		p, c, mem := pair(t, 4)
-		wordAt(mem, tailAt).store(bad)
-		var s Slot
-		require.False(t, c.Take(&s))
+		buf := buffer(c)
+		wordAt(mem, slotsAt).store(bad)
+		require.True(t, c.Ready())
+		_, ok := c.Take(buf)
+		require.False(t, ok)
 		require.ErrorIs(t, c.Err(), ErrCorrupt)
-		wordAt(mem, tailAt).store(1)
+		wordAt(mem, slotsAt).store(1)
 		require.False(t, c.Ready())
-		require.False(t, c.Take(&s))
+		_, ok = c.Take(buf)
+		require.False(t, ok)
 
 		for range 4 {
-			require.True(t, p.Put(&s))
+			require.True(t, put(p, nil))
 		}
-		wordAt(mem, headAt).store(bad)
-		require.False(t, p.Put(&s))
+		p.Publish()
+		wordAt(mem, headAt).store(bad + 3)
+		require.False(t, put(p, nil))
 		require.ErrorIs(t, p.Err(), ErrCorrupt)
 		wordAt(mem, headAt).store(1)
-		require.False(t, p.Put(&s))
-		require.Zero(t, p.Room())
+		require.False(t, put(p, nil))
+		require.False(t, p.Fits(0))
 	}
-	p, _, mem := pair(t, 4)
-	var s Slot
+	p, c, mem := pair(t, 4)
+	require.True(t, put(p, nil))
+	p.Publish()
+	wordAt(mem, slotsAt+wordOff).store(uint32(c.MaxRecord()) + 1)
+	_, _, ok := c.Begin(buffer(c))
+	require.False(t, ok)
+	require.ErrorIs(t, c.Err(), ErrCorrupt)
+
+	p, _, mem = pair(t, 4)
 	for range 4 {
-		p.Put(&s)
+		put(p, nil)
 	}
+	p.Publish()
 	wordAt(mem, headAt).store(2)
-	require.True(t, p.Put(&s))
-	require.True(t, p.Put(&s))
+	require.True(t, put(p, nil))
+	require.True(t, put(p, nil))
+	p.Publish()
 	wordAt(mem, headAt).store(1) // back
-	require.False(t, p.Put(&s))
+	require.False(t, put(p, nil))
 	require.ErrorIs(t, p.Err(), ErrCorrupt)
 }
 
@@ -225,29 +317,37 @@ func TestCorruptIndices(t *testing.T) {
 func FuzzMemory(f *testing.F) {
 	f.Add([]byte{}, uint8(2), uint64(1))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff}, uint8(0), uint64(7))
+	f.Add([]byte{1, 0, 0, 0, 200, 0, 0, 0}, uint8(4), uint64(7))
 	f.Fuzz(func(t *testing.T, junk []byte, log uint8, seed uint64) {
 		slots := 1 << (log % 6)
 		p, c, mem := pair(t, slots)
+		buf := buffer(c)
 		rnd := rand.New(rand.NewPCG(seed, 0))
-		var s Slot
 		for len(junk) > 0 {
-			n := copy(mem[rnd.IntN(len(mem)):], junk[:min(len(junk), 1+rnd.IntN(8))])
+			n := copy(mem[rnd.IntN(len(mem)/4)*4:], junk[:min(len(junk), 1+rnd.IntN(8))])
 			junk = junk[n:]
-			taken, put := 0, 0
-			for c.Take(&s) {
-				taken++
+			taken, wrote := 0, 0
+			for {
+				got, _, ok := c.Begin(buf)
+				if !ok {
+					break
+				}
+				if taken++; len(got) > c.MaxRecord() {
+					t.Fatalf("%d bytes", len(got))
+				}
 			}
-			for p.Put(&s) {
-				put++
+			for put(p, junk[:min(len(junk), rnd.IntN(p.MaxRecord()+1))]) {
+				wrote++
 			}
 			// What was known before a look at the peer's index, and a whole ring after it.
-			if taken > 2*slots || put > 2*slots {
-				t.Fatalf("took %d and put %d at once in a ring of %d", taken, put, slots)
+			if taken > 2*slots || wrote > 2*slots {
+				t.Fatalf("took %d and put %d at once in a ring of %d", taken, wrote, slots)
 			}
-			if p.tail-p.head > uint32(slots) || c.tail-c.head > uint32(slots) {
-				t.Fatalf("producer at %d of %d, consumer at %d of %d in a ring of %d", p.tail, p.head, c.head, c.tail, slots)
+			if p.tail-p.freed > uint64(slots) || c.next-c.freed > uint64(slots) {
+				t.Fatalf("producer at %d of %d, consumer at %d of %d in a ring of %d", p.tail, p.freed, c.freed, c.next, slots)
 			}
-			c.Release()
+			p.TakeBack(uint32(rnd.Uint64()))
+			p.Begun(uint32(rnd.Uint64()))
 			p.Publish()
 		}
 	})
@@ -273,25 +373,24 @@ func TestNoWakeUpIsLost(t *testing.T) {
 					runtime.Gosched()
 				}
 			}
-			s := numbered(i)
-			for !p.Put(&s) {
+			for !put(p, numbered(i, 16)) {
 				runtime.Gosched()
 			}
 			p.Publish()
 			bell.Ring()
 		}
 	}()
-	var s Slot
+	buf := buffer(c)
 	for want := range n {
-		for !c.Take(&s) {
+		got, ok := c.Take(buf)
+		for ; !ok; got, ok = c.Take(buf) {
 			if want%2 == 0 { // every other one goes to sleep at once
-				bell.sleep(c.Ready, bound)
+				bell.Sleep(c.Ready, bound)
 			} else {
 				bell.Wait(c.Ready, bound)
 			}
 		}
-		require.Equal(t, numbered(want), s)
-		c.Release()
+		require.Equal(t, numbered(want, 16), got)
 	}
 	require.Less(t, time.Since(began), bound, "a wake-up was lost")
 	require.Zero(t, bell.asleep.load())
