@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 	"strings"
 	"time"
 
@@ -19,7 +18,22 @@ type Options struct {
 	// Workers is the number of worker processes, at most [MaxWorkers]. 0: as many as usable cores
 	// (GOMAXPROCS, which knows affinity and cgroup quota, and at most NumCPU).
 	Workers int
-	// Isolation says what a worker is. Zero: Process.
+	// WorkerProcs is the GOMAXPROCS of each worker process, at most 4096. 0: usable
+	// cores, as for Workers, divided by Workers and rounded down, at least 1.
+	WorkerProcs int
+	// WorkerMemory is the GOMEMLIMIT of each worker process, in bytes: a soft limit
+	// for what its Go runtime holds, heap and stacks; mapped segments do not count.
+	// 0: half of the supervisor's limit divided by Workers, at least 16 MiB. Its limit
+	// is the least of its memory cgroups' and its own GOMEMLIMIT (debug.SetMemoryLimit)
+	// when New is called; where there is none, workers have none.
+	WorkerMemory int64
+	// Affinity pins each worker process to WorkerProcs of the cores that the
+	// supervisor may use, worker after worker in the order of the cores and then
+	// from the first again; what its tasks start is pinned with it. Other programs
+	// are not asked: leave it off where they take cores the same way.
+	Affinity bool
+	// Isolation says what a worker is. Zero: Process. With Goroutine WorkerProcs,
+	// WorkerMemory and Affinity do nothing.
 	Isolation Isolation
 	// MaxPending bounds the tasks that are submitted and not yet waited for;
 	// beyond it Submit returns ErrFull. 0: 65536.
@@ -33,7 +47,8 @@ type Options struct {
 	CloseTimeout time.Duration
 	// Env is what workers get of the environment beside PATH, LD_LIBRARY_PATH,
 	// HOME, USER, TZ, TMPDIR, LANG, LC_*, OMP_* and GO*: "KEY" passes the variable
-	// on, "KEY=value" sets it.
+	// on, "KEY=value" sets it. GOMAXPROCS and GOMEMLIMIT are those of WorkerProcs and
+	// WorkerMemory, not the supervisor's, unless they are named here: this wins.
 	Env []string
 	// Output gets what worker processes write to stdout and stderr, line by line
 	// behind "worker N: ", control bytes escaped, lines cut at 300 bytes. It is
@@ -67,7 +82,8 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		c = *o
 	}
-	if c.Workers < 0 || c.MaxPending < 0 || c.Attempts < 0 || c.StartTimeout < 0 || c.CloseTimeout < 0 {
+	if c.Workers < 0 || c.MaxPending < 0 || c.Attempts < 0 || c.StartTimeout < 0 || c.CloseTimeout < 0 ||
+		c.WorkerProcs < 0 || c.WorkerMemory < 0 {
 		return c, fmt.Errorf("pool: negative option in %+v", c)
 	}
 	for _, a := range []*shm.ArenaOptions{c.Arena, c.Outputs, c.Results} {
@@ -81,7 +97,7 @@ func (o *Options) withDefaults() (Options, error) {
 		}
 	}
 	if c.Workers == 0 {
-		c.Workers = min(runtime.GOMAXPROCS(0), runtime.NumCPU())
+		c.Workers = usableCores()
 	}
 	if c.Workers > MaxWorkers {
 		return c, fmt.Errorf("pool: %d workers, at most %d", c.Workers, MaxWorkers)
@@ -91,6 +107,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if c.Isolation != Process && c.Isolation != Goroutine {
 		return c, fmt.Errorf("pool: unknown isolation %q, expected %q or %q", c.Isolation, Process, Goroutine)
+	}
+	if err := c.limitWorkers(); err != nil {
+		return c, err
 	}
 	if c.MaxPending == 0 {
 		c.MaxPending = 65536

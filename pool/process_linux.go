@@ -51,7 +51,7 @@ func (p *Pool) launch(slot int) (process, transport, hello, error) {
 		return nil, nil, want, mendLimits(err)
 	}
 	defer theirs.Close()
-	c, err := p.starter.start(theirs, p.workerEnviron(slot, want), p.lines(slot))
+	c, err := p.starter.start(theirs, p.workerEnviron(slot, want), p.opts.coresOf(slot), p.lines(slot))
 	if err != nil {
 		link.Close()
 		return nil, nil, want, mendLimits(err)
@@ -79,6 +79,7 @@ func (p *Pool) workerEnviron(slot int, want hello) []string {
 	for _, kv := range os.Environ() {
 		key, _, _ := strings.Cut(kv, "=")
 		switch key {
+		case "GOMAXPROCS", "GOMEMLIMIT": // the supervisor's own
 		case "PATH", "LD_LIBRARY_PATH", "HOME", "USER", "TZ", "TMPDIR", "LANG":
 			env = append(env, kv)
 		default:
@@ -87,7 +88,8 @@ func (p *Pool) workerEnviron(slot int, want hello) []string {
 			}
 		}
 	}
-	for _, kv := range p.opts.Env {
+	env = append(env, p.opts.workerLimits()...)
+	for _, kv := range p.opts.Env { // the last of a key counts
 		if strings.Contains(kv, "=") {
 			env = append(env, kv)
 		} else if v, ok := os.LookupEnv(kv); ok {
@@ -116,7 +118,7 @@ func newStarter() *starter {
 // stop lets the thread end; its children must be dead.
 func (s *starter) stop() { close(s.calls) }
 
-func (s *starter) start(socket *os.File, env []string, lines func([]byte)) (*child, error) {
+func (s *starter) start(socket *os.File, env []string, on cores, lines func([]byte)) (*child, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -136,7 +138,7 @@ func (s *starter) start(socket *os.File, env []string, lines func([]byte)) (*chi
 		PidFD:     &handle,
 	}
 	done := make(chan error)
-	s.calls <- func() { done <- cmd.Start() }
+	s.calls <- func() { done <- on.run(cmd.Start) }
 	if err := <-done; err != nil {
 		r.Close()
 		return nil, err
