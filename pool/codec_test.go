@@ -90,8 +90,8 @@ func FuzzDecode(f *testing.F) {
 // Whatever a worker sends, the supervisor's readers end with a value or an error.
 func FuzzMessages(f *testing.F) {
 	f.Add(hello{}.append(nil))
-	f.Add(appendResult(nil, statusPanic, taskID{1, 2}, []byte("text\x00stack")))
-	f.Add(appendResult(nil, statusFault, taskID{1, 2}, []byte("text")))
+	f.Add(append(appendResult(nil, statusPanic, taskID{1, 2}), "text\x00stack"...))
+	f.Add(append(appendResult(nil, statusFault, taskID{1, 2}), "text"...))
 	f.Add(appendTask(nil, 1, taskID{1, 2}, 1, []byte("args")))
 	f.Add(announce{id: 1, use: useResult, size: 9, name: "x"}.append(nil))
 	f.Add(appendGrow(nil, 1<<20))

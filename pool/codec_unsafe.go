@@ -25,9 +25,22 @@ func (b binder) at(field unsafe.Pointer) shm.Binder {
 	return v
 }
 
+// noescape hides a pointer from the compiler, which cannot see that wire and
+// bind keep none of what they get from encode, nor from decode where bind is nil:
+// else every value that is handed over would be an allocation.
+//
+//go:nosplit
+func noescape(p unsafe.Pointer) unsafe.Pointer {
+	x := uintptr(p)
+	return *(*unsafe.Pointer)(unsafe.Pointer(&x))
+}
+
+// address is where b begins.
+func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
+
 // encode appends *v, of the codec's type, to dst. wire is asked for each View and Array.
 func encode[T any](c *codec, dst []byte, v *T, wire wiring) ([]byte, error) {
-	base, start := unsafe.Pointer(v), len(dst)
+	base, start := noescape(unsafe.Pointer(v)), len(dst)
 	for i := range c.ops {
 		o := &c.ops[i]
 		at := unsafe.Add(base, o.off)
@@ -58,9 +71,10 @@ func encode[T any](c *codec, dst []byte, v *T, wire wiring) ([]byte, error) {
 }
 
 // decode fills *v from the whole of b, which is a stranger's. bind is asked to
-// bind each View and Array; what it bound before an error stays bound.
+// bind each View and Array, and may keep pointers into *v, which then must be on
+// the heap; what it bound before an error stays bound.
 func decode[T any](c *codec, b []byte, v *T, bind binding) error {
-	base := unsafe.Pointer(v)
+	base := noescape(unsafe.Pointer(v))
 	for i := range c.ops {
 		o := &c.ops[i]
 		at := unsafe.Add(base, o.off)

@@ -57,7 +57,15 @@ var die = Func("test.die", func(t *Task, in dieIn) (float64, error) {
 	case "garbage":
 		unix.Write(workerSocket, []byte("garbage"))
 	case "another's result":
-		unix.Write(workerSocket, appendResult(nil, statusOK, taskID{77, 3}, nil))
+		lane := t.server.lane
+		lane.up.Put(appendResult(nil, statusOK, taskID{77, 3}))
+		lane.up.Publish()
+		lane.supervisor.Ring()
+	case "no result":
+		lane := t.server.lane
+		lane.up.Put([]byte("garbage"))
+		lane.up.Publish()
+		lane.supervisor.Ring()
 	case "grandchild":
 		cmd := exec.Command("sleep", "1000")
 		cmd.Stdout = os.Stdout // holds the pipe open
@@ -92,8 +100,9 @@ func TestDeathCostsOneAttempt(t *testing.T) {
 		"goroutine panic":  {ClassExit, "panic: in a goroutine"},
 		"stack overflow":   {ClassExit, "stack overflow"},
 		"end socket":       {ClassSignal, "killed"}, // by itself, as at the supervisor's death
-		"garbage":          {ClassProtocol, "kind 103, expected a result"},
+		"garbage":          {ClassProtocol, "kind 103, expected a grow"},
 		"another's result": {ClassProtocol, "not given"},
+		"no result":        {ClassProtocol, "malformed result of 7 bytes"},
 		"grandchild":       {ClassSignal, "killed"},
 	} {
 		t.Run(how, func(t *testing.T) {
@@ -112,11 +121,11 @@ func TestDeathCostsOneAttempt(t *testing.T) {
 			v, err := f.Wait(background())
 			require.NoError(t, err)
 			require.Equal(t, 42.0, v)
+			_, err = bystander.Wait(background())
+			require.NoError(t, err)
 			s := p.Stats()
 			require.Equal(t, map[Class]int64{want.class: 1}, s.Deaths)
 			require.Equal(t, int64(3), s.Attempts)
-			_, err = bystander.Wait(background())
-			require.NoError(t, err)
 
 			// Three deaths are enough.
 			f, err = die.Submit(background(), p, dieIn{how, "", x.View()})

@@ -25,13 +25,23 @@ func (f Future[Out]) Wait(ctx context.Context) (v Out, err error) {
 	if f.p == nil {
 		return v, fmt.Errorf("%w, or was never submitted", ErrWaited)
 	}
-	err = f.p.wait(ctx, f.id, func(t *task) error {
-		if t.value != nil {
-			v = *t.value.(*Out)
-			return nil
+	t, err := f.p.await(ctx, f.id)
+	if err != nil {
+		return v, err
+	}
+	defer f.p.unlock()
+	switch {
+	case t.err != nil:
+		err = t.err
+	case t.value != nil:
+		v = *t.value.(*Out)
+		t.views = nil // they are the caller's now
+	default:
+		if err = decode(f.codec, t.result, &v, nil); err != nil {
+			err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
 		}
-		return decode(f.codec, t.result, &v, nil)
-	})
+	}
+	f.p.freeLocked(t)
 	return v, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,23 +27,31 @@ var makePair = Func("test.makePair", func(t *Task, n int) (out pairOut, err erro
 	return out, nil
 })
 
-// A puppet is the other end of a worker's link, in the hands of the test.
+// A puppet is the other end of a worker's link and lane, in the hands of the test.
 type puppet struct {
 	t    *testing.T
 	link transport
+	lane workerLane
 	w    *worker
 	end  chan error // what the supervisor found wrong with it
 }
 
-// newPuppet adds a worker to p and waits until it is the one that gets the next task.
+// newPuppet adds a worker to p that is the one that gets the next task.
 func newPuppet(t *testing.T, p *Pool) *puppet {
+	l, err := p.openLane()
+	require.NoError(t, err)
 	ours, theirs := localPair()
 	proc := &localProcess{link: ours, dead: make(chan struct{})}
 	close(proc.dead)
 	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, proc: proc}, end: make(chan error, 1)}
-	u.w.begin(ours)
+	u.lane, err = newWorkerLane(l.mem.bytes, l.bell, p.bell)
+	require.NoError(t, err)
+	u.w.begin(ours, l)
 	go func() {
 		err := u.w.listen(ours, make([]byte, maxMessage))
+		if err == nil {
+			u.w.mu(func() { err = u.w.reason })
+		}
 		u.w.bury(proc, err, true)
 		u.end <- err
 	}()
@@ -58,6 +67,36 @@ func (u *puppet) receive(kind byte) []byte {
 	require.NoError(u.t, err)
 	require.Equal(u.t, kind, buf[0])
 	return buf[:n]
+}
+
+// take is the next record of its lane.
+func (u *puppet) take() []byte {
+	u.t.Helper()
+	require.True(u.t, u.lane.bell.Wait(u.lane.down.Ready, time.Minute))
+	record, _, ok := u.lane.down.Begin(make([]byte, laneRecord))
+	require.True(u.t, ok)
+	return record
+}
+
+func (u *puppet) task() taskID {
+	u.t.Helper()
+	_, id, _, _, ok := readTask(u.take())
+	require.True(u.t, ok)
+	return id
+}
+
+// put puts any record into its lane.
+func (u *puppet) put(record []byte) {
+	u.t.Helper()
+	_, ok := u.lane.up.Put(record)
+	require.True(u.t, ok)
+	u.lane.up.Publish()
+	u.lane.supervisor.Ring()
+}
+
+func (u *puppet) answer(id taskID, payload []byte) {
+	u.t.Helper()
+	u.put(append(appendResult(nil, statusOK, id), payload...))
 }
 
 // grow returns the segment that the supervisor makes for it.
@@ -76,6 +115,7 @@ func busyPool(t *testing.T, opts *Options) (p *Pool, free func()) {
 	p = newPool(t, opts)
 	blocker, err := untilCancelled.Submit(background(), p, struct{}{})
 	require.NoError(t, err)
+	eventually(t, func() bool { return p.Stats().Attempts == 1 }, "not started")
 	return p, func() {
 		blocker.Cancel()
 		_, err := blocker.Wait(background())
@@ -116,23 +156,20 @@ func TestHostileResults(t *testing.T) {
 			f, err := norm.Submit(background(), p, normIn{in.View(), 1}) // it gets to know an input segment
 			require.NoError(t, err)
 			u.receive(msgAnnounce)
-			_, id, _, _, ok := readTask(u.receive(msgTask))
-			require.True(t, ok)
-			u.send(appendResult(nil, statusOK, id, make([]byte, 8)))
+			u.answer(u.task(), make([]byte, 8))
 			_, err = f.Wait(background())
 			require.NoError(t, err)
 			in.Release()
 
 			task, err := makePair.Submit(background(), p, 4)
 			require.NoError(t, err)
-			_, id, _, _, ok = readTask(u.receive(msgTask))
-			require.True(t, ok)
+			id := u.task()
 			a := u.grow(4096)
 			good := shm.WireRef{ID: a.id, Ref: shm.Ref{DType: shm.Float64, Shape: shapeOf(t, 4)}}
 			bad := good
 			tt.ref(a, &bad)
 			none := shm.WireRef{Ref: shm.Ref{DType: shm.Bool, Shape: shapeOf(t, 0)}}
-			u.send(appendResult(nil, statusOK, id, none.Append(bad.Append(good.Append(nil)))))
+			u.answer(id, none.Append(bad.Append(good.Append(nil))))
 			err = <-u.end
 			require.ErrorContains(t, err, "its result of test.makePair: pairOut.B: ")
 			require.ErrorContains(t, err, tt.want)
@@ -157,10 +194,10 @@ func TestStrangeResults(t *testing.T) {
 	a := u.grow(4096)
 	task, err := makePair.Submit(background(), p, 4)
 	require.NoError(t, err)
-	_, id, _, _, _ := readTask(u.receive(msgTask))
+	id := u.task()
 	one := shm.WireRef{ID: a.id, Ref: shm.Ref{DType: shm.Float64, Shape: shapeOf(t, 4), Generation: 77}}
 	flag := shm.WireRef{ID: a.id, Ref: shm.Ref{DType: shm.Bool, Shape: shapeOf(t, 1), Offset: 4095}}
-	u.send(appendResult(nil, statusOK, id, flag.Append(one.Append(one.Append(nil)))))
+	u.answer(id, flag.Append(one.Append(one.Append(nil))))
 	out, err := task.Wait(background())
 	require.NoError(t, err)
 	out.A.Release()
@@ -171,15 +208,15 @@ func TestStrangeResults(t *testing.T) {
 	// A byte that is no bool is the task's own failure, and all is freed.
 	task, err = makePair.Submit(background(), p, 4)
 	require.NoError(t, err)
-	blocks, ok := readFree(u.receive(msgFree))
+	blocks, ok := readFree(u.take())
 	require.True(t, ok)
 	require.Equal(t, []block{{a.id, 77, 0}, {a.id, 77, 0}, {a.id, 0, 4095}}, blocks)
-	_, id, _, _, _ = readTask(u.receive(msgTask))
+	id = u.task()
 	mem, err := shm.BindArray[byte](p.segByID[a.id].seg, shm.Ref{Segment: a.name, DType: shm.Uint8, Shape: shapeOf(t, 4096)})
 	require.NoError(t, err)
 	mem.Data()[4095] = 2
 	mem.Release()
-	u.send(appendResult(nil, statusOK, id, flag.Append(one.Append(one.Append(nil)))))
+	u.answer(id, flag.Append(one.Append(one.Append(nil))))
 	_, err = task.Wait(background())
 	var own *TaskError
 	require.ErrorAs(t, err, &own)
@@ -187,7 +224,7 @@ func TestStrangeResults(t *testing.T) {
 	require.ErrorContains(t, err, "expected 0 or 1")
 	_, err = pid.Submit(background(), p, 0)
 	require.NoError(t, err)
-	blocks, ok = readFree(u.receive(msgFree))
+	blocks, ok = readFree(u.take())
 	require.True(t, ok)
 	require.Len(t, blocks, 3)
 	u.link.Close()
@@ -247,21 +284,21 @@ func TestHostileGrowth(t *testing.T) {
 	})
 }
 
-// Free messages do not crowd out others on their way to a worker that does not
-// read, and are sent when it does.
+// Free messages to a worker that asks for memory do not crowd out others on
+// their way to one that does not read, and are sent when it does.
 func TestFreesWait(t *testing.T) {
 	ours, theirs := localPair()
 	r := &results{link: ours}
+	r.beg()
 	const n = 100_000
 	for i := range n {
-		r.free(block{1, 1, int64(i)})
+		r.free(block{1, 1, int64(i)}, 0)
 	}
 	require.Len(t, ours.(*local).out, maxUnread)
 	buf := make([]byte, maxMessage)
 	for want := 0; want < n; {
 		if len(theirs.(*local).in) == 0 {
-			r.read(false)
-			r.flush()
+			r.beg()
 		}
 		size, _, err := theirs.Receive(buf)
 		require.NoError(t, err)
@@ -272,16 +309,17 @@ func TestFreesWait(t *testing.T) {
 			want++
 		}
 	}
+	r.beg()
 	// A full socket, and a closed one, keep or drop them without a wait.
 	for ours.Send([]byte{msgDrain}, -1) == nil {
 	}
-	r.free(block{1, 1, 1})
+	r.free(block{1, 1, 1}, 0)
 	r.flush()
 	require.Len(t, r.frees, 1)
 	theirs.Close()
 	r.flush()
 	require.NoError(t, r.end())
-	r.free(block{1, 1, 1})
+	r.free(block{1, 1, 1}, 0)
 	require.Empty(t, r.frees)
 }
 

@@ -1,22 +1,25 @@
 package pool
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // workerEnv says that this process was started as a worker, and what it is to
-// know before its hello: "version.slot.nonce.segmentBytes".
+// know before its hello: "version.slot.nonce.segmentBytes.wake".
 const workerEnv = "HANDOFF_WORKER"
 
 type workerStart struct {
 	version      uint32
 	slot         int
 	nonce        [16]byte
-	segmentBytes int64 // of Options.Results
+	segmentBytes int64         // of Options.Results
+	wake         time.Duration // what waking a sleeper takes here
 }
 
 func isWorker() bool { return os.Getenv(workerEnv) != "" }
@@ -40,7 +43,7 @@ func Main() {
 }
 
 func (w workerStart) String() string {
-	return fmt.Sprintf("%d.%d.%x.%d", w.version, w.slot, w.nonce, w.segmentBytes)
+	return fmt.Sprintf("%d.%d.%x.%d.%d", w.version, w.slot, w.nonce, w.segmentBytes, w.wake)
 }
 
 // parseWorkerStart reads what another version of this program may have written:
@@ -55,15 +58,16 @@ func parseWorkerStart(v string) (w workerStart, err error) {
 	if w.version = uint32(n); w.version != protocolVersion {
 		return w, fmt.Errorf("the supervisor speaks protocol version %d, this worker %d", w.version, protocolVersion)
 	}
-	if len(part) != 4 || len(part[2]) != 2*len(w.nonce) {
+	if len(part) != 5 || len(part[2]) != 2*len(w.nonce) {
 		return w, bad
 	}
 	slot, err1 := strconv.ParseUint(part[1], 10, 16)
 	_, err2 := hex.Decode(w.nonce[:], []byte(part[2]))
 	segment, err3 := strconv.ParseUint(part[3], 10, 63)
-	if err1 != nil || err2 != nil || err3 != nil {
+	wake, err4 := strconv.ParseUint(part[4], 10, 63)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return w, bad
 	}
-	w.slot, w.segmentBytes = int(slot), int64(segment)
+	w.slot, w.segmentBytes, w.wake = int(slot), int64(segment), time.Duration(wake)
 	return w, nil
 }

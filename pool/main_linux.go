@@ -8,18 +8,26 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/handoff/shm"
+	"example.com/handoff/shm/ring"
 )
 
-// workerSocket is the descriptor of the socket in a worker.
-const workerSocket = 3
+// The descriptors of a worker: its socket, its lane, and what it shares with all.
+const (
+	workerSocket  = 3
+	workerLaneFD  = 4
+	workerControl = 5
+)
 
 // runWorker is the life of a worker process.
 func runWorker(env string) error {
-	unix.CloseOnExec(workerSocket) // first of all: a child of a task must not hold it open
+	for fd := workerSocket; fd <= workerControl; fd++ {
+		unix.CloseOnExec(fd) // first of all: a child of a task must not hold it open
+	}
 	start, err := parseWorkerStart(env)
 	if err != nil {
 		return err
 	}
+	ring.SetWakeTime(start.wake)
 	me := hello{version: start.version, pid: uint32(os.Getpid()), nonce: start.nonce}
 	if me.build, err = buildID(); err != nil {
 		return err
@@ -33,13 +41,17 @@ func runWorker(env string) error {
 	if err != nil {
 		return err
 	}
+	lane, err := inheritedLane()
+	if err != nil {
+		return err
+	}
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, unix.SIGTERM)
 	go func() {
 		<-terminated
 		endGroup()
 	}()
-	err = serve(link, table, me, host{
+	err = serve(link, lane, table, me, host{
 		slot:         start.slot,
 		segmentBytes: start.segmentBytes,
 		attach:       attach,
@@ -52,6 +64,38 @@ func runWorker(env string) error {
 		endGroup()
 	}
 	return err
+}
+
+// inheritedLane maps the memory that the supervisor has passed on. It is mapped
+// for as long as the worker lives.
+func inheritedLane() (w workerLane, err error) {
+	open := func(fd int, name string, bytes int) ([]byte, error) {
+		f := os.NewFile(uintptr(fd), name)
+		defer f.Close()
+		seg, err := shm.AttachFile(f, name, int64(bytes), shm.ReadWrite)
+		if err != nil {
+			return nil, err
+		}
+		m, err := mapShared(seg, bytes)
+		return m.bytes, err
+	}
+	mem, err := open(workerLaneFD, "lane", laneBytes)
+	if err != nil {
+		return w, err
+	}
+	control, err := open(workerControl, "control", controlBytes)
+	if err != nil {
+		return w, err
+	}
+	bell, err := bellIn(mem, 0)
+	if err != nil {
+		return w, err
+	}
+	supervisor, err := bellIn(control, 0)
+	if err != nil {
+		return w, err
+	}
+	return newWorkerLane(mem, bell, supervisor)
 }
 
 // attach maps a segment, once read-only for Views and, where the worker writes

@@ -9,15 +9,14 @@ import (
 	"example.com/handoff/shm"
 )
 
-// The messages between supervisor and worker. Every one is a packet: kind in
-// byte 0, fixed little-endian fields, then what its length leaves. Nothing in
-// them is trusted: lengths come from the kernel, numbers are checked where used.
+// The messages between supervisor and worker over their socket. Every one is a
+// packet: kind in byte 0, fixed little-endian fields, then what its length leaves.
+// Nothing in them is trusted: lengths come from the kernel, numbers are checked
+// where used. Tasks and results are records in the rings of a lane: see record.go.
 //
 //	hello    w→s  0 kind · 4 magic · 8 version · 12 pid · 16 build[16] · 32 registry[16] · 48 nonce[16]
 //	announce s→w  0 kind · 1 use · 4 id · 8 size · 16 name…
 //	retire   s→w  0 kind · 4 id
-//	task     s→w  0 kind · 4 func · 8 index · 12 epoch · 16 attempt · 20 args…
-//	result   w→s  0 kind · 1 status · 8 index · 12 epoch · 16 payload…
 //	cancel   s→w  0 kind · 8 index · 12 epoch
 //	drain    s→w  0 kind
 //	grow     w→s  0 kind · 8 bytes
@@ -27,15 +26,14 @@ import (
 //	free     s→w  0 kind · 8 { 0 id · 4 generation · 8 offset }…
 //
 // An announce brings a descriptor if the segment has no file; no other message
-// does. A grow is answered by an announcement for results or by a refuse. The refs in a
+// does. It may come after a task that needs it. A grow is answered by an
+// announcement for results or by a refuse. The refs in a
 // result and the blocks in a free are of segments announced to that worker for
 // results. A shrink says that the worker has unmapped one of these.
 const (
 	msgHello    = 1
 	msgAnnounce = 2
 	msgRetire   = 3
-	msgTask     = 4
-	msgResult   = 5
 	msgCancel   = 6
 	msgDrain    = 7
 	msgGrow     = 8
@@ -47,18 +45,8 @@ const (
 
 const (
 	magic           = 0x464f4448 // "HDOF"
-	protocolVersion = 2
-	maxMessage      = 16 + maxInline + 4 // the largest of them, a full task or result
-)
-
-// What a result says of the task.
-const (
-	statusOK     = 0 // payload is the encoded result
-	statusError  = 1 // payload is text
-	statusPanic  = 2 // payload is text, NUL, stack
-	statusGoexit = 3
-	statusFault  = 4 // payload is text, NUL, stack
-	statusFull   = 5 // payload is text: an error that wraps shm.ErrFull
+	protocolVersion = 3
+	maxMessage      = 16 + maxInline + 4 // the largest of them, a full free
 )
 
 type hello struct {
@@ -137,64 +125,16 @@ func readAnnounce(b []byte) (a announce, ok bool) {
 	}, true
 }
 
-// A taskID names a slot of the task table and which of its uses is meant.
-type taskID struct{ index, epoch uint32 }
-
-func appendTask(b []byte, fn uint32, id taskID, attempt int, args []byte) []byte {
-	b = binary.LittleEndian.AppendUint32(b, msgTask)
-	b = binary.LittleEndian.AppendUint32(b, fn)
-	b = binary.LittleEndian.AppendUint32(b, id.index)
-	b = binary.LittleEndian.AppendUint32(b, id.epoch)
-	b = binary.LittleEndian.AppendUint32(b, uint32(attempt))
-	return append(b, args...)
-}
-
-func readTask(b []byte) (fn uint32, id taskID, attempt int, args []byte, ok bool) {
-	if len(b) < 20 {
-		return 0, id, 0, nil, false
-	}
-	return binary.LittleEndian.Uint32(b[4:]), readID(b), int(binary.LittleEndian.Uint32(b[16:])), b[20:], true
-}
-
-func appendResult(b []byte, status byte, id taskID, payload []byte) []byte {
-	b = append(b, msgResult, status, 0, 0, 0, 0, 0, 0)
-	b = binary.LittleEndian.AppendUint32(b, id.index)
-	b = binary.LittleEndian.AppendUint32(b, id.epoch)
-	return append(b, payload[:min(len(payload), maxInline)]...)
-}
-
-func readResult(b []byte) (status byte, id taskID, payload []byte, ok bool) {
-	if len(b) < 16 || len(b) > 16+maxInline || b[1] > statusFull {
-		return 0, id, nil, false
-	}
-	return b[1], readID(b), b[16:], true
-}
-
 func appendCancel(b []byte, id taskID) []byte {
-	b = append(b, msgCancel, 0, 0, 0, 0, 0, 0, 0)
-	b = binary.LittleEndian.AppendUint32(b, id.index)
-	return binary.LittleEndian.AppendUint32(b, id.epoch)
+	return appendID(append(b, msgCancel, 0, 0, 0, 0, 0, 0, 0), id)
 }
 
-// readID reads the task of a task, result or cancel message of at least 16 bytes.
-func readID(b []byte) taskID {
-	return taskID{binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])}
-}
+// readCancel reads a cancel message of 16 bytes.
+func readCancel(b []byte) taskID { return readID(b[8:]) }
 
 func appendRetire(b []byte, id uint32) []byte {
 	b = append(b, msgRetire, 0, 0, 0)
 	return binary.LittleEndian.AppendUint32(b, id)
-}
-
-// taskError reads the payload of a result that is none.
-func taskError(fn string, status byte, payload []byte) *TaskError {
-	text, stack, _ := strings.Cut(strings.ToValidUTF8(string(payload), "\uFFFD"), "\x00")
-	e := &TaskError{Func: fn, Text: text, Stack: stack}
-	e.Kind = map[byte]string{statusError: "error", statusFull: "error", statusPanic: "panic", statusGoexit: "goexit", statusFault: "fault"}[status]
-	if status == statusFull {
-		e.is = shm.ErrFull
-	}
-	return e
 }
 
 // readRetire reads a retire message of 8 bytes.
@@ -260,7 +200,7 @@ type block struct {
 	offset         int64
 }
 
-// maxFrees is how many blocks fit into a free message.
+// maxFrees is how many blocks fit into a free.
 const maxFrees = (maxMessage - 8) / 16
 
 func appendFree(b []byte, blocks []block) []byte {

@@ -16,8 +16,8 @@ type starter struct{}
 func newStarter() *starter { return &starter{} }
 func (*starter) stop()     {}
 
-func (p *Pool) launch(int) (process, transport, hello, error) {
-	return nil, nil, hello{}, errPlatform
+func (p *Pool) launch(int) (process, transport, *lane, hello, error) {
+	return nil, nil, nil, hello{}, errPlatform
 }
 
 func runWorker(string) error { return errPlatform }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/handoff/shm"
+	"example.com/handoff/shm/ring"
 )
 
 // A Pool is a set of workers, the tasks handed to them, and the arenas whose
@@ -27,16 +29,25 @@ type Pool struct {
 
 	outMu sync.Mutex // of Options.Output
 
-	mu      sync.Mutex
-	cause   error // why the pool has ended; nil while it runs
-	workers []*worker
-	idle    []*worker
-	pending taskList
-	tasks   []*task // the table
-	free    []*task
-	ending  []*task // resolved since mu was taken
+	control sharedMemory
+	bell    *ring.Bell    // the supervisor's
+	work    chan struct{} // wakes a resting dispatcher
+	polled  sync.WaitGroup
+	kicks   atomic.Uint32
+
+	mu         sync.Mutex
+	cause      error // why the pool has ended; nil while it runs
+	workers    []*worker
+	lanes      []*worker // those with a lane, by slot; a new slice at each change
+	pending    taskList
+	tasks      []*task // the table
+	free       []*task
+	unresolved int     // pending, sent
+	ending     []*task // resolved since mu was taken
+	spare      []*task // memory for ending
 	// Results given up since mu was taken.
 	unwanted []shm.Binder
+	buf      []byte // of a record
 	// results counts the segments that workers' result arenas have.
 	results struct {
 		segs  int
@@ -46,8 +57,23 @@ type Pool struct {
 	segByID map[uint32]*announced
 	lastSeg uint32
 	stats   Stats
-	starts  int // failed starts in a row
-	ready   chan struct{}
+	starts  int           // failed starts in a row
+	ready1  chan struct{} // closed when the first worker is ready
+
+	polling  bool // somebody is the poller
+	parked   waiterList
+	waited   *task  // what the poller waits for
+	polls    uint64 // drains
+	resting  bool   // the dispatcher sleeps until there is work
+	stopping bool
+
+	// Of the poller.
+	record     []byte
+	watched    []*worker
+	seen       uint32 // of kicks
+	readyFunc  func() bool
+	hooked     <-chan struct{}
+	unhookFunc func() bool
 }
 
 // maxFailedStarts in a row, over all workers, break the pool: what does not
@@ -86,7 +112,13 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		ended:   make(chan struct{}),
 		segs:    map[*shm.Segment]*announced{},
 		segByID: map[uint32]*announced{},
-		ready:   make(chan struct{}),
+		ready1:  make(chan struct{}),
+		work:    make(chan struct{}, 1),
+		record:  make([]byte, laneRecord),
+	}
+	p.readyFunc = p.ready
+	if err := p.makeBell(); err != nil {
+		return nil, errors.Join(fmt.Errorf("pool: %w", err), run.Close())
 	}
 	p.arena = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly, nil) }, o.Arena)
 	p.outputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadWrite, nil) }, o.Outputs)
@@ -97,8 +129,9 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	for _, w := range p.workers {
 		p.owners.Go(w.own)
 	}
+	p.polled.Go(p.dispatch)
 	select {
-	case <-p.ready:
+	case <-p.ready1:
 		return p, nil
 	case <-p.ended:
 		p.mu.Lock()
@@ -193,12 +226,22 @@ type WorkerStats struct {
 // Stats returns a copy.
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
+	if !p.polling { // what is done but that nobody waits for
+		p.polling = true
+		p.drainLocked()
+		p.passLocked()
+	}
 	s := p.stats
 	s.Width, s.ResultMapped = len(p.workers), p.results.bytes
 	s.Deaths = map[Class]int64{}
 	for c, n := range p.stats.Deaths {
 		s.Deaths[c] = n
+	}
+	for _, w := range p.lanes {
+		if w.lane.running() != nil {
+			s.Attempts++
+		}
 	}
 	s.Workers = append([]WorkerStats{}, p.stats.Workers...)
 	for _, w := range p.workers {
@@ -223,9 +266,10 @@ func (p *Pool) Close(ctx context.Context) error {
 		gone := make(chan struct{})
 		go func() { p.owners.Wait(); close(gone) }()
 		err := p.endWorkers(ctx, gone)
+		p.stopDispatch()
 		p.giveUpResults()
 		p.starter.stop()
-		p.result = errors.Join(err, p.arena.Close(), p.outputs.Close(), p.run.Close())
+		p.result = errors.Join(err, p.arena.Close(), p.outputs.Close(), p.control.end(), p.run.Close())
 	})
 	return p.result
 }
@@ -286,6 +330,14 @@ func (p *Pool) end(cause error) {
 	close(p.ended)
 	for p.pending.first != nil {
 		p.resolveLocked(p.pending.popFront(), nil, p.endedLocked())
+	}
+	for _, w := range p.lanes {
+		for i := len(w.lane.sent) - 1; i >= w.lane.first; i-- {
+			if t := w.lane.sent[i].t; t != nil && w.lane.takeBack(t) {
+				t.attempt--
+				p.resolveLocked(t, nil, p.endedLocked())
+			}
+		}
 	}
 	for _, w := range p.workers {
 		if w.link != nil {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"example.com/handoff/shm/ring"
 )
 
 // selfExe is the running program, also after its file was replaced or removed.
@@ -29,38 +31,49 @@ func buildID() (id [16]byte, err error) {
 	return id, nil
 }
 
-// launch starts an incarnation and returns what its hello must say.
-func (p *Pool) launch(slot int) (process, transport, hello, error) {
+// launch starts an incarnation, with a lane of its own, and returns what its
+// hello must say.
+func (p *Pool) launch(slot int) (process, transport, *lane, hello, error) {
 	want := hello{version: protocolVersion, registry: p.table.hash}
 	rand.Read(want.nonce[:])
+	fail := func(err error) (process, transport, *lane, hello, error) {
+		return nil, nil, nil, want, mendLimits(err)
+	}
 	var err error
 	if want.build, err = buildID(); err != nil {
-		return nil, nil, want, err
+		return fail(err)
+	}
+	l, err := p.openLane()
+	if err != nil {
+		return fail(err)
 	}
 	if p.opts.Isolation == Goroutine {
 		ours, theirs := localPair()
-		l := &localProcess{link: ours, dead: make(chan struct{})}
+		local := &localProcess{link: ours, dead: make(chan struct{})}
 		go func() {
-			defer close(l.dead)
-			l.err = p.serveLocal(theirs, want, slot)
+			defer close(local.dead)
+			local.err = p.serveLocal(theirs, l, want, slot)
 		}()
-		return l, ours, want, nil
+		return local, ours, l, want, nil
 	}
 	link, theirs, err := socketPair()
 	if err != nil {
-		return nil, nil, want, mendLimits(err)
+		l.mem.end()
+		return fail(err)
 	}
 	defer theirs.Close()
-	c, err := p.starter.start(theirs, p.workerEnviron(slot, want), p.opts.coresOf(slot), p.lines(slot))
+	files := []*os.File{theirs, l.mem.file(), p.control.file()} // in the order of the descriptors in main_linux.go
+	c, err := p.starter.start(files, p.workerEnviron(slot, want), p.opts.coresOf(slot), p.lines(slot))
 	if err != nil {
+		l.mem.end()
 		link.Close()
-		return nil, nil, want, mendLimits(err)
+		return fail(err)
 	}
 	go func() {
 		<-c.dead
 		link.EndReceive()
 	}()
-	return c, link, want, nil
+	return c, link, l, want, nil
 }
 
 // mendLimits adds what the user can do where a limit of the process was hit.
@@ -75,7 +88,7 @@ func mendLimits(err error) error {
 }
 
 func (p *Pool) workerEnviron(slot int, want hello) []string {
-	env := []string{workerEnv + "=" + workerStart{want.version, slot, want.nonce, p.opts.Results.SegmentBytes}.String()}
+	env := []string{workerEnv + "=" + workerStart{want.version, slot, want.nonce, p.opts.Results.SegmentBytes, ring.WakeTime()}.String()}
 	for _, kv := range os.Environ() {
 		key, _, _ := strings.Cut(kv, "=")
 		switch key {
@@ -118,7 +131,7 @@ func newStarter() *starter {
 // stop lets the thread end; its children must be dead.
 func (s *starter) stop() { close(s.calls) }
 
-func (s *starter) start(socket *os.File, env []string, on cores, lines func([]byte)) (*child, error) {
+func (s *starter) start(files []*os.File, env []string, on cores, lines func([]byte)) (*child, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -129,7 +142,7 @@ func (s *starter) start(socket *os.File, env []string, on cores, lines func([]by
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = w, w
-	cmd.ExtraFiles = []*os.File{socket} // descriptor 3
+	cmd.ExtraFiles = files // from descriptor 3 on
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid: true,
 		// The worker sees the end of its socket and ends its whole group, which

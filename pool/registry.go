@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"reflect"
 	"sort"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"example.com/handoff/shm"
 )
@@ -21,8 +23,10 @@ var registry struct {
 type entry struct {
 	name    string
 	in, out *codec
-	// run decodes args, calls the function and encodes the result.
-	run func(t *Task, args []byte, bind binding, wire wiring) ([]byte, error)
+	hint    atomic.Uint32 // its number in the table that was asked last
+	// runner returns what decodes args, calls the function and appends the encoded
+	// result to dst. It is for one goroutine at a time.
+	runner func(bind binding, wire wiring) func(t *Task, args, dst []byte) ([]byte, error)
 	// take decodes a result with Views into a new *Out; nil for other results.
 	take func(result []byte, bind binding) (any, error)
 }
@@ -50,21 +54,34 @@ func register(e *entry) {
 // worker, which run the same binary, agree.
 type table struct {
 	entries []*entry
-	number  map[*entry]uint32
 	hash    [16]byte // of names and types
+}
+
+// maxFuncs is what the number of a function in a task can be.
+const maxFuncs = 1 << 16
+
+// number is e's.
+func (t *table) number(e *entry) (uint16, bool) {
+	if n := e.hint.Load(); n < uint32(len(t.entries)) && t.entries[n] == e {
+		return uint16(n), true
+	}
+	n, known := sort.Find(len(t.entries), func(i int) int { return strings.Compare(e.name, t.entries[i].name) })
+	if known = known && t.entries[n] == e && n < maxFuncs; known {
+		e.hint.Store(uint32(n))
+	}
+	return uint16(n), known
 }
 
 func newTable() *table {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
-	t := &table{number: map[*entry]uint32{}}
+	t := &table{}
 	for _, e := range registry.byName {
 		t.entries = append(t.entries, e)
 	}
 	sort.Slice(t.entries, func(i, j int) bool { return t.entries[i].name < t.entries[j].name })
 	h := sha256.New()
-	for i, e := range t.entries {
-		t.number[e] = uint32(i)
+	for _, e := range t.entries {
 		fmt.Fprintf(h, "%q %v %v\n", e.name, e.in.typ, e.out.typ)
 	}
 	copy(t.hash[:], h.Sum(nil))
@@ -84,16 +101,19 @@ func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
 		panic(fmt.Sprintf("pool: function %q: result %v", name, err))
 	}
 	e := &entry{name: name, in: in, out: out}
-	e.run = func(t *Task, args []byte, bind binding, wire wiring) ([]byte, error) {
-		var a In
-		if err := decode(in, args, &a, bind); err != nil {
-			return nil, fmt.Errorf("arguments: %w", err)
+	e.runner = func(bind binding, wire wiring) func(*Task, []byte, []byte) ([]byte, error) {
+		a := new(In) // on the heap: bind keeps pointers into it while the function runs
+		return func(t *Task, args, dst []byte) ([]byte, error) {
+			*a = *new(In)
+			if err := decode(in, args, a, bind); err != nil {
+				return dst, fmt.Errorf("arguments: %w", err)
+			}
+			v, err := f(t, *a)
+			if err != nil {
+				return dst, err
+			}
+			return encode(out, dst, &v, wire)
 		}
-		v, err := f(t, a)
-		if err != nil {
-			return nil, err
-		}
-		return encode(out, nil, &v, wire)
 	}
 	if out.arrays {
 		e.take = func(result []byte, bind binding) (any, error) {

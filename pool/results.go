@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"example.com/handoff/shm"
+	"example.com/handoff/shm/ring"
 )
 
 // A results is the supervisor's side of the result arena of one incarnation: it
@@ -16,16 +18,25 @@ import (
 type results struct {
 	link transport
 
-	// Used by the goroutine that reads the worker's messages, alone.
-	segs   map[uint32]*shm.Segment
-	mapped int64
+	mapped int64 // used by the goroutine that reads the worker's messages, alone
+
+	freed  atomic.Bool  // frees is not empty
+	queued atomic.Int32 // tasks in the lane that may ask for memory
+	hungry atomic.Bool  // the running task asked for memory: it may be waiting for some
 
 	mu     sync.Mutex
+	segs   map[uint32]*shm.Segment
 	frees  []block // not sent yet
-	unread int     // free messages that the worker may not have read
-	hungry bool    // the running task was refused memory: it may be waiting for some
+	bytes  int64   // in them
+	unread uint16  // free messages that the worker may not have read
+	sent   uint16  // free messages, modulo 2¹⁶
 	ended  bool
 }
+
+// urgentBytes are so many that a worker which has tasks is told at once that they
+// are free: it would ask for more memory for these. Else it hears of it before its
+// next task, so that this is sure to find them free.
+const urgentBytes = 1 << 20
 
 // maxUnread bounds the free messages on their way: they are the least urgent
 // ones, and must not take the room of those whose worker is killed if it does
@@ -39,7 +50,7 @@ func (w *worker) grow(msg []byte) error {
 		return fmt.Errorf("it sent a malformed grow: %d bytes, % x", len(msg), msg[:min(len(msg), 16)])
 	}
 	p, r := w.pool, w.results
-	r.read(true) // it asks once at a time, so it has read what went before the last answer
+	r.beg() // it asks once at a time, so it has read what went before the last answer
 	var seg *shm.Segment
 	var err error
 	switch most := p.opts.Results.MaxBytes; {
@@ -47,7 +58,7 @@ func (w *worker) grow(msg []byte) error {
 		err = fmt.Errorf("pool: %d bytes for results: %w: %d bytes", bytes, shm.ErrTooLarge, most)
 	case most > 0 && bytes > most-r.mapped:
 		err = fmt.Errorf("pool: %d more bytes for results: %w: %d of %d bytes mapped", bytes, shm.ErrFull, r.mapped, most)
-	case len(r.segs) >= maxSegments:
+	case r.count() >= maxSegments:
 		err = fmt.Errorf("pool: %d more bytes for results: %w: %d segments, the most there can be", bytes, shm.ErrFull, maxSegments)
 	default:
 		seg, err = p.create(bytes, shm.ReadWrite, w)
@@ -59,23 +70,28 @@ func (w *worker) grow(msg []byte) error {
 	a := p.numberLocked(seg, useResult)
 	p.results.segs++
 	p.results.bytes += seg.Size()
+	r.mu.Lock() // before the worker can name it in a result
+	r.segs[a.id] = seg
+	r.mu.Unlock()
+	r.mapped += seg.Size()
 	err = w.announceLocked(a, useResult)
 	p.mu.Unlock()
 	seg.OnUnmap(func() { p.retire(a) })
-	r.segs[a.id] = seg
-	r.mapped += seg.Size()
 	return sent(err)
 }
 
 // shrink closes a segment that the worker's arena gave back.
 func (w *worker) shrink(msg []byte) error {
+	r := w.results
 	id, ok := readShrink(msg)
-	seg := w.results.segs[id]
+	r.mu.Lock()
+	seg := r.segs[id]
+	delete(r.segs, id)
+	r.mu.Unlock()
 	if !ok || seg == nil {
 		return fmt.Errorf("it sent a malformed shrink: %d bytes, % x", len(msg), msg[:min(len(msg), 8)])
 	}
-	delete(w.results.segs, id)
-	w.results.mapped -= seg.Size()
+	r.mapped -= seg.Size()
 	return seg.Close()
 }
 
@@ -103,7 +119,7 @@ func (r *results) take(e *entry, payload []byte) (t taken, err error) {
 		var seg *shm.Segment
 		size := int64(0)
 		if w.ID != 0 {
-			if seg = r.segs[w.ID]; seg == nil {
+			if seg = r.seg(w.ID); seg == nil {
 				return fmt.Errorf("%s: segment %d is not one for its results", field, w.ID)
 			}
 			w.Ref.Segment, size = seg.Name(), seg.Size()
@@ -114,7 +130,7 @@ func (r *results) take(e *entry, payload []byte) (t taken, err error) {
 		if want := b.Ref().DType; w.Ref.DType != want {
 			return fmt.Errorf("%s: dtype %v, expected %v", field, w.Ref.DType, want)
 		}
-		free := func() { r.free(block{w.ID, w.Ref.Generation, w.Ref.Offset}) }
+		free := func() { r.free(block{w.ID, w.Ref.Generation, w.Ref.Offset}, w.Ref.Bytes()) }
 		if err := b.Bind(seg, w.Ref, free); err != nil { // its elements are no values
 			t.failed = errors.Join(t.failed, fmt.Errorf("%s: %w", field, err))
 			free()
@@ -131,20 +147,50 @@ func (r *results) take(e *entry, payload []byte) (t taken, err error) {
 	return t, err
 }
 
+func (r *results) seg(id uint32) *shm.Segment {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.segs[id]
+}
+
+func (r *results) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.segs)
+}
+
 // free tells the worker, in time, that a View of its result was released.
-func (r *results) free(b block) {
+func (r *results) free(b block, bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
 		return
 	}
 	r.frees = append(r.frees, b)
-	if r.hungry || len(r.frees) >= maxFrees {
+	r.bytes += bytes
+	r.freed.Store(true)
+	if r.bytes >= urgentBytes && r.queued.Load() > 0 || r.hungry.Load() {
 		r.flushLocked()
 	}
 }
 
-// flush sends what the worker has not been told yet, before it gets a task.
+// flushTo puts what the worker has not been told yet into its lane, before a task.
+func (r *results) flushTo(l *lane) {
+	if !r.freed.Load() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.frees) > 0 && l.down.Fits(2*(maxMessage+ring.SlotBytes)) { // the task must fit too
+		n := min(len(r.frees), maxFrees)
+		if !l.push(appendFree(nil, r.frees[:n]), nil) {
+			return
+		}
+		r.toldLocked(n)
+	}
+}
+
+// flush tells a worker that may be running a task.
 func (r *results) flush() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -159,20 +205,38 @@ func (r *results) flushLocked() {
 			return
 		}
 		r.unread++
-		r.frees = append(r.frees[:0], r.frees[n:]...)
+		r.sent++
+		r.toldLocked(n)
 	}
 }
 
-// read says that the worker has read what was sent to it, and whether it asks
-// for memory: then it hears of all that is free, and of more at once, until it
-// has finished its task.
-func (r *results) read(hungry bool) {
+func (r *results) toldLocked(n int) {
+	r.frees = append(r.frees[:0], r.frees[n:]...)
+	r.freed.Store(len(r.frees) > 0)
+	if len(r.frees) == 0 {
+		r.bytes = 0
+	}
+}
+
+// beg says that the worker asks for memory, and has read what was sent to it: it
+// hears of all that is free, and of more at once, until it has finished its task.
+func (r *results) beg() {
+	r.hungry.Store(true)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.unread, r.hungry = 0, hungry
-	if hungry {
-		r.flushLocked()
+	r.unread = 0
+	r.flushLocked()
+}
+
+// fed says that the worker has finished a task, and how many free messages it
+// had read by then.
+func (r *results) fed(read uint16) {
+	if r.hungry.Load() {
+		r.hungry.Store(false)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unread = min(r.unread, r.sent-read)
 }
 
 // end gives up the segments of a dead incarnation: each goes when the last View
@@ -183,9 +247,11 @@ func (r *results) end() error {
 	}
 	r.mu.Lock()
 	r.ended, r.frees = true, nil
+	segs := r.segs
+	r.segs = nil
 	r.mu.Unlock()
 	var errs []error
-	for _, seg := range r.segs {
+	for _, seg := range segs {
 		errs = append(errs, seg.Close())
 	}
 	return errors.Join(errs...)

@@ -7,6 +7,8 @@ import (
 	"io"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"example.com/handoff/shm"
 )
@@ -14,21 +16,34 @@ import (
 // A Task is what the function sees of the task it runs. It is valid until the
 // function returns.
 type Task struct {
-	ctx     context.Context
+	server  *server
+	id      taskID
 	attempt int
-	worker  int
-	arena   *shm.Arena
+	arena   bool // it was asked for
+
+	ctx context.Context // guarded by server.mu; nil until it is asked for
 }
 
 // Context ends when the task is cancelled.
-func (t *Task) Context() context.Context { return t.ctx }
+func (t *Task) Context() context.Context {
+	s := t.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.ctx == nil {
+		t.ctx, s.stop = context.WithCancel(context.Background())
+		if s.gone || s.cancelled == t.id {
+			s.stop()
+		}
+	}
+	return t.ctx
+}
 
 // Attempt counts from 1: 2 means that a worker died under this task before.
 func (t *Task) Attempt() int { return t.attempt }
 
 // Worker is the worker's slot, 0 to Workers−1. The next incarnation of a dead
 // worker has the same.
-func (t *Task) Worker() int { return t.worker }
+func (t *Task) Worker() int { return t.server.host.slot }
 
 // Arena is where the function makes the arrays whose Views it returns: memory
 // that the supervisor has mapped too, within Options.Results. What was made
@@ -36,24 +51,41 @@ func (t *Task) Worker() int { return t.worker }
 // slices dead. A Make in it fails with [shm.ErrFull] where Options.Results is
 // used up by what callers have not released yet. It is the worker's for all its
 // tasks: do not Close it.
-func (t *Task) Arena() *shm.Arena { return t.arena }
+func (t *Task) Arena() *shm.Arena {
+	t.arena = true
+	return t.server.results.arena
+}
 
-// A server is the worker's side: one goroutine reads messages, one runs tasks.
+// A server is the worker's side: one goroutine runs tasks from the lane, one
+// reads messages.
 type server struct {
 	link  transport
+	lane  workerLane
 	table *table
 	host  host
 
-	tasks    chan run      // one at a time; closed when there will be no more
-	noMore   sync.Once     // closes tasks
 	finished chan struct{} // closed when the last task has ended
 	results  *resultArena
+	frees    atomic.Uint32 // messages read
+	draining atomic.Bool   // there will be no more tasks
+	ended    atomic.Bool   // nobody is there any more for whom to run any
 
-	mu      sync.Mutex
-	segs    map[uint32]attached
-	current taskID
-	stop    context.CancelFunc // of current
-	drained bool
+	// Of the goroutine that runs tasks.
+	runners []func(t *Task, args, dst []byte) ([]byte, error) // by function
+	bind    binding
+	wire    wiring
+	task    Task
+	bound   []argument // of the running task
+	in, out []byte     // records
+	ready   func() bool
+
+	mu        sync.Mutex
+	segs      map[uint32]attached
+	arrived   chan struct{}      // holds a token after an announcement
+	cancelled taskID             // the last one
+	stop      context.CancelFunc // of the running task's context
+	gone      bool
+	drained   bool
 }
 
 // A host is what differs between a worker process and a worker goroutine.
@@ -78,18 +110,19 @@ type argument struct {
 	mem   []byte
 }
 
-type run struct {
-	entry   *entry
-	id      taskID
-	attempt int
-	args    []byte
-	ctx     context.Context
-}
-
 // serve says hello and runs tasks until it is drained (nil) or the supervisor
 // is gone (io.EOF). Afterwards every context it gave out has ended.
-func serve(link transport, table *table, me hello, host host) error {
-	s := &server{link: link, table: table, host: host, tasks: make(chan run, 1), finished: make(chan struct{}), segs: map[uint32]attached{}, stop: func() {}}
+func serve(link transport, lane workerLane, table *table, me hello, host host) error {
+	s := &server{
+		link: link, lane: lane, table: table, host: host,
+		finished: make(chan struct{}), arrived: make(chan struct{}, 1),
+		runners: make([]func(*Task, []byte, []byte) ([]byte, error), len(table.entries)),
+		in:      make([]byte, laneRecord),
+		segs:    map[uint32]attached{}, stop: func() {},
+	}
+	s.task.server = s
+	s.bind, s.wire = s.bindArgument, s.wireResult
+	s.ready = func() bool { return s.lane.down.Ready() || s.draining.Load() || s.ended.Load() }
 	s.results = newResultArena(link, host.segmentBytes)
 	if err := link.Send(me.append(nil), -1); err != nil {
 		return err
@@ -104,13 +137,15 @@ func serve(link transport, table *table, me hello, host host) error {
 		if err == nil {
 			continue
 		}
+		s.ended.Store(true)
+		s.lane.bell.Wake()
 		s.mu.Lock()
+		s.gone = true
 		s.stop()
 		if s.drained {
 			err = nil
 		}
 		s.mu.Unlock()
-		s.noMore.Do(func() { close(s.tasks) })
 		close(s.results.gone)
 		if host.patient {
 			<-s.finished
@@ -144,23 +179,10 @@ func (s *server) hear(msg []byte, fd int) error {
 			return errRecord
 		}
 		s.results.freed(blocks)
-	case kind == msgTask:
-		fn, id, attempt, args, ok := readTask(msg)
-		if !ok || int64(fn) >= int64(len(s.table.entries)) {
-			return errRecord
-		}
-		ctx, stop := context.WithCancel(context.Background())
-		s.mu.Lock()
-		s.current, s.stop = id, stop
-		s.mu.Unlock()
-		select {
-		case s.tasks <- run{s.table.entries[fn], id, attempt, append([]byte(nil), args...), ctx}:
-		default:
-			return fmt.Errorf("%w: a task while one is running", errRecord)
-		}
+		s.frees.Add(1)
 	case kind == msgCancel && len(msg) == 16:
 		s.mu.Lock()
-		if readID(msg) == s.current {
+		if s.cancelled = readCancel(msg); s.task.id == s.cancelled {
 			s.stop()
 		}
 		s.mu.Unlock()
@@ -175,7 +197,8 @@ func (s *server) hear(msg []byte, fd int) error {
 	case kind == msgTrim:
 		s.results.arena.Trim()
 	case kind == msgDrain:
-		s.noMore.Do(func() { close(s.tasks) })
+		s.draining.Store(true)
+		s.lane.bell.Wake()
 	default:
 		return fmt.Errorf("%w: kind %d, %d bytes", errRecord, kind, len(msg))
 	}
@@ -188,6 +211,10 @@ func (s *server) announced(a announce, fd int) error {
 	s.mu.Lock()
 	s.segs[a.id] = at
 	s.mu.Unlock()
+	select {
+	case s.arrived <- struct{}{}:
+	default:
+	}
 	if a.use == useResult {
 		return s.results.grown(a.id, at.seg, at.err)
 	}
@@ -198,75 +225,170 @@ func (s *server) announced(a announce, fd int) error {
 // goroutine goes on.
 func (s *server) work() {
 	debug.SetPanicOnFault(true) // of this goroutine: see fault
-	drained := false
+	over := false
 	defer func() {
-		if !drained {
+		if !over {
 			go s.work()
 		}
 	}()
-	for r := range s.tasks {
-		s.runOne(r)
+	for !s.ended.Load() {
+		draining := s.draining.Load()
+		record, back, ok := s.lane.down.Begin(s.in)
+		switch {
+		case ok:
+			s.take(record, back)
+		case s.lane.down.Err() != nil:
+			s.link.Close() // the supervisor is none
+			s.ended.Store(true)
+		case draining:
+			s.ended.Store(true)
+			s.mu.Lock()
+			s.drained = true
+			s.mu.Unlock()
+		default:
+			s.lane.bell.Wait(s.ready, longestSleep)
+		}
 	}
-	drained = true
-	s.mu.Lock()
-	s.drained = true
-	s.mu.Unlock()
+	over = true
 	s.link.Close() // ends serve's Receive
 	close(s.finished)
 }
 
-func (s *server) runOne(r run) {
-	var bound []argument
-	var payload []byte
-	status := byte(statusGoexit) // unless it returns or panics
-	defer func() {
-		if v := recover(); v != nil {
-			text, known := fault(v, bound)
-			switch {
-			case known:
-				status = statusFault
-			case text != "" && !s.host.patient: // nobody knows what else it has stored to
-				panic(v)
-			default:
-				status, text = statusPanic, fmt.Sprintf("%.1000v", v)
-			}
-			payload = fmt.Appendf(nil, "%s\x00%s", text, debug.Stack())
-		} else if status == statusGoexit {
-			payload = []byte("the function called runtime.Goexit")
+// take acts on a record of the lane.
+func (s *server) take(record []byte, back bool) {
+	if len(record) > 0 && record[0] == msgFree {
+		blocks, ok := readFree(record)
+		if ok {
+			s.results.freed(blocks)
+			return
 		}
-		if err := releaseAll(bound); err != nil && status == statusOK {
-			status, payload = statusError, []byte(err.Error())
+	}
+	fn, id, attempt, args, ok := readTask(record)
+	switch {
+	case !ok || int(fn) >= len(s.table.entries):
+		s.link.Close() // the supervisor is none
+		s.ended.Store(true)
+	case back:
+		s.out = appendResult(s.out[:0], statusBack, id)
+		s.answer()
+	default:
+		s.run(fn, id, attempt, args)
+	}
+}
+
+// run runs a task and answers it.
+func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
+	t := &s.task
+	t.attempt, t.arena = attempt, false
+	s.begin(id)
+	s.out = appendResult(s.out[:0], statusGoexit, id) // unless it returns or panics
+	defer s.finish(s.table.entries[fn].out.arrays)
+	if s.runners[fn] == nil {
+		s.runners[fn] = s.table.entries[fn].runner(s.bind, s.wire)
+	}
+	out, err := s.runners[fn](t, args, s.out)
+	switch {
+	case err == nil:
+		s.out = out
+		s.out[1] = statusOK
+	case errors.Is(err, shm.ErrFull):
+		s.fail(statusFull, err.Error())
+	default:
+		s.fail(statusError, err.Error())
+	}
+}
+
+// fail makes the answer a failure.
+func (s *server) fail(status byte, text string) {
+	s.out = append(s.out[:resultBytes], text[:min(len(text), maxInline)]...)
+	s.out[1] = status
+}
+
+// begin makes a task the one that is cancelled when its number is.
+func (s *server) begin(id taskID) {
+	s.mu.Lock()
+	s.task.id = id
+	s.mu.Unlock()
+}
+
+// finish ends what the task had and answers it, however its function has ended.
+func (s *server) finish(arrays bool) {
+	if v := recover(); v != nil {
+		text, known := fault(v, s.bound)
+		status := byte(statusPanic)
+		switch {
+		case known:
+			status = statusFault
+		case text != "" && !s.host.patient: // nobody knows what else it has stored to
+			panic(v)
+		default:
+			text = fmt.Sprintf("%.1000v", v)
 		}
-		s.results.finish(status == statusOK)
-		s.mu.Lock()
+		s.fail(status, fmt.Sprintf("%s\x00%s", text, debug.Stack()))
+	} else if s.out[1] == statusGoexit {
+		s.fail(statusGoexit, "the function called runtime.Goexit")
+	}
+	if len(s.bound) > 0 {
+		err := releaseAll(s.bound)
+		clear(s.bound)
+		s.bound = s.bound[:0]
+		if err != nil && s.out[1] == statusOK {
+			s.fail(statusError, err.Error())
+		}
+	}
+	if arrays || s.task.arena {
+		s.results.finish(s.out[1] == statusOK)
+	}
+	s.mu.Lock()
+	s.task.id = taskID{}
+	if s.task.ctx != nil {
 		s.stop()
-		s.mu.Unlock()
-		s.link.Send(appendResult(make([]byte, 0, maxMessage), status, r.id, payload), -1)
-	}()
-	t := &Task{ctx: r.ctx, attempt: r.attempt, worker: s.host.slot, arena: s.results.arena}
-	bind := func(field string, b shm.Binder, w shm.WireRef) error {
-		if err := s.bind(b, w); err != nil {
-			return fmt.Errorf("%s: %w", field, err)
-		}
-		bound = append(bound, argument{b, field, b.Bytes()})
-		return nil
+		s.task.ctx, s.stop = nil, func() {}
 	}
-	wire := func(field string, b shm.Binder) (shm.WireRef, error) {
-		w, err := s.results.wire(b, bound)
-		if err != nil {
-			err = fmt.Errorf("%s: %w", field, err)
+	s.mu.Unlock()
+	s.answer()
+}
+
+// answerTick is how often a worker looks for room for a result.
+const answerTick = time.Millisecond
+
+// answer puts the result into the lane. Where the supervisor has not taken enough
+// of those before, it waits.
+func (s *server) answer() {
+	setFrees(s.out, uint16(s.frees.Load()))
+	for {
+		if _, ok := s.lane.up.Put(s.out); ok {
+			break
 		}
-		return w, err
+		if s.ended.Load() {
+			return
+		}
+		if s.lane.up.Err() != nil { // the supervisor is none
+			s.link.Close()
+			s.ended.Store(true)
+			return
+		}
+		s.lane.supervisor.Ring()
+		s.lane.bell.Wait(func() bool { return s.lane.up.Fits(len(s.out)) || s.ended.Load() }, answerTick)
 	}
-	out, err := r.entry.run(t, r.args, bind, wire)
+	s.lane.up.Publish()
+	s.lane.supervisor.Ring()
+}
+
+func (s *server) bindArgument(field string, b shm.Binder, w shm.WireRef) error {
+	if err := s.bindTo(b, w); err != nil {
+		return fmt.Errorf("%s: %w", field, err)
+	}
+	s.bound = append(s.bound, argument{b, field, b.Bytes()})
+	return nil
+}
+
+func (s *server) wireResult(field string, b shm.Binder) (shm.WireRef, error) {
+	w, err := s.results.wire(b, s.bound)
 	if err != nil {
-		status, payload = statusError, []byte(err.Error())
-		if errors.Is(err, shm.ErrFull) {
-			status = statusFull
-		}
-	} else {
-		status, payload = statusOK, out
+		err = fmt.Errorf("%s: %w", field, err)
 	}
+	return w, err
 }
 
 // releaseAll ends the views of a task. A function that released one itself has
@@ -285,19 +407,43 @@ func releaseAll(bound []argument) (err error) {
 	return err
 }
 
-// bind resolves a wire ref into a segment that was announced before.
-func (s *server) bind(b shm.Binder, w shm.WireRef) error {
+// announceTime bounds the wait for the announcement of a segment: it is sent
+// before the task, over the socket.
+const announceTime = 10 * time.Second
+
+// segment is the announced segment of a number.
+func (s *server) segment(id uint32) (attached, error) {
+	var late <-chan time.Time
+	for {
+		s.mu.Lock()
+		a, ok := s.segs[id]
+		s.mu.Unlock()
+		if ok {
+			return a, a.err
+		}
+		if late == nil {
+			timer := time.NewTimer(announceTime)
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case <-s.arrived:
+		case <-late:
+			return a, fmt.Errorf("segment %d was not announced", id)
+		case <-s.results.gone:
+			return a, io.EOF
+		}
+	}
+}
+
+// bindTo resolves a wire ref.
+func (s *server) bindTo(b shm.Binder, w shm.WireRef) error {
 	if w.ID == 0 {
 		return b.Bind(nil, w.Ref, nil)
 	}
-	s.mu.Lock()
-	a, ok := s.segs[w.ID]
-	s.mu.Unlock()
-	if !ok {
-		return fmt.Errorf("segment %d was not announced", w.ID)
-	}
-	if a.err != nil {
-		return a.err
+	a, err := s.segment(w.ID)
+	if err != nil {
+		return err
 	}
 	seg := a.views
 	if b.Writable() {
@@ -308,8 +454,12 @@ func (s *server) bind(b shm.Binder, w shm.WireRef) error {
 }
 
 // serveLocal runs a worker as goroutines of this process.
-func (p *Pool) serveLocal(link transport, me hello, slot int) error {
-	err := serve(link, p.table, me, host{
+func (p *Pool) serveLocal(link transport, l *lane, me hello, slot int) error {
+	lane, err := newWorkerLane(l.mem.bytes, l.bell, p.bell)
+	if err != nil {
+		return err
+	}
+	err = serve(link, lane, p.table, me, host{
 		slot:         slot,
 		segmentBytes: p.opts.Results.SegmentBytes,
 		patient:      true, // its memory must not go before it

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"fmt"
 
 	"example.com/handoff/shm"
@@ -10,25 +9,27 @@ import (
 // A task is one slot of the pool's table, guarded by Pool.mu, and used again
 // for other tasks: epoch counts the uses.
 type task struct {
+	waiter
 	id    taskID
 	state taskState
 	entry *entry
+	fn    uint16 // its number
 	args  []byte // encoded
 	segs  []*announced
 	pins  []shm.Pin
 	bytes int64 // handed over by Ref
 
-	attempt    int     // from 1
-	worker     *worker // while running
+	attempt    int     // from 1: started, or in a lane
+	worker     *worker // in whose lane it is
+	at         uint64  // position in the lane
 	result     []byte
 	value      any          // a result with Views: a *Out,
 	views      []shm.Binder // the Views in it
 	err        error
-	done       chan struct{} // holds one token once the task is resolved
 	waiting    bool
-	prev, next *task // while pending
+	next, prev *task // while pending
 	discarded  bool
-	cancelled  bool // while running: not tried again
+	cancelled  bool // while in a lane: not tried again
 }
 
 type taskState uint8
@@ -36,7 +37,7 @@ type taskState uint8
 const (
 	taskFree taskState = iota
 	taskPending
-	taskRunning
+	taskSent     // in a lane: waiting there or running
 	taskEnding   // result or error known, pins being released
 	taskResolved // ready for Wait
 )
@@ -54,53 +55,89 @@ type announced struct {
 const maxSegments = 4096
 
 func submit[In any](p *Pool, e *entry, in *In) (taskID, error) {
-	t, err := p.admit(e)
+	p.mu.Lock()
+	t, err := p.admitLocked(e)
 	if err != nil {
-		return taskID{}, fmt.Errorf("pool: submit %s: %w", e.name, err)
-	}
-	t.args, err = encode(e.in, t.args[:0], in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(t, field, b) })
-	if err != nil {
-		release(t.pins)
-		p.mu.Lock()
-		p.freeLocked(t)
 		p.mu.Unlock()
 		return taskID{}, fmt.Errorf("pool: submit %s: %w", e.name, err)
 	}
+	if !e.in.arrays {
+		if t.args, err = encode(e.in, t.args[:0], in, nil); err == nil {
+			p.enterLocked(t)
+		}
+	} else {
+		p.mu.Unlock() // until it is pending nobody else looks at it
+		t.args, err = encode(e.in, t.args[:0], in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(t, field, b) })
+		if err != nil {
+			release(t.pins)
+		}
+		p.mu.Lock()
+		if err == nil {
+			p.enterLocked(t)
+		}
+	}
 	id := t.id
-	p.mu.Lock()
-	defer p.unlock()
+	if err != nil {
+		p.freeLocked(t)
+		err = fmt.Errorf("pool: submit %s: %w", e.name, err)
+	}
+	p.unlock()
+	return id, err
+}
+
+// enterLocked makes an encoded task pending.
+func (p *Pool) enterLocked(t *task) {
+	p.unresolved++
 	if err := p.endedLocked(); err != nil { // closed while the arguments were encoded
 		p.resolveLocked(t, nil, err)
-		return id, nil
+		return
 	}
 	t.state = taskPending
 	p.pending.pushBack(t)
 	p.stats.BytesByRef += t.bytes
+	p.workLocked()
 	p.dispatchLocked()
-	return id, nil
+	if t.state == taskPending && !p.polling { // the lanes are full, perhaps of results
+		p.polling = true
+		p.drainLocked()
+		p.passLocked()
+	}
 }
 
-// admit takes a free slot of the table; until it is pending nobody else looks at it.
-func (p *Pool) admit(e *entry) (*task, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// admitLocked takes a free slot of the table.
+func (p *Pool) admitLocked(e *entry) (*task, error) {
 	if err := p.endedLocked(); err != nil {
 		return nil, err
 	}
-	if _, known := p.table.number[e]; !known {
+	fn, known := p.table.number(e)
+	if !known {
 		return nil, fmt.Errorf("function %q was registered after the pool was made: use a package-level variable", e.name)
 	}
-	var t *task
-	if n := len(p.free); n > 0 {
-		t, p.free = p.free[n-1], p.free[:n-1]
-	} else if len(p.tasks) < p.opts.MaxPending {
-		t = &task{id: taskID{index: uint32(len(p.tasks)), epoch: 1}, done: make(chan struct{}, 1)}
-		p.tasks = append(p.tasks, t)
-	} else {
-		return nil, fmt.Errorf("%w: %d; Wait for some, or Discard them", ErrFull, p.opts.MaxPending)
+	if len(p.free) == 0 {
+		if len(p.tasks) >= p.opts.MaxPending {
+			return nil, fmt.Errorf("%w: %d; Wait for some, or Discard them", ErrFull, p.opts.MaxPending)
+		}
+		p.growLocked()
 	}
-	t.entry = e
+	n := len(p.free) - 1
+	t := p.free[n]
+	p.free = p.free[:n]
+	t.entry, t.fn = e, fn
 	return t, nil
+}
+
+// growLocked makes the table larger, by a block.
+func (p *Pool) growLocked() {
+	block := make([]task, min(64, p.opts.MaxPending-len(p.tasks)))
+	for i := range block {
+		t := &block[i]
+		t.id = taskID{index: uint32(len(p.tasks)), epoch: 1}
+		t.token = make(chan struct{}, 1)
+		p.tasks = append(p.tasks, t)
+	}
+	for i := range block { // the lowest first
+		p.free = append(p.free, &block[len(block)-1-i])
+	}
 }
 
 // wire pins an argument for the task and numbers its segment.
@@ -184,22 +221,41 @@ func (p *Pool) retire(a *announced) {
 	}
 }
 
-// dispatchLocked gives pending tasks to idle workers.
+// dispatchLocked puts pending tasks into the lanes with the fewest.
 func (p *Pool) dispatchLocked() {
-	for p.pending.first != nil && len(p.idle) > 0 {
-		w := p.idle[0]
-		p.idle = p.idle[1:]
-		p.startLocked(w, p.pending.popFront())
+	for p.pending.first != nil {
+		t := p.pending.first
+		w := p.pickLocked(taskBytes + len(t.args))
+		if w == nil {
+			break
+		}
+		if p.sendLocked(w, t) {
+			p.pending.remove(t)
+		}
+	}
+	for _, w := range p.lanes {
+		w.lane.publish()
 	}
 }
 
-// startLocked sends a task to a worker. One that cannot be sent to is dying or
-// stuck, and its death gives the task back.
-func (p *Pool) startLocked(w *worker, t *task) {
-	t.state, t.worker = taskRunning, w
-	t.attempt++
-	w.task = t
-	p.stats.Attempts++
+// pickLocked is the worker to have a task of that many bytes next; nil if there is none.
+func (p *Pool) pickLocked(bytes int) (best *worker) {
+	if p.cause != nil {
+		return nil
+	}
+	for _, w := range p.lanes {
+		if w.reason == nil && (best == nil || w.lane.tasks < best.lane.tasks) && w.lane.room(bytes) {
+			if best = w; w.lane.tasks == 0 {
+				break
+			}
+		}
+	}
+	return best
+}
+
+// sendLocked puts a pending task into a worker's lane, which has room for it.
+// Where a segment cannot be announced it ends the worker instead.
+func (p *Pool) sendLocked(w *worker, t *task) bool {
 	for _, a := range t.segs {
 		if w.knows[a.id] {
 			continue
@@ -210,21 +266,52 @@ func (p *Pool) startLocked(w *worker, t *task) {
 		}
 		if err := w.announceLocked(a, use); err != nil {
 			w.unsentLocked(err)
-			return
+			return false
 		}
 	}
-	w.results.flush()
-	w.buf = appendTask(w.buf[:0], p.table.number[t.entry], t.id, t.attempt, t.args)
-	if err := w.link.Send(w.buf, -1); err != nil {
-		w.unsentLocked(err)
+	w.results.flushTo(w.lane)
+	p.buf = appendTask(p.buf[:0], t.fn, t.id, t.attempt+1, t.args)
+	if !w.lane.push(p.buf, t) {
+		w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.down.Err()))
+		return false
 	}
+	t.state, t.worker = taskSent, w
+	t.attempt++
+	return true
 }
 
-// resolveLocked ends a task, once; p.unlock does the rest.
+// requeueLocked puts a task that was in a lane and that no worker has begun to
+// where it is next.
+func (p *Pool) requeueLocked(t *task) {
+	t.state, t.worker = taskPending, nil
+	t.attempt--
+	p.pending.pushFront(t)
+}
+
+// resolveLocked ends a task, once; p.unlock does the rest where it has pins.
 func (p *Pool) resolveLocked(t *task, result []byte, err error) {
-	t.state, t.worker, t.err = taskEnding, nil, err
+	p.unresolved--
+	t.worker, t.err = nil, err
 	t.result = append(t.result[:0], result...)
+	if len(t.pins) == 0 {
+		p.resolvedLocked(t)
+		return
+	}
+	t.state = taskEnding
 	p.ending = append(p.ending, t)
+}
+
+// resolvedLocked tells who waits for it.
+func (p *Pool) resolvedLocked(t *task) {
+	t.state = taskResolved
+	switch {
+	case t.discarded:
+		p.freeLocked(t)
+	case t.parked:
+		p.unparkLocked(&t.waiter)
+	case p.waited == t:
+		p.kick()
+	}
 }
 
 // unlock is mu.Unlock for whoever may have resolved or freed tasks. Their pins
@@ -232,27 +319,24 @@ func (p *Pool) resolveLocked(t *task, result []byte, err error) {
 // segment runs its hooks, and the pins before the futures are told, so that a
 // caller who got his result finds the memory free.
 func (p *Pool) unlock() {
-	for {
+	for len(p.ending)+len(p.unwanted) > 0 {
 		ending, unwanted := p.ending, p.unwanted
-		p.ending, p.unwanted = nil, nil
+		p.ending, p.unwanted = p.spare[:0], nil
+		p.spare = nil
 		p.mu.Unlock()
-		if len(ending) == 0 && len(unwanted) == 0 {
-			return
-		}
 		release(unwanted)
 		for _, t := range ending {
 			release(t.pins)
 		}
 		p.mu.Lock()
-		for _, t := range ending {
-			t.state, t.pins, t.segs = taskResolved, t.pins[:0], t.segs[:0]
-			if t.discarded {
-				p.freeLocked(t)
-			} else {
-				t.done <- struct{}{}
-			}
+		for i, t := range ending {
+			t.pins, t.segs = t.pins[:0], t.segs[:0]
+			p.resolvedLocked(t)
+			ending[i] = nil
 		}
+		p.spare = ending[:0]
 	}
+	p.mu.Unlock()
 }
 
 func release[R interface{ Release() }](held []R) {
@@ -265,10 +349,11 @@ func release[R interface{ Release() }](held []R) {
 // p.unlock gives up a result that nobody took.
 func (p *Pool) freeLocked(t *task) {
 	p.unwanted = append(p.unwanted, t.views...)
-	*t = task{
-		id: taskID{t.id.index, t.id.epoch + 1}, done: t.done,
-		args: t.args[:0], result: t.result[:0], pins: t.pins[:0], segs: t.segs[:0],
-	}
+	t.id.epoch++
+	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
+	t.value, t.views, t.err = nil, nil, nil
+	t.waiting, t.discarded, t.cancelled = false, false, false
+	t.pins, t.segs = t.pins[:0], t.segs[:0]
 	p.free = append(p.free, t)
 }
 
@@ -281,41 +366,6 @@ func (p *Pool) lookLocked(id taskID) *task {
 		return t
 	}
 	return nil
-}
-
-func (p *Pool) wait(ctx context.Context, id taskID, take func(t *task) error) error {
-	p.mu.Lock()
-	t := p.lookLocked(id)
-	if t == nil || t.waiting {
-		p.mu.Unlock()
-		return ErrWaited
-	}
-	t.waiting = true
-	p.mu.Unlock()
-
-	select {
-	case <-t.done:
-		p.mu.Lock()
-	case <-ctx.Done():
-		p.mu.Lock()
-		if t.state != taskResolved {
-			t.waiting = false
-			p.mu.Unlock()
-			return ctx.Err()
-		}
-		<-t.done // it was resolved all the same
-	}
-	defer p.unlock()
-	err := t.err
-	if err == nil {
-		if err = take(t); err != nil {
-			err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
-		} else {
-			t.views = nil // they are the caller's now
-		}
-	}
-	p.freeLocked(t)
-	return err
 }
 
 // giveUpResults releases the results that nobody waits for.
@@ -338,11 +388,14 @@ func (p *Pool) cancel(id taskID) {
 	if t == nil {
 		return
 	}
-	switch t.state {
-	case taskPending:
+	switch {
+	case t.state == taskPending:
 		p.pending.remove(t)
 		p.resolveLocked(t, nil, ErrCancelled)
-	case taskRunning:
+	case t.state == taskSent && t.worker.lane.takeBack(t):
+		t.attempt--
+		p.resolveLocked(t, nil, ErrCancelled)
+	case t.state == taskSent:
 		t.cancelled = true
 		t.worker.link.Send(appendCancel(nil, t.id), -1)
 	}
@@ -357,7 +410,6 @@ func (p *Pool) discard(id taskID) {
 	}
 	t.discarded = true
 	if t.state == taskResolved {
-		<-t.done
 		p.freeLocked(t)
 	}
 }

@@ -1,9 +1,12 @@
 package pool
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"example.com/handoff/shm"
@@ -12,19 +15,19 @@ import (
 // A worker is the supervisor's side of one worker slot: a goroutine (own) that
 // starts one incarnation after the other and reads what it says. All fields
 // below are guarded by Pool.mu: proc is nil while there is no incarnation, link
-// while there is none that said hello.
+// while there is none that said hello. lane changes only while w is not in
+// Pool.lanes.
 type worker struct {
 	pool *Pool
 	slot int
 
 	proc    process
 	link    transport
+	lane    *lane           // of this incarnation, as is what follows
 	knows   map[uint32]bool // announced segments
-	results *results        // of this incarnation
-	task    *task           // running
-	done    int64           // tasks finished by this incarnation
-	reason  error           // why the pool ended it
-	buf     []byte          // of the task message
+	results *results
+	done    int64 // tasks finished
+	reason  error // why the pool ended it
 }
 
 // A process is one incarnation: a child process, or goroutines of this one.
@@ -88,13 +91,14 @@ func (w *worker) rest(quick int) bool {
 // many tasks it finished.
 func (w *worker) live() int64 {
 	p := w.pool
-	proc, link, want, err := p.launch(w.slot)
+	proc, link, l, want, err := p.launch(w.slot)
 	if err != nil {
 		w.bury(nil, fmt.Errorf("it could not be started: %w", err), false)
 		return 0
 	}
 	defer proc.Release()
 	defer link.Close()
+	defer l.mem.end()
 	buf := make([]byte, maxMessage)
 	w.mu(func() {
 		w.proc = proc
@@ -106,13 +110,15 @@ func (w *worker) live() int64 {
 	err = w.greet(proc, link, want, buf)
 	greeted := err == nil
 	if greeted {
-		w.begin(link)
+		w.begin(link, l)
 		err = w.listen(link, buf)
 		w.mu(func() {
-			if w.reason == nil {
+			if w.reason == nil && err != nil {
 				w.reason = err
 			}
-			err = w.reason
+			if err = w.reason; err == errGone {
+				err = nil
+			}
 		})
 	}
 	if err != nil {
@@ -163,24 +169,27 @@ func (w *worker) greet(proc process, link transport, want hello, buf []byte) err
 }
 
 // begin makes the incarnation known: it can be given tasks.
-func (w *worker) begin(link transport) {
+func (w *worker) begin(link transport, l *lane) {
 	p, proc := w.pool, w.proc
 	p.mu.Lock()
 	defer p.unlock()
-	w.link, w.knows, w.task, w.done, w.reason = link, map[uint32]bool{}, nil, 0, nil
+	w.link, w.lane, w.knows, w.done, w.reason = link, l, map[uint32]bool{}, 0, nil
 	w.results = &results{link: link, segs: map[uint32]*shm.Segment{}}
+	l.results = w.results
 	p.starts = 0
 	p.opts.Logger.Debug("worker ready", "worker", w.slot, "pid", proc.PID())
+	p.lanes = append(p.lanes[:len(p.lanes):len(p.lanes)], w) // a new slice: the poller looks at the old one
+	slices.SortFunc(p.lanes, func(a, b *worker) int { return a.slot - b.slot })
+	p.kick()
 	if p.cause != nil {
 		link.Send([]byte{msgDrain}, -1)
 		return
 	}
 	select {
-	case <-p.ready:
+	case <-p.ready1:
 	default:
-		close(p.ready)
+		close(p.ready1)
 	}
-	p.idle = append(p.idle, w)
 	p.dispatchLocked()
 }
 
@@ -197,14 +206,12 @@ func (w *worker) listen(link transport, buf []byte) error {
 			return err
 		}
 		switch msg := buf[:n]; msg[0] {
-		case msgResult:
-			err = w.finish(msg)
 		case msgGrow:
 			err = w.grow(msg)
 		case msgShrink:
 			err = w.shrink(msg)
 		default:
-			err = fmt.Errorf("it sent a message of kind %d, expected a result, a grow or a shrink", msg[0])
+			err = fmt.Errorf("it sent a message of kind %d, expected a grow or a shrink", msg[0])
 		}
 		if err != nil {
 			return err
@@ -212,38 +219,54 @@ func (w *worker) listen(link transport, buf []byte) error {
 	}
 }
 
-// finish takes a result, resolves its task and gives the worker the next.
-func (w *worker) finish(msg []byte) error {
-	p := w.pool
-	status, id, payload, ok := readResult(msg)
+// finishLocked takes a result and resolves its task. The error is what the worker
+// did wrong. It lets go of Pool.mu meanwhile; the caller has the poller's role.
+func (w *worker) finishLocked(record []byte) error {
+	p, l := w.pool, w.lane
+	status, id, payload, ok := readResult(record)
 	if !ok {
-		return fmt.Errorf("it sent a malformed result of %d bytes", len(msg))
+		return fmt.Errorf("it sent a malformed result of %d bytes", len(record))
 	}
-	p.mu.Lock()
-	t := w.task
-	if t == nil || t.id != id {
-		p.mu.Unlock()
+	s := l.oldest()
+	if s == nil || s.id != id {
 		return fmt.Errorf("it sent a result of a task that it was not given")
+	}
+	t := s.t
+	if t == nil || status == statusBack {
+		if status != statusBack {
+			return fmt.Errorf("it sent a result of a task that was taken back before")
+		}
+		l.pop()
+		switch {
+		case t == nil:
+		case t.cancelled || t.discarded || p.cause != nil:
+			t.attempt--
+			p.resolveLocked(t, nil, cmp.Or(p.endedLocked(), ErrCancelled))
+		default:
+			p.requeueLocked(t)
+		}
+		return nil
 	}
 	var got taken
 	if status == statusOK && t.entry.take != nil {
-		p.mu.Unlock() // the task stays this worker's: only its own goroutine takes it away
+		p.mu.Unlock() // only who has the role takes a begun task out of the lane
 		var err error
-		if got, err = w.results.take(t.entry, payload); err != nil {
+		got, err = w.results.take(t.entry, payload)
+		p.mu.Lock()
+		if err != nil {
 			return fmt.Errorf("its result of %s: %w", t.entry.name, err)
 		}
-		p.mu.Lock()
 		if t.discarded { // the worker hears of it before its next task
-			p.mu.Unlock()
-			release(got.views)
+			p.unwanted = append(p.unwanted, got.views...)
 			got = taken{failed: got.failed}
-			p.mu.Lock()
 		}
 	}
-	defer p.unlock()
-	w.results.read(false)
-	w.task = nil
+	l.pop()
+	if t.entry.out.arrays {
+		w.results.fed(frees(record))
+	}
 	w.done++
+	p.stats.Attempts++
 	switch {
 	case got.failed != nil:
 		p.resolveLocked(t, nil, &TaskError{Func: t.entry.name, Kind: "error", Text: got.failed.Error()})
@@ -256,11 +279,15 @@ func (w *worker) finish(msg []byte) error {
 	default:
 		p.resolveLocked(t, nil, taskError(t.entry.name, status, payload))
 	}
-	if p.cause == nil && w.reason == nil {
-		p.idle = append(p.idle, w)
-		p.dispatchLocked()
-	}
 	return nil
+}
+
+// failLocked ends an incarnation that did something wrong.
+func (w *worker) failLocked(err error) {
+	if w.reason == nil {
+		w.reason = err
+		w.proc.Kill()
+	}
 }
 
 // bury takes a dead incarnation out of the pool: its task is tried again or
@@ -287,16 +314,16 @@ func (w *worker) bury(proc process, reason error, greeted bool) int64 {
 	}
 
 	p.mu.Lock()
-	t, done, results := w.task, w.done, w.results
+	done, results := w.done, w.results
 	if greeted {
-		p.forgetLocked(w)
+		p.acquireLocked()
+		p.drainLocked() // its last words
+		done = w.done
+		p.forgetLocked(w, death)
+		p.passLocked()
 	}
 	w.proc = nil
 	ending := p.cause != nil
-	if t != nil {
-		death.Func, death.Attempt = t.entry.name, t.attempt
-		p.giveBackLocked(t, death)
-	}
 	if !ending {
 		if p.stats.Deaths == nil {
 			p.stats.Deaths = map[Class]int64{}
@@ -319,20 +346,36 @@ func (w *worker) bury(proc process, reason error, greeted bool) int64 {
 	return done
 }
 
-// forgetLocked removes w's incarnation; its numbers stay in the statistics.
-func (p *Pool) forgetLocked(w *worker) {
+// forgetLocked removes w's incarnation: the task that it was running has lost an
+// attempt, those that only waited in its lane have lost nothing. Its numbers stay
+// in the statistics. The caller has the role.
+func (p *Pool) forgetLocked(w *worker, death *WorkerExitError) {
 	const keep = 256
 	p.stats.Workers = append(p.stats.Workers, w.stats())
 	if n := len(p.stats.Workers); n > keep {
 		p.stats.Workers = append(p.stats.Workers[:0], p.stats.Workers[n-keep:]...)
 	}
-	for i, o := range p.idle {
-		if o == w {
-			p.idle = append(p.idle[:i:i], p.idle[i+1:]...)
-			break
+	p.lanes = slices.DeleteFunc(slices.Clone(p.lanes), func(o *worker) bool { return o == w })
+	l := w.lane
+	ran := l.running()
+	for i := len(l.sent) - 1; i >= l.first; i-- {
+		switch t := l.sent[i].t; {
+		case t == nil || t == ran:
+		case p.cause != nil:
+			p.resolveLocked(t, nil, p.endedLocked())
+		case t.cancelled || t.discarded:
+			p.resolveLocked(t, nil, ErrCancelled)
+		default:
+			p.requeueLocked(t)
 		}
 	}
-	w.link, w.knows, w.results, w.task, w.done = nil, nil, nil, nil, 0
+	if ran != nil {
+		p.stats.Attempts++
+		death.Func, death.Attempt = ran.entry.name, ran.attempt
+		p.giveBackLocked(ran, death)
+	}
+	w.link, w.lane, w.knows, w.results, w.done = nil, nil, nil, nil, 0
+	p.dispatchLocked()
 }
 
 // giveBackLocked decides what becomes of a task whose worker died under it.
@@ -347,21 +390,25 @@ func (p *Pool) giveBackLocked(t *task, death *WorkerExitError) {
 	default:
 		t.state, t.worker = taskPending, nil
 		p.pending.pushFront(t)
-		p.dispatchLocked()
 	}
 }
 
 // unsentLocked ends an incarnation that a message did not get to.
 func (w *worker) unsentLocked(err error) {
 	if err := sent(err); err != nil {
-		w.reason = err
-		w.proc.Kill()
+		w.failLocked(err)
+		return
 	}
+	w.reason = errGone // nothing more for it: its death is on the way
 }
 
+var errGone = errors.New("its socket has ended")
+
 func (w *worker) terminateLocked() {
-	if w.task != nil {
-		w.link.Send(appendCancel(nil, w.task.id), -1)
+	if w.lane != nil {
+		if t := w.lane.running(); t != nil {
+			w.link.Send(appendCancel(nil, t.id), -1)
+		}
 	}
 	w.proc.Terminate()
 }

@@ -3,6 +3,7 @@ package ring
 import (
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,6 +13,7 @@ const BellBytes = 64
 // A Bell is where one process waits for others. Its memory is shared by all of them.
 type Bell struct {
 	rings, asleep word
+	local         chan struct{} // of a local bell: holds the ring that nobody has heard yet
 }
 
 // NewBell is the bell in mem: zeroed, BellBytes bytes, beginning at a cache line,
@@ -20,7 +22,14 @@ func NewBell(mem []byte) (*Bell, error) {
 	if len(mem) != BellBytes || !aligned(mem) {
 		return nil, errors.New("ring: a bell is one cache line")
 	}
-	return &Bell{wordAt(mem, 0), wordAt(mem, 4)}, nil
+	return &Bell{rings: wordAt(mem, 0), asleep: wordAt(mem, 4)}, nil
+}
+
+// NewLocalBell is a bell for goroutines of one process: its owner does not keep
+// a processor from the others while it sleeps.
+func NewLocalBell() *Bell {
+	var words [2]atomic.Uint32
+	return &Bell{rings: word{&words[0]}, asleep: word{&words[1]}, local: make(chan struct{}, 1)}
 }
 
 // Ring wakes the owner if it sleeps. Call it after Publish.
@@ -33,6 +42,13 @@ func (b *Bell) Ring() {
 // Wake ends the owner's present sleep. What it is to find must be there for its
 // ready before.
 func (b *Bell) Wake() {
+	if b.local != nil {
+		select {
+		case b.local <- struct{}{}:
+		default:
+		}
+		return
+	}
 	b.rings.add(1)
 	futexWake(b.rings)
 }
@@ -62,7 +78,7 @@ func (b *Bell) Look(ready func() bool, most time.Duration) bool {
 		pause(pausesPerLook)
 	}
 	began := time.Now()
-	for yields := min(wakeTime(), most); time.Since(began) < yields; {
+	for yields := min(WakeTime(), most); time.Since(began) < yields; {
 		runtime.Gosched()
 		schedYield()
 		if ready() {
@@ -82,8 +98,21 @@ func (b *Bell) Sleep(ready func() bool, most time.Duration) bool {
 	seen := b.rings.load()
 	b.asleep.store(1)
 	if !ready() {
-		futexWait(b.rings, seen, most)
+		if b.local != nil {
+			b.sleepLocal(most)
+		} else {
+			futexWait(b.rings, seen, most)
+		}
 	}
 	b.asleep.store(0)
 	return ready()
+}
+
+func (b *Bell) sleepLocal(most time.Duration) {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-b.local:
+	case <-timer.C:
+	}
 }

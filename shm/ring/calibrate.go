@@ -3,6 +3,7 @@ package ring
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,32 +35,74 @@ const (
 	mostWake  = 100 * time.Microsecond
 )
 
-// wakeTime is what waking a sleeping thread takes here, measured once.
-var wakeTime = sync.OnceValue(func() time.Duration {
-	there, err := NewBell(make([]byte, BellBytes))
-	back, err2 := NewBell(make([]byte, BellBytes))
+// handedWake is the wake time that another process has measured; 0 if none.
+var handedWake atomic.Int64
+
+// WakeTime is what waking a sleeping thread takes here: how long Look looks. It
+// is measured once, which takes about a millisecond.
+func WakeTime() time.Duration {
+	if d := handedWake.Load(); d != 0 {
+		return time.Duration(d)
+	}
+	return measuredWake()
+}
+
+// SetWakeTime is for a process whose peer on the same machine has measured it.
+func SetWakeTime(d time.Duration) { handedWake.Store(int64(min(max(d, leastWake), mostWake))) }
+
+// measureTime bounds the measurement, on a machine that has other things to do.
+const measureTime = 20 * time.Millisecond
+
+var measuredWake = sync.OnceValue(func() time.Duration {
+	there, err := NewBell(alignedWords())
+	back, err2 := NewBell(alignedWords())
 	if err != nil || err2 != nil {
 		return leastWake
 	}
-	const rounds = 21
+	const rounds = 15
+	until := time.Now().Add(measureTime)
 	rung := func(b *Bell, round int) func() bool { return func() bool { return b.rings.load() > uint32(round) } }
-	go func() {
-		for i := range rounds {
-			there.Sleep(rung(there, i), time.Second)
+	sleep := func(b *Bell, round int) bool { // which may end too early
+		for ready := rung(b, round); time.Now().Before(until); {
+			if b.Sleep(ready, time.Until(until)) {
+				return true
+			}
+		}
+		return false
+	}
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		for i := 0; i < rounds && sleep(there, i); i++ {
 			back.Wake()
 		}
-	}()
+	})
 	var took []time.Duration
 	for i := range rounds {
-		for there.asleep.load() == 0 {
+		for there.asleep.load() == 0 && time.Now().Before(until) {
 			time.Sleep(20 * time.Microsecond)
 		}
-		time.Sleep(20 * time.Microsecond) // from the word to the sleep
 		began := time.Now()
 		there.Wake()
-		back.Sleep(rung(back, i), time.Second)
+		if !sleep(back, i) {
+			break
+		}
 		took = append(took, time.Since(began)/2)
+	}
+	ended.Wait()
+	if len(took) == 0 {
+		return mostWake
 	}
 	slices.Sort(took)
 	return min(max(took[len(took)/2], leastWake), mostWake)
 })
+
+// alignedWords is memory for a bell of this process.
+func alignedWords() []byte {
+	mem := make([]byte, 2*BellBytes)
+	for at := range BellBytes {
+		if aligned(mem[at:]) {
+			return mem[at : at+BellBytes : at+BellBytes]
+		}
+	}
+	return nil
+}

@@ -356,10 +356,15 @@ func FuzzMemory(f *testing.F) {
 // A ring ends at random moments of the sleeper's way to sleep: none is lost, or
 // a Wait would take its whole bound.
 func TestNoWakeUpIsLost(t *testing.T) {
-	const bound = 20 * time.Second
-	p, c, _ := pair(t, 64)
 	bell, err := NewBell(alignedHeap(BellBytes))
 	require.NoError(t, err)
+	t.Run("shared", func(t *testing.T) { loseNone(t, bell) })
+	t.Run("local", func(t *testing.T) { loseNone(t, NewLocalBell()) })
+}
+
+func loseNone(t *testing.T, bell *Bell) {
+	const bound = 20 * time.Second
+	p, c, _ := pair(t, 64)
 	n := uint64(20_000)
 	if raceEnabled {
 		n = 1_000
@@ -422,7 +427,12 @@ func TestWaitEnds(t *testing.T) {
 
 func TestCalibration(t *testing.T) {
 	require.Positive(t, spins())
-	require.GreaterOrEqual(t, wakeTime(), leastWake)
-	require.LessOrEqual(t, wakeTime(), mostWake)
-	t.Logf("%d looks in %v, a wake takes %v", spins(), spinTime, wakeTime())
+	require.GreaterOrEqual(t, WakeTime(), leastWake)
+	require.LessOrEqual(t, WakeTime(), mostWake)
+	t.Logf("%d looks in %v, a wake takes %v", spins(), spinTime, WakeTime())
+	defer handedWake.Store(0)
+	SetWakeTime(15 * time.Microsecond)
+	require.Equal(t, 15*time.Microsecond, WakeTime())
+	SetWakeTime(-1)
+	require.Equal(t, leastWake, WakeTime())
 }

@@ -1,0 +1,369 @@
+package pool
+
+import (
+	"context"
+	"time"
+
+	"example.com/handoff/shm/ring"
+)
+
+// Somebody must look into the lanes for results and hand them to whom they
+// belong: the poller. It is whoever waits for a future and finds nobody else
+// polling; for as long as it waits, it does so for everybody. When it has what
+// it wants it passes the role on to one that waits, and nobody polls when nobody
+// waits, but for the dispatcher, which comes by now and then.
+//
+// The role is Pool.polling, under Pool.mu. Who has it may use the upward rings
+// and the supervisor's bell, and look at the rings without the lock.
+//
+//	         ┌───────── nobody waits ─────────┐
+//	         ▼                                │
+//	polling = false ──Wait, dispatcher──▶ polling = true ──passLocked──▶ a parked waiter's
+//
+// Invariants, each under Pool.mu: the role has at most one holder; nobody is
+// parked while nobody has it; a parked waiter's task is unresolved, and resolving
+// it or passing it the role takes it out of the list and puts exactly one token
+// into its channel, which it takes in every case. The poller itself is told by a
+// kick of what did not come through a ring: its own task was resolved by somebody
+// else, its context has ended, there is a new lane, or somebody needs the role at once.
+
+// A waiter is parked until it has a token: its task is resolved, or it is given the role.
+type waiter struct {
+	token      chan struct{} // capacity 1
+	parked     bool
+	poller     bool // the token is the role
+	urgent     bool // it wants the role and nothing else
+	prev, next *waiter
+}
+
+// A waiterList is first in, first out, but for urgent ones.
+type waiterList struct{ first, last *waiter }
+
+func (l *waiterList) push(w *waiter) {
+	w.parked = true
+	if w.urgent {
+		if w.prev, w.next = nil, l.first; l.first != nil {
+			l.first.prev = w
+		} else {
+			l.last = w
+		}
+		l.first = w
+		return
+	}
+	if w.prev, w.next = l.last, nil; l.last != nil {
+		l.last.next = w
+	} else {
+		l.first = w
+	}
+	l.last = w
+}
+
+func (l *waiterList) remove(w *waiter) {
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		l.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		l.last = w.prev
+	}
+	w.prev, w.next, w.parked = nil, nil, false
+}
+
+// await returns with p.mu held and the future's task resolved and the caller's
+// to free, or with an error and without p.mu.
+func (p *Pool) await(ctx context.Context, id taskID) (*task, error) {
+	p.mu.Lock()
+	t := p.lookLocked(id)
+	if t == nil || t.waiting {
+		p.mu.Unlock()
+		return nil, ErrWaited
+	}
+	t.waiting = true
+	var err error
+	for t.state != taskResolved && err == nil {
+		if p.polling && !t.poller {
+			err = p.parkLocked(ctx, &t.waiter)
+		} else {
+			p.polling, t.poller = true, false
+			err = p.pollLocked(ctx, t)
+		}
+	}
+	if t.poller { // it was given the role too late
+		t.poller = false
+		p.passLocked()
+	}
+	if t.state == taskResolved {
+		return t, nil
+	}
+	t.waiting = false
+	p.unlock()
+	return nil, err
+}
+
+// parkLocked waits for a token.
+func (p *Pool) parkLocked(ctx context.Context, w *waiter) error {
+	p.parked.push(w)
+	p.unlock()
+	select {
+	case <-w.token:
+		p.mu.Lock()
+		return nil
+	case <-ctx.Done():
+		p.mu.Lock()
+	}
+	if w.parked {
+		p.parked.remove(w)
+	} else {
+		<-w.token
+	}
+	return ctx.Err()
+}
+
+// unparkLocked gives a parked waiter its token.
+func (p *Pool) unparkLocked(w *waiter) {
+	p.parked.remove(w)
+	w.token <- struct{}{}
+}
+
+// passLocked gives the role on, or up.
+func (p *Pool) passLocked() {
+	p.waited = nil
+	w := p.parked.first
+	p.polling = w != nil
+	if w != nil {
+		w.poller = true
+		p.unparkLocked(w)
+	}
+}
+
+// acquireLocked waits for the role; the poller leaves at once.
+func (p *Pool) acquireLocked() {
+	if !p.polling {
+		p.polling = true
+		return
+	}
+	w := &waiter{token: make(chan struct{}, 1), urgent: true}
+	p.parked.push(w)
+	p.kick()
+	p.unlock()
+	<-w.token
+	p.mu.Lock()
+}
+
+// kick makes the poller look at more than the rings.
+func (p *Pool) kick() {
+	p.kicks.Add(1)
+	p.bell.Ring()
+}
+
+// longestSleep bounds what a hostile worker can do to the supervisor's bell.
+const longestSleep = time.Second
+
+// pollLocked has the role. It polls until t is resolved (with nil: until no task
+// is unresolved, or somebody waits), ctx has ended, or somebody needs the role at
+// once, and gives it on.
+func (p *Pool) pollLocked(ctx context.Context, t *task) error {
+	defer p.passLocked()
+	p.waited = t
+	for {
+		p.drainLocked()
+		switch {
+		case t != nil && t.state == taskResolved:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case p.parked.first != nil && (t == nil || p.parked.first.urgent):
+			return nil
+		case t == nil && (p.unresolved == 0 || p.stopping):
+			return nil
+		}
+		p.seen, p.watched = p.kicks.Load(), p.lanes
+		p.unlock()
+		came := p.bell.Look(p.readyFunc, longestSleep)
+		p.mu.Lock()
+		if came || p.stealLocked(false) {
+			continue
+		}
+		p.unlock()
+		p.hook(ctx)
+		p.bell.Sleep(p.readyFunc, longestSleep)
+		p.mu.Lock()
+	}
+}
+
+// ready is what the poller looks at without the lock.
+func (p *Pool) ready() bool {
+	if p.kicks.Load() != p.seen {
+		return true
+	}
+	for _, w := range p.watched {
+		if !w.lane.broken && w.lane.up.Ready() {
+			return true
+		}
+	}
+	return false
+}
+
+// hook makes the end of ctx a kick. It stays until there is another context to
+// wait under, so that a context that is used again costs nothing.
+func (p *Pool) hook(ctx context.Context) {
+	if done := ctx.Done(); done != p.hooked {
+		p.unhook()
+		if done != nil {
+			p.hooked, p.unhookFunc = done, context.AfterFunc(ctx, p.kick)
+		}
+	}
+}
+
+func (p *Pool) unhook() {
+	if p.hooked != nil {
+		p.unhookFunc()
+		p.hooked, p.unhookFunc = nil, nil
+	}
+}
+
+// drainLocked takes what the rings hold, and gives the workers more. The caller
+// has the role.
+func (p *Pool) drainLocked() {
+	p.polls++
+	for _, w := range p.lanes {
+		for l := w.lane; !l.broken; {
+			record, ok := l.up.Take(p.record)
+			err := l.up.Err()
+			if ok {
+				err = w.finishLocked(record)
+			}
+			if err != nil {
+				l.broken = true
+				w.failLocked(err)
+			} else if !ok {
+				break
+			}
+		}
+	}
+	p.dispatchLocked()
+	if p.polls%stealEvery == 0 {
+		p.stealLocked(true)
+	}
+	if len(p.ending)+len(p.unwanted) > 0 {
+		p.unlock()
+		p.mu.Lock()
+	}
+}
+
+// stealEvery is after how many drains the poller looks for work to move while
+// there is always something to drain.
+const stealEvery = 64
+
+// stealLocked moves tasks that wait behind a long one to workers that have none.
+// The caller knows that no result has come for as long as a wake takes, or, with
+// twice, calls now and then, and a task is long that was running the last time.
+func (p *Pool) stealLocked(twice bool) (moved bool) {
+	if p.pending.first != nil || p.cause != nil {
+		return false
+	}
+	var idle int
+	var most *lane
+	for _, w := range p.lanes {
+		l := w.lane
+		long := !twice || l.head == l.base+1
+		l.head = l.base + 1
+		switch {
+		case w.reason != nil:
+		case l.tasks == 0:
+			idle++
+		case long && l.tasks > 1 && (most == nil || l.tasks > most.tasks):
+			most = l
+		}
+	}
+	if idle == 0 || most == nil {
+		return false
+	}
+	for i, n := len(most.sent)-1, most.tasks*idle/(idle+1); i >= most.first && n > 0; i-- {
+		if t := most.sent[i].t; t != nil && most.takeBack(t) {
+			p.requeueLocked(t)
+			moved = true
+			n--
+		}
+	}
+	p.dispatchLocked()
+	return moved
+}
+
+// The dispatcher polls where nobody waits: so that arguments are released and
+// workers get more. It looks once a tick, and not at all in a pool that rests.
+const (
+	dispatchTick = 4 * time.Millisecond
+	restAfter    = 25 // ticks without a task
+)
+
+func (p *Pool) dispatch() {
+	timer := time.NewTimer(dispatchTick)
+	defer timer.Stop()
+	polls, idle := uint64(0), 0
+	for {
+		p.mu.Lock()
+		if p.stopping {
+			p.mu.Unlock()
+			return
+		}
+		if p.unresolved > 0 {
+			idle = 0
+			if !p.polling && p.polls == polls {
+				p.polling = true
+				p.pollLocked(context.Background(), nil)
+			}
+		} else {
+			idle++
+		}
+		polls = p.polls
+		rest := idle > restAfter
+		p.resting = rest
+		p.unlock()
+		if rest {
+			<-p.work
+			idle = 0
+			continue
+		}
+		timer.Reset(dispatchTick)
+		<-timer.C
+	}
+}
+
+// workLocked wakes the dispatcher.
+func (p *Pool) workLocked() {
+	if p.resting {
+		p.resting = false
+		p.work <- struct{}{}
+	}
+}
+
+// makeBell makes the one bell at which all workers ring.
+func (p *Pool) makeBell() (err error) {
+	if p.opts.Isolation == Goroutine {
+		p.bell = ring.NewLocalBell()
+		return nil
+	}
+	if p.control, err = p.share(controlBytes); err == nil {
+		p.bell, err = bellIn(p.control.bytes, 0)
+	}
+	return err
+}
+
+// stopDispatch ends the dispatcher. There are no workers any more.
+func (p *Pool) stopDispatch() {
+	p.mu.Lock()
+	p.stopping = true
+	p.workLocked()
+	p.kick()
+	p.mu.Unlock()
+	p.polled.Wait()
+	p.mu.Lock()
+	p.acquireLocked()
+	p.unhook()
+	p.passLocked()
+	p.unlock()
+}

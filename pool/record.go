@@ -1,0 +1,95 @@
+package pool
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"example.com/handoff/shm"
+)
+
+// The records in the rings of a lane. Little-endian; the length is the ring's.
+//
+//	task     s→w  0 kind · 1 attempt · 2 func · 4 index · 8 epoch · 12 args…
+//	free     s→w  as the message
+//	result   w→s  0 kind · 1 status · 2 frees · 4 index · 8 epoch · 12 payload…
+//
+// Each task is answered by one result, in the order of the tasks. A free has no
+// answer; a result says how many free messages, modulo 2¹⁶, the worker had read
+// from its socket.
+const (
+	recTask   = 1
+	recResult = 2
+)
+
+const (
+	taskBytes   = 12
+	resultBytes = 12
+	maxRecord   = taskBytes + maxInline
+)
+
+// maxAttempts is what the attempt in a task can be.
+const maxAttempts = 255
+
+// What a result says of the task.
+const (
+	statusOK     = 0 // payload is the encoded result
+	statusError  = 1 // payload is text
+	statusPanic  = 2 // payload is text, NUL, stack
+	statusGoexit = 3
+	statusFault  = 4 // payload is text, NUL, stack
+	statusFull   = 5 // payload is text: an error that wraps shm.ErrFull
+	statusBack   = 6 // the task was taken back before it was begun
+)
+
+// A taskID names a slot of the task table and which of its uses is meant.
+type taskID struct{ index, epoch uint32 }
+
+func appendID(b []byte, id taskID) []byte {
+	b = binary.LittleEndian.AppendUint32(b, id.index)
+	return binary.LittleEndian.AppendUint32(b, id.epoch)
+}
+
+// readID reads from at least 8 bytes.
+func readID(b []byte) taskID {
+	return taskID{binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])}
+}
+
+func appendTask(b []byte, fn uint16, id taskID, attempt int, args []byte) []byte {
+	b = append(b, recTask, byte(attempt))
+	b = binary.LittleEndian.AppendUint16(b, fn)
+	return append(appendID(b, id), args...)
+}
+
+func readTask(b []byte) (fn uint16, id taskID, attempt int, args []byte, ok bool) {
+	if len(b) < taskBytes || b[0] != recTask {
+		return 0, id, 0, nil, false
+	}
+	return binary.LittleEndian.Uint16(b[2:]), readID(b[4:]), int(b[1]), b[taskBytes:], true
+}
+
+// appendResult appends the record without its payload.
+func appendResult(b []byte, status byte, id taskID) []byte {
+	return appendID(append(b, recResult, status, 0, 0), id)
+}
+
+func readResult(b []byte) (status byte, id taskID, payload []byte, ok bool) {
+	if len(b) < resultBytes || len(b) > resultBytes+maxInline || b[0] != recResult || b[1] > statusBack {
+		return 0, id, nil, false
+	}
+	return b[1], readID(b[4:]), b[resultBytes:], true
+}
+
+// setFrees and frees are of a result.
+func setFrees(b []byte, read uint16) { binary.LittleEndian.PutUint16(b[2:], read) }
+func frees(b []byte) uint16          { return binary.LittleEndian.Uint16(b[2:]) }
+
+// taskError reads the payload of a result that is none.
+func taskError(fn string, status byte, payload []byte) *TaskError {
+	text, stack, _ := strings.Cut(strings.ToValidUTF8(string(payload), "\uFFFD"), "\x00")
+	e := &TaskError{Func: fn, Text: text, Stack: stack}
+	e.Kind = map[byte]string{statusError: "error", statusFull: "error", statusPanic: "panic", statusGoexit: "goexit", statusFault: "fault"}[status]
+	if status == statusFull {
+		e.is = shm.ErrFull
+	}
+	return e
+}
