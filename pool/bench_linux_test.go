@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"testing"
@@ -141,4 +142,46 @@ func BenchmarkResult(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Tasks submitted one by one, 128 on their way, beside 64-byte messages through
+// a channel to a goroutine and back.
+func BenchmarkThroughput(b *testing.B) {
+	const window = 128
+	for _, workers := range []int{1, 2} {
+		b.Run(fmt.Sprintf("by=task/workers=%d", workers), func(b *testing.B) {
+			p := newPool(b, &Options{Workers: workers})
+			b.ReportAllocs()
+			var fs [window]Future[int]
+			for i := range b.N {
+				if i >= window {
+					if _, err := fs[i%window].Wait(background()); err != nil {
+						b.Fatal(err)
+					}
+				}
+				var err error
+				if fs[i%window], err = nothing.Submit(background(), p, 1); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("by=channel", func(b *testing.B) {
+		there, back := make(chan [64]byte, window), make(chan [64]byte, window)
+		go func() {
+			for m := range there {
+				back <- m
+			}
+			close(back)
+		}()
+		for i := range b.N {
+			if i >= window {
+				<-back
+			}
+			there <- [64]byte{}
+		}
+		close(there)
+		for range back {
+		}
+	})
 }

@@ -50,7 +50,7 @@ type lane struct {
 	first int
 	base  uint64 // position of sent[first]
 	tasks int    // those that were not taken back
-	put   bool   // something is not published yet
+	put   int    // records that are not published yet
 	// broken: the worker has put what it must not. The poller's.
 	broken bool
 	// head is what was running when somebody looked for tasks to give to
@@ -163,7 +163,7 @@ func (l *lane) push(record []byte, t *task) bool {
 	if !ok {
 		return false
 	}
-	l.put = true
+	l.put++
 	if t != nil {
 		t.at = l.base + uint64(len(l.sent)-l.first)
 		l.sent = append(l.sent, sentTask{t, t.id, number})
@@ -179,9 +179,21 @@ func (l *lane) count(t *task, n int) {
 	}
 }
 
+// A worker that has laneDeep tasks is told of more by laneDeep at a time: each
+// time the ring's cache line goes to its core and back.
+const laneDeep = 16
+
+// publishSome is publish unless the worker has enough to do. The poller and the
+// dispatcher publish the rest.
+func (l *lane) publishSome() {
+	if l.put >= laneDeep || l.tasks-l.put < laneDeep {
+		l.publish()
+	}
+}
+
 func (l *lane) publish() {
-	if l.put {
-		l.put = false
+	if l.put > 0 {
+		l.put = 0
 		l.down.Publish()
 		l.bell.Ring()
 	}

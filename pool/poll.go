@@ -229,6 +229,7 @@ func (p *Pool) unhook() {
 // has the role.
 func (p *Pool) drainLocked() {
 	p.polls++
+	p.draining = true
 	for _, w := range p.lanes {
 		for l := w.lane; !l.broken; {
 			record, ok := l.up.Take(p.record)
@@ -244,6 +245,7 @@ func (p *Pool) drainLocked() {
 			}
 		}
 	}
+	p.draining = false
 	p.dispatchLocked()
 	if p.polls%stealEvery == 0 {
 		p.stealLocked(true)

@@ -61,6 +61,7 @@ type Pool struct {
 	ready1  chan struct{} // closed when the first worker is ready
 
 	polling  bool // somebody is the poller
+	draining bool // and is in drainLocked, past which it looks at its own task
 	parked   waiterList
 	waited   *task  // what the poller waits for
 	polls    uint64 // drains

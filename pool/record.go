@@ -44,6 +44,9 @@ const (
 // A taskID names a slot of the task table and which of its uses is meant.
 type taskID struct{ index, epoch uint32 }
 
+// number is never 0: epochs begin at 1.
+func (id taskID) number() uint64 { return uint64(id.epoch)<<32 | uint64(id.index) }
+
 func appendID(b []byte, id taskID) []byte {
 	b = binary.LittleEndian.AppendUint32(b, id.index)
 	return binary.LittleEndian.AppendUint32(b, id.epoch)

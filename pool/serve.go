@@ -21,7 +21,8 @@ type Task struct {
 	attempt int
 	arena   bool // it was asked for
 
-	ctx context.Context // guarded by server.mu; nil until it is asked for
+	hasCtx atomic.Bool
+	ctx    context.Context // guarded by server.mu; nil until it is asked for
 }
 
 // Context ends when the task is cancelled.
@@ -31,6 +32,7 @@ func (t *Task) Context() context.Context {
 	defer s.mu.Unlock()
 	if t.ctx == nil {
 		t.ctx, s.stop = context.WithCancel(context.Background())
+		t.hasCtx.Store(true)
 		if s.gone || s.cancelled == t.id {
 			s.stop()
 		}
@@ -67,6 +69,7 @@ type server struct {
 	finished chan struct{} // closed when the last task has ended
 	results  *resultArena
 	frees    atomic.Uint32 // messages read
+	running  atomic.Uint64 // the number of the task, or 0
 	draining atomic.Bool   // there will be no more tasks
 	ended    atomic.Bool   // nobody is there any more for whom to run any
 
@@ -182,7 +185,7 @@ func (s *server) hear(msg []byte, fd int) error {
 		s.frees.Add(1)
 	case kind == msgCancel && len(msg) == 16:
 		s.mu.Lock()
-		if s.cancelled = readCancel(msg); s.task.id == s.cancelled {
+		if s.cancelled = readCancel(msg); s.running.Load() == s.cancelled.number() {
 			s.stop()
 		}
 		s.mu.Unlock()
@@ -280,7 +283,8 @@ func (s *server) take(record []byte, back bool) {
 func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
 	t := &s.task
 	t.attempt, t.arena = attempt, false
-	s.begin(id)
+	t.id = id
+	s.running.Store(id.number())
 	s.out = appendResult(s.out[:0], statusGoexit, id) // unless it returns or panics
 	defer s.finish(s.table.entries[fn].out.arrays)
 	if s.runners[fn] == nil {
@@ -302,13 +306,6 @@ func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
 func (s *server) fail(status byte, text string) {
 	s.out = append(s.out[:resultBytes], text[:min(len(text), maxInline)]...)
 	s.out[1] = status
-}
-
-// begin makes a task the one that is cancelled when its number is.
-func (s *server) begin(id taskID) {
-	s.mu.Lock()
-	s.task.id = id
-	s.mu.Unlock()
 }
 
 // finish ends what the task had and answers it, however its function has ended.
@@ -339,13 +336,14 @@ func (s *server) finish(arrays bool) {
 	if arrays || s.task.arena {
 		s.results.finish(s.out[1] == statusOK)
 	}
-	s.mu.Lock()
-	s.task.id = taskID{}
-	if s.task.ctx != nil {
+	s.running.Store(0)
+	if s.task.hasCtx.Load() {
+		s.task.hasCtx.Store(false)
+		s.mu.Lock()
 		s.stop()
 		s.task.ctx, s.stop = nil, func() {}
+		s.mu.Unlock()
 	}
-	s.mu.Unlock()
 	s.answer()
 }
 

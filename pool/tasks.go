@@ -92,10 +92,16 @@ func (p *Pool) enterLocked(t *task) {
 		p.resolveLocked(t, nil, err)
 		return
 	}
-	t.state = taskPending
-	p.pending.pushBack(t)
 	p.stats.BytesByRef += t.bytes
 	p.workLocked()
+	if p.pending.first == nil {
+		if w := p.pickLocked(taskBytes + len(t.args)); w != nil && p.sendLocked(w, t) {
+			w.lane.publishSome()
+			return
+		}
+	}
+	t.state = taskPending
+	p.pending.pushBack(t)
 	p.dispatchLocked()
 	if t.state == taskPending && !p.polling { // the lanes are full, perhaps of results
 		p.polling = true
@@ -309,7 +315,7 @@ func (p *Pool) resolvedLocked(t *task) {
 		p.freeLocked(t)
 	case t.parked:
 		p.unparkLocked(&t.waiter)
-	case p.waited == t:
+	case p.waited == t && !p.draining: // else it is the poller itself who resolves it
 		p.kick()
 	}
 }
@@ -349,7 +355,7 @@ func release[R interface{ Release() }](held []R) {
 // p.unlock gives up a result that nobody took.
 func (p *Pool) freeLocked(t *task) {
 	p.unwanted = append(p.unwanted, t.views...)
-	t.id.epoch++
+	t.id.epoch = max(t.id.epoch+1, 1) // never 0
 	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
 	t.value, t.views, t.err = nil, nil, nil
 	t.waiting, t.discarded, t.cancelled = false, false, false

@@ -67,9 +67,11 @@ func (b *Bell) Wait(ready func() bool, most time.Duration) bool {
 
 // Look waits until ready reports true, but not longer than waking a sleeper
 // takes here, nor than most; it reports what ready said last. It does so in two
-// steps: about a microsecond of looking, then looking between yields, to other
-// goroutines and to the peer if it wants this core. ready must be cheap and is
-// called by this goroutine alone.
+// steps: about a microsecond of looking, then looking between yields, to the peer
+// if it wants this core, and to other goroutines where they have no other
+// processor (with one, the scheduler would move this goroutine over there, onto
+// the core that the peer needs). ready must be cheap and is called by this
+// goroutine alone.
 func (b *Bell) Look(ready func() bool, most time.Duration) bool {
 	for range spins() {
 		if ready() {
@@ -77,9 +79,11 @@ func (b *Bell) Look(ready func() bool, most time.Duration) bool {
 		}
 		pause(pausesPerLook)
 	}
-	began := time.Now()
+	began, alone := time.Now(), b.local != nil || runtime.GOMAXPROCS(0) == 1
 	for yields := min(WakeTime(), most); time.Since(began) < yields; {
-		runtime.Gosched()
+		if alone {
+			runtime.Gosched()
+		}
 		schedYield()
 		if ready() {
 			return true

@@ -71,6 +71,7 @@ type end struct {
 	slots       []byte
 	size        uint64
 	lap         uint // binary logarithm of size
+	most        int  // MaxRecord
 	err         error
 }
 
@@ -82,6 +83,7 @@ func newEnd(mem []byte) (end, error) {
 	e := end{begun: wordAt(mem, begunAt), head: wordAt(mem, headAt), slots: mem[slotsAt:], size: uint64(size)}
 	for ; 1<<e.lap < size; e.lap++ {
 	}
+	e.most = min(firstBytes+(max(size/2, 1)-1)*nextBytes, lengthMask)
 	return e, nil
 }
 
@@ -90,9 +92,7 @@ func newEnd(mem []byte) (end, error) {
 func (e *end) Err() error { return e.err }
 
 // MaxRecord is the size of the largest record: half of the ring.
-func (e *end) MaxRecord() int {
-	return min(firstBytes+int(max(e.size/2, 1)-1)*nextBytes, lengthMask)
-}
+func (e *end) MaxRecord() int { return e.most }
 
 // slot is the memory of slot number i.
 func (e *end) slot(i uint64) *[SlotBytes]byte {
@@ -125,7 +125,7 @@ func NewProducer(mem []byte) (*Producer, error) {
 // Publish, and returns its number. It reports whether there was room; with
 // false, Err tells a full ring (nil) from a useless one.
 func (p *Producer) Put(record []byte) (number uint32, ok bool) {
-	if len(record) > p.MaxRecord() {
+	if len(record) > p.most {
 		panic(fmt.Sprintf("ring: a record of %d bytes, at most %d", len(record), p.MaxRecord()))
 	}
 	need := uint64(Slots(len(record)))
@@ -133,7 +133,7 @@ func (p *Producer) Put(record []byte) (number uint32, ok bool) {
 		return 0, false
 	}
 	first := p.slot(p.tail)
-	wordIn(first, wordOff).store(uint32(len(record)))
+	binary.LittleEndian.PutUint32(first[wordOff:], uint32(len(record)))
 	rest := record[copy(first[firstAt:], record):]
 	for i := p.tail + 1; len(rest) > 0; i++ {
 		s := p.slot(i)
@@ -236,7 +236,7 @@ func (c *Consumer) take(buf []byte, begin bool) (record []byte, back, ok bool) {
 	}
 	word := wordIn(first, wordOff).load()
 	n := int(word & lengthMask)
-	if n > c.MaxRecord() || n > len(buf) {
+	if n > c.most || n > len(buf) {
 		c.err = ErrCorrupt
 		return nil, false, false
 	}

@@ -436,3 +436,14 @@ func TestCalibration(t *testing.T) {
 	SetWakeTime(-1)
 	require.Equal(t, leastWake, WakeTime())
 }
+
+// BenchmarkLocal is what both ends cost where no line has to go anywhere.
+func BenchmarkLocal(b *testing.B) {
+	p, c, _ := pair(b, 256)
+	record, buf := make([]byte, 24), buffer(c)
+	for b.Loop() {
+		p.Put(record)
+		p.Publish()
+		c.Take(buf)
+	}
+}
