@@ -1,0 +1,60 @@
+package main
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// canary is what a round trip between two threads takes that spin on two cores,
+// over two words in cache lines of their own, in nanoseconds: the median over
+// batches. It says how far apart the cores are at the moment and how busy, and
+// nothing of any program. 0 where there is one core.
+func canary(span time.Duration) float64 {
+	cores, err := usable()
+	if err != nil || len(cores) < 2 {
+		return 0
+	}
+	const batch, end = 20, math.MaxUint64
+	var there, back struct {
+		atomic.Uint64
+		_ [120]byte
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err := onCore(cores[1], func() error {
+			for x, seen := uint64(0), uint64(0); x != end; x = there.Load() {
+				if x != seen {
+					seen = x
+					back.Store(x)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			back.Store(end) // nobody answers
+		}
+	}()
+	var means []float64
+	_ = onCore(cores[0], func() error {
+		x := uint64(0)
+		for began := time.Now(); time.Since(began) < span; {
+			start := time.Now()
+			for range batch {
+				x++
+				there.Store(x)
+				for back.Load() < x {
+				}
+			}
+			means = append(means, float64(time.Since(start))/batch)
+		}
+		return nil
+	})
+	there.Store(end)
+	<-done
+	if len(means) == 0 {
+		return 0
+	}
+	return quantile(means, 0.5)
+}

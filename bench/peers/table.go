@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// A table prints rows as they come: for people.
+type table struct {
+	w      io.Writer
+	widest int // name
+}
+
+func newTable(w io.Writer) *table {
+	t := &table{w: w}
+	for _, r := range rows() {
+		t.widest = max(t.widest, utf8.RuneCountInString(r.name))
+	}
+	return t
+}
+
+const tableFormat = "%s  %8s  %8s  %17s  %-4s  %9s  %9s  %6s\n"
+
+func (t *table) begin(m machine) {
+	fmt.Fprintf(t.w, "%s, %d cores, Linux %s, %s\n\n", m.CPU, m.Cores, m.Kernel, m.Go)
+	fmt.Fprintf(t.w, tableFormat, t.pad("ours / theirs"), "ratio", "goal", "quartiles", "met", "ours", "theirs", "canary")
+}
+
+// pad counts characters, as fmt's width does not for strings with µ in them.
+func (t *table) pad(s string) string {
+	return s + strings.Repeat(" ", max(0, t.widest-utf8.RuneCountInString(s)))
+}
+
+func (t *table) row(r result) {
+	name := t.pad(r.Name)
+	switch {
+	case r.Skipped != "":
+		fmt.Fprintf(t.w, "%s  skipped: %s\n", name, oneLine(r.Skipped))
+	case r.Error != "":
+		fmt.Fprintf(t.w, "%s  FAILED: %s\n", name, oneLine(r.Error))
+	case r.Summary != nil:
+		met := "-"
+		if r.Met != nil && *r.Met {
+			met = "yes"
+		} else if r.Met != nil {
+			met = "NO"
+		}
+		fmt.Fprintf(t.w, tableFormat, name, fraction(r.Ratio), r.row.goal, fraction(r.Q1)+" – "+fraction(r.Q3), met,
+			amount(r.OursMid, r.row.bytes), amount(r.TheirMid, r.row.bytes), nanoseconds(r.Canary))
+	}
+}
+
+func (t *table) end(r *report) {
+	low, high := r.Canary, r.Canary
+	for _, res := range r.Rows {
+		low, high = min(low, res.Canary), max(high, res.Canary)
+	}
+	fmt.Fprintf(t.w, tableFormat, t.pad(""), "", "", "", "", "", "", nanoseconds(r.Canary))
+	fmt.Fprintf(t.w, `
+ratio      median over pairs of samples taken in turn; ours to theirs where the goal is ≤, theirs to ours where it is ≥
+canary     round trip between two spinning threads before the row: from %s to %s here; where it is high, the cores were far apart
+Only ratios within one run carry over to another time or machine.
+`, nanoseconds(low), nanoseconds(high))
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func nanoseconds(ns float64) string {
+	if ns == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f ns", ns)
+}
+
+func amount(v float64, bytes bool) string {
+	if bytes {
+		return number(v/(1<<20)) + " MiB"
+	}
+	for _, unit := range []struct {
+		d    time.Duration
+		name string
+	}{{time.Second, "s"}, {time.Millisecond, "ms"}, {time.Microsecond, "µs"}} {
+		if v >= float64(unit.d) {
+			return number(v/float64(unit.d)) + " " + unit.name
+		}
+	}
+	return number(v) + " ns"
+}
