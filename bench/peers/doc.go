@@ -2,8 +2,8 @@
 // sides in one run, and prints a line for each ratio: what, ratio, goal, spread,
 // and whether the goal is met here.
 //
-//	go -C bench/peers run .              # a few minutes
-//	go -C bench/peers run . -rows idle,one-by-one,gob
+//	go -C bench/peers run .              # about a minute
+//	go -C bench/peers run . -rows 'idle,one by one,gob'
 //	go -C bench/peers run . -quick -json -
 //
 // It is a module of its own, so that what it compares with is no dependency of
