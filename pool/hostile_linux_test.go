@@ -44,7 +44,7 @@ func newPuppet(t *testing.T, p *Pool) *puppet {
 	proc := &localProcess{link: ours, dead: make(chan struct{})}
 	close(proc.dead)
 	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, proc: proc}, end: make(chan error, 1)}
-	u.lane, err = newWorkerLane(l.mem.bytes, l.bell, p.bell)
+	u.lane, err = newWorkerLane(l.mem.bytes, p.control.bytes, l.bell, p.bell)
 	require.NoError(t, err)
 	u.w.begin(ours, l)
 	go func() {

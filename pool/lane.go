@@ -3,6 +3,7 @@ package pool
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/ring"
@@ -14,12 +15,14 @@ import (
 //
 //	offset  size  what
 //	     0    64  the worker's bell
-//	    64    64  unused
+//	    64     8  the worker's claim: the job in the upper half, and claimNone,
+//	              claimChoosing or claimBlock + the block
 //	   128     …  ring of laneSlots to the worker
 //	     …     …  ring of laneSlots to the supervisor
 const (
 	laneSlots = 512
-	downAt    = 2 * ring.BellBytes
+	claimAt   = ring.BellBytes
+	downAt    = claimAt + ring.SlotBytes
 )
 
 var (
@@ -34,9 +37,29 @@ const laneRecord = 16 << 10
 // while the supervisor is busy with others.
 const laneWindow = 256
 
-// controlBytes is the size of the memory that all workers share with the
-// supervisor: its bell.
-const controlBytes = ring.BellBytes
+// The memory that all workers share with the supervisor:
+//
+//	offset  size  what
+//	     0    64  the supervisor's bell
+//	  64·k    64  for k = 1…maxJobs a range job: 0 next, the counter from which
+//	              workers take blocks, and 4 stop, 1 if they are to take none
+const (
+	maxJobs      = 63
+	controlBytes = (1 + maxJobs) * 64
+)
+
+// counters are the words of a job.
+func counters(control []byte, job uint32) (next, stop *atomic.Uint32) {
+	at := int(1+job%maxJobs) * 64
+	return word32(control, at), word32(control, at+4)
+}
+
+// What a claim says of a worker in a job.
+const (
+	claimNone     = 0
+	claimChoosing = 1
+	claimBlock    = 2
+)
 
 // A lane is also the supervisor's side of one. What lies in it in what order is
 // guarded by Pool.mu, the ring up by the poller's role.
@@ -45,6 +68,8 @@ type lane struct {
 	bell *ring.Bell
 	down *ring.Producer
 	up   *ring.Consumer
+
+	claim *atomic.Uint64
 
 	sent  []sentTask // what has no answer yet, oldest first, from first on
 	first int
@@ -143,7 +168,7 @@ func (p *Pool) openLane() (*lane, error) {
 }
 
 func newLane(mem sharedMemory, bell *ring.Bell) (*lane, error) {
-	l := &lane{mem: mem, bell: bell}
+	l := &lane{mem: mem, bell: bell, claim: word64(mem.bytes, claimAt)}
 	var err error
 	if l.down, err = ring.NewProducer(mem.bytes[downAt:upAt]); err == nil {
 		l.up, err = ring.NewConsumer(mem.bytes[upAt:laneBytes])
@@ -250,10 +275,12 @@ type workerLane struct {
 	bell, supervisor *ring.Bell
 	down             *ring.Consumer
 	up               *ring.Producer
+	claim            *atomic.Uint64
+	control          []byte
 }
 
-func newWorkerLane(mem []byte, bell, supervisor *ring.Bell) (w workerLane, err error) {
-	w.bell, w.supervisor = bell, supervisor
+func newWorkerLane(mem, control []byte, bell, supervisor *ring.Bell) (w workerLane, err error) {
+	w.bell, w.supervisor, w.control, w.claim = bell, supervisor, control, word64(mem, claimAt)
 	if w.down, err = ring.NewConsumer(mem[downAt:upAt]); err == nil {
 		w.up, err = ring.NewProducer(mem[upAt:laneBytes])
 	}

@@ -95,7 +95,7 @@ func inheritedLane() (w workerLane, err error) {
 	if err != nil {
 		return w, err
 	}
-	return newWorkerLane(mem, bell, supervisor)
+	return newWorkerLane(mem, control, bell, supervisor)
 }
 
 // attach maps a segment, once read-only for Views and, where the worker writes

@@ -30,6 +30,7 @@ import (
 // A waiter is parked until it has a token: its task is resolved, or it is given the role.
 type waiter struct {
 	token      chan struct{} // capacity 1
+	over       bool          // what it waits for is there
 	parked     bool
 	poller     bool // the token is the role
 	urgent     bool // it wants the role and nothing else
@@ -82,25 +83,32 @@ func (p *Pool) await(ctx context.Context, id taskID) (*task, error) {
 		return nil, ErrWaited
 	}
 	t.waiting = true
-	var err error
-	for t.state != taskResolved && err == nil {
-		if p.polling && !t.poller {
-			err = p.parkLocked(ctx, &t.waiter)
+	if err := p.waitLocked(ctx, &t.waiter); err != nil {
+		t.waiting = false
+		p.unlock()
+		return nil, err
+	}
+	return t, nil
+}
+
+// waitLocked waits until w is over, or ctx has ended.
+func (p *Pool) waitLocked(ctx context.Context, w *waiter) (err error) {
+	for !w.over && err == nil {
+		if p.polling && !w.poller {
+			err = p.parkLocked(ctx, w)
 		} else {
-			p.polling, t.poller = true, false
-			err = p.pollLocked(ctx, t)
+			p.polling, w.poller = true, false
+			err = p.pollLocked(ctx, w)
 		}
 	}
-	if t.poller { // it was given the role too late
-		t.poller = false
+	if w.poller { // it was given the role too late
+		w.poller = false
 		p.passLocked()
 	}
-	if t.state == taskResolved {
-		return t, nil
+	if w.over {
+		return nil
 	}
-	t.waiting = false
-	p.unlock()
-	return nil, err
+	return err
 }
 
 // parkLocked waits for a token.
@@ -120,6 +128,17 @@ func (p *Pool) parkLocked(ctx context.Context, w *waiter) error {
 		<-w.token
 	}
 	return ctx.Err()
+}
+
+// overLocked tells who waits, or will.
+func (p *Pool) overLocked(w *waiter) {
+	w.over = true
+	switch {
+	case w.parked:
+		p.unparkLocked(w)
+	case p.waited == w && !p.draining: // else it is the poller itself who comes here
+		p.kick()
+	}
 }
 
 // unparkLocked gives a parked waiter its token.
@@ -162,22 +181,22 @@ func (p *Pool) kick() {
 // longestSleep bounds what a hostile worker can do to the supervisor's bell.
 const longestSleep = time.Second
 
-// pollLocked has the role. It polls until t is resolved (with nil: until no task
+// pollLocked has the role. It polls until w is over (with nil: until no task
 // is unresolved, or somebody waits), ctx has ended, or somebody needs the role at
 // once, and gives it on.
-func (p *Pool) pollLocked(ctx context.Context, t *task) error {
+func (p *Pool) pollLocked(ctx context.Context, w *waiter) error {
 	defer p.passLocked()
-	p.waited = t
+	p.waited = w
 	for {
 		p.drainLocked()
 		switch {
-		case t != nil && t.state == taskResolved:
+		case w != nil && w.over:
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case p.parked.first != nil && (t == nil || p.parked.first.urgent):
+		case p.parked.first != nil && (w == nil || p.parked.first.urgent):
 			return nil
-		case t == nil && (p.unresolved == 0 || p.stopping):
+		case w == nil && (p.unresolved == 0 || p.stopping):
 			return nil
 		}
 		p.seen, p.watched = p.kicks.Load(), p.lanes
@@ -285,7 +304,7 @@ func (p *Pool) stealLocked(twice bool) (moved bool) {
 		return false
 	}
 	for i, n := len(most.sent)-1, most.tasks*idle/(idle+1); i >= most.first && n > 0; i-- {
-		if t := most.sent[i].t; t != nil && most.takeBack(t) {
+		if t := most.sent[i].t; t != nil && t.movable() && most.takeBack(t) {
 			p.requeueLocked(t)
 			moved = true
 			n--
@@ -343,15 +362,17 @@ func (p *Pool) workLocked() {
 	}
 }
 
-// makeBell makes the one bell at which all workers ring.
-func (p *Pool) makeBell() (err error) {
+// makeControl makes what all workers share: the one bell at which they ring, and
+// the counters of ranges.
+func (p *Pool) makeControl() (err error) {
+	if p.control, err = p.share(controlBytes); err != nil {
+		return err
+	}
 	if p.opts.Isolation == Goroutine {
 		p.bell = ring.NewLocalBell()
 		return nil
 	}
-	if p.control, err = p.share(controlBytes); err == nil {
-		p.bell, err = bellIn(p.control.bytes, 0)
-	}
+	p.bell, err = bellIn(p.control.bytes, 0)
 	return err
 }
 

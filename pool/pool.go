@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,25 +48,29 @@ type Pool struct {
 	spare      []*task // memory for ending
 	// Results given up since mu was taken.
 	unwanted []shm.Binder
-	buf      []byte // of a record
+	unpin    []shm.Pin // of jobs that ended alone
+	buf      []byte    // of a record
 	// results counts the segments that workers' result arenas have.
 	results struct {
 		segs  int
 		bytes int64
 	}
-	segs    map[*shm.Segment]*announced
-	segByID map[uint32]*announced
-	lastSeg uint32
-	stats   Stats
-	starts  int           // failed starts in a row
-	ready1  chan struct{} // closed when the first worker is ready
+	jobs      []*rangeJob // those under way
+	lastJob   uint32
+	lastShare uint32
+	segs      map[*shm.Segment]*announced
+	segByID   map[uint32]*announced
+	lastSeg   uint32
+	stats     Stats
+	starts    int           // failed starts in a row
+	ready1    chan struct{} // closed when the first worker is ready
 
 	polling  bool // somebody is the poller
 	draining bool // and is in drainLocked, past which it looks at its own task
 	parked   waiterList
-	waited   *task  // what the poller waits for
-	polls    uint64 // drains
-	resting  bool   // the dispatcher sleeps until there is work
+	waited   *waiter // the poller
+	polls    uint64  // drains
+	resting  bool    // the dispatcher sleeps until there is work
 	stopping bool
 
 	// Of the poller.
@@ -118,7 +123,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		record:  make([]byte, laneRecord),
 	}
 	p.readyFunc = p.ready
-	if err := p.makeBell(); err != nil {
+	if err := p.makeControl(); err != nil {
 		return nil, errors.Join(fmt.Errorf("pool: %w", err), run.Close())
 	}
 	p.arena = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly, nil) }, o.Arena)
@@ -215,6 +220,8 @@ type Stats struct {
 	ResultBytesByRef int64 // size of the arrays that results named
 	ResultMapped     int64 // size of the segments that workers' results lie in, now
 	Width            int   // workers at once
+
+	dropped int64 // second results of a block
 }
 
 // WorkerStats is one incarnation of a worker.
@@ -329,12 +336,15 @@ func (p *Pool) end(cause error) {
 	}
 	p.cause = cause
 	close(p.ended)
+	for _, j := range slices.Clone(p.jobs) {
+		p.failJobLocked(j, p.endedLocked())
+	}
 	for p.pending.first != nil {
 		p.resolveLocked(p.pending.popFront(), nil, p.endedLocked())
 	}
 	for _, w := range p.lanes {
 		for i := len(w.lane.sent) - 1; i >= w.lane.first; i-- {
-			if t := w.lane.sent[i].t; t != nil && w.lane.takeBack(t) {
+			if t := w.lane.sent[i].t; t != nil && t.job == nil && w.lane.takeBack(t) {
 				t.attempt--
 				p.resolveLocked(t, nil, p.endedLocked())
 			}

@@ -10,22 +10,33 @@ import (
 // The records in the rings of a lane. Little-endian; the length is the ring's.
 //
 //	task     s→w  0 kind · 1 attempt · 2 func · 4 index · 8 epoch · 12 args…
+//	share    s→w  0 kind · 1 attempt · 2 func · 4 index · 8 epoch · 12 job · 16 workers · 20 block · 24 n · 32 grain · 40 args…
 //	free     s→w  as the message
 //	result   w→s  0 kind · 1 status · 2 frees · 4 index · 8 epoch · 12 payload…
+//	part     w→s  0 kind · 4 index · 8 epoch · 12 block · 16 payload…
 //
 // Each task is answered by one result, in the order of the tasks. A free has no
 // answer; a result says how many free messages, modulo 2¹⁶, the worker had read
-// from its socket.
+// from its socket. A share is a task that is one block of a range, or, with
+// shareAll for a block, to take blocks from the counter of the job: each is
+// answered by a part when it is done, before the result, which has no payload.
 const (
 	recTask   = 1
 	recResult = 2
+	recShare  = 3
+	recPart   = 4
 )
 
 const (
 	taskBytes   = 12
+	shareBytes  = 40
 	resultBytes = 12
-	maxRecord   = taskBytes + maxInline
+	partBytes   = 16
+	maxRecord   = shareBytes + maxInline
 )
+
+// shareAll is the block of a share that has none.
+const shareAll = 1<<32 - 1
 
 // maxAttempts is what the attempt in a task can be.
 const maxAttempts = 255
@@ -55,6 +66,59 @@ func appendID(b []byte, id taskID) []byte {
 // readID reads from at least 8 bytes.
 func readID(b []byte) taskID {
 	return taskID{binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])}
+}
+
+// A share is the record of the same name.
+type share struct {
+	fn      uint16
+	attempt int
+	id      taskID
+	job     uint32 // its number; the place of its counter is job mod maxJobs
+	workers uint32 // the range is cut for
+	block   uint32
+	n       int
+	grain   int
+}
+
+func (r share) append(b []byte, args []byte) []byte {
+	b = append(b, recShare, byte(r.attempt))
+	b = binary.LittleEndian.AppendUint16(b, r.fn)
+	b = appendID(b, r.id)
+	b = binary.LittleEndian.AppendUint32(b, r.job)
+	b = binary.LittleEndian.AppendUint32(b, r.workers)
+	b = binary.LittleEndian.AppendUint32(b, r.block)
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.n))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.grain))
+	return append(b, args...)
+}
+
+func readShare(b []byte) (r share, args []byte, ok bool) {
+	if len(b) < shareBytes || b[0] != recShare {
+		return r, nil, false
+	}
+	return share{
+		fn:      binary.LittleEndian.Uint16(b[2:]),
+		attempt: int(b[1]),
+		id:      readID(b[4:]),
+		job:     binary.LittleEndian.Uint32(b[12:]),
+		workers: binary.LittleEndian.Uint32(b[16:]),
+		block:   binary.LittleEndian.Uint32(b[20:]),
+		n:       int(binary.LittleEndian.Uint64(b[24:])),
+		grain:   int(binary.LittleEndian.Uint64(b[32:])),
+	}, b[shareBytes:], true
+}
+
+// appendPart appends the record without its payload.
+func appendPart(b []byte, id taskID, block uint32) []byte {
+	b = appendID(append(b, recPart, 0, 0, 0), id)
+	return binary.LittleEndian.AppendUint32(b, block)
+}
+
+func readPart(b []byte) (id taskID, block uint32, payload []byte, ok bool) {
+	if len(b) < partBytes || len(b) > partBytes+maxInline || b[0] != recPart {
+		return id, 0, nil, false
+	}
+	return readID(b[4:]), binary.LittleEndian.Uint32(b[12:]), b[partBytes:], true
 }
 
 func appendTask(b []byte, fn uint16, id taskID, attempt int, args []byte) []byte {

@@ -27,9 +27,16 @@ type entry struct {
 	// runner returns what decodes args, calls the function and appends the encoded
 	// result to dst. It is for one goroutine at a time.
 	runner func(bind binding, wire wiring) func(t *Task, args, dst []byte) ([]byte, error)
+	// sharer is the runner of a function over a range: the arguments are decoded
+	// once for all blocks.
+	sharer func(bind binding) func(t *Task, args []byte) (body, error)
 	// take decodes a result with Views into a new *Out; nil for other results.
 	take func(result []byte, bind binding) (any, error)
 }
+
+// A body calls a function for the indices from lo up to hi and appends the encoded
+// result to dst.
+type body = func(lo, hi int, dst []byte) ([]byte, error)
 
 // A binding binds one View or Array to the memory that a wire ref names, a
 // wiring makes the wire ref. field is the path for errors.
@@ -82,24 +89,29 @@ func newTable() *table {
 	sort.Slice(t.entries, func(i, j int) bool { return t.entries[i].name < t.entries[j].name })
 	h := sha256.New()
 	for _, e := range t.entries {
-		fmt.Fprintf(h, "%q %v %v\n", e.name, e.in.typ, e.out.typ)
+		fmt.Fprintf(h, "%q %v %v %t\n", e.name, e.in.typ, e.out.typ, e.sharer != nil)
 	}
 	copy(t.hash[:], h.Sum(nil))
 	return t
 }
 
-func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
+// codecs compiles those of a function.
+func codecs(name string, args, result reflect.Type) (in, out *codec) {
 	if name == "" {
 		panic("pool: a function needs a name")
 	}
-	in, err := compile(reflect.TypeFor[In](), true)
+	in, err := compile(args, true)
 	if err != nil {
 		panic(fmt.Sprintf("pool: function %q: argument %v", name, err))
 	}
-	out, err := compile(reflect.TypeFor[Out](), false)
-	if err != nil {
+	if out, err = compile(result, false); err != nil {
 		panic(fmt.Sprintf("pool: function %q: result %v", name, err))
 	}
+	return in, out
+}
+
+func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
+	in, out := codecs(name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	e := &entry{name: name, in: in, out: out}
 	e.runner = func(bind binding, wire wiring) func(*Task, []byte, []byte) ([]byte, error) {
 		a := new(In) // on the heap: bind keeps pointers into it while the function runs

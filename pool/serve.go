@@ -75,11 +75,13 @@ type server struct {
 
 	// Of the goroutine that runs tasks.
 	runners []func(t *Task, args, dst []byte) ([]byte, error) // by function
+	sharers []func(t *Task, args []byte) (body, error)        // by function
 	bind    binding
 	wire    wiring
 	task    Task
 	bound   []argument // of the running task
 	in, out []byte     // records
+	part    []byte     // the record of a block
 	ready   func() bool
 
 	mu        sync.Mutex
@@ -120,6 +122,7 @@ func serve(link transport, lane workerLane, table *table, me hello, host host) e
 		link: link, lane: lane, table: table, host: host,
 		finished: make(chan struct{}), arrived: make(chan struct{}, 1),
 		runners: make([]func(*Task, []byte, []byte) ([]byte, error), len(table.entries)),
+		sharers: make([]func(*Task, []byte) (body, error), len(table.entries)),
 		in:      make([]byte, laneRecord),
 		segs:    map[uint32]attached{}, stop: func() {},
 	}
@@ -267,13 +270,19 @@ func (s *server) take(record []byte, back bool) {
 		}
 	}
 	fn, id, attempt, args, ok := readTask(record)
+	r, shared, isShare := readShare(record)
+	if isShare {
+		fn, id = r.fn, r.id
+	}
 	switch {
-	case !ok || int(fn) >= len(s.table.entries):
+	case !ok && !isShare || int(fn) >= len(s.table.entries) || isShare != (s.table.entries[fn].sharer != nil):
 		s.link.Close() // the supervisor is none
 		s.ended.Store(true)
 	case back:
 		s.out = appendResult(s.out[:0], statusBack, id)
 		s.answer()
+	case isShare:
+		s.share(r, shared)
 	default:
 		s.run(fn, id, attempt, args)
 	}
@@ -347,15 +356,19 @@ func (s *server) finish(arrays bool) {
 	s.answer()
 }
 
-// answerTick is how often a worker looks for room for a result.
-const answerTick = time.Millisecond
-
-// answer puts the result into the lane. Where the supervisor has not taken enough
-// of those before, it waits.
 func (s *server) answer() {
 	setFrees(s.out, uint16(s.frees.Load()))
+	s.put(s.out)
+}
+
+// roomTick is how often a worker looks for room for a result.
+const roomTick = time.Millisecond
+
+// put puts a record into the lane. Where the supervisor has not taken enough of
+// those before, it waits.
+func (s *server) put(record []byte) {
 	for {
-		if _, ok := s.lane.up.Put(s.out); ok {
+		if _, ok := s.lane.up.Put(record); ok {
 			break
 		}
 		if s.ended.Load() {
@@ -367,7 +380,7 @@ func (s *server) answer() {
 			return
 		}
 		s.lane.supervisor.Ring()
-		s.lane.bell.Wait(func() bool { return s.lane.up.Fits(len(s.out)) || s.ended.Load() }, answerTick)
+		s.lane.bell.Wait(func() bool { return s.lane.up.Fits(len(record)) || s.ended.Load() }, roomTick)
 	}
 	s.lane.up.Publish()
 	s.lane.supervisor.Ring()
@@ -453,7 +466,7 @@ func (s *server) bindTo(b shm.Binder, w shm.WireRef) error {
 
 // serveLocal runs a worker as goroutines of this process.
 func (p *Pool) serveLocal(link transport, l *lane, me hello, slot int) error {
-	lane, err := newWorkerLane(l.mem.bytes, l.bell, p.bell)
+	lane, err := newWorkerLane(l.mem.bytes, p.control.bytes, l.bell, p.bell)
 	if err != nil {
 		return err
 	}

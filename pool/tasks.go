@@ -30,7 +30,13 @@ type task struct {
 	next, prev *task // while pending
 	discarded  bool
 	cancelled  bool // while in a lane: not tried again
+
+	job   *rangeJob // that it is a share of; such a task is in no table
+	block uint32    // of the job, or shareAll
 }
+
+// movable reports whether any worker may have it.
+func (t *task) movable() bool { return t.job == nil || t.block != shareAll }
 
 type taskState uint8
 
@@ -95,7 +101,7 @@ func (p *Pool) enterLocked(t *task) {
 	p.stats.BytesByRef += t.bytes
 	p.workLocked()
 	if p.pending.first == nil {
-		if w := p.pickLocked(taskBytes + len(t.args)); w != nil && p.sendLocked(w, t) {
+		if w := p.pickLocked(t.recordBytes()); w != nil && p.sendLocked(w, t) {
 			w.lane.publishSome()
 			return
 		}
@@ -231,13 +237,16 @@ func (p *Pool) retire(a *announced) {
 func (p *Pool) dispatchLocked() {
 	for p.pending.first != nil {
 		t := p.pending.first
-		w := p.pickLocked(taskBytes + len(t.args))
+		w := p.pickLocked(t.recordBytes())
 		if w == nil {
 			break
 		}
 		if p.sendLocked(w, t) {
 			p.pending.remove(t)
 		}
+	}
+	if len(p.jobs) > 0 {
+		p.joinLocked()
 	}
 	for _, w := range p.lanes {
 		w.lane.publish()
@@ -262,7 +271,11 @@ func (p *Pool) pickLocked(bytes int) (best *worker) {
 // sendLocked puts a pending task into a worker's lane, which has room for it.
 // Where a segment cannot be announced it ends the worker instead.
 func (p *Pool) sendLocked(w *worker, t *task) bool {
-	for _, a := range t.segs {
+	segs := t.segs
+	if t.job != nil {
+		segs = t.job.segs
+	}
+	for _, a := range segs {
 		if w.knows[a.id] {
 			continue
 		}
@@ -276,7 +289,7 @@ func (p *Pool) sendLocked(w *worker, t *task) bool {
 		}
 	}
 	w.results.flushTo(w.lane)
-	p.buf = appendTask(p.buf[:0], t.fn, t.id, t.attempt+1, t.args)
+	p.buf = t.appendRecord(p.buf[:0])
 	if !w.lane.push(p.buf, t) {
 		w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.down.Err()))
 		return false
@@ -284,6 +297,21 @@ func (p *Pool) sendLocked(w *worker, t *task) bool {
 	t.state, t.worker = taskSent, w
 	t.attempt++
 	return true
+}
+
+func (t *task) recordBytes() int {
+	if t.job != nil {
+		return shareBytes + len(t.job.args)
+	}
+	return taskBytes + len(t.args)
+}
+
+// appendRecord appends what the worker gets, for an attempt more than there were.
+func (t *task) appendRecord(b []byte) []byte {
+	if t.job != nil {
+		return t.job.share(t).append(b, t.job.args)
+	}
+	return appendTask(b, t.fn, t.id, t.attempt+1, t.args)
 }
 
 // requeueLocked puts a task that was in a lane and that no worker has begun to
@@ -310,13 +338,10 @@ func (p *Pool) resolveLocked(t *task, result []byte, err error) {
 // resolvedLocked tells who waits for it.
 func (p *Pool) resolvedLocked(t *task) {
 	t.state = taskResolved
-	switch {
-	case t.discarded:
+	if t.discarded {
 		p.freeLocked(t)
-	case t.parked:
-		p.unparkLocked(&t.waiter)
-	case p.waited == t && !p.draining: // else it is the poller itself who resolves it
-		p.kick()
+	} else {
+		p.overLocked(&t.waiter)
 	}
 }
 
@@ -325,12 +350,13 @@ func (p *Pool) resolvedLocked(t *task) {
 // segment runs its hooks, and the pins before the futures are told, so that a
 // caller who got his result finds the memory free.
 func (p *Pool) unlock() {
-	for len(p.ending)+len(p.unwanted) > 0 {
-		ending, unwanted := p.ending, p.unwanted
-		p.ending, p.unwanted = p.spare[:0], nil
+	for len(p.ending)+len(p.unwanted)+len(p.unpin) > 0 {
+		ending, unwanted, unpin := p.ending, p.unwanted, p.unpin
+		p.ending, p.unwanted, p.unpin = p.spare[:0], nil, nil
 		p.spare = nil
 		p.mu.Unlock()
 		release(unwanted)
+		release(unpin)
 		for _, t := range ending {
 			release(t.pins)
 		}
@@ -358,7 +384,7 @@ func (p *Pool) freeLocked(t *task) {
 	t.id.epoch = max(t.id.epoch+1, 1) // never 0
 	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
 	t.value, t.views, t.err = nil, nil, nil
-	t.waiting, t.discarded, t.cancelled = false, false, false
+	t.over, t.waiting, t.discarded, t.cancelled = false, false, false, false
 	t.pins, t.segs = t.pins[:0], t.segs[:0]
 	p.free = append(p.free, t)
 }

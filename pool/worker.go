@@ -223,6 +223,14 @@ func (w *worker) listen(link transport, buf []byte) error {
 // did wrong. It lets go of Pool.mu meanwhile; the caller has the poller's role.
 func (w *worker) finishLocked(record []byte) error {
 	p, l := w.pool, w.lane
+	if id, block, part, ok := readPart(record); ok {
+		s := l.oldest()
+		if s == nil || s.id != id || s.t == nil || s.t.job == nil {
+			return fmt.Errorf("it sent a block of a range that it was not given")
+		}
+		w.done++
+		return p.partLocked(s.t, block, part)
+	}
 	status, id, payload, ok := readResult(record)
 	if !ok {
 		return fmt.Errorf("it sent a malformed result of %d bytes", len(record))
@@ -232,6 +240,10 @@ func (w *worker) finishLocked(record []byte) error {
 		return fmt.Errorf("it sent a result of a task that it was not given")
 	}
 	t := s.t
+	if t != nil && t.job != nil {
+		l.pop()
+		return p.memberLocked(t, status, payload)
+	}
 	if t == nil || status == statusBack {
 		if status != statusBack {
 			return fmt.Errorf("it sent a result of a task that was taken back before")
@@ -361,6 +373,11 @@ func (p *Pool) forgetLocked(w *worker, death *WorkerExitError) {
 	for i := len(l.sent) - 1; i >= l.first; i-- {
 		switch t := l.sent[i].t; {
 		case t == nil || t == ran:
+		case t.job != nil && !t.movable():
+			t.job.members--
+			p.settleLocked(t.job)
+		case t.job != nil:
+			p.requeueLocked(t)
 		case p.cause != nil:
 			p.resolveLocked(t, nil, p.endedLocked())
 		case t.cancelled || t.discarded:
@@ -369,7 +386,9 @@ func (p *Pool) forgetLocked(w *worker, death *WorkerExitError) {
 			p.requeueLocked(t)
 		}
 	}
-	if ran != nil {
+	if ran != nil && ran.job != nil {
+		p.abandonLocked(w, ran, death)
+	} else if ran != nil {
 		p.stats.Attempts++
 		death.Func, death.Attempt = ran.entry.name, ran.attempt
 		p.giveBackLocked(ran, death)

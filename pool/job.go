@@ -1,0 +1,359 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"example.com/handoff/shm"
+)
+
+// A rangeJob is a range of indices under way, cut into blocks. Each worker has a
+// share of it, a task that takes blocks from the counter until there are none.
+//
+// When a worker dies in its share, the blocks that it has taken and not done go
+// to others. They are found like this, by the goroutine that has the poller's
+// role, after the death is certain, in this order:
+//
+//  1. read next;
+//  2. look at each worker that lives and has begun its share, until it is seen
+//     not choosing: what it claims then is its own, and what it takes later is
+//     not below what was read;
+//  3. take what is in all rings;
+//  4. the blocks below next that are not done, not claimed by the living and not
+//     given out by a recovery before are nobody's: each becomes a task.
+//
+// A block that the dead worker had claimed has lost an attempt. The model in
+// range_model_test.go goes through all orders of the steps of workers, deaths and
+// recoveries, and shows that each step here is needed.
+type rangeJob struct {
+	waiter
+	number  uint32
+	entry   *entry
+	fn      uint16
+	args    []byte // encoded
+	segs    []*announced
+	pins    []shm.Pin
+	n       int
+	grain   int
+	workers int // it is cut for
+	cut     blocks
+
+	joined  map[*lane]bool
+	members int // shares that are not answered
+	done    []uint64
+	left    int // blocks that are not done
+	given   []uint64
+	deaths  map[uint32]int // under a block
+	parts   [][]byte       // of a reduction
+	err     error
+	alone   bool // nobody waits for it any more
+}
+
+// runRange runs a job and returns its parts.
+func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opts *RangeOptions) ([][]byte, error) {
+	fail := func(err error) ([][]byte, error) { return nil, fmt.Errorf("pool: range %s: %w", e.name, err) }
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var o RangeOptions
+	if opts != nil {
+		o = *opts
+	}
+	if n < 0 || o.Grain < 0 {
+		return fail(fmt.Errorf("%d indices in blocks of at least %d: negative", n, o.Grain))
+	}
+	fn, known := p.table.number(e)
+	if !known {
+		return fail(fmt.Errorf("it was registered after the pool was made: use a package-level variable"))
+	}
+	if err := p.broken(); err != nil || n == 0 {
+		return nil, err
+	}
+	j := &rangeJob{entry: e, fn: fn, n: n, grain: o.Grain, workers: p.opts.Workers, joined: map[*lane]bool{}, deaths: map[uint32]int{}}
+	j.token = make(chan struct{}, 1)
+	j.cut = cut(n, o.Grain, j.workers)
+	j.left = j.cut.count
+	j.done, j.given = newBits(j.cut.count), newBits(j.cut.count)
+	if e.out.minBytes > 0 {
+		j.parts = make([][]byte, j.cut.count)
+	}
+	var t task
+	var err error
+	j.args, err = encode(e.in, nil, in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(&t, field, b) })
+	j.pins, j.segs = t.pins, t.segs
+	if err != nil {
+		release(j.pins)
+		return fail(err)
+	}
+	p.mu.Lock()
+	if err := p.enterJobLocked(j); err != nil {
+		p.unlock()
+		release(j.pins)
+		return fail(err)
+	}
+	p.stats.BytesByRef += t.bytes
+	p.dispatchLocked()
+	if err = p.waitLocked(ctx, &j.waiter); err != nil {
+		p.failJobLocked(j, err)
+	}
+	over := j.over
+	j.alone = !over
+	p.unlock()
+	if over {
+		err = j.err
+		release(j.pins)
+	}
+	return j.parts, err
+}
+
+// newBits is a set of n numbers.
+func newBits(n int) []uint64           { return make([]uint64, (n+63)/64) }
+func hasBit(b []uint64, i uint32) bool { return b[i/64]&(1<<(i%64)) != 0 }
+func setBit(b []uint64, i uint32)      { b[i/64] |= 1 << (i % 64) }
+func clearBit(b []uint64, i uint32)    { b[i/64] &^= 1 << (i % 64) }
+
+// enterJobLocked gives the job a number whose counter is free.
+func (p *Pool) enterJobLocked(j *rangeJob) error {
+	if err := p.endedLocked(); err != nil {
+		return err
+	}
+	if len(p.jobs) >= maxJobs {
+		return fmt.Errorf("%w: %d ranges at once", ErrFull, maxJobs)
+	}
+	for used := true; used; {
+		p.lastJob++
+		used = false
+		for _, o := range p.jobs {
+			used = used || o.number%maxJobs == p.lastJob%maxJobs
+		}
+	}
+	j.number = p.lastJob
+	next, stop := counters(p.control.bytes, j.number)
+	next.Store(0)
+	stop.Store(0)
+	p.jobs = append(p.jobs, j)
+	p.unresolved++
+	p.workLocked()
+	return nil
+}
+
+// joinLocked gives a share of each job to each worker that has none yet.
+func (p *Pool) joinLocked() {
+	if p.cause != nil {
+		return
+	}
+	for _, j := range p.jobs {
+		if j.left == 0 || j.err != nil {
+			continue
+		}
+		for _, w := range p.lanes {
+			if w.reason == nil && !j.joined[w.lane] {
+				if t := j.newTask(p, shareAll); w.lane.room(t.recordBytes()) && p.sendLocked(w, t) {
+					j.joined[w.lane] = true
+					j.members++
+				}
+			}
+		}
+	}
+}
+
+// newTask is a share of the job.
+func (j *rangeJob) newTask(p *Pool, block uint32) *task {
+	p.lastShare++
+	return &task{id: taskID{index: 1<<32 - 1, epoch: p.lastShare}, entry: j.entry, fn: j.fn, job: j, block: block}
+}
+
+func (j *rangeJob) share(t *task) share {
+	return share{
+		fn: j.fn, attempt: t.attempt + 1, id: t.id, job: j.number, workers: uint32(j.workers), block: t.block, n: j.n, grain: j.grain,
+	}
+}
+
+// partLocked takes the result of a block. The error is what the worker did wrong.
+func (p *Pool) partLocked(t *task, block uint32, payload []byte) error {
+	j := t.job
+	if int64(block) >= int64(j.cut.count) || t.block != shareAll && t.block != block {
+		return fmt.Errorf("it sent block %d of %s, which it was not given", block, j.entry.name)
+	}
+	if hasBit(j.done, block) { // a counter that somebody has written to
+		p.stats.dropped++
+		return nil
+	}
+	setBit(j.done, block)
+	clearBit(j.given, block)
+	p.stats.Attempts++
+	if j.parts != nil {
+		j.parts[block] = append([]byte(nil), payload...)
+	}
+	if j.left--; j.left == 0 {
+		p.endJobLocked(j)
+	}
+	return nil
+}
+
+// memberLocked ends a share whose worker has answered. The error is what it did wrong.
+func (p *Pool) memberLocked(t *task, status byte, payload []byte) error {
+	j := t.job
+	j.members--
+	switch {
+	case status != statusOK && status != statusBack:
+		p.failJobLocked(j, taskError(j.entry.name, status, payload))
+	case t.block != shareAll && !hasBit(j.done, t.block) && j.err == nil:
+		if status == statusOK {
+			return fmt.Errorf("it said that block %d of %s was done, and sent no result", t.block, j.entry.name)
+		}
+		p.giveLocked(j, t.block)
+	}
+	p.settleLocked(j)
+	return nil
+}
+
+// failJobLocked ends the job early, for the first reason.
+func (p *Pool) failJobLocked(j *rangeJob, err error) {
+	if j.over || j.err != nil {
+		return
+	}
+	j.err = err
+	p.endJobLocked(j)
+}
+
+// endJobLocked ends what still runs of a job that is done or has failed.
+func (p *Pool) endJobLocked(j *rangeJob) {
+	_, stop := counters(p.control.bytes, j.number)
+	stop.Store(1)
+	for t := p.pending.first; t != nil; {
+		next := t.next
+		if t.job == j {
+			p.pending.remove(t)
+			j.members--
+		}
+		t = next
+	}
+	for _, w := range p.lanes {
+		for i := len(w.lane.sent) - 1; i >= w.lane.first; i-- {
+			switch t := w.lane.sent[i].t; {
+			case t == nil || t.job != j:
+			case w.lane.takeBack(t):
+				j.members--
+			case j.err != nil:
+				w.link.Send(appendCancel(nil, t.id), -1)
+			}
+		}
+	}
+	p.settleLocked(j)
+}
+
+// settleLocked ends the job when nobody works on it any more.
+func (p *Pool) settleLocked(j *rangeJob) {
+	if j.over || j.members > 0 {
+		return
+	}
+	if j.left > 0 && j.err == nil {
+		if next, _ := counters(p.control.bytes, j.number); int64(next.Load()) >= int64(j.cut.count) {
+			p.completeLocked(j)
+		}
+		return // else the next worker takes them
+	}
+	for i, o := range p.jobs {
+		if o == j {
+			p.jobs = append(p.jobs[:i:i], p.jobs[i+1:]...)
+		}
+	}
+	p.unresolved--
+	if j.alone {
+		p.unpin = append(p.unpin, j.pins...)
+	}
+	p.overLocked(&j.waiter)
+}
+
+// completeLocked gives out what nobody has taken, where all shares have ended and
+// blocks are left: somebody else has written to the counter.
+func (p *Pool) completeLocked(j *rangeJob) {
+	for b := range uint32(j.cut.count) {
+		if !hasBit(j.done, b) && !hasBit(j.given, b) {
+			p.giveLocked(j, b)
+		}
+	}
+}
+
+// giveLocked makes a block a task of its own, for any worker.
+func (p *Pool) giveLocked(j *rangeJob, block uint32) {
+	t := j.newTask(p, block)
+	t.attempt, t.state = j.deaths[block], taskPending
+	setBit(j.given, block)
+	j.members++
+	p.pending.pushFront(t)
+}
+
+// choosingTime bounds the wait for a worker that was stopped between two steps.
+const choosingTime = time.Second
+
+// abandonLocked is the end of a share whose worker is dead, and its rings are
+// drained. The caller has the role.
+func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
+	j := t.job
+	j.members--
+	block, claimed := t.block, t.block != shareAll
+	if !claimed {
+		claim := w.lane.claim.Load()
+		if uint32(claim>>32) == j.number && uint32(claim) >= claimBlock {
+			block, claimed = uint32(claim)-claimBlock, true
+		}
+	}
+	claimed = claimed && int64(block) < int64(j.cut.count) && !hasBit(j.done, block)
+	if claimed {
+		j.deaths[block]++
+		p.stats.Attempts++
+		death.Func, death.Attempt = j.entry.name, j.deaths[block]
+		clearBit(j.given, block)
+	}
+	switch {
+	case p.cause != nil:
+		p.failJobLocked(j, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
+	case claimed && j.deaths[block] >= p.opts.Attempts:
+		p.failJobLocked(j, death)
+	case j.err == nil && t.block != shareAll && claimed:
+		p.giveLocked(j, block)
+	case j.err == nil && t.block == shareAll:
+		p.recoverLocked(j)
+	}
+	p.settleLocked(j)
+}
+
+// recoverLocked finds the blocks that a dead worker has left.
+func (p *Pool) recoverLocked(j *rangeJob) {
+	counter, _ := counters(p.control.bytes, j.number)
+	next := min(int64(counter.Load()), int64(j.cut.count))
+	claims := newBits(j.cut.count)
+	until := time.Now().Add(choosingTime)
+	for _, w := range p.lanes {
+		l := w.lane
+		for looks := 0; ; looks++ {
+			claim := l.claim.Load()
+			if uint32(claim>>32) != j.number || uint32(claim) != claimChoosing {
+				if b := uint32(claim) - claimBlock; uint32(claim>>32) == j.number && uint32(claim) >= claimBlock && int64(b) < int64(j.cut.count) {
+					setBit(claims, b)
+				}
+				break
+			}
+			if time.Now().After(until) {
+				w.failLocked(fmt.Errorf("it took no block of %s for %v", j.entry.name, choosingTime))
+			}
+			select {
+			case <-w.proc.Dead():
+				return // its own recovery, which comes next, finds all
+			default:
+			}
+			p.unlock()
+			time.Sleep(min(time.Duration(looks), 100) * 10 * time.Microsecond)
+			p.mu.Lock()
+		}
+	}
+	p.drainLocked()
+	for b := range uint32(next) {
+		if j.err == nil && !hasBit(j.done, b) && !hasBit(claims, b) && !hasBit(j.given, b) {
+			p.giveLocked(j, b)
+		}
+	}
+}

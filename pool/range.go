@@ -1,0 +1,110 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+)
+
+// RangeOptions says how a range is shared out. The zero value and nil work.
+type RangeOptions struct {
+	// Grain is the fewest indices that are worth a block of their own: some
+	// microseconds of work. 0: 1.
+	Grain int
+}
+
+// A RangeFn is a function over a range of indices that workers share.
+type RangeFn[In any] struct{ e *entry }
+
+// RangeFunc registers f under name, as [Func] does. f works on the indices from
+// lo up to hi, which is not one of them: a block of the range. It may be called
+// again for the same block if its worker dies, so what it stores must not depend
+// on what is there.
+func RangeFunc[In any](name string, f func(t *Task, in In, lo, hi int) error) *RangeFn[In] {
+	return &RangeFn[In]{newRange(name, func(t *Task, in In, lo, hi int) (struct{}, error) {
+		return struct{}{}, f(t, in, lo, hi)
+	})}
+}
+
+// Name is the name the function was registered under.
+func (f *RangeFn[In]) Name() string { return f.e.name }
+
+// ForRange calls the function for all of the indices 0 to n−1, in blocks, in all
+// workers at once. The workers take the blocks themselves, large ones first, by a
+// counter in shared memory: a block costs no more than that, so that indices of a
+// microsecond are worth it. It returns when all blocks are done, or, with the
+// first error of one, when no worker runs one any more, or when ctx ends: then
+// running blocks finish unobserved and keep what `in` names pinned until they do.
+// Each index is done once; one whose worker died is done again by another, up to
+// Options.Attempts times. The error is the function's own ([*TaskError]), a
+// [*WorkerExitError], [ErrClosed], [ErrFull] where too many ranges are under way,
+// or ctx's. It may be called from several goroutines.
+func (f *RangeFn[In]) ForRange(ctx context.Context, p *Pool, in In, n int, opts *RangeOptions) error {
+	_, err := runRange(ctx, p, f.e, &in, n, opts)
+	return err
+}
+
+// A ReduceFn is a function over a range of indices with a result.
+type ReduceFn[In, Out any] struct {
+	e     *entry
+	merge func(a, b Out) Out
+}
+
+// ReduceFunc registers f under name, as [RangeFunc] does. Its results, which have
+// no Views, are merged in this process.
+func ReduceFunc[In, Out any](name string, f func(t *Task, in In, lo, hi int) (Out, error), merge func(a, b Out) Out) *ReduceFn[In, Out] {
+	return &ReduceFn[In, Out]{newRange(name, f), merge}
+}
+
+// Name is the name the function was registered under.
+func (f *ReduceFn[In, Out]) Name() string { return f.e.name }
+
+// Reduce is ForRange with a result: those of the blocks, merged in the order of
+// the indices, whoever was done first. The blocks are the same for the same n,
+// grain and number of workers, and so is the result, to the last bit. It is the
+// zero value if n is 0.
+func (f *ReduceFn[In, Out]) Reduce(ctx context.Context, p *Pool, in In, n int, opts *RangeOptions) (total Out, err error) {
+	parts, err := runRange(ctx, p, f.e, &in, n, opts)
+	if err != nil {
+		return total, err
+	}
+	for i, part := range parts {
+		var v Out
+		if err := decode(f.e.out, part, &v, nil); err != nil {
+			var none Out
+			return none, fmt.Errorf("pool: result of %s: %w", f.e.name, err)
+		}
+		if i == 0 {
+			total = v
+		} else {
+			total = f.merge(total, v)
+		}
+	}
+	return total, nil
+}
+
+func newRange[In, Out any](name string, f func(*Task, In, int, int) (Out, error)) *entry {
+	in, out := codecs(name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	if out.arrays {
+		panic(fmt.Sprintf("pool: function %q: result %v: a View is not possible in the result of a range: store to an Array argument", name, out.typ))
+	}
+	e := &entry{name: name, in: in, out: out}
+	e.sharer = func(bind binding) func(t *Task, args []byte) (body, error) {
+		a := new(In) // on the heap: bind keeps pointers into it while the function runs
+		return func(t *Task, args []byte) (body, error) {
+			*a = *new(In)
+			if err := decode(in, args, a, bind); err != nil {
+				return nil, fmt.Errorf("arguments: %w", err)
+			}
+			return func(lo, hi int, dst []byte) ([]byte, error) {
+				v, err := f(t, *a, lo, hi)
+				if err != nil {
+					return dst, err
+				}
+				return encode(out, dst, &v, nil)
+			}, nil
+		}
+	}
+	register(e)
+	return e
+}

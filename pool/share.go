@@ -1,0 +1,74 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+
+	"example.com/handoff/shm"
+)
+
+// share works on a range: on one block, or on those that it takes from the
+// counter. The order of the steps is what a recovery counts on:
+//
+//	claim = choosing · block = next++ · claim = block · run it · put its part · …
+//
+// See job.go and the model in range_model_test.go.
+func (s *server) share(r share, args []byte) {
+	t := &s.task
+	t.attempt, t.arena, t.id = r.attempt, false, r.id
+	s.running.Store(r.id.number())
+	s.out = appendResult(s.out[:0], statusGoexit, r.id) // unless it returns or panics
+	defer s.finish(false)
+	defer s.lane.claim.Store(0)
+	if s.sharers[r.fn] == nil {
+		s.sharers[r.fn] = s.table.entries[r.fn].sharer(s.bind)
+	}
+	run, err := s.sharers[r.fn](t, args)
+	if err == nil {
+		err = s.blocks(r, run)
+	}
+	switch {
+	case err == nil:
+		s.out[1] = statusOK
+	case errors.Is(err, shm.ErrFull):
+		s.fail(statusFull, err.Error())
+	default:
+		s.fail(statusError, err.Error())
+	}
+}
+
+func (s *server) blocks(r share, run body) error {
+	cut := cut(r.n, r.grain, int(r.workers))
+	if r.block != shareAll {
+		if int64(r.block) >= int64(cut.count) {
+			return fmt.Errorf("%w: block %d of %d", errRecord, r.block, cut.count)
+		}
+		return s.block(r, run, &cut, r.block)
+	}
+	next, stop := counters(s.lane.control, r.job)
+	mine := uint64(r.job) << 32
+	for stop.Load() == 0 && !s.ended.Load() {
+		s.lane.claim.Store(mine | claimChoosing)
+		b := next.Add(1) - 1
+		if int64(b) >= int64(cut.count) {
+			return nil
+		}
+		s.lane.claim.Store(mine | claimBlock + uint64(b))
+		if err := s.block(r, run, &cut, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// block runs one and reports it.
+func (s *server) block(r share, run body, cut *blocks, b uint32) error {
+	lo, hi := cut.at(int(b))
+	part, err := run(lo, hi, appendPart(s.part[:0], r.id, b))
+	if err != nil {
+		return fmt.Errorf("[%d, %d): %w", lo, hi, err)
+	}
+	s.part = part
+	s.put(part)
+	return nil
+}
