@@ -25,24 +25,16 @@ func (f Future[Out]) Wait(ctx context.Context) (v Out, err error) {
 	if f.p == nil {
 		return v, fmt.Errorf("%w, or was never submitted", ErrWaited)
 	}
+	v, _, err = f.wait(ctx)
+	return v, err
+}
+
+func (f Future[Out]) wait(ctx context.Context) (v Out, dry bool, err error) {
 	t, err := f.p.await(ctx, f.id)
 	if err != nil {
-		return v, err
+		return v, false, err
 	}
-	defer f.p.unlock()
-	switch {
-	case t.err != nil:
-		err = t.err
-	case t.value != nil:
-		v = *t.value.(*Out)
-		t.views = nil // they are the caller's now
-	default:
-		if err = decode(f.codec, t.result, &v, nil); err != nil {
-			err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
-		}
-	}
-	f.p.freeLocked(t)
-	return v, err
+	return take[Out](f.p, f.codec, t)
 }
 
 // Cancel ends the task: one that no worker has yet resolves with

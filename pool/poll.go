@@ -31,6 +31,7 @@ import (
 type waiter struct {
 	token      chan struct{} // capacity 1
 	over       bool          // what it waits for is there
+	looked     bool          // it was not there at once
 	parked     bool
 	poller     bool // the token is the role
 	urgent     bool // it wants the role and nothing else
@@ -113,6 +114,7 @@ func (p *Pool) waitLocked(ctx context.Context, w *waiter) (err error) {
 
 // parkLocked waits for a token.
 func (p *Pool) parkLocked(ctx context.Context, w *waiter) error {
+	w.looked = true
 	p.parked.push(w)
 	p.unlock()
 	select {
@@ -198,6 +200,9 @@ func (p *Pool) pollLocked(ctx context.Context, w *waiter) error {
 			return nil
 		case w == nil && (p.unresolved == 0 || p.stopping):
 			return nil
+		}
+		if w != nil {
+			w.looked = true
 		}
 		p.seen, p.watched = p.kicks.Load(), p.lanes
 		p.unlock()

@@ -31,6 +31,9 @@ type task struct {
 	discarded  bool
 	cancelled  bool // while in a lane: not tried again
 
+	group *group // that it is of, or nil
+	tag   int
+
 	job   *rangeJob // that it is a share of; such a task is in no table
 	block uint32    // of the job, or shareAll
 }
@@ -60,13 +63,15 @@ type announced struct {
 // mapping in every worker, of which Linux allows 65530 by default.
 const maxSegments = 4096
 
-func submit[In any](p *Pool, e *entry, in *In) (taskID, error) {
+// submit hands a task to the pool; g and tag are those of [Fn.MapUnordered].
+func submit[In any](p *Pool, e *entry, in *In, g *group, tag int) (taskID, error) {
 	p.mu.Lock()
 	t, err := p.admitLocked(e)
 	if err != nil {
 		p.mu.Unlock()
 		return taskID{}, fmt.Errorf("pool: submit %s: %w", e.name, err)
 	}
+	t.group, t.tag = g, tag
 	if !e.in.arrays {
 		if t.args, err = encode(e.in, t.args[:0], in, nil); err == nil {
 			p.enterLocked(t)
@@ -338,9 +343,13 @@ func (p *Pool) resolveLocked(t *task, result []byte, err error) {
 // resolvedLocked tells who waits for it.
 func (p *Pool) resolvedLocked(t *task) {
 	t.state = taskResolved
-	if t.discarded {
+	switch {
+	case t.discarded:
 		p.freeLocked(t)
-	} else {
+	case t.group != nil:
+		t.group.ready = append(t.group.ready, t)
+		p.overLocked(&t.group.waiter)
+	default:
 		p.overLocked(&t.waiter)
 	}
 }
@@ -384,7 +393,8 @@ func (p *Pool) freeLocked(t *task) {
 	t.id.epoch = max(t.id.epoch+1, 1) // never 0
 	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
 	t.value, t.views, t.err = nil, nil, nil
-	t.over, t.waiting, t.discarded, t.cancelled = false, false, false, false
+	t.group, t.over, t.looked = nil, false, false
+	t.waiting, t.discarded, t.cancelled = false, false, false
 	t.pins, t.segs = t.pins[:0], t.segs[:0]
 	p.free = append(p.free, t)
 }

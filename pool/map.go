@@ -1,0 +1,196 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// An Item is one result of Map.
+type Item[Out any] struct {
+	Index int // position of its input in the sequence, from 0
+	Value Out // zero if the item failed
+}
+
+// Map hands every value of ins to p and yields the results in the order of
+// their inputs. Inputs are pulled between yields on the caller's goroutine, up
+// to a window ahead of the result being waited for, so a slow consumer holds the
+// producer back. The window is a few tasks per worker, and grows while workers
+// run dry before the caller comes back: up to 16 per worker where arguments or
+// results have arrays, else 128. An item's own failure is yielded
+// with its index and the sequence goes on; the failure of the pool, the end of
+// ctx, or [ErrFull] where futures of others take up the whole table, is yielded
+// last. Leaving the loop returns at once and cancels the rest:
+// running tasks finish unobserved and keep their pins until they do. Views in
+// what was yielded are the caller's to release; the rest is the pool's.
+func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {
+	type flight struct {
+		Future[Out]
+		err error
+	}
+	return func(yield func(Item[Out], error) bool) {
+		size, most := p.windows(f.e)
+		window := make([]flight, most) // a ring
+		first, n, index := 0, 0, 0
+		defer func() {
+			for i := range n {
+				if fl := window[(first+i)%most]; fl.err == nil {
+					fl.Cancel()
+					fl.Discard()
+				}
+			}
+		}()
+		// deliver waits for the first and yields it. It reports whether to go on.
+		deliver := func() bool {
+			fl := &window[first]
+			item, err := Item[Out]{Index: index}, fl.err
+			if err == nil {
+				var dry bool
+				item.Value, dry, err = fl.wait(ctx)
+				if dry && n == size {
+					size = min(2*size, most)
+				}
+			}
+			end := err != nil && (ctx.Err() != nil || p.broken() != nil || errors.Is(err, ErrFull))
+			if !end || fl.err != nil {
+				first = (first + 1) % most
+				n--
+			}
+			index++
+			return yield(item, err) && !end
+		}
+		for in := range ins {
+			fut, err := f.Submit(ctx, p, in)
+			for errors.Is(err, ErrFull) && n > 0 {
+				if !deliver() {
+					return
+				}
+				fut, err = f.Submit(ctx, p, in)
+			}
+			window[(first+n)%most] = flight{fut, err}
+			if n++; n == size && !deliver() {
+				return
+			}
+		}
+		for n > 0 && deliver() {
+		}
+	}
+}
+
+// windows are the sizes of Map's window at first and at most.
+func (p *Pool) windows(e *entry) (size, most int) {
+	most = 128 * p.opts.Workers
+	if e.in.arrays || e.out.arrays {
+		most = 16 * p.opts.Workers
+	}
+	return 4 * p.opts.Workers, most
+}
+
+// MapUnordered is [Fn.Map] but for the order: it yields each result as soon as it
+// is there.
+func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {
+	return func(yield func(Item[Out], error) bool) {
+		size, most := p.windows(f.e)
+		g := &group{waiter: waiter{token: make(chan struct{}, 1)}}
+		defer p.leave(g)
+		index, n := 0, 0
+		// deliver waits for any and yields it. It reports whether to go on.
+		deliver := func() bool {
+			t, err := p.awaitAny(ctx, g)
+			if err != nil {
+				yield(Item[Out]{Index: index}, err)
+				return false
+			}
+			item := Item[Out]{Index: t.tag}
+			var dry bool
+			item.Value, dry, err = take[Out](p, f.e.out, t)
+			if dry && n == size {
+				size = min(2*size, most)
+			}
+			n--
+			return yield(item, err) && (err == nil || p.broken() == nil)
+		}
+		for in := range ins {
+			_, err := submit(p, f.e, &in, g, index)
+			for errors.Is(err, ErrFull) && n > 0 {
+				if !deliver() {
+					return
+				}
+				_, err = submit(p, f.e, &in, g, index)
+			}
+			if err == nil {
+				if n++; n == size && !deliver() {
+					return
+				}
+			} else if !yield(Item[Out]{Index: index}, err) || p.broken() != nil || errors.Is(err, ErrFull) {
+				return
+			}
+			index++
+		}
+		for n > 0 && deliver() {
+		}
+	}
+}
+
+// A group is tasks of which any will do next.
+type group struct {
+	waiter
+	ready []*task // resolved, and not yet taken
+}
+
+// awaitAny returns with p.mu held and a task of the group resolved and the
+// caller's to free, or with an error and without p.mu.
+func (p *Pool) awaitAny(ctx context.Context, g *group) (*task, error) {
+	p.mu.Lock()
+	g.looked = false
+	if err := p.waitLocked(ctx, &g.waiter); err != nil {
+		p.unlock()
+		return nil, err
+	}
+	t := g.ready[0]
+	t.looked = g.looked
+	g.ready = append(g.ready[:0], g.ready[1:]...)
+	g.over = len(g.ready) > 0
+	return t, nil
+}
+
+// leave gives up what is left of a group.
+func (p *Pool) leave(g *group) {
+	p.mu.Lock()
+	var left []taskID
+	for _, t := range p.tasks {
+		if t.group == g {
+			left = append(left, t.id)
+		}
+	}
+	p.unlock()
+	for _, id := range left {
+		p.cancel(id)
+		p.discard(id)
+	}
+}
+
+// take is the result of a resolved task, which it frees. It unlocks p.mu. dry
+// reports that the caller had to wait for it, and that a worker has nothing to do.
+func take[Out any](p *Pool, c *codec, t *task) (v Out, dry bool, err error) {
+	defer p.unlock()
+	switch {
+	case t.err != nil:
+		err = t.err
+	case t.value != nil:
+		v = *t.value.(*Out)
+		t.views = nil // they are the caller's now
+	default:
+		if err = decode(c, t.result, &v, nil); err != nil {
+			err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
+		}
+	}
+	if t.looked {
+		for _, w := range p.lanes {
+			dry = dry || w.lane.tasks == 0
+		}
+	}
+	p.freeLocked(t)
+	return v, dry, err
+}

@@ -1,0 +1,132 @@
+package pool
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// upTo yields 0 … n−1 and counts what was pulled.
+func upTo(n int, pulled *int) func(yield func(int64) bool) {
+	return func(yield func(int64) bool) {
+		for i := range int64(n) {
+			*pulled = int(i) + 1
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// Each result comes once, in order or not, however deep the windows get.
+func TestMapYieldsEachOnce(t *testing.T) {
+	bothIsolations(t, func(t *testing.T, opts Options) {
+		opts.Workers = 2
+		p := newPool(t, &opts)
+		n, pulled := 5000, 0
+		seen := 0
+		for r, err := range addOne.Map(background(), p, upTo(n, &pulled)) {
+			require.NoError(t, err)
+			require.Equal(t, seen, r.Index)
+			require.Equal(t, int64(seen+1), r.Value)
+			seen++
+		}
+		require.Equal(t, n, seen)
+		got := make([]bool, n)
+		for r, err := range addOne.MapUnordered(background(), p, upTo(n, &pulled)) {
+			require.NoError(t, err)
+			require.Equal(t, int64(r.Index+1), r.Value)
+			require.False(t, got[r.Index])
+			got[r.Index] = true
+		}
+		require.NotContains(t, got, false)
+	})
+}
+
+// A consumer that is slower than the workers keeps the window small; what is
+// done first is yielded first where the order does not matter.
+func TestMapHoldsProducersBack(t *testing.T) {
+	p := newPool(t, &Options{Workers: 2})
+	pulled, seen, ahead := 0, 0, 0
+	for range addOne.Map(background(), p, upTo(60, &pulled)) {
+		seen++
+		ahead = max(ahead, pulled-seen)
+		time.Sleep(5 * time.Millisecond)
+	}
+	_, most := p.windows(addOne.e)
+	require.LessOrEqual(t, ahead, most/4, "the window grew for nobody")
+
+	var order []int
+	for r, err := range pid.MapUnordered(background(), p, slices.Values([]time.Duration{300 * time.Millisecond, 0, 0, 0})) {
+		require.NoError(t, err)
+		order = append(order, r.Index)
+	}
+	require.Equal(t, 0, order[3], "%v", order)
+}
+
+// What waits behind a long task goes to a worker that has nothing to do.
+func TestShortTasksDoNotWaitForLongOnes(t *testing.T) {
+	p := newPool(t, &Options{Workers: 2})
+	ctx, cancel := context.WithTimeout(background(), time.Minute)
+	defer cancel()
+	long, err := untilCancelled.Submit(ctx, p, struct{}{})
+	require.NoError(t, err)
+	eventually(t, func() bool { return p.Stats().Attempts == 1 }, "not started")
+	var fs []Future[int64]
+	for i := range int64(100) { // half of them behind it
+		f, err := addOne.Submit(ctx, p, i)
+		require.NoError(t, err)
+		fs = append(fs, f)
+	}
+	for i, f := range fs {
+		v, err := f.Wait(ctx)
+		require.NoError(t, err)
+		require.Equal(t, int64(i+1), v)
+	}
+	long.Cancel()
+	_, err = long.Wait(ctx)
+	require.NoError(t, err)
+	require.Equal(t, int64(101), p.Stats().Attempts, "a task that was moved has lost no attempt")
+}
+
+func TestMapUnorderedEnds(t *testing.T) {
+	bothIsolations(t, func(t *testing.T, opts Options) {
+		opts.Workers = 2
+		p := newPool(t, &opts)
+		forever := func(yield func(struct{}) bool) {
+			for yield(struct{}{}) {
+			}
+		}
+		ctx, cancel := context.WithTimeout(background(), 30*time.Millisecond)
+		defer cancel()
+		n := 0
+		for _, err := range untilCancelled.MapUnordered(ctx, p, forever) {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			n++
+		}
+		require.Equal(t, 1, n)
+		for range addOne.MapUnordered(background(), p, upTo(100, &n)) {
+			break
+		}
+		failed := 0
+		for r, err := range misbehave.MapUnordered(background(), p, slices.Values([]string{"", "error", ""})) {
+			if err != nil {
+				require.Equal(t, 1, r.Index)
+				failed++
+			}
+		}
+		require.Equal(t, 1, failed)
+		eventually(t, func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.unresolved == 0 && len(p.free) == len(p.tasks)
+		}, "tasks are left")
+		require.NoError(t, p.Close(background()))
+		for _, err := range addOne.MapUnordered(background(), p, upTo(3, &n)) {
+			require.ErrorIs(t, err, ErrClosed)
+		}
+	})
+}
