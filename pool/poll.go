@@ -157,6 +157,8 @@ func (p *Pool) passLocked() {
 	if w != nil {
 		w.poller = true
 		p.unparkLocked(w)
+	} else if p.unresolved > 0 {
+		p.workLocked()
 	}
 }
 
@@ -320,7 +322,8 @@ func (p *Pool) stealLocked(twice bool) (moved bool) {
 }
 
 // The dispatcher polls where nobody waits: so that arguments are released and
-// workers get more. It looks once a tick, and not at all in a pool that rests.
+// workers get more. It looks once a tick, and rests while there are no tasks or
+// somebody polls.
 const (
 	dispatchTick = 4 * time.Millisecond
 	restAfter    = 25 // ticks without a task
@@ -346,7 +349,7 @@ func (p *Pool) dispatch() {
 			idle++
 		}
 		polls = p.polls
-		rest := idle > restAfter
+		rest := idle > restAfter || p.polling
 		p.resting = rest
 		p.unlock()
 		if rest {
@@ -359,8 +362,14 @@ func (p *Pool) dispatch() {
 	}
 }
 
-// workLocked wakes the dispatcher.
+// workLocked wakes the dispatcher where it is needed.
 func (p *Pool) workLocked() {
+	if p.resting && !p.polling {
+		p.wakeLocked()
+	}
+}
+
+func (p *Pool) wakeLocked() {
 	if p.resting {
 		p.resting = false
 		p.work <- struct{}{}
@@ -385,9 +394,9 @@ func (p *Pool) makeControl() (err error) {
 func (p *Pool) stopDispatch() {
 	p.mu.Lock()
 	p.stopping = true
-	p.workLocked()
+	p.wakeLocked()
 	p.kick()
-	p.mu.Unlock()
+	p.unlock()
 	p.polled.Wait()
 	p.mu.Lock()
 	p.acquireLocked()
