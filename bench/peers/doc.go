@@ -15,13 +15,16 @@
 //	goroutine pool     as many goroutines as workers, indices over a channel
 //	os.Pipe            8 bytes through a pipe to a process and back through another
 //	gob                gob over pipes to processes, as fast as they take it
+//	shmipc-go          cloudwego/shmipc-go, a stream in its shared memory to a process,
+//	                   with GOMAXPROCS 1 on both sides, as in its examples: it is faster so
 //	go-plugin          hashicorp/go-plugin over net/rpc
 //	Python             concurrent.futures.ProcessPoolExecutor, arrays by pickle or in
 //	                   multiprocessing.shared_memory; measured inside Python
 //	copy, first touch  what the memory itself gives
 //	bare spawn         this program, started again, up to its first byte
 //
-// cloudwego/shmipc-go belongs here too: its row says that it is missing.
+// The programs that measure go-plugin and shmipc-go are built from the folders
+// beside this file when their row is due, which takes Go and their modules.
 //
 // # How it is measured
 //

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,7 +37,8 @@ func TestSides(t *testing.T) {
 			trip, err := s.pipe()
 			return s.hot(trip), err
 		},
-		"go-plugin":  func(ctx context.Context, s *session) (side, error) { return s.goPlugin(ctx) },
+		"go-plugin":  func(ctx context.Context, s *session) (side, error) { return s.program(ctx, "goplugin") },
+		"shmipc-go":  func(ctx context.Context, s *session) (side, error) { return s.program(ctx, "shmipc") },
 		"gob":        func(_ context.Context, s *session) (side, error) { return s.gob(2) },
 		"one by one": func(ctx context.Context, s *session) (side, error) { return s.oneByOne(ctx) },
 		"messages":   func(_ context.Context, s *session) (side, error) { return s.messages(), nil },
@@ -111,9 +113,47 @@ func TestChildIsEnded(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond)
 }
 
+// Where either process of a program that measures a library is killed, the other
+// one ends too, and nothing is left.
+func TestProgramIsEnded(t *testing.T) {
+	for _, name := range []string{"shmipc", "goplugin"} {
+		for i, killed := range []string{"one process", "the other", "none"} {
+			t.Run(name+", killed: "+killed, func(t *testing.T) {
+				tag, temp := "PEERS_TEST_TAG="+t.Name(), t.TempDir()
+				t.Setenv("PEERS_TEST_TAG", t.Name())
+				t.Setenv("TMPDIR", temp)
+				s := newSession(true, -1)
+				defer s.close()
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				take, err := s.program(ctx, name)
+				require.NoError(t, err)
+				_, err = take(ctx)
+				require.NoError(t, err)
+				both := tagged(tag)
+				require.Len(t, both, 2)
+				if i < len(both) {
+					pid, err := strconv.Atoi(strings.Split(both[i], "/")[2])
+					require.NoError(t, err)
+					require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+					_, err = take(ctx)
+					require.Error(t, err)
+					_ = s.close()
+				}
+				require.NoError(t, s.close())
+				require.Eventually(t, func() bool { return len(tagged(tag)) == 0 }, 30*time.Second, 10*time.Millisecond)
+				left, err := os.ReadDir(temp)
+				require.NoError(t, err)
+				require.Empty(t, left)
+			})
+		}
+	}
+}
+
 // The program prints what the rows say, as JSON and nothing else.
 func TestCommand(t *testing.T) {
 	var stdout, stderr bytes.Buffer
+	t.Setenv("PATH", "") // without Go there is no program for shmipc-go
 	code := command([]string{"-quick", "-rows", "unbuffered,one core: round trip / os.Pipe,shmipc", "-json", "-"}, &stdout, &stderr)
 	require.Zero(t, code, stderr.String())
 	require.Empty(t, stderr.String())
@@ -123,7 +163,7 @@ func TestCommand(t *testing.T) {
 	require.Len(t, got.Rows, 4)
 	for _, r := range got.Rows {
 		if strings.Contains(r.Name, "shmipc") {
-			require.NotEmpty(t, r.Skipped)
+			require.Contains(t, r.Skipped, "go build: ")
 			require.Nil(t, r.Summary)
 			continue
 		}

@@ -16,16 +16,8 @@ var roundTripRows = []row{
 		ours, err = s.taskTrips(ctx, s.hot)
 		return ours, s.hot(s.channels()), err
 	}},
-	{name: "tiny task, hot: round trip / shmipc-go", goal: atMost(0.01), setup: func(context.Context, *session) (ours, theirs side, err error) {
-		return nil, nil, skip("github.com/cloudwego/shmipc-go: the module could not be had")
-	}},
-	{name: "tiny task, hot: round trip / go-plugin, net/rpc", setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
-		if theirs, err = s.goPlugin(ctx); err != nil {
-			return nil, nil, err
-		}
-		ours, err = s.taskTrips(ctx, s.hot)
-		return ours, theirs, err
-	}},
+	{name: "tiny task, hot: round trip / shmipc-go", goal: atMost(0.01), setup: hotAndProgram("shmipc")},
+	{name: "tiny task, hot: round trip / go-plugin, net/rpc", setup: hotAndProgram("goplugin")},
 	{name: "tiny task, hot: round trip / Python's ProcessPoolExecutor", setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
 		if theirs, err = s.python(ctx, request{Op: "tiny", Trips: s.few(200, 20)}); err != nil {
 			return nil, nil, err
@@ -41,6 +33,16 @@ var roundTripRows = []row{
 
 func hotAndPipe(ctx context.Context, s *session) (ours, theirs side, err error) {
 	return s.taskAndPipe(ctx, s.hot)
+}
+
+func hotAndProgram(name string) func(context.Context, *session) (ours, theirs side, err error) {
+	return func(ctx context.Context, s *session) (ours, theirs side, err error) {
+		if theirs, err = s.program(ctx, name); err != nil {
+			return nil, nil, err
+		}
+		ours, err = s.taskTrips(ctx, s.hot)
+		return ours, theirs, err
+	}
 }
 
 func idleAndPipe(ctx context.Context, s *session) (ours, theirs side, err error) {

@@ -1,33 +1,31 @@
 // Command goplugin measures hashicorp/go-plugin over net/rpc: it starts itself
-// as a plugin, reads requests and writes answers, each a line of JSON, until
-// standard input ends.
+// as a plugin, and answers requests until standard input ends.
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"net/rpc"
 	"os"
 	"os/exec"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+
+	"example.com/handoff/bench/peers/internal/tiny"
 )
 
 var handshake = plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "HANDOFF_PEERS_PLUGIN", MagicCookieValue: "tiny"}
 
-// A tiny is the plugin's client in the host and its server in the plugin.
-type tiny struct{ client *rpc.Client }
+// A peer is the plugin's client in the host and its server in the plugin.
+type peer struct{ client *rpc.Client }
 
-func (*tiny) Server(*plugin.MuxBroker) (any, error) { return server{}, nil }
+func (*peer) Server(*plugin.MuxBroker) (any, error) { return server{}, nil }
 
-func (*tiny) Client(_ *plugin.MuxBroker, c *rpc.Client) (any, error) { return &tiny{c}, nil }
+func (*peer) Client(_ *plugin.MuxBroker, c *rpc.Client) (any, error) { return &peer{c}, nil }
 
-func (t *tiny) next(x int64) (y int64, err error) {
-	err = t.client.Call("Plugin.Next", x, &y)
+func (p *peer) next(x int64) (y int64, err error) {
+	err = p.client.Call("Plugin.Next", x, &y)
 	return y, err
 }
 
@@ -35,13 +33,14 @@ type server struct{}
 
 // Next answers x with its successor.
 func (server) Next(x int64, y *int64) error {
-	*y = x + 1
+	*y = tiny.Task(x)
 	return nil
 }
 
 func main() {
-	plugins := map[string]plugin.Plugin{"tiny": &tiny{}}
+	plugins := map[string]plugin.Plugin{"tiny": &peer{}}
 	if os.Getenv(handshake.MagicCookieKey) != "" {
+		go endWithParent(os.Getppid())
 		plugin.Serve(&plugin.ServeConfig{HandshakeConfig: handshake, Plugins: plugins, Logger: hclog.NewNullLogger()})
 		return
 	}
@@ -49,6 +48,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "goplugin:", err)
 		os.Exit(1)
 	}
+}
+
+// endWithParent ends a plugin whose host was killed: go-plugin leaves it running.
+func endWithParent(parent int) {
+	for os.Getppid() == parent {
+		time.Sleep(time.Second)
+	}
+	os.Exit(1)
 }
 
 func host(plugins map[string]plugin.Plugin) error {
@@ -69,39 +76,5 @@ func host(plugins map[string]plugin.Plugin) error {
 	if err != nil {
 		return err
 	}
-	peer := raw.(*tiny)
-	enc := json.NewEncoder(os.Stdout)
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		var q struct {
-			Trips int `json:"trips"`
-		}
-		if err := json.Unmarshal(in.Bytes(), &q); err != nil {
-			return err
-		}
-		ns, err := median(q.Trips, peer)
-		if err != nil {
-			return err
-		}
-		if err := enc.Encode(map[string]float64{"ns": ns}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func median(trips int, peer *tiny) (float64, error) {
-	times := make([]time.Duration, max(1, trips))
-	for i := range times {
-		start := time.Now()
-		y, err := peer.next(int64(i))
-		times[i] = time.Since(start)
-		if err == nil && y != int64(i)+1 {
-			err = fmt.Errorf("a wrong answer: %d to %d", y, i)
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
-	slices.Sort(times)
-	return float64(times[len(times)/2]), nil
+	return tiny.Serve(raw.(*peer).next)
 }

@@ -10,20 +10,21 @@ import (
 	"strings"
 )
 
-// goPlugin is a side: a tiny call through go-plugin, measured inside a program
-// that is built here and now. In this one, gRPC would make every worker four
-// times larger and slower to start.
-func (s *session) goPlugin(ctx context.Context) (side, error) {
+// program is a side: the tiny task through a library, measured inside the program
+// in a folder of that name, which is built here and now. In this one, what the
+// library links and initializes would make every worker larger and slower to
+// start.
+func (s *session) program(ctx context.Context, name string) (side, error) {
 	dir, err := s.tempDir()
 	if err != nil {
 		return nil, err
 	}
 	_, file, _, _ := runtime.Caller(0)
-	source := filepath.Join(filepath.Dir(file), "goplugin")
+	source := filepath.Join(filepath.Dir(file), name)
 	if _, err := os.Stat(source); err != nil {
 		return nil, skip("the source of its peer is not here: " + err.Error())
 	}
-	exe := filepath.Join(dir, "goplugin")
+	exe := filepath.Join(dir, name)
 	build := exec.CommandContext(ctx, "go", "build", "-o", exe, ".")
 	build.Dir = source
 	if out, err := build.CombinedOutput(); err != nil {

@@ -1,0 +1,57 @@
+// Package tiny is what the programs that measure a library have in common: they
+// answer requests on standard input with what the tiny task takes through that
+// library, each a line of JSON, until the input ends.
+package tiny
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+// Task is what is asked for, next to x.
+func Task(x int64) int64 { return x + 1 }
+
+// Serve answers every request with the median of its trips, in nanoseconds. Each
+// trip asks the peer for Task; another answer is an error.
+func Serve(trip func(x int64) (int64, error)) error {
+	enc := json.NewEncoder(os.Stdout)
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		var q struct {
+			Trips int `json:"trips"`
+		}
+		if err := json.Unmarshal(in.Bytes(), &q); err != nil {
+			return err
+		}
+		ns, err := median(q.Trips, trip)
+		if err != nil {
+			return err
+		}
+		if err := enc.Encode(map[string]float64{"ns": ns}); err != nil {
+			return err
+		}
+	}
+	return in.Err()
+}
+
+func median(trips int, trip func(x int64) (int64, error)) (float64, error) {
+	times := make([]time.Duration, max(1, trips))
+	for i := range times {
+		x := int64(i)
+		start := time.Now()
+		y, err := trip(x)
+		times[i] = time.Since(start)
+		if err == nil && y != Task(x) {
+			err = fmt.Errorf("a wrong answer: %d to %d", y, x)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	slices.Sort(times)
+	return float64(times[len(times)/2]), nil
+}
