@@ -11,9 +11,11 @@ import (
 	"example.com/handoff/pool"
 )
 
-// TestMain turns copies of the test binary that a pool started into workers.
+// TestMain turns copies of the test binary into a pool's workers and the suites'
+// peers.
 func TestMain(m *testing.M) {
 	pool.Main()
+	asPeer()
 	// Under the race detector a process sleeps for a second before it exits.
 	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	os.Exit(m.Run())
