@@ -216,9 +216,9 @@ func TestSignals(t *testing.T) {
 		file   string // in /dev/shm, that says that the row is measured
 	}{
 		{syscall.SIGINT, "Python's shared_memory", "psm_*"},
-		{syscall.SIGTERM, "64 KiB", "handoff-*-1"},
+		{syscall.SIGTERM, "64 KiB", "handoff-*-[0-9]"},
 		{syscall.SIGKILL, "Python's shared_memory", "psm_*"},
-		{syscall.SIGKILL, "64 KiB", "handoff-*-1"},
+		{syscall.SIGKILL, "64 KiB", "handoff-*-[0-9]"},
 	} {
 		t.Run(tt.signal.String()+" "+tt.row, func(t *testing.T) {
 			if _, err := findPython(context.Background()); err != nil && strings.HasPrefix(tt.row, "Python") {

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -40,13 +39,7 @@ func main() {
 
 // host is the client: it makes the shared memory, memfds, which need no removal.
 func host() (err error) {
-	dir, err := os.MkdirTemp("", "shmipc-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	socket := filepath.Join(dir, "s")
-	wait, err := startServer(socket)
+	socket, wait, err := startServer()
 	if err != nil {
 		return err
 	}
@@ -74,32 +67,32 @@ func host() (err error) {
 	})
 }
 
-// startServer starts this program again with a socket that listens already. The
-// server ends with its one session; wait ends it after some seconds otherwise.
-func startServer(socket string) (wait func() error, err error) {
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+// startServer starts this program again with a socket that listens already, at an
+// address that the kernel chooses and that is no file. The server ends with its
+// one session; wait ends it after some seconds otherwise.
+func startServer() (socket string, wait func() error, err error) {
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix"})
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	defer ln.Close()
-	ln.SetUnlinkOnClose(false)
 	f, err := ln.File()
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	defer f.Close()
 	exe, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), serverVar+"=1")
 	cmd.Stderr = os.Stderr
 	cmd.ExtraFiles = []*os.File{f} // descriptor 3
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	return func() error {
+	return ln.Addr().String(), func() error {
 		defer time.AfterFunc(patience/5, func() { cmd.Process.Kill() }).Stop()
 		return cmd.Wait()
 	}, nil
