@@ -18,13 +18,19 @@ func (w work) do() int64 {
 
 var one = pool.Func("peers.work", func(_ *pool.Task, w work) (int64, error) { return w.do(), nil })
 
-// batched is a side: tasks handed over as one batch.
-//
-// It is the one place to change when the pool hands out ranges of indices
-// (RangeFunc and ForRange, ReduceFunc and Reduce): run becomes one Reduce over
-// n, whose blocks add up work{i, rounds}.do().
+// many is the same for a range of tasks, whose answers it adds up.
+var many = pool.ReduceFunc("peers.works", func(_ *pool.Task, rounds int64, lo, hi int) (sum int64, err error) {
+	for i := lo; i < hi; i++ {
+		sum += work{int64(i), rounds}.do()
+	}
+	return sum, nil
+}, func(a, b int64) int64 { return a + b })
+
+// batched is a side: tasks handed over as one range.
 func (s *session) batched(ctx context.Context, workers int, rounds int64) (side, error) {
-	return s.mapped(ctx, workers, rounds)
+	p, err := s.pool(ctx, workers)
+	run := func(ctx context.Context, n int) (int64, error) { return many.Reduce(ctx, p, rounds, n, nil) }
+	return sized(s.span, run, checksum(rounds)), err
 }
 
 // mapped is a side: tasks handed over by Map.
