@@ -14,6 +14,10 @@ const BellBytes = 64
 type Bell struct {
 	rings, asleep word
 	local         chan struct{} // of a local bell: holds the ring that nobody has heard yet
+
+	// Of the owner: how many looks in a row the first step of Look was for
+	// nothing, and how many there were.
+	misses, looks uint
 }
 
 // NewBell is the bell in mem: zeroed, BellBytes bytes, beginning at a cache line,
@@ -67,18 +71,25 @@ func (b *Bell) Wait(ready func() bool, most time.Duration) bool {
 
 // Look waits until ready reports true, but not longer than waking a sleeper
 // takes here, nor than most; it reports what ready said last. It does so in two
-// steps: about a microsecond of looking, then looking between yields, to the peer
+// steps: about a microsecond of looking, less where that was for nothing lately,
+// as it is if the peer needs this core; then looking between yields, to the peer
 // if it wants this core, and to other goroutines where they have no other
 // processor (with one, the scheduler would move this goroutine over there, onto
 // the core that the peer needs). ready must be cheap and is called by this
 // goroutine alone.
 func (b *Bell) Look(ready func() bool, most time.Duration) bool {
-	for range spins() {
+	step := spins()
+	if b.looks++; b.looks%spinAgain != 0 {
+		step >>= min(b.misses, 5)
+	}
+	for range step + 1 {
 		if ready() {
+			b.misses = 0
 			return true
 		}
 		pause(pausesPerLook)
 	}
+	b.misses++
 	began, alone := time.Now(), b.local != nil || runtime.GOMAXPROCS(0) == 1
 	for yields := min(WakeTime(), most); time.Since(began) < yields; {
 		if alone {

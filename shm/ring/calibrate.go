@@ -14,6 +14,10 @@ const pausesPerLook = 1
 // within it; one that does not will not for many times as long.
 const spinTime = time.Microsecond
 
+// spinAgain is after how many Looks one takes the whole spinTime although the
+// last ones were for nothing.
+const spinAgain = 8
+
 // spins is how many looks fit into spinTime on this machine.
 var spins = sync.OnceValue(func() int {
 	const looks = 1000
