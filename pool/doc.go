@@ -11,22 +11,39 @@
 //   - [New] starts the workers, [Fn.Submit] hands out one task and returns a
 //     [Future], [Fn.Map] hands out a sequence and yields its results in order,
 //     [Pool.Close] ends everything.
+//   - [RangeFunc] and [ReduceFunc] register functions over a range of indices
+//     that the workers share out among themselves.
 //   - [Queue] is a queue bounded by items and bytes; [Classify] measures whether
 //     a stage waits or computes.
 //
 // # Data flow
 //
 //	caller            supervisor (this process)              worker process
-//	Submit ──encode──▶ task table ──task record──▶ socket ──▶ decode, bind views
+//	Submit ──encode──▶ task table ──task record──▶ lane ──▶ decode, bind views
 //	                      ▲                                     │ fn(t, in)
-//	Wait ◀──decode── result ◀───────────────────── socket ◀─── encode result
+//	Wait ◀──decode── result ◀───────────────────── lane ◀─── encode result
 //	arrays in an arena ═════════ the same pages, mapped read-only ═════════▶
 //	Views of a result ◀═════════ the same pages ══════════ arrays in t.Arena()
 //	Release ──────────────────────▶ free, before the next task ──▶ block free again
 //
+// A lane (lane.go) is a sealed memfd that one worker and the supervisor share: a
+// ring of records each way (package ring) and the bell at which the worker
+// sleeps. The supervisor sleeps at one bell for all. While both sides are busy no
+// system call is made and nothing is allocated for a task. A worker has up to 256
+// tasks in its lane, takes the next by itself and runs it on the goroutine that
+// looks at the ring. What waits in a lane behind a long task is taken back and
+// given to a worker that has nothing to do.
+//
+// Whoever waits for a future polls all lanes, for everybody, and passes that role
+// on (poll.go has its states and invariants); where nobody waits, a dispatcher
+// comes by now and then.
+//
+// A range (job.go) is one record per worker: the blocks into which it is cut are
+// taken from a counter that all workers share, and each is answered by a record.
+//
 // A segment is announced to a worker once, by name or with its descriptor
-// (Options.Anonymous), before the first task that needs it, and stays mapped there
-// until it is unmapped here.
+// (Options.Anonymous), over the worker's socket; the first task that needs it may be
+// in the lane before, and waits. It stays mapped there until it is unmapped here.
 //
 // The supervisor owns the memory of results too: a worker whose arena
 // ([Task.Arena]) is out of memory asks for a segment, which this worker alone maps
@@ -34,10 +51,15 @@
 //
 // # Messages
 //
-// One socket pair of type SOCK_SEQPACKET per worker; every message begins with a
-// byte that says its kind; integers are little-endian. A worker says hello
+// One socket pair of type SOCK_SEQPACKET per worker for its life-cycle; every
+// message begins with a byte that says its kind; integers are little-endian. A worker says hello
 // (magic, version, build, nonce, the hash of its registry) before anything else
-// and is refused by name of what differs. See message.go for the records.
+// and is refused by name of what differs. See message.go for the messages,
+// record.go for what goes through the lanes. All of it is a stranger's: a worker
+// that sends what it must not is killed, and can make nothing useless but its own lane.
+// The memory that all workers share holds hints only: the supervisor's bell, whose
+// sleeps are bounded, and the counters of ranges, which are checked against what
+// was reported.
 //
 // # Lifetimes
 //
@@ -57,9 +79,10 @@
 //
 // # States
 //
-// A task is pending, running or resolved, and is resolved exactly once: by its
+// A task is pending, in a lane, running or resolved, and is resolved exactly once: by its
 // result, by its own error, by [Future.Cancel], by the third death under it, or
-// by the end of the pool. A worker slot goes
+// by the end of the pool. Running is what its worker says when it takes the task
+// out of the lane: only that task has lost an attempt when the worker dies. A worker slot goes
 //
 //	starting ──hello──▶ idle ◀──▶ running
 //	    │                 │          │
@@ -76,7 +99,8 @@
 // writable, and a fault elsewhere is the task's panic.
 //
 // The death of a worker is what its pidfd says. The task it ran is tried again
-// on another worker, three times in all; nothing else is touched. When the
+// on another worker, three times in all; what waited in its lane goes to others.
+// Of a range, the blocks that it had taken and not done do. When the
 // supervisor itself is killed, workers see the end of the socket and kill their
 // own process group; the parent-death signal, SIGCONT, wakes a stopped one so that
 // it sees it too. Descendants that left the group are out of reach.
