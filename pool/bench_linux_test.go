@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,8 +191,6 @@ func BenchmarkThroughput(b *testing.B) {
 }
 
 // compute computes for about the given time, the same for processes and goroutines.
-//
-//go:noinline
 func compute(loops int) (x uint64) {
 	x = 88172645463325252
 	for range loops {
@@ -208,18 +207,20 @@ func loopsFor(d time.Duration) int {
 	best := time.Hour
 	for range 5 {
 		began := time.Now()
-		sink = compute(loops)
+		sink.Add(compute(loops))
 		best = min(best, time.Since(began))
 	}
 	return int(float64(loops) * float64(d) / float64(best))
 }
 
-var sink uint64
+var sink atomic.Uint64
 
 var busyRange = RangeFunc("test.busyRange", func(_ *Task, loops int, lo, hi int) error {
+	x := uint64(0)
 	for range hi - lo {
-		sink = compute(loops)
+		x += compute(loops)
 	}
+	sink.Add(x)
 	return nil
 })
 
@@ -236,9 +237,11 @@ func BenchmarkWork(b *testing.B) {
 			indices, ended := make(chan int, 128), sync.WaitGroup{}
 			for range 2 {
 				ended.Go(func() {
+					x := uint64(0)
 					for range indices {
-						compute(loops)
+						x += compute(loops)
 					}
+					sink.Add(x)
 				})
 			}
 			for i := range n {

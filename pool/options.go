@@ -38,7 +38,8 @@ type Options struct {
 	// MaxPending bounds the tasks that are submitted and not yet waited for;
 	// beyond it Submit returns ErrFull. 0: 65536.
 	MaxPending int
-	// Attempts bounds how often a task is started when workers die under it. 0: 3.
+	// Attempts bounds how often a task is started when workers die under it, at
+	// most 255. 0: 3.
 	Attempts int
 	// StartTimeout is how long a new worker may take to say hello. 0: 10 s.
 	StartTimeout time.Duration
@@ -85,6 +86,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.Workers < 0 || c.MaxPending < 0 || c.Attempts < 0 || c.StartTimeout < 0 || c.CloseTimeout < 0 ||
 		c.WorkerProcs < 0 || c.WorkerMemory < 0 {
 		return c, fmt.Errorf("pool: negative option in %+v", c)
+	}
+	if c.Attempts > maxAttempts {
+		return c, fmt.Errorf("pool: %d attempts, at most %d", c.Attempts, maxAttempts)
 	}
 	for _, a := range []*shm.ArenaOptions{c.Arena, c.Outputs, c.Results} {
 		if a != nil && (a.SegmentBytes < 0 || a.MaxBytes < 0) {
