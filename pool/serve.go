@@ -69,7 +69,7 @@ type server struct {
 	finished chan struct{} // closed when the last task has ended
 	results  *resultArena
 	frees    atomic.Uint32 // messages read
-	running  atomic.Uint64 // the number of the task, or 0
+	running  atomic.Uint64 // the number of the last task
 	draining atomic.Bool   // there will be no more tasks
 	ended    atomic.Bool   // nobody is there any more for whom to run any
 
@@ -345,7 +345,6 @@ func (s *server) finish(arrays bool) {
 	if arrays || s.task.arena {
 		s.results.finish(s.out[1] == statusOK)
 	}
-	s.running.Store(0)
 	if s.task.hasCtx.Load() {
 		s.task.hasCtx.Store(false)
 		s.mu.Lock()
