@@ -183,7 +183,7 @@ func make100(yield func(time.Duration) bool) {
 }
 
 func TestRandomKills(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, Attempts: 1000})
+	p := newPool(t, &Options{Workers: 2, Attempts: 255})
 	x, err := shm.PutCopy(p.Arena(), []float64{1})
 	require.NoError(t, err)
 	defer x.Release()
@@ -232,25 +232,16 @@ func TestStoppedWorkerIsKilledAtClose(t *testing.T) {
 	p := newPool(t, &Options{Workers: 2, CloseTimeout: 50 * time.Millisecond})
 	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not all are up")
 	stop(t, p.Stats().Workers[0].PID)
-	stuck, done := 0, 0
 	var futures []Future[int]
 	for range 10 {
 		f, err := pid.Submit(background(), p, 0)
 		require.NoError(t, err)
 		futures = append(futures, f)
 	}
-	for _, f := range futures {
-		ctx, cancel := context.WithTimeout(background(), time.Second)
-		if _, err := f.Wait(ctx); errors.Is(err, context.DeadlineExceeded) {
-			stuck++
-		} else {
-			require.NoError(t, err)
-			done++
-		}
-		cancel()
+	for _, f := range futures { // also those that were to be its
+		_, err := f.Wait(background())
+		require.NoError(t, err)
 	}
-	require.Equal(t, 1, stuck)
-	require.Equal(t, 9, done)
 	require.NoError(t, p.Close(background()))
 }
 

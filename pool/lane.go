@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/ring"
@@ -78,9 +79,10 @@ type lane struct {
 	put   int    // records that are not published yet
 	// broken: the worker has put what it must not. The poller's.
 	broken bool
-	// head is what was running when somebody looked for tasks to give to
-	// others, by its position.
+	// head is the oldest when somebody looked for tasks to give to others, by
+	// its position, and since when it is known not to be begun.
 	head    uint64
+	since   time.Time
 	results *results // that hear how many tasks may ask for memory
 }
 
@@ -176,9 +178,13 @@ func newLane(mem sharedMemory, bell *ring.Bell) (*lane, error) {
 	return l, err
 }
 
+// length is how many answers the worker owes, those for tasks that were taken
+// back too: one that is stopped gives none.
+func (l *lane) length() int { return len(l.sent) - l.first }
+
 // room reports whether a task of that many bytes can be put.
 func (l *lane) room(bytes int) bool {
-	return len(l.sent)-l.first < laneWindow && l.down.Fits(bytes)
+	return l.length() < laneWindow && l.down.Fits(bytes)
 }
 
 // push puts a record into the ring, which has room for it; the worker sees it
@@ -190,7 +196,7 @@ func (l *lane) push(record []byte, t *task) bool {
 	}
 	l.put++
 	if t != nil {
-		t.at = l.base + uint64(len(l.sent)-l.first)
+		t.at = l.base + uint64(l.length())
 		l.sent = append(l.sent, sentTask{t, t.id, number})
 		l.count(t, 1)
 	}
@@ -268,6 +274,17 @@ func (l *lane) running() *task {
 		return s.t
 	}
 	return nil
+}
+
+// stuck reports whether the oldest task has not been begun for long.
+func (l *lane) stuck() bool {
+	if s := l.oldest(); l.down.Begun(s.number) {
+		return false
+	}
+	if l.since.IsZero() {
+		l.since = time.Now()
+	}
+	return time.Since(l.since) > stuckAfter
 }
 
 // A workerLane is the worker's side.

@@ -286,7 +286,12 @@ func (p *Pool) drainLocked() {
 // there is always something to drain.
 const stealEvery = 64
 
-// stealLocked moves tasks that wait behind a long one to workers that have none.
+// stuckAfter is how long a worker may leave its only task lying: it is stopped,
+// or has no processor.
+const stuckAfter = 100 * time.Millisecond
+
+// stealLocked moves tasks that wait behind a long one, or that a worker does not
+// begin, to workers that have none.
 // The caller knows that no result has come for as long as a wake takes, or, with
 // twice, calls now and then, and a task is long that was running the last time.
 func (p *Pool) stealLocked(twice bool) (moved bool) {
@@ -297,20 +302,24 @@ func (p *Pool) stealLocked(twice bool) (moved bool) {
 	var most *lane
 	for _, w := range p.lanes {
 		l := w.lane
-		long := !twice || l.head == l.base+1
-		l.head = l.base + 1
+		same := l.head == l.base+1
+		if !same {
+			l.head, l.since = l.base+1, time.Time{}
+		}
 		switch {
 		case w.reason != nil:
-		case l.tasks == 0:
+		case l.length() == 0:
 			idle++
-		case long && l.tasks > 1 && (most == nil || l.tasks > most.tasks):
+		case l.tasks == 0: // stopped, perhaps
+		case l.tasks == 1 && !(same && l.stuck()):
+		case (same || !twice || l.tasks == 1) && (most == nil || l.tasks > most.tasks):
 			most = l
 		}
 	}
 	if idle == 0 || most == nil {
 		return false
 	}
-	for i, n := len(most.sent)-1, most.tasks*idle/(idle+1); i >= most.first && n > 0; i-- {
+	for i, n := len(most.sent)-1, max(most.tasks*idle/(idle+1), 1); i >= most.first && n > 0; i-- {
 		if t := most.sent[i].t; t != nil && t.movable() && most.takeBack(t) {
 			p.requeueLocked(t)
 			moved = true

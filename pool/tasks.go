@@ -264,8 +264,8 @@ func (p *Pool) pickLocked(bytes int) (best *worker) {
 		return nil
 	}
 	for _, w := range p.lanes {
-		if w.reason == nil && (best == nil || w.lane.tasks < best.lane.tasks) && w.lane.room(bytes) {
-			if best = w; w.lane.tasks == 0 {
+		if w.reason == nil && (best == nil || w.lane.length() < best.lane.length()) && w.lane.room(bytes) {
+			if best = w; w.lane.length() == 0 {
 				break
 			}
 		}
