@@ -130,9 +130,11 @@ func serve(link transport, lane workerLane, table *table, me hello, host host) e
 	s.bind, s.wire = s.bindArgument, s.wireResult
 	s.ready = func() bool { return s.lane.down.Ready() || s.draining.Load() || s.ended.Load() }
 	s.results = newResultArena(link, host.segmentBytes)
+	step("started")
 	if err := link.Send(me.append(nil), -1); err != nil {
 		return err
 	}
+	step("said-hello")
 	go s.work()
 	buf := make([]byte, maxMessage)
 	for {
@@ -203,6 +205,7 @@ func (s *server) hear(msg []byte, fd int) error {
 	case kind == msgTrim:
 		s.results.arena.Trim()
 	case kind == msgDrain:
+		step("drain-heard")
 		s.draining.Store(true)
 		s.lane.bell.Wake()
 	default:
@@ -214,6 +217,7 @@ func (s *server) hear(msg []byte, fd int) error {
 // announced maps a segment. A failure is that of the tasks that need it.
 func (s *server) announced(a announce, fd int) error {
 	at := s.host.attach(a, fd)
+	step("announced")
 	s.mu.Lock()
 	s.segs[a.id] = at
 	s.mu.Unlock()
@@ -247,11 +251,13 @@ func (s *server) work() {
 			s.link.Close() // the supervisor is none
 			s.ended.Store(true)
 		case draining:
+			step("drained")
 			s.ended.Store(true)
 			s.mu.Lock()
 			s.drained = true
 			s.mu.Unlock()
 		default:
+			step("idle")
 			s.lane.bell.Wait(s.ready, longestSleep)
 		}
 	}
@@ -290,6 +296,7 @@ func (s *server) take(record []byte, back bool) {
 
 // run runs a task and answers it.
 func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
+	step("task-begun")
 	t := &s.task
 	t.attempt, t.arena = attempt, false
 	t.id = id
@@ -299,6 +306,7 @@ func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
 	if s.runners[fn] == nil {
 		s.runners[fn] = s.table.entries[fn].runner(s.bind, s.wire)
 	}
+	step("task-run")
 	out, err := s.runners[fn](t, args, s.out)
 	switch {
 	case err == nil:
@@ -352,6 +360,7 @@ func (s *server) finish(arrays bool) {
 		s.task.ctx, s.stop = nil, func() {}
 		s.mu.Unlock()
 	}
+	step("task-ran")
 	s.answer()
 }
 
@@ -381,8 +390,11 @@ func (s *server) put(record []byte) {
 		s.lane.supervisor.Ring()
 		s.lane.bell.Wait(func() bool { return s.lane.up.Fits(len(record)) || s.ended.Load() }, roomTick)
 	}
+	step("result-put")
 	s.lane.up.Publish()
+	step("result-published")
 	s.lane.supervisor.Ring()
+	step("result-rung")
 }
 
 func (s *server) bindArgument(field string, b shm.Binder, w shm.WireRef) error {
@@ -390,6 +402,7 @@ func (s *server) bindArgument(field string, b shm.Binder, w shm.WireRef) error {
 		return fmt.Errorf("%s: %w", field, err)
 	}
 	s.bound = append(s.bound, argument{b, field, b.Bytes()})
+	step("task-bound")
 	return nil
 }
 

@@ -1,0 +1,305 @@
+//go:build handoff_fault
+
+package pool
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"example.com/handoff/shm"
+)
+
+type countIn struct {
+	Runs shm.Array[uint32] // of each task
+	N    int
+}
+
+type countOut struct{ Value, Attempt int }
+
+// countRun counts its runs where they survive its worker.
+var countRun = Func("test.countRun", func(t *Task, in countIn) (countOut, error) {
+	step("function")
+	atomic.AddUint32(&in.Runs.Data()[in.N], 1)
+	step("counted")
+	return countOut{countValue(in.N), t.Attempt()}, nil
+})
+
+func countValue(n int) int { return n*n + 7 }
+
+// A range of numbers, both ends included.
+type between struct{ least, most int }
+
+// The steps of a worker, and what a death there costs: how many tasks are tried
+// again, and how many run twice.
+var workerSteps = []struct {
+	name         string
+	once         bool // in a life
+	again, twice between
+	class        Class
+}{
+	{"started", true, between{0, 0}, between{0, 0}, ClassStart},
+	{"said-hello", true, between{0, 0}, between{0, 0}, ClassSignal},
+	{"announced", true, between{0, 1}, between{0, 0}, ClassSignal}, // a task may wait for it
+	{"idle", false, between{0, 0}, between{0, 0}, ClassSignal},
+	{"task-begun", false, between{1, 1}, between{0, 0}, ClassSignal},
+	{"task-run", false, between{1, 1}, between{0, 0}, ClassSignal},
+	{"task-bound", false, between{1, 1}, between{0, 0}, ClassSignal},
+	{"function", false, between{1, 1}, between{0, 0}, ClassSignal},
+	{"counted", false, between{1, 1}, between{1, 1}, ClassSignal},
+	{"task-ran", false, between{1, 1}, between{1, 1}, ClassSignal},
+	{"result-put", false, between{0, 1}, between{0, 1}, ClassSignal}, // the answer to a task that was taken back costs nothing
+	{"result-published", false, between{0, 0}, between{0, 0}, ClassSignal},
+	{"result-rung", false, between{0, 0}, between{0, 0}, ClassSignal},
+}
+
+// How a worker comes to its end at a step, or does not.
+var faultModes = []struct {
+	name string
+	stop bool
+	then unix.Signal // from outside
+}{
+	{"killed", false, 0},
+	{"stopped and killed", true, unix.SIGKILL},
+	{"stopped for a while", true, unix.SIGCONT},
+}
+
+// Wherever one worker ends, every task resolves once and with the right value,
+// one at most has lost an attempt, and none that only waited; where it is stopped
+// for a while, nothing is lost.
+func TestStepDeaths(t *testing.T) {
+	for _, at := range workerSteps {
+		for _, nth := range []int{1, 3} {
+			if at.once && nth > 1 {
+				continue
+			}
+			for i, mode := range faultModes {
+				if raceEnabled && (nth+i)%2 == 0 { // each step and each mode, half of the pairs
+					continue
+				}
+				for _, byMap := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s/%d/%s/map=%v", at.name, nth, mode.name, byMap), func(t *testing.T) {
+						fault := newFault(t, at.name, nth, mode.stop)
+						p := newPool(t, &Options{Workers: 2, Env: fault.env})
+						const tasks = 300
+						runs := countRuns(t, p, tasks)
+						ended := fault.end(mode.then)
+						attempts := make([]int, tasks)
+						if byMap {
+							countByMap(t, p, runs, attempts)
+						} else {
+							countBySubmit(t, p, runs, attempts)
+						}
+						require.NoError(t, <-ended, "the fault did not come")
+
+						again, twice := 0, 0
+						for i, n := range attempts {
+							require.Contains(t, []int{1, 2}, n, "attempts of task %d", i)
+							again += n - 1
+							require.Contains(t, []uint32{1, 2}, runs.At(i), "runs of task %d", i)
+							twice += int(runs.At(i)) - 1
+						}
+						if mode.then == unix.SIGCONT {
+							require.Zero(t, again)
+							require.Zero(t, twice)
+							require.Empty(t, p.Stats().Deaths)
+							return
+						}
+						require.True(t, at.again.least <= again && again <= at.again.most, "%d tried again, expected %v", again, at.again)
+						require.True(t, at.twice.least <= twice && twice <= at.twice.most, "%d run twice, expected %v", twice, at.twice)
+						eventually(t, func() bool { return len(p.Stats().Deaths) > 0 }, "the death was not noticed")
+						s := p.Stats()
+						require.Equal(t, map[Class]int64{at.class: 1}, s.Deaths)
+						require.Equal(t, int64(tasks+again), s.Attempts)
+					})
+				}
+			}
+		}
+	}
+}
+
+// The same while the pool is closed: each task has its value or ErrClosed.
+func TestStepDeathsWhileClosing(t *testing.T) {
+	steps := []string{"drain-heard", "drained", "task-begun", "counted", "task-ran", "result-put", "result-published", "result-rung"}
+	for _, at := range steps {
+		for _, mode := range faultModes {
+			t.Run(at+"/"+mode.name, func(t *testing.T) {
+				fault := newFault(t, at, 1, mode.stop)
+				p := newPool(t, &Options{Workers: 2, Env: fault.env})
+				const tasks = 300
+				runs := countRuns(t, p, tasks)
+				ended := fault.end(mode.then)
+				var futures []Future[countOut]
+				for i := range tasks {
+					f, err := countRun.Submit(background(), p, countIn{runs, i})
+					require.NoError(t, err)
+					futures = append(futures, f)
+				}
+				if !strings.HasPrefix(at, "drain") { // else it is Close that leads there
+					_, err := fault.pid()
+					require.NoError(t, err)
+				}
+				closed := make(chan error)
+				go func() { closed <- p.Close(background()) }()
+				for i, f := range futures {
+					v, err := f.Wait(background())
+					if err == nil {
+						require.Equal(t, countOut{countValue(i), v.Attempt}, v)
+						require.NotZero(t, runs.At(i))
+					} else {
+						require.ErrorIs(t, err, ErrClosed)
+					}
+					_, err = f.Wait(background())
+					require.ErrorIs(t, err, ErrWaited)
+				}
+				require.NoError(t, <-closed)
+				require.NoError(t, <-ended, "the fault did not come")
+				twice := 0
+				for i := range tasks {
+					require.LessOrEqual(t, runs.At(i), uint32(2))
+					if runs.At(i) == 2 {
+						twice++
+					}
+				}
+				require.LessOrEqual(t, twice, 1) // its death was noticed before the pool was closed
+			})
+		}
+	}
+}
+
+// countRuns is an array with a word for each task.
+func countRuns(t *testing.T, p *Pool, tasks int) shm.Array[uint32] {
+	runs, err := shm.Make[uint32](p.Outputs(), tasks)
+	require.NoError(t, err)
+	t.Cleanup(runs.Release) // before the pool's own checks
+	return runs
+}
+
+func countBySubmit(t *testing.T, p *Pool, runs shm.Array[uint32], attempts []int) {
+	var futures []Future[countOut]
+	for i := range attempts {
+		f, err := countRun.Submit(background(), p, countIn{runs, i})
+		require.NoError(t, err)
+		futures = append(futures, f)
+	}
+	for i, f := range futures {
+		v, err := f.Wait(background())
+		require.NoError(t, err)
+		require.Equal(t, countValue(i), v.Value)
+		attempts[i] = v.Attempt
+		_, err = f.Wait(background())
+		require.ErrorIs(t, err, ErrWaited)
+	}
+}
+
+func countByMap(t *testing.T, p *Pool, runs shm.Array[uint32], attempts []int) {
+	next := 0
+	for r, err := range countRun.Map(background(), p, func(yield func(countIn) bool) {
+		for i := range attempts {
+			if !yield(countIn{runs, i}) {
+				return
+			}
+		}
+	}) {
+		require.NoError(t, err)
+		require.Equal(t, next, r.Index)
+		require.Equal(t, countValue(next), r.Value.Value)
+		attempts[next] = r.Value.Attempt
+		next++
+	}
+	require.Equal(t, len(attempts), next)
+}
+
+// A stepFault befalls one process of a pool, the first to come to its step.
+type stepFault struct {
+	mark string
+	env  []string
+	stop bool
+}
+
+func newFault(t *testing.T, step string, nth int, stop bool) stepFault {
+	plan := fmt.Sprintf("%s:%d", step, nth)
+	if stop {
+		plan += ":stop"
+	}
+	mark := filepath.Join(t.TempDir(), "mark")
+	return stepFault{mark, []string{faultEnv + "=" + plan, faultMarkEnv + "=" + mark}, stop}
+}
+
+// end waits until the fault has come and, where the process is stopped, sends it
+// the signal a while later.
+func (f stepFault) end(then unix.Signal) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		pid, err := f.pid()
+		if err == nil && f.stop {
+			time.Sleep(20 * time.Millisecond)
+			err = unix.Kill(pid, then)
+		}
+		ended <- err
+	}()
+	return ended
+}
+
+func (f stepFault) pid() (int, error) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		b, _ := os.ReadFile(f.mark)
+		line, whole := strings.CutSuffix(string(b), "\n")
+		if !whole {
+			continue
+		}
+		pid, err := strconv.Atoi(line)
+		if err != nil || !f.stop || isStopped(pid) {
+			return pid, err
+		}
+	}
+	return 0, fmt.Errorf("nothing came to %v within 20 s", f.env)
+}
+
+func isStopped(pid int) bool {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return strings.Contains(string(b), ") T ")
+}
+
+// Each step is one that workers have: a misspelled one would test nothing.
+func TestStepNames(t *testing.T) {
+	source, err := os.ReadFile("serve.go")
+	require.NoError(t, err)
+	here, err := os.ReadFile("step_linux_test.go")
+	require.NoError(t, err)
+	for _, at := range workerSteps {
+		require.Equal(t, 1, strings.Count(string(source)+string(here), fmt.Sprintf("\tstep(%q)\n", at.name)), at.name)
+	}
+}
+
+// Without a mark every process ends there, and a plan that is none says so.
+func TestStepPlan(t *testing.T) {
+	p, err := New(background(), &Options{Workers: 1, Env: []string{faultEnv + "=task-run:2"}})
+	require.NoError(t, err)
+	var futures []Future[int64]
+	for i := range 4 {
+		f, err := addOne.Submit(background(), p, int64(i))
+		require.NoError(t, err)
+		futures = append(futures, f)
+	}
+	for i, f := range futures {
+		v, err := f.Wait(background())
+		require.NoError(t, err)
+		require.Equal(t, int64(i+1), v)
+	}
+	require.NoError(t, p.Close(background()))
+	require.Equal(t, map[Class]int64{ClassSignal: 3}, p.Stats().Deaths)
+
+	for _, plan := range []string{"task-run", "task-run:0", ":1", "task-run:1:end"} {
+		_, err = New(background(), &Options{Workers: 1, Env: []string{faultEnv + "=" + plan}})
+		require.ErrorContains(t, err, "expected STEP:N or STEP:N:stop")
+	}
+}
