@@ -239,8 +239,18 @@ func (p *Pool) hook(ctx context.Context) {
 	if done := ctx.Done(); done != p.hooked {
 		p.unhook()
 		if done != nil {
-			p.hooked, p.unhookFunc = done, context.AfterFunc(ctx, p.kick)
+			p.hooked, p.unhookFunc = done, context.AfterFunc(ctx, p.contextEnded)
 		}
+	}
+}
+
+// contextEnded is a kick under the lock: not between the poller's look at its
+// context and that at the kicks, and not when the bell is gone.
+func (p *Pool) contextEnded() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.stopping { // else all is resolved
+		p.kick()
 	}
 }
 
