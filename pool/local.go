@@ -7,13 +7,19 @@ type localProcess struct {
 	link transport
 	dead chan struct{}
 	err  error
+	end  func() // ends its results: their segments are the supervisor's, who has last words to take
 }
 
 func (l *localProcess) PID() int              { return os.Getpid() }
 func (l *localProcess) Terminate()            {}
 func (l *localProcess) Kill()                 { l.link.Close() }
 func (l *localProcess) Dead() <-chan struct{} { return l.dead }
-func (l *localProcess) Release()              {}
+
+func (l *localProcess) Release() {
+	if l.end != nil {
+		l.end()
+	}
+}
 
 func (l *localProcess) Exit() exitState {
 	if l.err != nil {

@@ -52,7 +52,7 @@ func (p *Pool) launch(slot int) (process, transport, *lane, hello, error) {
 		local := &localProcess{link: ours, dead: make(chan struct{})}
 		go func() {
 			defer close(local.dead)
-			local.err = p.serveLocal(theirs, l, want, slot)
+			local.err = p.serveLocal(local, theirs, l, want, slot)
 		}()
 		return local, ours, l, want, nil
 	}

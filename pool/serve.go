@@ -98,6 +98,7 @@ type host struct {
 	slot         int
 	segmentBytes int64                             // of the results
 	patient      bool                              // serve returns after the running task, not before
+	leave        func(end func())                  // of a patient one: gets what ends its results
 	attach       func(a announce, fd int) attached // fd is its own, or −1
 	detach       func(attached)
 }
@@ -157,7 +158,7 @@ func serve(link transport, lane workerLane, table *table, me hello, host host) e
 		close(s.results.gone)
 		if host.patient {
 			<-s.finished
-			s.results.end()
+			host.leave(s.results.end)
 		}
 		return err
 	}
@@ -477,7 +478,7 @@ func (s *server) bindTo(b shm.Binder, w shm.WireRef) error {
 }
 
 // serveLocal runs a worker as goroutines of this process.
-func (p *Pool) serveLocal(link transport, l *lane, me hello, slot int) error {
+func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me hello, slot int) error {
 	lane, err := newWorkerLane(l.mem.bytes, p.control.bytes, l.bell, p.bell)
 	if err != nil {
 		return err
@@ -486,6 +487,7 @@ func (p *Pool) serveLocal(link transport, l *lane, me hello, slot int) error {
 		slot:         slot,
 		segmentBytes: p.opts.Results.SegmentBytes,
 		patient:      true, // its memory must not go before it
+		leave:        func(end func()) { local.end = end },
 		attach: func(a announce, fd int) attached {
 			closeFD(fd)
 			p.mu.Lock()
