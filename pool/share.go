@@ -14,6 +14,7 @@ import (
 //
 // See job.go and the model in range_model_test.go.
 func (s *server) share(r share, args []byte) {
+	step("share-begun")
 	t := &s.task
 	t.attempt, t.arena, t.id = r.attempt, false, r.id
 	s.running.Store(r.id.number())
@@ -49,11 +50,14 @@ func (s *server) blocks(r share, run body) error {
 	mine := uint64(r.job) << 32
 	for stop.Load() == 0 && !s.ended.Load() {
 		s.lane.claim.Store(mine | claimChoosing)
+		step("block-choosing")
 		b := next.Add(1) - 1
+		step("block-taken")
 		if int64(b) >= int64(cut.count) {
 			return nil
 		}
 		s.lane.claim.Store(mine | claimBlock + uint64(b))
+		step("block-claimed")
 		if err := s.block(r, run, &cut, b); err != nil {
 			return err
 		}
@@ -69,6 +73,8 @@ func (s *server) block(r share, run body, cut *blocks, b uint32) error {
 		return fmt.Errorf("[%d, %d): %w", lo, hi, err)
 	}
 	s.part = part
+	step("block-ran")
 	s.put(part)
+	step("block-done")
 	return nil
 }

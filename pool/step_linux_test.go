@@ -269,10 +269,100 @@ func isStopped(pid int) bool {
 	return strings.Contains(string(b), ") T ")
 }
 
+// The steps of a worker in a range, and what a death there costs: how many blocks
+// lose an attempt, and how many indices at most run twice.
+var rangeSteps = []struct {
+	name        string
+	lost, twice between // blocks
+}{
+	{"share-begun", between{0, 0}, between{0, 0}},
+	{"block-choosing", between{0, 0}, between{0, 0}},
+	{"block-taken", between{0, 0}, between{0, 0}}, // nobody knows whose it was
+	{"block-claimed", between{1, 1}, between{0, 0}},
+	{"block-ran", between{1, 1}, between{1, 1}},
+	{"result-put", between{0, 1}, between{0, 1}}, // of a block, or of the whole share
+	{"result-published", between{0, 0}, between{0, 0}},
+	{"block-done", between{0, 0}, between{0, 0}},
+}
+
+var countBlocks = ReduceFunc("test.countBlocks", func(t *Task, in countIn, lo, hi int) (c counted, err error) {
+	for i := lo; i < hi; i++ {
+		atomic.AddUint32(&in.Runs.Data()[i], 1)
+		c.N++
+		c.Sum += int64(i)
+	}
+	return c, nil
+}, func(a, b counted) counted { return counted{N: a.N + b.N, Sum: a.Sum + b.Sum} })
+
+// Wherever one worker ends, no index of a range is lost and none is counted
+// twice, and no block runs again but the one that its worker had claimed: a living
+// worker's is never given out.
+func TestStepDeathsInRange(t *testing.T) {
+	for _, at := range rangeSteps {
+		for _, nth := range []int{1, 2, 3} {
+			for _, mode := range faultModes {
+				if at.name == "share-begun" && nth > 1 {
+					continue // once in a range
+				}
+				t.Run(fmt.Sprintf("%s/%d/%s", at.name, nth, mode.name), func(t *testing.T) {
+					fault := newFault(t, at.name, nth, mode.stop)
+					p := newPool(t, &Options{Workers: 3, Env: fault.env})
+					eventually(t, func() bool { return len(p.Stats().Workers) == 3 }, "not all are up")
+					const n = 20_000
+					runs := countRuns(t, p, n)
+					ended := fault.end(mode.then)
+					blocks := cut(n, 0, 3)
+					for round := 1; ; round++ {
+						clear(runs.Data())
+						before := p.Stats()
+						got, err := countBlocks.Reduce(background(), p, countIn{Runs: runs}, n, nil)
+						require.NoError(t, err)
+						require.Equal(t, counted{N: n, Sum: sumTo(n)}, got)
+						twice := 0
+						for b := range blocks.count {
+							lo, hi := blocks.at(b)
+							for i := lo + 1; i < hi; i++ {
+								require.Equal(t, runs.At(lo), runs.At(i))
+							}
+							require.Contains(t, []uint32{1, 2}, runs.At(lo))
+							twice += int(runs.At(lo)) - 1
+						}
+						lost := int(p.Stats().Attempts-before.Attempts) - blocks.count
+						came := false
+						select {
+						case err := <-ended:
+							require.NoError(t, err, "the fault did not come")
+							came = true
+						default:
+						}
+						if mode.then == unix.SIGCONT || !came && lost == 0 && twice == 0 {
+							require.Zero(t, twice+lost)
+						} else {
+							require.True(t, at.lost.least <= lost && lost <= at.lost.most, "%d blocks have lost an attempt, expected %v", lost, at.lost)
+							require.True(t, at.twice.least <= twice && twice <= at.twice.most, "%d blocks ran twice, expected %v", twice, at.twice)
+							came = true
+						}
+						if came {
+							break
+						}
+						require.Less(t, round, 10_000)
+					}
+					require.Zero(t, p.Stats().dropped)
+				})
+			}
+		}
+	}
+}
+
 // Each step is one that workers have: a misspelled one would test nothing.
 func TestStepNames(t *testing.T) {
 	source, err := os.ReadFile("serve.go")
 	require.NoError(t, err)
+	share, err := os.ReadFile("share.go")
+	require.NoError(t, err)
+	for _, at := range rangeSteps {
+		require.Equal(t, 1, strings.Count(string(source)+string(share), fmt.Sprintf("\tstep(%q)\n", at.name)), at.name)
+	}
 	here, err := os.ReadFile("step_linux_test.go")
 	require.NoError(t, err)
 	for _, at := range workerSteps {
