@@ -227,6 +227,25 @@ func TestRandomKills(t *testing.T) {
 	t.Logf("%d tasks, %d kills, %d attempts", tasks, n, p.Stats().Attempts)
 }
 
+// A worker that is stopped keeps the task that it runs, and no other.
+func TestStoppedWorkerKeepsNothing(t *testing.T) {
+	p := newPool(t, &Options{Workers: 2})
+	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not both are up")
+	stopped := p.Stats().Workers[0].PID
+	stop(t, stopped)
+	ctx, cancel := context.WithTimeout(background(), time.Minute)
+	defer cancel()
+	for i := range int64(20) { // the first goes to the one that is stopped
+		f, err := addOne.Submit(ctx, p, i)
+		require.NoError(t, err)
+		v, err := f.Wait(ctx)
+		require.NoError(t, err)
+		require.Equal(t, i+1, v)
+	}
+	require.NoError(t, unix.Kill(stopped, unix.SIGCONT))
+	require.Empty(t, p.Stats().Deaths)
+}
+
 // A stopped worker blocks nobody else: the supervisor never waits for it.
 func TestStoppedWorkerIsKilledAtClose(t *testing.T) {
 	p := newPool(t, &Options{Workers: 2, CloseTimeout: 50 * time.Millisecond})

@@ -2,9 +2,7 @@ package pool
 
 import (
 	"context"
-	"os"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -131,25 +129,4 @@ func TestMapUnorderedEnds(t *testing.T) {
 			require.ErrorIs(t, err, ErrClosed)
 		}
 	})
-}
-
-// A worker that is stopped keeps the task that it runs, and no other.
-func TestStoppedWorkerKeepsNothing(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2})
-	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not both are up")
-	stopped, err := os.FindProcess(p.Stats().Workers[0].PID)
-	require.NoError(t, err)
-	defer stopped.Release()
-	require.NoError(t, stopped.Signal(syscall.SIGSTOP))
-	ctx, cancel := context.WithTimeout(background(), time.Minute)
-	defer cancel()
-	for i := range int64(20) { // the first goes to the one that is stopped
-		f, err := addOne.Submit(ctx, p, i)
-		require.NoError(t, err)
-		v, err := f.Wait(ctx)
-		require.NoError(t, err)
-		require.Equal(t, i+1, v)
-	}
-	require.NoError(t, stopped.Signal(syscall.SIGCONT))
-	require.Empty(t, p.Stats().Deaths)
 }

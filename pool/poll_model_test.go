@@ -463,6 +463,7 @@ func TestPollModel(t *testing.T) {
 	}{
 		{"three waiters", three, ""},
 		{"three and an urgent one", with(three, func(r *pollRules) { r.urgent = true }), ""},
+		{"three of all kinds", with(three, func(r *pollRules) { r.views, r.urgent = 0b001, true }), ""},
 		{"results without the lock", taking, ""},
 		{"no result, a new lane", unfinished, ""},
 
