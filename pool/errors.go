@@ -11,8 +11,9 @@ var (
 	ErrClosed = errors.New("pool is closed")
 	// ErrFull: Options.MaxPending tasks are unresolved or not yet waited for. Wait for some and submit again.
 	ErrFull = errors.New("too many pending tasks")
-	// ErrWaited: the future was already waited for, or given up by Discard.
-	ErrWaited = errors.New("future already waited for")
+	// ErrWaited: the future was already waited for, is being waited for by another
+	// goroutine, or was given up by Discard.
+	ErrWaited = errors.New("future already waited for, or given up")
 	// ErrCancelled: Future.Cancel reached the task before a worker did, or the task ended with an error after it.
 	ErrCancelled = errors.New("task cancelled")
 	// ErrNoMain: New was called in a worker process: main must call pool.Main first.
@@ -65,6 +66,7 @@ type WorkerExitError struct {
 	ExitCode int    // −1 if a signal ended it
 	Signal   string // "killed", "segmentation fault", …; "" if none
 	Func     string // the task it was running; "" if it was idle
+	Lo, Hi   int    // of a range: the indices that it was running, from Lo up to Hi
 	Attempt  int    // of that task, from 1
 	Stderr   string // the last 4 KiB of what it wrote to stdout and stderr, as written, and Go's reason
 	Reason   string // of a start or protocol failure
@@ -86,7 +88,11 @@ func (e *WorkerExitError) Error() string {
 		fmt.Fprintf(&b, ": %s", e.Reason)
 	}
 	if e.Func != "" {
-		fmt.Fprintf(&b, ", running %s, attempt %d", e.Func, e.Attempt)
+		fmt.Fprintf(&b, ", running %s", e.Func)
+		if e.Hi > 0 {
+			fmt.Fprintf(&b, " [%d, %d)", e.Lo, e.Hi)
+		}
+		fmt.Fprintf(&b, ", attempt %d", e.Attempt)
 	}
 	if line := tellingLine(e.Stderr); line != "" {
 		fmt.Fprintf(&b, "; it wrote: %s", line)

@@ -8,7 +8,7 @@ type Fn[In, Out any] struct{ e *entry }
 // Func registers f under name. Call it in a package-level variable: supervisor
 // and workers run the same binary and must know the same functions. In and Out
 // are numbers, bools, strings, arrays and structs of them, at most 4096 bytes as
-// encoded; In may contain [shm.View] (read-only input) and [shm.Array] (writable,
+// encoded (4 more for each string, 24 and 8 per dimension for each View); In may contain [shm.View] (read-only input) and [shm.Array] (writable,
 // from [Pool.Outputs]), Out may contain [shm.View]. Anything else, no name, and a
 // name that is taken, panics here.
 //
@@ -27,8 +27,8 @@ func Func[In, Out any](name string, f func(t *Task, in In) (Out, error)) *Fn[In,
 // Name is the name the function was registered under.
 func (f *Fn[In, Out]) Name() string { return f.e.name }
 
-// Submit hands one task to p and returns at once. ctx bounds the admission
-// only. The views in `in` are pinned until the task is resolved; the caller may
+// Submit hands one task to p and returns at once; it fails if ctx has ended, and
+// does not look at it afterwards. The views in `in` are pinned until the task is resolved; the caller may
 // release them at any time. The error is [ErrFull], [ErrClosed], [ErrTooLarge],
 // [shm.ErrReleased], or what broke the pool.
 func (f *Fn[In, Out]) Submit(ctx context.Context, p *Pool, in In) (Future[Out], error) {

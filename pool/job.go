@@ -86,11 +86,21 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 		release(j.pins)
 		return fail(err)
 	}
+	select { // the counters are so many
+	case p.jobSlots <- struct{}{}:
+	case <-ctx.Done():
+		release(j.pins)
+		return nil, ctx.Err()
+	case <-p.ended:
+		release(j.pins)
+		return nil, p.broken()
+	}
 	p.mu.Lock()
 	if err := p.enterJobLocked(j); err != nil {
 		p.unlock()
+		<-p.jobSlots
 		release(j.pins)
-		return fail(err)
+		return nil, err
 	}
 	p.stats.BytesByRef += t.bytes
 	p.dispatchLocked()
@@ -118,9 +128,6 @@ func (p *Pool) enterJobLocked(j *rangeJob) error {
 	if err := p.endedLocked(); err != nil {
 		return err
 	}
-	if len(p.jobs) >= maxJobs {
-		return fmt.Errorf("%w: %d ranges at once", ErrFull, maxJobs)
-	}
 	for used := true; used; {
 		p.lastJob++
 		used = false
@@ -144,7 +151,7 @@ func (p *Pool) joinLocked() {
 		return
 	}
 	for _, j := range p.jobs {
-		if j.left == 0 || j.err != nil {
+		if next, _ := counters(p.control.bytes, j.number); j.left == 0 || j.err != nil || int64(next.Load()) >= int64(j.cut.count) {
 			continue
 		}
 		for _, w := range p.lanes {
@@ -193,13 +200,15 @@ func (p *Pool) partLocked(t *task, block uint32, payload []byte) error {
 }
 
 // memberLocked ends a share whose worker has answered. The error is what it did wrong.
-func (p *Pool) memberLocked(t *task, status byte, payload []byte) error {
+func (p *Pool) memberLocked(w *worker, t *task, status byte, payload []byte) error {
 	j := t.job
 	j.members--
 	switch {
 	case status != statusOK && status != statusBack:
 		p.failJobLocked(j, taskError(j.entry.name, status, payload))
-	case t.block != shareAll && !hasBit(j.done, t.block) && j.err == nil:
+	case t.block == shareAll:
+		delete(j.joined, w.lane) // it made way for others: what is left it gets again
+	case !hasBit(j.done, t.block) && j.err == nil:
 		if status == statusOK {
 			return fmt.Errorf("it said that block %d of %s was done, and sent no result", t.block, j.entry.name)
 		}
@@ -261,6 +270,7 @@ func (p *Pool) settleLocked(j *rangeJob) {
 		}
 	}
 	p.unresolved--
+	<-p.jobSlots
 	if j.alone {
 		p.unpin = append(p.unpin, j.pins...)
 	}
@@ -306,6 +316,7 @@ func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 		j.deaths[block]++
 		p.stats.Attempts++
 		death.Func, death.Attempt = j.entry.name, j.deaths[block]
+		death.Lo, death.Hi = j.cut.at(int(block))
 		clearBit(j.given, block)
 	}
 	switch {

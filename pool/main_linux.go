@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,7 @@ func runWorker(env string) error {
 	if err != nil {
 		return err
 	}
+	os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0) // else ps says exe
 	ring.SetWakeTime(start.wake)
 	me := hello{version: start.version, pid: uint32(os.Getpid()), nonce: start.nonce}
 	if me.build, err = buildID(); err != nil {

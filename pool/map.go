@@ -21,7 +21,7 @@ type Item[Out any] struct {
 // results have arrays, else 128. An item's own failure is yielded
 // with its index and the sequence goes on; the failure of the pool, the end of
 // ctx, or [ErrFull] where futures of others take up the whole table, is yielded
-// last. Leaving the loop returns at once and cancels the rest:
+// last, with index −1. Leaving the loop returns at once and cancels the rest:
 // running tasks finish unobserved and keep their pins until they do. Views in
 // what was yielded are the caller's to release; the rest is the pool's.
 func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {
@@ -53,6 +53,9 @@ func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.S
 				}
 			}
 			end := err != nil && (ctx.Err() != nil || p.broken() != nil || errors.Is(err, ErrFull))
+			if end {
+				item.Index = -1
+			}
 			if !end || fl.err != nil {
 				first = (first + 1) % most
 				n--
@@ -99,17 +102,21 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 		deliver := func() bool {
 			t, err := p.awaitAny(ctx, g)
 			if err != nil {
-				yield(Item[Out]{Index: index}, err)
+				yield(Item[Out]{Index: -1}, err)
 				return false
 			}
 			item := Item[Out]{Index: t.tag}
 			var dry bool
 			item.Value, dry, err = take[Out](p, f.e.out, t)
+			end := err != nil && p.broken() != nil
+			if end {
+				item.Index = -1
+			}
 			if dry && n == size {
 				size = min(2*size, most)
 			}
 			n--
-			return yield(item, err) && (err == nil || p.broken() == nil)
+			return yield(item, err) && !end
 		}
 		for in := range ins {
 			_, err := submit(p, f.e, &in, g, index)
@@ -123,8 +130,15 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 				if n++; n == size && !deliver() {
 					return
 				}
-			} else if !yield(Item[Out]{Index: index}, err) || p.broken() != nil || errors.Is(err, ErrFull) {
-				return
+			} else {
+				item := Item[Out]{Index: index}
+				end := p.broken() != nil || errors.Is(err, ErrFull)
+				if end {
+					item.Index = -1
+				}
+				if !yield(item, err) || end {
+					return
+				}
 			}
 			index++
 		}

@@ -33,8 +33,10 @@ type Pool struct {
 	control sharedMemory
 	bell    *ring.Bell    // the supervisor's
 	work    chan struct{} // wakes a resting dispatcher
-	polled  sync.WaitGroup
-	kicks   atomic.Uint32
+	// jobSlots holds a token for each range under way.
+	jobSlots chan struct{}
+	polled   sync.WaitGroup
+	kicks    atomic.Uint32
 
 	mu         sync.Mutex
 	cause      error // why the pool has ended; nil while it runs
@@ -112,15 +114,16 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		return nil, fmt.Errorf("pool: %w", err)
 	}
 	p := &Pool{
-		opts:    o,
-		table:   newTable(),
-		run:     run,
-		ended:   make(chan struct{}),
-		segs:    map[*shm.Segment]*announced{},
-		segByID: map[uint32]*announced{},
-		ready1:  make(chan struct{}),
-		work:    make(chan struct{}, 1),
-		record:  make([]byte, laneRecord),
+		opts:     o,
+		table:    newTable(),
+		run:      run,
+		ended:    make(chan struct{}),
+		segs:     map[*shm.Segment]*announced{},
+		segByID:  map[uint32]*announced{},
+		ready1:   make(chan struct{}),
+		work:     make(chan struct{}, 1),
+		jobSlots: make(chan struct{}, maxJobs),
+		record:   make([]byte, laneRecord),
 	}
 	p.readyFunc = p.ready
 	if err := p.makeControl(); err != nil {

@@ -32,13 +32,15 @@ func (f *RangeFn[In]) Name() string { return f.e.name }
 // ForRange calls the function for all of the indices 0 to n−1, in blocks, in all
 // workers at once. The workers take the blocks themselves, large ones first, by a
 // counter in shared memory: a block costs no more than that, so that indices of a
-// microsecond are worth it. It returns when all blocks are done, or, with the
+// microsecond are worth it. Between two blocks a worker makes way for what waits
+// in its lane. It returns when all blocks are done, or, with the
 // first error of one, when no worker runs one any more, or when ctx ends: then
 // running blocks finish unobserved and keep what `in` names pinned until they do.
 // Each index is done once; one whose worker died is done again by another, up to
-// Options.Attempts times. The error is the function's own ([*TaskError]), a
-// [*WorkerExitError], [ErrClosed], [ErrFull] where too many ranges are under way,
-// or ctx's. It may be called from several goroutines.
+// Options.Attempts times. [Task.Context] ends with ctx and with the first error.
+// The error is the function's own ([*TaskError]), a [*WorkerExitError], [ErrClosed]
+// or ctx's. It may be called from several goroutines; of more than 63 ranges at
+// once the rest waits.
 func (f *RangeFn[In]) ForRange(ctx context.Context, p *Pool, in In, n int, opts *RangeOptions) error {
 	_, err := runRange(ctx, p, f.e, &in, n, opts)
 	return err

@@ -25,7 +25,8 @@ type Task struct {
 	ctx    context.Context // guarded by server.mu; nil until it is asked for
 }
 
-// Context ends when the task is cancelled.
+// Context ends when the task is cancelled, or the range that it is of has ended
+// early, and when Close has waited for Options.CloseTimeout.
 func (t *Task) Context() context.Context {
 	s := t.server
 	s.mu.Lock()
@@ -51,7 +52,7 @@ func (t *Task) Worker() int { return t.server.host.slot }
 // that the supervisor has mapped too, within Options.Results. What was made
 // there and not returned is released when the function returns, and so are its
 // slices dead. A Make in it fails with [shm.ErrFull] where Options.Results is
-// used up by what callers have not released yet. It is the worker's for all its
+// used up by what callers have not released yet; [shm.MakeWait] waits for them. It is the worker's for all its
 // tasks: do not Close it.
 func (t *Task) Arena() *shm.Arena {
 	t.arena = true
@@ -82,6 +83,7 @@ type server struct {
 	bound   []argument // of the running task
 	in, out []byte     // records
 	part    []byte     // the record of a block
+	lo, hi  int        // of the running block
 	ready   func() bool
 
 	mu        sync.Mutex
@@ -322,6 +324,10 @@ func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
 
 // fail makes the answer a failure.
 func (s *server) fail(status byte, text string) {
+	if s.hi > 0 { // a block that has not returned
+		text = fmt.Sprintf("[%d, %d): %s", s.lo, s.hi, text)
+		s.lo, s.hi = 0, 0
+	}
 	s.out = append(s.out[:resultBytes], text[:min(len(text), maxInline)]...)
 	s.out[1] = status
 }

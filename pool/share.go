@@ -61,6 +61,9 @@ func (s *server) blocks(r share, run body) error {
 		if err := s.block(r, run, &cut, b); err != nil {
 			return err
 		}
+		if s.lane.down.Ready() {
+			return nil // others wait: the supervisor gives the rest of the share out again, behind them
+		}
 	}
 	return nil
 }
@@ -68,11 +71,13 @@ func (s *server) blocks(r share, run body) error {
 // block runs one and reports it.
 func (s *server) block(r share, run body, cut *blocks, b uint32) error {
 	lo, hi := cut.at(int(b))
+	s.lo, s.hi = lo, hi
 	part, err := run(lo, hi, appendPart(s.part[:0], r.id, b))
 	if err != nil {
+		s.lo, s.hi = 0, 0
 		return fmt.Errorf("[%d, %d): %w", lo, hi, err)
 	}
-	s.part = part
+	s.part, s.lo, s.hi = part, 0, 0
 	step("block-ran")
 	s.put(part)
 	step("block-done")

@@ -242,7 +242,7 @@ func (w *worker) finishLocked(record []byte) error {
 	t := s.t
 	if t != nil && t.job != nil {
 		l.pop()
-		return p.memberLocked(t, status, payload)
+		return p.memberLocked(w, t, status, payload)
 	}
 	if t == nil || status == statusBack {
 		if status != statusBack {
