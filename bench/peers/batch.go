@@ -26,8 +26,8 @@ var many = pool.ReduceFunc("peers.works", func(_ *pool.Task, rounds int64, lo, h
 	return sum, nil
 }, func(a, b int64) int64 { return a + b })
 
-// batched is a side: tasks handed over as one range.
-func (s *session) batched(ctx context.Context, workers int, rounds int64) (side, error) {
+// ranged is a side: tasks handed over as one range.
+func (s *session) ranged(ctx context.Context, workers int, rounds int64) (side, error) {
 	p, err := s.pool(ctx, workers)
 	run := func(ctx context.Context, n int) (int64, error) { return many.Reduce(ctx, p, rounds, n, nil) }
 	return sized(s.span, run, checksum(rounds)), err

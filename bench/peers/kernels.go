@@ -15,10 +15,10 @@ var kernelRows = []row{
 	kernelRow("tasks of 100 µs: processes / goroutine pool", atLeast(0.97), 100*time.Microsecond, (*session).mapped),
 	kernelRow("tasks of 10 µs: processes / goroutine pool", atLeast(0.97), 10*time.Microsecond, (*session).mapped),
 	kernelRow("tasks of 1 µs: processes / goroutine pool", goal{least: true}, time.Microsecond, (*session).mapped),
-	kernelRow("tasks of 1 ms, batched: processes / goroutine pool", atLeast(1), time.Millisecond, (*session).batched),
-	kernelRow("tasks of 100 µs, batched: processes / goroutine pool", atLeast(1), 100*time.Microsecond, (*session).batched),
-	kernelRow("tasks of 10 µs, batched: processes / goroutine pool", atLeast(1), 10*time.Microsecond, (*session).batched),
-	kernelRow("tasks of 1 µs, batched: processes / goroutine pool", atLeast(1), time.Microsecond, (*session).batched),
+	kernelRow("tasks of 1 ms, as a range: processes / goroutine pool", atLeast(1), time.Millisecond, (*session).ranged),
+	kernelRow("tasks of 100 µs, as a range: processes / goroutine pool", atLeast(1), 100*time.Microsecond, (*session).ranged),
+	kernelRow("tasks of 10 µs, as a range: processes / goroutine pool", atLeast(1), 10*time.Microsecond, (*session).ranged),
+	kernelRow("tasks of 1 µs, as a range: processes / goroutine pool", atLeast(1), time.Microsecond, (*session).ranged),
 }
 
 type processes func(s *session, ctx context.Context, workers int, rounds int64) (side, error)

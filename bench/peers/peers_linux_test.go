@@ -42,7 +42,7 @@ func TestSides(t *testing.T) {
 		"gob":        func(_ context.Context, s *session) (side, error) { return s.gob(2) },
 		"one by one": func(ctx context.Context, s *session) (side, error) { return s.oneByOne(ctx) },
 		"messages":   func(_ context.Context, s *session) (side, error) { return s.messages(), nil },
-		"batched":    func(ctx context.Context, s *session) (side, error) { return s.batched(ctx, 2, 100) },
+		"range":      func(ctx context.Context, s *session) (side, error) { return s.ranged(ctx, 2, 100) },
 		"goroutines": func(_ context.Context, s *session) (side, error) { return s.goroutines(2, 100), nil },
 		"sums": func(ctx context.Context, s *session) (side, error) {
 			ours, err := s.residentSum(ctx, 64<<10)

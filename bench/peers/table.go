@@ -48,6 +48,9 @@ func (t *table) row(r result) {
 		} else if r.Met != nil {
 			met = "NO"
 		}
+		if low, high := r.row.goal.met(r.Q1), r.row.goal.met(r.Q3); r.Met != nil && low != high {
+			met += "?"
+		}
 		fmt.Fprintf(t.w, tableFormat, name, fraction(r.Ratio), r.row.goal, fraction(r.Q1)+" – "+fraction(r.Q3), met,
 			amount(r.OursMid, r.row.bytes), amount(r.TheirMid, r.row.bytes), nanoseconds(r.Canary))
 	}
@@ -61,6 +64,8 @@ func (t *table) end(r *report) {
 	fmt.Fprintf(t.w, tableFormat, t.pad(""), "", "", "", "", "", "", nanoseconds(r.Canary))
 	fmt.Fprintf(t.w, `
 ratio      median over pairs of samples taken in turn; ours to theirs where the goal is ≤, theirs to ours where it is ≥
+met        with ? where the goal lies between the quartiles: another run may say otherwise
+range      ours is one ForRange, whose workers take blocks of indices; theirs is one message for each index
 canary     round trip between two spinning threads before the row: from %s to %s here; where it is high, the cores were far apart
 Only ratios within one run carry over to another time or machine.
 `, nanoseconds(low), nanoseconds(high))

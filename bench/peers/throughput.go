@@ -12,12 +12,12 @@ import (
 
 // Many tiny tasks at once.
 var throughputRows = []row{
-	{name: "tiny tasks/s, 2 workers, batched / goroutine pool over channels", goal: atLeast(4), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
-		ours, err = s.batched(ctx, 2, 0)
+	{name: "tiny tasks/s, 2 workers, as one range / goroutine pool over channels", goal: atLeast(4), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+		ours, err = s.ranged(ctx, 2, 0)
 		return ours, s.goroutines(2, 0), err
 	}},
-	{name: "tiny tasks/s, 2 workers, batched / gob over pipes, pipelined", goal: atLeast(40), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
-		if ours, err = s.batched(ctx, 2, 0); err != nil {
+	{name: "tiny tasks/s, 2 workers, as one range / gob over pipes, pipelined", goal: atLeast(40), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+		if ours, err = s.ranged(ctx, 2, 0); err != nil {
 			return nil, nil, err
 		}
 		theirs, err = s.gob(2)
