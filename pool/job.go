@@ -47,6 +47,8 @@ type rangeJob struct {
 	deaths  map[uint32]int // under a block
 	parts   [][]byte       // of a reduction
 	err     error
+	barren  int  // shares in a row that brought nothing though there are blocks
+	odd     bool // somebody has written to the counter: no more shares
 	alone   bool // nobody waits for it any more
 }
 
@@ -151,7 +153,7 @@ func (p *Pool) joinLocked() {
 		return
 	}
 	for _, j := range p.jobs {
-		if next, _ := counters(p.control.bytes, j.number); j.left == 0 || j.err != nil || int64(next.Load()) >= int64(j.cut.count) {
+		if next, _ := counters(p.control.bytes, j.number); j.left == 0 || j.err != nil || j.odd || int64(next.Load()) >= int64(j.cut.count) {
 			continue
 		}
 		for _, w := range p.lanes {
@@ -185,8 +187,10 @@ func (p *Pool) partLocked(t *task, block uint32, payload []byte) error {
 	}
 	if hasBit(j.done, block) { // a counter that somebody has written to
 		p.stats.dropped++
+		p.distrustLocked(j)
 		return nil
 	}
+	j.barren = 0
 	setBit(j.done, block)
 	clearBit(j.given, block)
 	p.stats.Attempts++
@@ -206,8 +210,12 @@ func (p *Pool) memberLocked(w *worker, t *task, status byte, payload []byte) err
 	switch {
 	case status != statusOK && status != statusBack:
 		p.failJobLocked(j, taskError(j.entry.name, status, payload))
-	case t.block == shareAll:
+	case t.block == shareAll && status == statusOK:
 		delete(j.joined, w.lane) // it made way for others: what is left it gets again
+		if j.barren++; j.barren > len(p.lanes)+maxBarren {
+			p.distrustLocked(j)
+		}
+	case t.block == shareAll:
 	case !hasBit(j.done, t.block) && j.err == nil:
 		if status == statusOK {
 			return fmt.Errorf("it said that block %d of %s was done, and sent no result", t.block, j.entry.name)
@@ -259,7 +267,7 @@ func (p *Pool) settleLocked(j *rangeJob) {
 		return
 	}
 	if j.left > 0 && j.err == nil {
-		if next, _ := counters(p.control.bytes, j.number); int64(next.Load()) >= int64(j.cut.count) {
+		if next, _ := counters(p.control.bytes, j.number); j.odd || int64(next.Load()) >= int64(j.cut.count) {
 			p.completeLocked(j)
 		}
 		return // else the next worker takes them
@@ -275,6 +283,18 @@ func (p *Pool) settleLocked(j *rangeJob) {
 		p.unpin = append(p.unpin, j.pins...)
 	}
 	p.overLocked(&j.waiter)
+}
+
+// maxBarren is how many shares more than there are workers may bring nothing:
+// one ends where others have taken the last blocks meanwhile.
+const maxBarren = 8
+
+// distrustLocked ends all shares of a job whose counter somebody has written to;
+// what is left is given out block by block.
+func (p *Pool) distrustLocked(j *rangeJob) {
+	j.odd = true
+	_, stop := counters(p.control.bytes, j.number)
+	stop.Store(1)
 }
 
 // completeLocked gives out what nobody has taken, where all shares have ended and

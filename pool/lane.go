@@ -91,6 +91,7 @@ type sentTask struct {
 	t      *task // nil: taken back, and the worker is to say that it was skipped
 	id     taskID
 	number uint32 // in the ring
+	asked  bool   // it was to be taken back, and may or may not be
 }
 
 // sharedMemory is a memfd and its mapping, or memory of this process.
@@ -197,7 +198,7 @@ func (l *lane) push(record []byte, t *task) bool {
 	l.put++
 	if t != nil {
 		t.at = l.base + uint64(l.length())
-		l.sent = append(l.sent, sentTask{t, t.id, number})
+		l.sent = append(l.sent, sentTask{t: t, id: t.id, number: number})
 		l.count(t, 1)
 	}
 	return true
@@ -259,7 +260,10 @@ func (l *lane) pop() {
 // reports whether it did: then the worker will never run it.
 func (l *lane) takeBack(t *task) bool {
 	s := &l.sent[l.first+int(t.at-l.base)]
-	if l.down.Begun(s.number) || !l.down.TakeBack(s.number) {
+	if t.taken || l.down.Begun(s.number) {
+		return false
+	}
+	if s.asked = true; !l.down.TakeBack(s.number) {
 		return false
 	}
 	s.t = nil

@@ -273,6 +273,9 @@ func (p *Pool) drainLocked() {
 			if ok {
 				err = w.finishLocked(record)
 			}
+			if !ok && err == nil {
+				err = l.down.Err()
+			}
 			if err != nil {
 				l.broken = true
 				w.failLocked(err)
@@ -409,7 +412,7 @@ func (p *Pool) makeControl() (err error) {
 	return err
 }
 
-// stopDispatch ends the dispatcher. There are no workers any more.
+// stopDispatch ends the dispatcher, and the poller's role. There are no workers any more.
 func (p *Pool) stopDispatch() {
 	p.mu.Lock()
 	p.stopping = true
@@ -418,8 +421,8 @@ func (p *Pool) stopDispatch() {
 	p.unlock()
 	p.polled.Wait()
 	p.mu.Lock()
-	p.acquireLocked()
+	p.acquireLocked() // for good: the bell is about to go, and who waits still is told by who resolves
 	p.unhook()
-	p.passLocked()
+	p.waited = nil
 	p.unlock()
 }

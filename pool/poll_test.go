@@ -326,7 +326,7 @@ func requireNoPoller(t *testing.T, p *Pool) {
 				wrong += fmt.Sprintf("task %v is left: %+v; ", task.id, task)
 			}
 		}
-		if p.polling || p.parked.first != nil || p.parked.last != nil || p.waited != nil || tokens > 0 {
+		if p.polling != p.stopping || p.parked.first != nil || p.parked.last != nil || p.waited != nil || tokens > 0 {
 			wrong += fmt.Sprintf("polling %v, parked %v, waited %v, %d tokens; ", p.polling, p.parked, p.waited, tokens)
 		}
 		if len(p.free) != len(p.tasks) || p.unresolved != 0 || p.pending.n != 0 || len(p.ending) != 0 {

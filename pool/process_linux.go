@@ -221,6 +221,7 @@ func (c *child) Kill() {
 	defer c.mu.Unlock()
 	if !c.reaped {
 		unix.Kill(-c.cmd.Process.Pid, unix.SIGKILL)
+		unix.Kill(c.cmd.Process.Pid, unix.SIGKILL) // which may have left its group
 	}
 }
 

@@ -374,12 +374,14 @@ func (s *server) finish(arrays bool) {
 func (s *server) answer() {
 	setFrees(s.out, uint16(s.frees.Load()))
 	s.put(s.out)
+	s.lane.supervisor.Ring()
+	step("result-rung")
 }
 
 // roomTick is how often a worker looks for room for a result.
 const roomTick = time.Millisecond
 
-// put puts a record into the lane. Where the supervisor has not taken enough of
+// put puts a record into the lane, without a ring. Where the supervisor has not taken enough of
 // those before, it waits.
 func (s *server) put(record []byte) {
 	for {
@@ -400,8 +402,6 @@ func (s *server) put(record []byte) {
 	step("result-put")
 	s.lane.up.Publish()
 	step("result-published")
-	s.lane.supervisor.Ring()
-	step("result-rung")
 }
 
 func (s *server) bindArgument(field string, b shm.Binder, w shm.WireRef) error {

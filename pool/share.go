@@ -48,14 +48,15 @@ func (s *server) blocks(r share, run body) error {
 	}
 	next, stop := counters(s.lane.control, r.job)
 	mine := uint64(r.job) << 32
-	for stop.Load() == 0 && !s.ended.Load() {
+	for last := int64(-1); stop.Load() == 0 && !s.ended.Load(); {
 		s.lane.claim.Store(mine | claimChoosing)
 		step("block-choosing")
 		b := next.Add(1) - 1
 		step("block-taken")
-		if int64(b) >= int64(cut.count) {
+		if int64(b) >= int64(cut.count) || int64(b) <= last { // at the end, or somebody has written to it
 			return nil
 		}
+		last = int64(b)
 		s.lane.claim.Store(mine | claimBlock + uint64(b))
 		step("block-claimed")
 		if err := s.block(r, run, &cut, b); err != nil {
@@ -80,6 +81,9 @@ func (s *server) block(r share, run body, cut *blocks, b uint32) error {
 	s.part, s.lo, s.hi = part, 0, 0
 	step("block-ran")
 	s.put(part)
+	if !s.lane.up.Fits(s.lane.up.MaxRecord()) { // half full: else nobody needs it before the share's end
+		s.lane.supervisor.Ring()
+	}
 	step("block-done")
 	return nil
 }

@@ -165,6 +165,7 @@ func (s *socket) Receive(buf []byte) (n, fd int, err error) {
 		return 0, -1, errMessage
 	}
 	if n == 0 {
+		closeFD(fd)
 		return 0, -1, io.EOF
 	}
 	return n, fd, nil

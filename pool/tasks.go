@@ -29,6 +29,8 @@ type task struct {
 	waiting    bool
 	next, prev *task // while pending
 	discarded  bool
+	taken      bool // its result is being looked at, without Pool.mu
+	unlucky    int  // workers that died with it at the head of their lane, not begun
 	cancelled  bool // while in a lane: not tried again
 
 	group *group // that it is of, or nil
@@ -394,6 +396,7 @@ func (p *Pool) freeLocked(t *task) {
 	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
 	t.value, t.views, t.err = nil, nil, nil
 	t.group, t.over, t.looked = nil, false, false
+	t.taken, t.unlucky = false, 0
 	t.waiting, t.discarded, t.cancelled = false, false, false
 	t.pins, t.segs = t.pins[:0], t.segs[:0]
 	p.free = append(p.free, t)

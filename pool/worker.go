@@ -240,6 +240,9 @@ func (w *worker) finishLocked(record []byte) error {
 		return fmt.Errorf("it sent a result of a task that it was not given")
 	}
 	t := s.t
+	if status == statusBack && !s.asked {
+		return fmt.Errorf("it did not run a task that was not taken back")
+	}
 	if t != nil && t.job != nil {
 		l.pop()
 		return p.memberLocked(w, t, status, payload)
@@ -261,7 +264,8 @@ func (w *worker) finishLocked(record []byte) error {
 	}
 	var got taken
 	if status == statusOK && t.entry.take != nil {
-		p.mu.Unlock() // only who has the role takes a begun task out of the lane
+		t.taken = true // else a worker that has lied about begun would lose it meanwhile
+		p.mu.Unlock()
 		var err error
 		got, err = w.results.take(t.entry, payload)
 		p.mu.Lock()
@@ -370,6 +374,11 @@ func (p *Pool) forgetLocked(w *worker, death *WorkerExitError) {
 	p.lanes = slices.DeleteFunc(slices.Clone(p.lanes), func(o *worker) bool { return o == w })
 	l := w.lane
 	ran := l.running()
+	if s := l.oldest(); ran == nil && s != nil && s.t != nil && s.t.job == nil {
+		if s.t.unlucky++; s.t.unlucky > mostUnlucky { // it may wipe what says that it was begun
+			ran = s.t
+		}
+	}
 	for i := len(l.sent) - 1; i >= l.first; i-- {
 		switch t := l.sent[i].t; {
 		case t == nil || t == ran:
@@ -396,6 +405,10 @@ func (p *Pool) forgetLocked(w *worker, death *WorkerExitError) {
 	w.link, w.lane, w.knows, w.results, w.done = nil, nil, nil, nil, 0
 	p.dispatchLocked()
 }
+
+// mostUnlucky is how often a task that no worker has begun, as far as one can
+// tell, may be next where one dies without having lost an attempt.
+const mostUnlucky = 8
 
 // giveBackLocked decides what becomes of a task whose worker died under it.
 func (p *Pool) giveBackLocked(t *task, death *WorkerExitError) {

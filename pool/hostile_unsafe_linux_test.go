@@ -1,0 +1,117 @@
+package pool
+
+import (
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// laneWord is a word of the worker's own lane.
+func laneWord(t *Task, offset uintptr) *atomic.Uint32 {
+	return (*atomic.Uint32)(unsafe.Add(unsafe.Pointer(t.server.lane.claim), offset-claimAt))
+}
+
+// vandal does to shared memory what no worker should.
+var vandal = Func("test.vandal", func(t *Task, how string) (int, error) {
+	switch how {
+	case "head":
+		laneWord(t, downAt+4).Store(1 << 20)
+	case "wipe and die":
+		laneWord(t, downAt).Store(0)
+		unix.Kill(os.Getpid(), unix.SIGKILL)
+	case "not taken back":
+		t.server.out = appendResult(t.server.out[:0], statusBack, t.id)
+		t.server.answer()
+	case "descriptor":
+		unix.Sendmsg(workerSocket, nil, unix.UnixRights(1), nil, 0)
+	case "leave":
+		signal.Ignore(unix.SIGTERM)
+		group, err := unix.Getpgid(os.Getppid())
+		if err == nil {
+			err = unix.Setpgid(0, group)
+		}
+		if err != nil {
+			return 0, err
+		}
+		for {
+			time.Sleep(time.Hour)
+		}
+	}
+	return 1, nil
+})
+
+// A worker that spoils its own memory loses its tasks' attempts, and the pool goes on.
+func TestVandals(t *testing.T) {
+	for _, how := range []string{"head", "wipe and die", "not taken back", "descriptor"} {
+		t.Run(how, func(t *testing.T) {
+			p := newPool(t, &Options{Workers: 2})
+			f, err := vandal.Submit(background(), p, how)
+			require.NoError(t, err)
+			_, err = f.Wait(background())
+			switch how {
+			case "wipe and die":
+				require.ErrorIs(t, err, ErrWorkerDied)
+				require.LessOrEqual(t, p.Stats().Deaths[ClassSignal], int64(mostUnlucky+p.opts.Attempts))
+			case "not taken back":
+				require.ErrorContains(t, err, "not taken back")
+			default:
+				require.NoError(t, err)
+			}
+			n := 0 // more than a ring holds
+			for r, err := range addOne.Map(background(), p, upTo(5000, &n)) {
+				require.NoError(t, err)
+				require.Equal(t, int64(r.Index+1), r.Value)
+			}
+		})
+	}
+	t.Run("leave", func(t *testing.T) {
+		p := newPool(t, &Options{Workers: 1, CloseTimeout: 10 * time.Millisecond})
+		f, err := vandal.Submit(background(), p, "leave")
+		require.NoError(t, err)
+		eventually(t, func() bool { return p.Stats().Attempts == 1 }, "not begun")
+		time.Sleep(50 * time.Millisecond)
+		require.NoError(t, p.Close(background()))
+		_, err = f.Wait(background())
+		require.ErrorIs(t, err, ErrClosed)
+	})
+}
+
+var vandalRange = ReduceFunc("test.vandalRange", func(t *Task, how string, lo, hi int) (c counted, err error) {
+	next, stop := counters(t.server.lane.control, uint32(t.server.lane.claim.Load()>>32))
+	switch how {
+	case "stop":
+		stop.Store(1)
+	case "back":
+		next.Store(0)
+	case "ahead":
+		next.Store(1 << 30)
+	case "one back":
+		next.Add(1<<32 - 1)
+	}
+	for i := lo; i < hi; i++ {
+		c.N++
+		c.Sum += int64(i)
+	}
+	return c, nil
+}, func(a, b counted) counted { return counted{N: a.N + b.N, Sum: a.Sum + b.Sum} })
+
+// Whatever is written to a range's counter, the range ends, and each index counts once.
+func TestVandalsInRange(t *testing.T) {
+	for _, how := range []string{"stop", "back", "ahead", "one back"} {
+		t.Run(how, func(t *testing.T) {
+			p := newPool(t, &Options{Workers: 2})
+			for range 20 {
+				got, err := vandalRange.Reduce(background(), p, how, 10_000, nil)
+				require.NoError(t, err)
+				require.Equal(t, counted{N: 10_000, Sum: sumTo(10_000)}, got)
+			}
+			require.Empty(t, p.Stats().Deaths)
+		})
+	}
+}
