@@ -11,7 +11,7 @@ import (
 )
 
 // workerEnv says that this process was started as a worker, and what it is to
-// know before its hello: "version.slot.nonce.segmentBytes.wake".
+// know before its hello: "version.slot.nonce.segmentBytes.wake.spread".
 const workerEnv = "HANDOFF_WORKER"
 
 type workerStart struct {
@@ -20,6 +20,7 @@ type workerStart struct {
 	nonce        [16]byte
 	segmentBytes int64         // of Options.Results
 	wake         time.Duration // what waking a sleeper takes here
+	spread       bool          // there is a core for each process
 }
 
 func isWorker() bool { return os.Getenv(workerEnv) != "" }
@@ -43,7 +44,7 @@ func Main() {
 }
 
 func (w workerStart) String() string {
-	return fmt.Sprintf("%d.%d.%x.%d.%d", w.version, w.slot, w.nonce, w.segmentBytes, w.wake)
+	return fmt.Sprintf("%d.%d.%x.%d.%d.%t", w.version, w.slot, w.nonce, w.segmentBytes, w.wake, w.spread)
 }
 
 // parseWorkerStart reads what another version of this program may have written:
@@ -58,16 +59,17 @@ func parseWorkerStart(v string) (w workerStart, err error) {
 	if w.version = uint32(n); w.version != protocolVersion {
 		return w, fmt.Errorf("the supervisor speaks protocol version %d, this worker %d", w.version, protocolVersion)
 	}
-	if len(part) != 5 || len(part[2]) != 2*len(w.nonce) {
+	if len(part) != 6 || len(part[2]) != 2*len(w.nonce) {
 		return w, bad
 	}
 	slot, err1 := strconv.ParseUint(part[1], 10, 16)
 	_, err2 := hex.Decode(w.nonce[:], []byte(part[2]))
 	segment, err3 := strconv.ParseUint(part[3], 10, 63)
 	wake, err4 := strconv.ParseUint(part[4], 10, 63)
-	if err := cmp.Or(err1, err2, err3, err4); err != nil {
+	spread, err5 := strconv.ParseBool(part[5])
+	if err := cmp.Or(err1, err2, err3, err4, err5); err != nil {
 		return w, bad
 	}
-	w.slot, w.segmentBytes, w.wake = int(slot), int64(segment), time.Duration(wake)
+	w.slot, w.segmentBytes, w.wake, w.spread = int(slot), int64(segment), time.Duration(wake), spread
 	return w, nil
 }

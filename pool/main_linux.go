@@ -56,6 +56,7 @@ func runWorker(env string) error {
 	err = serve(link, lane, table, me, host{
 		slot:         start.slot,
 		segmentBytes: start.segmentBytes,
+		spread:       start.spread,
 		attach:       attach,
 		detach: func(a attached) {
 			a.seg.Close()

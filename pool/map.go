@@ -188,7 +188,6 @@ func (p *Pool) leave(g *group) {
 // take is the result of a resolved task, which it frees. It unlocks p.mu. dry
 // reports that the caller had to wait for it, and that a worker has nothing to do.
 func take[Out any](p *Pool, c *codec, t *task) (v Out, dry bool, err error) {
-	defer p.unlock()
 	switch {
 	case t.err != nil:
 		err = t.err
@@ -206,5 +205,6 @@ func take[Out any](p *Pool, c *codec, t *task) (v Out, dry bool, err error) {
 		}
 	}
 	p.freeLocked(t)
+	p.unlock()
 	return v, dry, err
 }

@@ -189,19 +189,16 @@ const longestSleep = time.Second
 // is unresolved, or somebody waits), ctx has ended, or somebody needs the role at
 // once, and gives it on.
 func (p *Pool) pollLocked(ctx context.Context, w *waiter) error {
-	defer p.passLocked()
 	p.waited = w
 	for {
 		p.drainLocked()
-		switch {
-		case w != nil && w.over:
+		if w != nil && w.over {
+			p.passLocked()
 			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case p.parked.first != nil && (w == nil || p.parked.first.urgent):
-			return nil
-		case w == nil && (p.unresolved == 0 || p.stopping):
-			return nil
+		}
+		if err := ctx.Err(); err != nil || p.parked.first != nil && (w == nil || p.parked.first.urgent) || w == nil && (p.unresolved == 0 || p.stopping) {
+			p.passLocked()
+			return err
 		}
 		if w != nil {
 			w.looked = true

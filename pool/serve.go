@@ -99,6 +99,7 @@ type server struct {
 type host struct {
 	slot         int
 	segmentBytes int64                             // of the results
+	spread       bool                              // there is a core for each process
 	patient      bool                              // serve returns after the running task, not before
 	leave        func(end func())                  // of a patient one: gets what ends its results
 	attach       func(a announce, fd int) attached // fd is its own, or −1
@@ -262,6 +263,9 @@ func (s *server) work() {
 		default:
 			step("idle")
 			s.lane.bell.Wait(s.ready, longestSleep)
+			if s.host.spread {
+				s.lane.bell.MoveAway(s.lane.supervisor)
+			}
 		}
 	}
 	over = true

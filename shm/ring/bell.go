@@ -13,11 +13,16 @@ const BellBytes = 64
 // A Bell is where one process waits for others. Its memory is shared by all of them.
 type Bell struct {
 	rings, asleep word
+	core          word          // of the owner, plus 1, when it was last asked for; a hint
 	local         chan struct{} // of a local bell: holds the ring that nobody has heard yet
 
 	// Of the owner: how many looks in a row the first step of Look was for
 	// nothing, and how many there were.
 	misses, looks uint
+	yielded       uint // Looks in a row that ended in the second step
+	// How often the second step of Look takes twice as long, because sleeps have
+	// been short lately.
+	patience uint
 }
 
 // NewBell is the bell in mem: zeroed, BellBytes bytes, beginning at a cache line,
@@ -26,14 +31,14 @@ func NewBell(mem []byte) (*Bell, error) {
 	if len(mem) != BellBytes || !aligned(mem) {
 		return nil, errors.New("ring: a bell is one cache line")
 	}
-	return &Bell{rings: wordAt(mem, 0), asleep: wordAt(mem, 4)}, nil
+	return &Bell{rings: wordAt(mem, 0), asleep: wordAt(mem, 4), core: wordAt(mem, 8)}, nil
 }
 
 // NewLocalBell is a bell for goroutines of one process: its owner does not keep
 // a processor from the others while it sleeps.
 func NewLocalBell() *Bell {
-	var words [2]atomic.Uint32
-	return &Bell{rings: word{&words[0]}, asleep: word{&words[1]}, local: make(chan struct{}, 1)}
+	var words [3]atomic.Uint32
+	return &Bell{rings: word{&words[0]}, asleep: word{&words[1]}, core: word{&words[2]}, local: make(chan struct{}, 1)}
 }
 
 // Ring wakes the owner if it sleeps. Call it after Publish.
@@ -69,8 +74,24 @@ func (b *Bell) Wait(ready func() bool, most time.Duration) bool {
 	return rest > 0 && b.Sleep(ready, rest)
 }
 
+// crowdedAfter is after how many successful Looks in a row that had to yield a
+// bell's owner says on which core it is.
+const crowdedAfter = 64
+
+// MoveAway moves this thread to another core than the one on which the owner of
+// peer was last, if both have had to yield for long and are on the same one: the
+// kernel puts a process that was woken beside the one that has woken it, and leaves
+// it there while each yields to the other. The owner of b calls it after a Look.
+func (b *Bell) MoveAway(peer *Bell) {
+	if b.yielded >= crowdedAfter {
+		b.yielded = 0
+		moveFrom(peer.core.load(), b.core)
+	}
+}
+
 // Look waits until ready reports true, but not longer than waking a sleeper
-// takes here, nor than most; it reports what ready said last. It does so in two
+// takes here, or up to four times as long where that would have spared sleeps
+// lately, nor than most; it reports what ready said last. It does so in two
 // steps: about a microsecond of looking, less where that was for nothing lately,
 // as it is if the peer needs this core; then looking between yields, to the peer
 // if it wants this core, and to other goroutines where they have no other
@@ -84,22 +105,26 @@ func (b *Bell) Look(ready func() bool, most time.Duration) bool {
 	}
 	for range step + 1 {
 		if ready() {
-			b.misses = 0
+			b.misses, b.yielded = 0, 0
 			return true
 		}
 		pause(pausesPerLook)
 	}
 	b.misses++
 	began, alone := time.Now(), b.local != nil || runtime.GOMAXPROCS(0) == 1
-	for yields := min(WakeTime(), most); time.Since(began) < yields; {
+	for yields := min(WakeTime()<<b.patience, most); time.Since(began) < yields; {
 		if alone {
 			runtime.Gosched()
 		}
 		schedYield()
 		if ready() {
+			if b.yielded++; b.yielded%crowdedAfter == 0 {
+				b.core.store(currentCore() + 1)
+			}
 			return true
 		}
 	}
+	b.yielded = 0
 	return false
 }
 
@@ -110,7 +135,7 @@ func (b *Bell) Look(ready func() bool, most time.Duration) bool {
 // ready finds what was published; and a wake between the look and the sleep has
 // changed rings, so that the kernel does not begin it.
 func (b *Bell) Sleep(ready func() bool, most time.Duration) bool {
-	seen := b.rings.load()
+	seen, began := b.rings.load(), time.Now()
 	b.asleep.store(1)
 	if !ready() {
 		if b.local != nil {
@@ -120,7 +145,14 @@ func (b *Bell) Sleep(ready func() bool, most time.Duration) bool {
 		}
 	}
 	b.asleep.store(0)
-	return ready()
+	came := ready()
+	switch slept, wake := time.Since(began), time.Duration(knownWake.Load()); {
+	case came && slept < 3*wake:
+		b.patience = min(b.patience+1, mostPatience)
+	case slept > 8*wake && b.patience > 0:
+		b.patience--
+	}
+	return came
 }
 
 func (b *Bell) sleepLocal(most time.Duration) {

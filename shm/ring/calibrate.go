@@ -14,6 +14,9 @@ const pausesPerLook = 1
 // within it; one that does not will not for many times as long.
 const spinTime = time.Microsecond
 
+// mostPatience is how often Look may take twice as long.
+const mostPatience = 2
+
 // spinAgain is after how many Looks one takes the whole spinTime although the
 // last ones were for nothing.
 const spinAgain = 8
@@ -39,20 +42,22 @@ const (
 	mostWake  = 100 * time.Microsecond
 )
 
-// handedWake is the wake time that another process has measured; 0 if none.
-var handedWake atomic.Int64
+// knownWake is the wake time that was measured, here or by another process; 0 if none.
+var knownWake atomic.Int64
 
 // WakeTime is what waking a sleeping thread takes here: how long Look looks. It
 // is measured once, which takes about a millisecond.
 func WakeTime() time.Duration {
-	if d := handedWake.Load(); d != 0 {
+	if d := knownWake.Load(); d != 0 {
 		return time.Duration(d)
 	}
-	return measuredWake()
+	d := measuredWake()
+	knownWake.Store(int64(d))
+	return d
 }
 
 // SetWakeTime is for a process whose peer on the same machine has measured it.
-func SetWakeTime(d time.Duration) { handedWake.Store(int64(min(max(d, leastWake), mostWake))) }
+func SetWakeTime(d time.Duration) { knownWake.Store(int64(min(max(d, leastWake), mostWake))) }
 
 // measureTime bounds the measurement, on a machine that has other things to do.
 const measureTime = 20 * time.Millisecond

@@ -34,7 +34,8 @@
 //	offset   size  writer    what
 //	     0      4  ringers   rings so far: the futex word
 //	     4      4  owner     1 while the owner sleeps or is about to, else 0
-//	     8     56  –         unused
+//	     8      4  owner     the core it was last seen on, plus 1: a hint
+//	    12     52  –         unused
 //
 // The mark lies in the record's own cache line, so that a small record costs one
 // line's way to the other core and no second one for an index. It is another one

@@ -430,7 +430,7 @@ func TestCalibration(t *testing.T) {
 	require.GreaterOrEqual(t, WakeTime(), leastWake)
 	require.LessOrEqual(t, WakeTime(), mostWake)
 	t.Logf("%d looks in %v, a wake takes %v", spins(), spinTime, WakeTime())
-	defer handedWake.Store(0)
+	defer knownWake.Store(int64(WakeTime()))
 	SetWakeTime(15 * time.Microsecond)
 	require.Equal(t, 15*time.Microsecond, WakeTime())
 	SetWakeTime(-1)
