@@ -90,7 +90,7 @@ func (b *Bell) MoveAway(peer *Bell) {
 }
 
 // Look waits until ready reports true, but not longer than waking a sleeper
-// takes here, or up to four times as long where that would have spared sleeps
+// takes here, or up to eight times as long where that would have spared sleeps
 // lately, nor than most; it reports what ready said last. It does so in two
 // steps: about a microsecond of looking, less where that was for nothing lately,
 // as it is if the peer needs this core; then looking between yields, to the peer
@@ -147,9 +147,9 @@ func (b *Bell) Sleep(ready func() bool, most time.Duration) bool {
 	b.asleep.store(0)
 	came := ready()
 	switch slept, wake := time.Since(began), time.Duration(knownWake.Load()); {
-	case came && slept < 3*wake:
+	case came && slept < 16*wake:
 		b.patience = min(b.patience+1, mostPatience)
-	case slept > 8*wake && b.patience > 0:
+	case slept > 32*wake && b.patience > 0:
 		b.patience--
 	}
 	return came

@@ -15,7 +15,7 @@ const pausesPerLook = 1
 const spinTime = time.Microsecond
 
 // mostPatience is how often Look may take twice as long.
-const mostPatience = 2
+const mostPatience = 3
 
 // spinAgain is after how many Looks one takes the whole spinTime although the
 // last ones were for nothing.
@@ -38,7 +38,7 @@ var spins = sync.OnceValue(func() int {
 // What waking takes is measured between these bounds, so that no odd moment
 // of the machine makes every Wait burn a core, or sleep at once.
 const (
-	leastWake = 10 * time.Microsecond
+	leastWake = 20 * time.Microsecond
 	mostWake  = 100 * time.Microsecond
 )
 
