@@ -431,8 +431,8 @@ func TestCalibration(t *testing.T) {
 	require.LessOrEqual(t, WakeTime(), mostWake)
 	t.Logf("%d looks in %v, a wake takes %v", spins(), spinTime, WakeTime())
 	defer knownWake.Store(int64(WakeTime()))
-	SetWakeTime(15 * time.Microsecond)
-	require.Equal(t, 15*time.Microsecond, WakeTime())
+	SetWakeTime(30 * time.Microsecond)
+	require.Equal(t, 30*time.Microsecond, WakeTime())
 	SetWakeTime(-1)
 	require.Equal(t, leastWake, WakeTime())
 }
