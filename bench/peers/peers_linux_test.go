@@ -119,7 +119,10 @@ func TestProgramIsEnded(t *testing.T) {
 	for _, name := range []string{"shmipc", "goplugin"} {
 		for i, killed := range []string{"one process", "the other", "none"} {
 			t.Run(name+", killed: "+killed, func(t *testing.T) {
-				tag, temp := "PEERS_TEST_TAG="+t.Name(), t.TempDir()
+				tag := "PEERS_TEST_TAG=" + t.Name()
+				temp, err := os.MkdirTemp("/tmp", "peers") // the name of a socket must be short
+				require.NoError(t, err)
+				defer os.RemoveAll(temp)
 				t.Setenv("PEERS_TEST_TAG", t.Name())
 				t.Setenv("TMPDIR", temp)
 				s := newSession(true, -1)
