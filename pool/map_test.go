@@ -59,8 +59,9 @@ func TestMapHoldsProducersBack(t *testing.T) {
 	_, most := p.windows(addOne.e)
 	require.LessOrEqual(t, ahead, most/4, "the window grew for nobody")
 
+	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not both are up")
 	var order []int
-	for r, err := range pid.MapUnordered(background(), p, slices.Values([]time.Duration{300 * time.Millisecond, 0, 0, 0})) {
+	for r, err := range pid.MapUnordered(background(), p, slices.Values([]time.Duration{time.Second, 0, 0, 0})) {
 		require.NoError(t, err)
 		order = append(order, r.Index)
 	}

@@ -251,7 +251,7 @@ func TestRangeMakesWay(t *testing.T) {
 		ctx, cancel := context.WithCancel(background())
 		defer cancel()
 		ended := make(chan error)
-		go func() { ended <- naps.ForRange(ctx, p, 50, 1_000_000, nil) }()
+		go func() { ended <- naps.ForRange(ctx, p, 100, 1_000_000, nil) }()
 		eventually(t, func() bool { return p.Stats().Attempts > 0 }, "not begun")
 		for i := range int64(4) {
 			f, err := addOne.Submit(background(), p, i)
