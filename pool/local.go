@@ -1,6 +1,12 @@
 package pool
 
-import "os"
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"example.com/handoff/shm"
+)
 
 // A localProcess is a worker made of goroutines of this process.
 type localProcess struct {
@@ -26,4 +32,32 @@ func (l *localProcess) Exit() exitState {
 		return exitState{code: 1, output: l.err.Error()}
 	}
 	return exitState{}
+}
+
+// serveLocal runs a worker as goroutines of this process.
+func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me hello, slot int) error {
+	lane, err := newWorkerLane(l.mem.bytes, p.control.bytes, l.bell, p.bell)
+	if err != nil {
+		return err
+	}
+	err = serve(link, lane, p.table, me, host{
+		slot:         slot,
+		segmentBytes: p.opts.Results.SegmentBytes,
+		patient:      true, // its memory must not go before it
+		leave:        func(end func()) { local.end = end },
+		attach: func(a announce, fd int) attached {
+			closeFD(fd)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if known := p.segByID[a.id]; known != nil {
+				return attached{seg: known.seg, views: known.seg}
+			}
+			return attached{err: fmt.Errorf("segment %q: %w", a.name, shm.ErrClosed)}
+		},
+		detach: func(attached) {},
+	})
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -12,52 +11,6 @@ import (
 
 	"example.com/handoff/shm"
 )
-
-// A Task is what the function sees of the task it runs. It is valid until the
-// function returns.
-type Task struct {
-	server  *server
-	id      taskID
-	attempt int
-	arena   bool // it was asked for
-
-	hasCtx atomic.Bool
-	ctx    context.Context // guarded by server.mu; nil until it is asked for
-}
-
-// Context ends when the task is cancelled, or the range that it is of has ended
-// early, and when Close has waited for Options.CloseTimeout.
-func (t *Task) Context() context.Context {
-	s := t.server
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t.ctx == nil {
-		t.ctx, s.stop = context.WithCancel(context.Background())
-		t.hasCtx.Store(true)
-		if s.gone || s.cancelled == t.id {
-			s.stop()
-		}
-	}
-	return t.ctx
-}
-
-// Attempt counts from 1: 2 means that a worker died under this task before.
-func (t *Task) Attempt() int { return t.attempt }
-
-// Worker is the worker's slot, 0 to Workers−1. The next incarnation of a dead
-// worker has the same.
-func (t *Task) Worker() int { return t.server.host.slot }
-
-// Arena is where the function makes the arrays whose Views it returns: memory
-// that the supervisor has mapped too, within Options.Results. What was made
-// there and not returned is released when the function returns, and so are its
-// slices dead. A Make in it fails with [shm.ErrFull] where Options.Results is
-// used up by what callers have not released yet; [shm.MakeWait] waits for them. It is the worker's for all its
-// tasks: do not Close it.
-func (t *Task) Arena() *shm.Arena {
-	t.arena = true
-	return t.server.results.arena
-}
 
 // A server is the worker's side: one goroutine runs tasks from the lane, one
 // reads messages.
@@ -110,13 +63,6 @@ type host struct {
 type attached struct {
 	seg, views *shm.Segment
 	err        error
-}
-
-// An argument is a View or Array of the running task.
-type argument struct {
-	shm.Binder
-	field string
-	mem   []byte
 }
 
 // serve says hello and runs tasks until it is drained (nil) or the supervisor
@@ -406,111 +352,4 @@ func (s *server) put(record []byte) {
 	step("result-put")
 	s.lane.up.Publish()
 	step("result-published")
-}
-
-func (s *server) bindArgument(field string, b shm.Binder, w shm.WireRef) error {
-	if err := s.bindTo(b, w); err != nil {
-		return fmt.Errorf("%s: %w", field, err)
-	}
-	s.bound = append(s.bound, argument{b, field, b.Bytes()})
-	step("task-bound")
-	return nil
-}
-
-func (s *server) wireResult(field string, b shm.Binder) (shm.WireRef, error) {
-	w, err := s.results.wire(b, s.bound)
-	if err != nil {
-		err = fmt.Errorf("%s: %w", field, err)
-	}
-	return w, err
-}
-
-// releaseAll ends the views of a task. A function that released one itself has
-// made a mistake of its own.
-func releaseAll(bound []argument) (err error) {
-	for _, b := range bound {
-		func() {
-			defer func() {
-				if v := recover(); v != nil {
-					err = fmt.Errorf("arguments are not the function's to release: %v", v)
-				}
-			}()
-			b.Release()
-		}()
-	}
-	return err
-}
-
-// announceTime bounds the wait for the announcement of a segment: it is sent
-// before the task, over the socket.
-const announceTime = 10 * time.Second
-
-// segment is the announced segment of a number.
-func (s *server) segment(id uint32) (attached, error) {
-	var late <-chan time.Time
-	for {
-		s.mu.Lock()
-		a, ok := s.segs[id]
-		s.mu.Unlock()
-		if ok {
-			return a, a.err
-		}
-		if late == nil {
-			timer := time.NewTimer(announceTime)
-			defer timer.Stop()
-			late = timer.C
-		}
-		select {
-		case <-s.arrived:
-		case <-late:
-			return a, fmt.Errorf("segment %d was not announced", id)
-		case <-s.results.gone:
-			return a, io.EOF
-		}
-	}
-}
-
-// bindTo resolves a wire ref.
-func (s *server) bindTo(b shm.Binder, w shm.WireRef) error {
-	if w.ID == 0 {
-		return b.Bind(nil, w.Ref, nil)
-	}
-	a, err := s.segment(w.ID)
-	if err != nil {
-		return err
-	}
-	seg := a.views
-	if b.Writable() {
-		seg = a.seg
-	}
-	w.Ref.Segment = seg.Name()
-	return b.Bind(seg, w.Ref, nil)
-}
-
-// serveLocal runs a worker as goroutines of this process.
-func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me hello, slot int) error {
-	lane, err := newWorkerLane(l.mem.bytes, p.control.bytes, l.bell, p.bell)
-	if err != nil {
-		return err
-	}
-	err = serve(link, lane, p.table, me, host{
-		slot:         slot,
-		segmentBytes: p.opts.Results.SegmentBytes,
-		patient:      true, // its memory must not go before it
-		leave:        func(end func()) { local.end = end },
-		attach: func(a announce, fd int) attached {
-			closeFD(fd)
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if known := p.segByID[a.id]; known != nil {
-				return attached{seg: known.seg, views: known.seg}
-			}
-			return attached{err: fmt.Errorf("segment %q: %w", a.name, shm.ErrClosed)}
-		},
-		detach: func(attached) {},
-	})
-	if err == io.EOF {
-		return nil
-	}
-	return err
 }

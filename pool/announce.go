@@ -1,0 +1,100 @@
+package pool
+
+import (
+	"fmt"
+
+	"example.com/handoff/shm"
+)
+
+// An announced segment has a number in the messages of this pool.
+type announced struct {
+	id  uint32
+	seg *shm.Segment
+	use segmentUse // useResult: one worker's; as an argument it is an input
+}
+
+// maxSegments bounds the segments for arguments that a pool has announced and
+// not yet retired, and those for results of one incarnation: each may be a
+// mapping in every worker, of which Linux allows 65530 by default.
+const maxSegments = 4096
+
+// wire pins an argument for the task and numbers its segment.
+func (p *Pool) wire(t *task, field string, b shm.Binder) (shm.WireRef, error) {
+	pin, err := b.Pin()
+	if err != nil {
+		return shm.WireRef{}, fmt.Errorf("%s: %w", field, err)
+	}
+	t.pins = append(t.pins, pin)
+	ref := b.Ref()
+	ref.Segment = ""
+	seg := pin.Segment()
+	if seg == nil {
+		return shm.WireRef{Ref: ref}, nil
+	}
+	if b.Writable() && !p.outputs.Owns(seg) {
+		return shm.WireRef{}, fmt.Errorf("%s: an Array argument must be made in Pool.Outputs(): hand others over as a View", field)
+	}
+	a, err := p.number(seg)
+	if err != nil {
+		return shm.WireRef{}, err
+	}
+	t.segs = append(t.segs, a)
+	t.bytes += ref.Bytes()
+	return shm.WireRef{ID: a.id, Ref: ref}, nil
+}
+
+// number gives a pinned segment its number, once.
+func (p *Pool) number(seg *shm.Segment) (*announced, error) {
+	p.mu.Lock()
+	if a := p.segs[seg]; a != nil {
+		p.mu.Unlock()
+		return a, nil
+	}
+	if len(p.segs)-p.results.segs >= maxSegments {
+		p.mu.Unlock()
+		return nil, fmt.Errorf("more than %d segments in use: close some, or put the arrays into an arena", maxSegments)
+	}
+	use := useInput
+	if p.outputs.Owns(seg) {
+		use = useOutput
+	}
+	a := p.numberLocked(seg, use)
+	p.mu.Unlock()
+	seg.OnUnmap(func() { p.retire(a) })
+	return a, nil
+}
+
+func (p *Pool) numberLocked(seg *shm.Segment, use segmentUse) *announced {
+	p.lastSeg++
+	a := &announced{id: p.lastSeg, seg: seg, use: use}
+	p.segs[seg], p.segByID[a.id] = a, a
+	return a
+}
+
+// announceLocked tells w of a segment and what it is to it.
+func (w *worker) announceLocked(a *announced, use segmentUse) error {
+	w.knows[a.id] = true
+	fd := -1
+	if a.seg.Anonymous() {
+		fd = int(a.seg.File().Fd()) // the segment is pinned, or the worker's own
+	}
+	return w.link.Send(announce{id: a.id, use: use, size: a.seg.Size(), name: a.seg.Name()}.append(nil), fd)
+}
+
+// retire tells every worker that knows the segment to unmap it.
+func (p *Pool) retire(a *announced) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.segs, a.seg)
+	delete(p.segByID, a.id)
+	if a.use == useResult {
+		p.results.segs--
+		p.results.bytes -= a.seg.Size()
+	}
+	for _, w := range p.workers {
+		if w.link != nil && w.knows[a.id] {
+			delete(w.knows, a.id)
+			w.link.Send(appendRetire(nil, a.id), -1)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package pool
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"example.com/handoff/shm"
+)
+
+// An argument is a View or Array of the running task.
+type argument struct {
+	shm.Binder
+	field string
+	mem   []byte
+}
+
+func (s *server) bindArgument(field string, b shm.Binder, w shm.WireRef) error {
+	if err := s.bindTo(b, w); err != nil {
+		return fmt.Errorf("%s: %w", field, err)
+	}
+	s.bound = append(s.bound, argument{b, field, b.Bytes()})
+	step("task-bound")
+	return nil
+}
+
+func (s *server) wireResult(field string, b shm.Binder) (shm.WireRef, error) {
+	w, err := s.results.wire(b, s.bound)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", field, err)
+	}
+	return w, err
+}
+
+// announceTime bounds the wait for the announcement of a segment: it is sent
+// before the task, over the socket.
+const announceTime = 10 * time.Second
+
+// segment is the announced segment of a number.
+func (s *server) segment(id uint32) (attached, error) {
+	var late <-chan time.Time
+	for {
+		s.mu.Lock()
+		a, ok := s.segs[id]
+		s.mu.Unlock()
+		if ok {
+			return a, a.err
+		}
+		if late == nil {
+			timer := time.NewTimer(announceTime)
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case <-s.arrived:
+		case <-late:
+			return a, fmt.Errorf("segment %d was not announced", id)
+		case <-s.results.gone:
+			return a, io.EOF
+		}
+	}
+}
+
+// bindTo resolves a wire ref.
+func (s *server) bindTo(b shm.Binder, w shm.WireRef) error {
+	if w.ID == 0 {
+		return b.Bind(nil, w.Ref, nil)
+	}
+	a, err := s.segment(w.ID)
+	if err != nil {
+		return err
+	}
+	seg := a.views
+	if b.Writable() {
+		seg = a.seg
+	}
+	w.Ref.Segment = seg.Name()
+	return b.Bind(seg, w.Ref, nil)
+}
+
+// releaseAll ends the views of a task. A function that released one itself has
+// made a mistake of its own.
+func releaseAll(bound []argument) (err error) {
+	for _, b := range bound {
+		func() {
+			defer func() {
+				if v := recover(); v != nil {
+					err = fmt.Errorf("arguments are not the function's to release: %v", v)
+				}
+			}()
+			b.Release()
+		}()
+	}
+	return err
+}
