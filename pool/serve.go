@@ -222,48 +222,69 @@ func (s *server) work() {
 // take acts on a record of the lane.
 func (s *server) take(record []byte, back bool) {
 	if len(record) > 0 && record[0] == msgFree {
-		blocks, ok := readFree(record)
-		if ok {
+		if blocks, ok := readFree(record); ok {
 			s.results.freed(blocks)
 			return
 		}
 	}
-	fn, id, attempt, args, ok := readTask(record)
-	r, shared, isShare := readShare(record)
-	if isShare {
-		fn, id = r.fn, r.id
+	if fn, id, attempt, args, ok := readTask(record); ok && s.known(fn, false) {
+		if back {
+			s.skip(id)
+		} else {
+			s.run(fn, id, attempt, args)
+		}
+		return
 	}
-	switch {
-	case !ok && !isShare || int(fn) >= len(s.table.entries) || isShare != (s.table.entries[fn].sharer != nil):
-		s.link.Close() // the supervisor is none
-		s.ended.Store(true)
-	case back:
-		s.out = appendResult(s.out[:0], statusBack, id)
-		s.answer()
-	case isShare:
-		s.share(r, shared)
-	default:
-		s.run(fn, id, attempt, args)
+	if r, args, ok := readShare(record); ok && s.known(r.fn, true) {
+		if back {
+			s.skip(r.id)
+		} else {
+			s.share(r, args)
+		}
+		return
 	}
+	s.link.Close() // the supervisor is none
+	s.ended.Store(true)
+}
+
+// known reports whether a function has that number and is, or is not, over a range.
+func (s *server) known(fn uint16, ranged bool) bool {
+	return int(fn) < len(s.table.entries) && ranged == (s.table.entries[fn].sharer != nil)
+}
+
+// skip answers a task that was taken back.
+func (s *server) skip(id taskID) {
+	s.out = appendResult(s.out[:0], statusBack, id)
+	s.answer()
 }
 
 // run runs a task and answers it.
 func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
 	step("task-begun")
-	t := &s.task
-	t.attempt, t.arena = attempt, false
-	t.id = id
-	s.running.Store(id.number())
-	s.out = appendResult(s.out[:0], statusGoexit, id) // unless it returns or panics
+	s.begin(id, attempt)
 	defer s.finish(s.table.entries[fn].out.arrays)
 	if s.runners[fn] == nil {
 		s.runners[fn] = s.table.entries[fn].runner(s.bind, s.wire)
 	}
 	step("task-run")
-	out, err := s.runners[fn](t, args, s.out)
+	out, err := s.runners[fn](&s.task, args, s.out)
+	if err == nil {
+		s.out = out
+	}
+	s.outcome(err)
+}
+
+// begin makes a task the running one.
+func (s *server) begin(id taskID, attempt int) {
+	s.task.id, s.task.attempt, s.task.arena = id, attempt, false
+	s.running.Store(id.number())
+	s.out = appendResult(s.out[:0], statusGoexit, id) // unless it returns or panics
+}
+
+// outcome is what the function has returned.
+func (s *server) outcome(err error) {
 	switch {
 	case err == nil:
-		s.out = out
 		s.out[1] = statusOK
 	case errors.Is(err, shm.ErrFull):
 		s.fail(statusFull, err.Error())

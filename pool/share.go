@@ -1,11 +1,6 @@
 package pool
 
-import (
-	"errors"
-	"fmt"
-
-	"example.com/handoff/shm"
-)
+import "fmt"
 
 // share works on a range: on one block, or on those that it takes from the
 // counter. The order of the steps is what a recovery counts on:
@@ -15,27 +10,17 @@ import (
 // See job.go and the model in range_model_test.go.
 func (s *server) share(r share, args []byte) {
 	step("share-begun")
-	t := &s.task
-	t.attempt, t.arena, t.id = r.attempt, false, r.id
-	s.running.Store(r.id.number())
-	s.out = appendResult(s.out[:0], statusGoexit, r.id) // unless it returns or panics
+	s.begin(r.id, r.attempt)
 	defer s.finish(false)
 	defer s.lane.claim.Store(0)
 	if s.sharers[r.fn] == nil {
 		s.sharers[r.fn] = s.table.entries[r.fn].sharer(s.bind)
 	}
-	run, err := s.sharers[r.fn](t, args)
+	run, err := s.sharers[r.fn](&s.task, args)
 	if err == nil {
 		err = s.blocks(r, run)
 	}
-	switch {
-	case err == nil:
-		s.out[1] = statusOK
-	case errors.Is(err, shm.ErrFull):
-		s.fail(statusFull, err.Error())
-	default:
-		s.fail(statusError, err.Error())
-	}
+	s.outcome(err)
 }
 
 func (s *server) blocks(r share, run body) error {
