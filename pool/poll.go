@@ -11,7 +11,9 @@ import (
 // belong: the poller. It is whoever waits for a future and finds nobody else
 // polling; for as long as it waits, it does so for everybody. When it has what
 // it wants it passes the role on to one that waits, and nobody polls when nobody
-// waits, but for the dispatcher, which comes by now and then.
+// waits, but for the dispatcher, which comes by now and then. Who has waited for
+// long is patient: it leaves the role to the dispatcher, so that one who waits for
+// a short task finds the role free and does not get its result through two hands.
 //
 // The role is Pool.polling, under Pool.mu. Who has it may use the upward rings
 // and the supervisor's bell, and look at the rings without the lock.
@@ -20,8 +22,8 @@ import (
 //	         ▼                                │
 //	polling = false ──Wait, dispatcher──▶ polling = true ──passLocked──▶ a parked waiter's
 //
-// Invariants, each under Pool.mu: the role has at most one holder; nobody is
-// parked while nobody has it; a parked waiter's task is unresolved, and resolving
+// Invariants, each under Pool.mu: the role has at most one holder; nobody but the
+// patient is parked while nobody has it, and then the dispatcher is due; a parked waiter's task is unresolved, and resolving
 // it or passing it the role takes it out of the list and puts exactly one token
 // into its channel, which it takes in every case. The poller itself is told by a
 // kick of what did not come through a ring: its own task was resolved by somebody
@@ -33,8 +35,10 @@ type waiter struct {
 	over       bool          // what it waits for is there
 	looked     bool          // it was not there at once
 	parked     bool
-	poller     bool // the token is the role
-	urgent     bool // it wants the role and nothing else
+	poller     bool      // the token is the role
+	patient    bool      // has waited for long, and is not given the role
+	slept      time.Time // the poller's first sleep; zero before
+	urgent     bool      // it wants the role and nothing else
 	prev, next *waiter
 }
 
@@ -95,7 +99,7 @@ func (p *Pool) await(ctx context.Context, id taskID) (*task, error) {
 // waitLocked waits until w is over, or ctx has ended.
 func (p *Pool) waitLocked(ctx context.Context, w *waiter) (err error) {
 	for !w.over && err == nil {
-		if p.polling && !w.poller {
+		if (p.polling || w.patient) && !w.poller {
 			err = p.parkLocked(ctx, w)
 		} else {
 			p.polling, w.poller = true, false
@@ -106,6 +110,7 @@ func (p *Pool) waitLocked(ctx context.Context, w *waiter) (err error) {
 		w.poller = false
 		p.passLocked()
 	}
+	w.patient, w.slept = false, time.Time{}
 	if w.over {
 		return nil
 	}
@@ -115,7 +120,7 @@ func (p *Pool) waitLocked(ctx context.Context, w *waiter) (err error) {
 // parkLocked waits for a token.
 func (p *Pool) parkLocked(ctx context.Context, w *waiter) error {
 	w.looked = true
-	p.parked.push(w)
+	p.parkedOf(w).push(w)
 	p.unlock()
 	select {
 	case <-w.token:
@@ -125,7 +130,7 @@ func (p *Pool) parkLocked(ctx context.Context, w *waiter) error {
 		p.mu.Lock()
 	}
 	if w.parked {
-		p.parked.remove(w)
+		p.parkedOf(w).remove(w)
 	} else {
 		<-w.token
 	}
@@ -145,8 +150,16 @@ func (p *Pool) overLocked(w *waiter) {
 
 // unparkLocked gives a parked waiter its token.
 func (p *Pool) unparkLocked(w *waiter) {
-	p.parked.remove(w)
+	p.parkedOf(w).remove(w)
 	w.token <- struct{}{}
+}
+
+// parkedOf is the list that w is in, or will be.
+func (p *Pool) parkedOf(w *waiter) *waiterList {
+	if w.patient {
+		return &p.patient
+	}
+	return &p.parked
 }
 
 // passLocked gives the role on, or up.
@@ -182,6 +195,18 @@ func (p *Pool) kick() {
 	p.bell.Ring()
 }
 
+// patientAfter is for how long a poller sleeps again and again before it leaves
+// the role to the dispatcher.
+const patientAfter = 20 * time.Millisecond
+
+// isPatient reports whether w has waited for long.
+func (w *waiter) isPatient() bool {
+	if w.slept.IsZero() {
+		w.slept = time.Now()
+	}
+	return time.Since(w.slept) > patientAfter
+}
+
 // longestSleep bounds what a hostile worker can do to the supervisor's bell.
 const longestSleep = time.Second
 
@@ -191,12 +216,13 @@ const longestSleep = time.Second
 func (p *Pool) pollLocked(ctx context.Context, w *waiter) error {
 	p.waited = w
 	for {
+		came := p.parked.first != nil
 		p.drainLocked()
 		if w != nil && w.over {
 			p.passLocked()
 			return nil
 		}
-		if err := ctx.Err(); err != nil || p.parked.first != nil && (w == nil || p.parked.first.urgent) || w == nil && (p.unresolved == 0 || p.stopping) {
+		if err := ctx.Err(); err != nil || p.parked.first != nil && (w == nil || p.parked.first.urgent) || w == nil && (came || p.unresolved == 0 || p.stopping) {
 			p.passLocked()
 			return err
 		}
@@ -205,10 +231,15 @@ func (p *Pool) pollLocked(ctx context.Context, w *waiter) error {
 		}
 		p.seen, p.watched = p.kicks.Load(), p.lanes
 		p.unlock()
-		came := p.bell.Look(p.readyFunc, longestSleep)
+		ready := p.bell.Look(p.readyFunc, longestSleep)
 		p.mu.Lock()
-		if came || p.stealLocked(false) {
+		if ready || p.stealLocked(false) {
 			continue
+		}
+		if w != nil && w.isPatient() {
+			w.patient, p.due = true, true
+			p.passLocked()
+			return nil
 		}
 		p.unlock()
 		p.hook(ctx)
@@ -340,9 +371,9 @@ func (p *Pool) stealLocked(twice bool) (moved bool) {
 	return moved
 }
 
-// The dispatcher polls where nobody waits: so that arguments are released and
-// workers get more. It looks once a tick, and rests while there are no tasks or
-// somebody polls.
+// The dispatcher polls where nobody waits, or only the patient: so that arguments
+// are released and workers get more. It looks once a tick, and rests while there
+// are no tasks or somebody polls who sleeps.
 const (
 	dispatchTick = 4 * time.Millisecond
 	restAfter    = 25 // ticks without a task
@@ -360,15 +391,15 @@ func (p *Pool) dispatch() {
 		}
 		if p.unresolved > 0 {
 			idle = 0
-			if !p.polling && p.polls == polls {
-				p.polling = true
+			if !p.polling && (p.polls == polls || p.due) {
+				p.polling, p.due = true, false
 				p.pollLocked(context.Background(), nil)
 			}
 		} else {
 			idle++
 		}
+		rest := idle > restAfter || p.polling && p.polls == polls
 		polls = p.polls
-		rest := idle > restAfter || p.polling
 		p.resting = rest
 		p.unlock()
 		if rest {

@@ -31,6 +31,8 @@ type pollModel struct {
 	ended    uint8
 	firing   uint8 // bit w: w's context has ended, who hears of it has not kicked yet
 	parked   [4]int8
+	patient  uint8 // those who are parked and not for the role, bits
+	came     bool  // somebody was parked when the poller began to drain
 	tasks    [3]uint8
 	actors   [5]pollActor
 }
@@ -47,6 +49,8 @@ type pollActor struct {
 	taking int8  // the task whose result it takes, without the lock
 	token  bool
 	poller bool
+	// has waited for long
+	patient bool
 }
 
 const ( // pollActor.pc
@@ -83,6 +87,7 @@ type pollRules struct {
 	lateLane   uint8    // is in a lane that is new
 	dispatcher bool
 	urgent     bool
+	patient    uint8 // may become so
 
 	noKick       bool // of the poller when others resolve its task
 	noLaneKick   bool
@@ -95,6 +100,8 @@ type pollRules struct {
 	noPass       bool
 	twoPollers   bool // does not look whether there is one
 	noLookAfter  bool // the poller does not look at its task when it has drained, but before
+	noDispatcher bool // polls for the patient
+	forgotten    bool // the patient are not told
 }
 
 func (m *pollModel) push(a int8, first bool) {
@@ -106,8 +113,17 @@ func (m *pollModel) push(a int8, first bool) {
 	m.parked[n] = a
 }
 
+// isParked reports whether a is, for the role or not.
+func (m *pollModel) isParked(a int8) bool {
+	return m.patient>>a&1 == 1 || slices.Contains(m.parked[:], a)
+}
+
 // remove reports whether a was parked.
 func (m *pollModel) remove(a int8) bool {
+	if m.patient>>a&1 == 1 {
+		m.patient &^= 1 << a
+		return true
+	}
 	i := slices.Index(m.parked[:], a)
 	if i >= 0 {
 		copy(m.parked[i:], m.parked[i+1:])
@@ -149,7 +165,8 @@ func (m *pollModel) resolve(r pollRules, t int8, wrong map[string]bool) {
 func (m *pollModel) resolved(r pollRules, t int8, wrong map[string]bool) {
 	m.tasks[t] = modelResolved
 	switch {
-	case slices.Contains(m.parked[:], t):
+	case m.patient>>t&1 == 1 && r.forgotten:
+	case m.isParked(t):
 		m.unpark(t, wrong)
 	case m.waited == t && !m.draining && !r.noKick:
 		m.kicked = true
@@ -179,6 +196,11 @@ func (m *pollModel) wait(r pollRules, a int8, ended bool, wrong map[string]bool)
 	w := &m.actors[a]
 	m.locked = modelNobody
 	if m.tasks[a] != modelResolved && !ended {
+		if w.patient {
+			m.patient |= 1 << a
+			w.pc = pollParked
+			return
+		}
 		if m.polling && !w.poller && !r.twoPollers {
 			m.push(a, false)
 			w.pc = pollParked
@@ -193,7 +215,7 @@ func (m *pollModel) wait(r pollRules, a int8, ended bool, wrong map[string]bool)
 		w.poller = false
 		m.pass(r, wrong)
 	}
-	w.pc = pollDone
+	w.pc, w.patient = pollDone, false
 	if m.tasks[a] == modelResolved {
 		return
 	}
@@ -212,13 +234,20 @@ func (m *pollModel) leave(r pollRules, a int8, ended bool, wrong map[string]bool
 		return
 	}
 	m.actors[a].pc, m.locked = pollDone, modelNobody
+	if a == modelDispatcher && r.patient != 0 {
+		m.actors[a].pc = pollRest // it comes again
+	}
+}
+
+// open reports whether a task is unresolved.
+func (m *pollModel) open(r pollRules) bool {
+	return slices.ContainsFunc(m.tasks[:r.waiters], func(s uint8) bool { return s < modelEnding })
 }
 
 // drained is the poller's look at more than the rings.
 func (m *pollModel) drained(r pollRules, a int8, wrong map[string]bool) {
 	m.draining = false
 	first := m.parked[0]
-	open := slices.ContainsFunc(m.tasks[:r.waiters], func(s uint8) bool { return s < modelEnding })
 	switch {
 	case a == modelUrgent:
 		m.leave(r, a, false, wrong)
@@ -228,7 +257,7 @@ func (m *pollModel) drained(r pollRules, a int8, wrong map[string]bool) {
 		m.leave(r, a, true, wrong)
 	case first != modelNobody && (a == modelDispatcher || first == modelUrgent):
 		m.leave(r, a, false, wrong)
-	case a == modelDispatcher && !open:
+	case a == modelDispatcher && (m.came || !m.open(r)):
 		m.leave(r, a, false, wrong)
 	default:
 		m.actors[a].pc = pollSee
@@ -252,6 +281,7 @@ func (m pollModel) act(r pollRules, a int8, wrong map[string]bool, to func(pollM
 			m.kicked = m.kicked || !r.noUrgentKick
 			w.pc = pollParked
 			to(m)
+		case a == modelDispatcher && r.patient != 0 && !m.open(r):
 		case a == modelUrgent && r.urgent, a == modelDispatcher && r.dispatcher && !m.polling:
 			m.polling, m.locked, w.pc = true, a, pollDrain
 			to(m)
@@ -293,6 +323,9 @@ func (m pollModel) act(r pollRules, a int8, wrong map[string]bool, to func(pollM
 			to(m)
 			break
 		}
+		if !m.draining {
+			m.came = m.parked[0] != modelNobody
+		}
 		m.locked, m.draining = a, true
 		t := int8(slices.Index(m.tasks[:r.waiters], modelRing))
 		switch {
@@ -319,6 +352,11 @@ func (m pollModel) act(r pollRules, a int8, wrong map[string]bool, to func(pollM
 	case pollLook:
 		if m.ready(r) {
 			w.pc = pollDrain
+			to(m)
+		}
+		if m = before; free && a < modelDispatcher && r.patient>>a&1 == 1 {
+			w.patient = true
+			m.leave(r, a, false, wrong)
 			to(m)
 		}
 		m = before // it has not seen it, and goes to sleep
@@ -380,7 +418,7 @@ func (m *pollModel) check(r pollRules, wrong map[string]bool) {
 	holders := 0
 	for i := range m.actors {
 		a, w := int8(i), &m.actors[i]
-		parked := slices.Contains(m.parked[:], a)
+		parked := m.isParked(a)
 		if w.poller || w.pc >= pollDrain && w.pc <= pollSleep {
 			holders++
 		}
@@ -417,6 +455,9 @@ func explorePoll(r pollRules) (states int, wrong map[string]bool) {
 	}
 	for i := r.waiters; i < modelDispatcher; i++ {
 		start.actors[i].pc = pollDone
+	}
+	if r.noDispatcher {
+		start.actors[modelDispatcher].pc = pollDone
 	}
 	seen := map[pollModel]struct{}{start: {}}
 	for todo := []pollModel{start}; len(todo) > 0; {
@@ -455,6 +496,7 @@ func TestPollModel(t *testing.T) {
 	three := pollRules{waiters: 3, ends: [3]uint8{1, 0, 0}, others: 0b010, pins: 0b100}
 	taking := pollRules{waiters: 2, ends: [3]uint8{1, 1}, views: 0b01, pins: 0b10, others: 0b10, dispatcher: true, urgent: true}
 	unfinished := pollRules{waiters: 2, ends: [3]uint8{2, 1}, gives: 0b01, lost: 0b01, lateLane: 0b10, dispatcher: true, urgent: true}
+	long := pollRules{waiters: 3, ends: [3]uint8{1, 0, 0}, others: 0b010, pins: 0b100, patient: 0b011, dispatcher: true}
 	with := func(r pollRules, change func(*pollRules)) pollRules { change(&r); return r }
 	for _, tt := range []struct {
 		name  string
@@ -466,7 +508,12 @@ func TestPollModel(t *testing.T) {
 		{"three of all kinds", with(three, func(r *pollRules) { r.views, r.urgent = 0b001, true }), ""},
 		{"results without the lock", taking, ""},
 		{"no result, a new lane", unfinished, ""},
+		{"patient ones", long, ""},
+		{"patient ones, a new lane", with(unfinished, func(r *pollRules) { r.patient = 0b11 }), ""},
+		{"patient ones, results without the lock", with(taking, func(r *pollRules) { r.patient = 0b11 }), ""},
 
+		{"nobody polls for the patient", with(long, func(r *pollRules) { r.noDispatcher = true }), "hangs"},
+		{"patient ones not told", with(long, func(r *pollRules) { r.forgotten = true }), "hangs, parked, though resolved"},
 		{"no kick", with(three, func(r *pollRules) { r.noKick = true }), "hangs"},
 		{"no kick for a new lane", with(unfinished, func(r *pollRules) { r.noLaneKick = true }), "hangs"},
 		{"no kick by an urgent one", with(unfinished, func(r *pollRules) { r.noUrgentKick = true }), "hangs, urgent one waits"},

@@ -359,3 +359,36 @@ func TestViewsOfAClosedPool(t *testing.T) {
 		v.Release()
 	})
 }
+
+// Who waits for a long task leaves the role to others: a short task's result does
+// not go through its hands, and it gets its own when it comes.
+func TestPatientWaiter(t *testing.T) {
+	bothIsolations(t, func(t *testing.T, opts Options) {
+		opts.Workers = 2
+		p := newPool(t, &opts)
+		long, err := untilCancelled.Submit(background(), p, struct{}{})
+		require.NoError(t, err)
+		waited := make(chan error, 1)
+		go func() {
+			_, err := long.Wait(background())
+			waited <- err
+		}()
+		patient := func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.patient.first != nil
+		}
+		eventually(t, patient, "the waiter of a long task is not patient")
+		for i := range int64(200) {
+			f, err := addOne.Submit(background(), p, i)
+			require.NoError(t, err)
+			v, err := f.Wait(background())
+			require.NoError(t, err)
+			require.Equal(t, i+1, v)
+			require.True(t, patient(), "it was given the role")
+		}
+		long.Cancel()
+		require.NoError(t, <-waited)
+		require.False(t, patient())
+	})
+}

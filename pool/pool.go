@@ -70,9 +70,11 @@ type Pool struct {
 	polling  bool // somebody is the poller
 	draining bool // and is in drainLocked, past which it looks at its own task
 	parked   waiterList
-	waited   *waiter // the poller
-	polls    uint64  // drains
-	resting  bool    // the dispatcher sleeps until there is work
+	patient  waiterList // parked too, but not for the role
+	waited   *waiter    // the poller
+	due      bool       // the dispatcher is to poll
+	polls    uint64     // drains
+	resting  bool       // the dispatcher sleeps until there is work
 	stopping bool
 
 	// Of the poller.
