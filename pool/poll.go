@@ -243,7 +243,11 @@ func (p *Pool) pollLocked(ctx context.Context, w *waiter) error {
 		}
 		p.unlock()
 		p.hook(ctx)
-		p.bell.Sleep(p.readyFunc, longestSleep)
+		most := longestSleep
+		if w != nil {
+			most = patientAfter
+		}
+		p.bell.Sleep(p.readyFunc, most)
 		p.mu.Lock()
 	}
 }
