@@ -21,7 +21,8 @@ type codec struct {
 	typ      reflect.Type
 	ops      []op
 	minBytes int  // with empty strings and rank-0 arrays
-	arrays   bool // it has Views or Arrays
+	arrays   bool // it has Views, Arrays or Carriers
+	carriers bool
 }
 
 type op struct {
@@ -29,16 +30,19 @@ type op struct {
 	off   uintptr // of the field within the value
 	size  uintptr // of an opBytes, in bytes
 	array binder  // of an opArray: makes a Binder of the field
-	field string  // of an opArray: its path, for errors
+	// of an opCarrier: makes a Carrier of the field
+	carrier carrier
+	field   string // of an opArray or opCarrier: its path, for errors
 }
 
 type opKind uint8
 
 const (
-	opBytes  opKind = iota // size bytes as they are: integers, floats, arrays and structs of them
-	opBool                 // one byte, 0 or 1
-	opString               // uint32 length, bytes
-	opArray                // a View or Array: a wire ref
+	opBytes   opKind = iota // size bytes as they are: integers, floats, arrays and structs of them
+	opBool                  // one byte, 0 or 1
+	opString                // uint32 length, bytes
+	opArray                 // a View or Array: a wire ref
+	opCarrier               // a shm.Carrier: see carrier.go
 )
 
 var binderType = reflect.TypeFor[shm.Binder]()
@@ -60,6 +64,9 @@ func compile(t reflect.Type, args bool) (*codec, error) {
 		case opArray:
 			c.minBytes += len(shm.WireRef{}.Append(nil))
 			c.arrays = true
+		case opCarrier:
+			c.minBytes += carrierBytes
+			c.arrays, c.carriers = true, true
 		}
 	}
 	if c.minBytes > maxInline {
@@ -78,6 +85,10 @@ func (c *codec) add(t reflect.Type, off uintptr, path string, args bool) error {
 			return fmt.Errorf("%s: %v is not possible in a result: its memory goes back to the worker, which is its one writer; return the array's View()", path, t)
 		}
 		c.ops = append(c.ops, op{kind: opArray, off: off, array: array, field: c.field(path, args)})
+		return nil
+	}
+	if isCarrier(t) {
+		c.ops = append(c.ops, op{kind: opCarrier, off: off, carrier: newCarrier(t), field: c.field(path, args)})
 		return nil
 	}
 	if plain(t) {
@@ -107,7 +118,7 @@ func (c *codec) add(t reflect.Type, off uintptr, path string, args bool) error {
 			}
 		}
 	default:
-		return fmt.Errorf("%s: a value of type %v cannot cross to another process, expected numbers, bools, strings, shm.View, shm.Array, and arrays and structs of these", path, t)
+		return fmt.Errorf("%s: a value of type %v cannot cross to another process, expected numbers, bools, strings, shm.View, shm.Array, a shm.Carrier, and arrays and structs of these", path, t)
 	}
 	return nil
 }
@@ -127,6 +138,9 @@ func (c *codec) field(path string, args bool) string {
 // plain reports whether every bit pattern of t's bytes is a value of t: numbers
 // and their arrays and structs without padding.
 func plain(t reflect.Type) bool {
+	if isCarrier(t) {
+		return false
+	}
 	switch t.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64,

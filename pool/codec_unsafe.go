@@ -2,6 +2,7 @@ package pool
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"reflect"
 	"unsafe"
@@ -17,6 +18,19 @@ type binder struct{ proto shm.Binder }
 
 func newBinder(t reflect.Type) binder {
 	return binder{reflect.New(t).Interface().(shm.Binder)}
+}
+
+// A carrier is to a [shm.Carrier] what a binder is to a shm.Binder.
+type carrier struct{ proto shm.Carrier }
+
+func newCarrier(t reflect.Type) carrier {
+	return carrier{reflect.New(t).Interface().(shm.Carrier)}
+}
+
+func (c carrier) at(field unsafe.Pointer) shm.Carrier {
+	v := c.proto
+	(*[2]unsafe.Pointer)(unsafe.Pointer(&v))[1] = field
+	return v
 }
 
 func (b binder) at(field unsafe.Pointer) shm.Binder {
@@ -41,6 +55,11 @@ func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(
 // encode appends *v, of the codec's type, to dst. wire is asked for each View and Array.
 func encode[T any](c *codec, dst []byte, v *T, wire wiring) ([]byte, error) {
 	base, start := noescape(unsafe.Pointer(v)), len(dst)
+	if c.carriers { // whose methods may keep what they are given
+		kept := new(T)
+		*kept = *v
+		base = unsafe.Pointer(kept)
+	}
 	for i := range c.ops {
 		o := &c.ops[i]
 		at := unsafe.Add(base, o.off)
@@ -62,6 +81,11 @@ func encode[T any](c *codec, dst []byte, v *T, wire wiring) ([]byte, error) {
 				return dst[:start], err
 			}
 			dst = w.Append(dst)
+		case opCarrier:
+			var err error
+			if dst, err = carry(dst, o.field, o.carrier.at(at), wire); err != nil {
+				return dst[:start], err
+			}
 		}
 	}
 	if n := len(dst) - start; n > maxInline {
@@ -75,6 +99,7 @@ func encode[T any](c *codec, dst []byte, v *T, wire wiring) ([]byte, error) {
 // the heap; what it bound before an error stays bound.
 func decode[T any](c *codec, b []byte, v *T, bind binding) error {
 	base := noescape(unsafe.Pointer(v))
+	var refused error // by a Carrier
 	for i := range c.ops {
 		o := &c.ops[i]
 		at := unsafe.Add(base, o.off)
@@ -110,10 +135,20 @@ func decode[T any](c *codec, b []byte, v *T, bind binding) error {
 				return err
 			}
 			b = rest
+		case opCarrier:
+			if bind == nil {
+				return errRecord
+			}
+			rest, err := receive(b, o.field, o.carrier.at(at), bind)
+			if err != nil && !errors.Is(err, errCarrier) {
+				return err
+			}
+			refused = errors.Join(refused, err)
+			b = rest
 		}
 	}
 	if len(b) != 0 {
 		return errRecord
 	}
-	return nil
+	return refused
 }

@@ -9,7 +9,7 @@ type Fn[In, Out any] struct{ e *entry }
 // and workers run the same binary and must know the same functions. In and Out
 // are numbers, bools, strings, arrays and structs of them, at most 4096 bytes as
 // encoded (4 more for each string, 24 and 8 per dimension for each View); In may contain [shm.View] (read-only input) and [shm.Array] (writable,
-// from [Pool.Outputs]), Out may contain [shm.View]. Anything else, no name, and a
+// from [Pool.Outputs]), Out may contain [shm.View], both a [shm.Carrier]. Anything else, no name, and a
 // name that is taken, panics here.
 //
 // f runs in a worker, one call at a time per worker. Its views are dead when it

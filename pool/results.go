@@ -140,6 +140,9 @@ func (r *results) take(e *entry, payload []byte) (t taken, err error) {
 		t.bytes += w.Ref.Bytes()
 		return nil
 	})
+	if errors.Is(err, errCarrier) { // what it was to be made of is bound
+		t.failed, err = errors.Join(t.failed, err), nil
+	}
 	if err != nil || t.failed != nil {
 		release(t.views)
 		t = taken{failed: t.failed}

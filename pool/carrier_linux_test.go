@@ -1,0 +1,231 @@
+package pool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/shm"
+)
+
+// A frame is named columns, any number of them: floats and flags.
+type frame struct {
+	names  []string
+	floats []shm.View[float64]
+	flags  []shm.View[bool]
+}
+
+func (f *frame) Carry(meta []byte) ([]byte, []shm.Binder, error) {
+	var arrays []shm.Binder
+	for i := range f.floats {
+		arrays = append(arrays, &f.floats[i])
+	}
+	for i := range f.flags {
+		arrays = append(arrays, &f.flags[i])
+	}
+	meta = binary.LittleEndian.AppendUint16(meta, uint16(len(f.floats)))
+	return append(meta, strings.Join(f.names, "\x00")...), arrays, nil
+}
+
+func (f *frame) Receive(meta []byte, arrays []shm.Binder) error {
+	if len(meta) < 2 {
+		return fmt.Errorf("%d bytes", len(meta))
+	}
+	n := int(binary.LittleEndian.Uint16(meta))
+	for i, a := range arrays[:n] { // panics where a stranger says so: the caller holds against it
+		v, ok := a.(*shm.View[float64])
+		if !ok {
+			return fmt.Errorf("column %d is %v, expected float64", i, a.Ref().DType)
+		}
+		f.floats = append(f.floats, *v)
+	}
+	for _, a := range arrays[n:] {
+		v, ok := a.(*shm.View[bool])
+		if !ok {
+			return errors.New("a flag is none")
+		}
+		f.flags = append(f.flags, *v)
+	}
+	f.names = strings.Split(string(meta[2:]), "\x00")
+	return nil
+}
+
+func (f *frame) release() {
+	for _, v := range f.floats {
+		v.Release()
+	}
+	for _, v := range f.flags {
+		v.Release()
+	}
+}
+
+type frameIn struct {
+	F     frame
+	Scale float64
+	How   string
+}
+
+type frameOut struct {
+	F frame
+	N int
+}
+
+// scaleFrame multiplies the columns and adds a flag for each: is it positive?
+var scaleFrame = Func("test.scaleFrame", func(t *Task, in frameIn) (out frameOut, err error) {
+	out.N = len(in.F.floats)
+	for _, v := range in.F.floats {
+		a, err := shm.Make[float64](t.Arena(), v.Len())
+		if err != nil {
+			return out, err
+		}
+		b, err := shm.Make[bool](t.Arena(), v.Len())
+		if err != nil {
+			return out, err
+		}
+		for i, x := range v.Data() {
+			a.Data()[i], b.Data()[i] = x*in.Scale, x > 0
+		}
+		out.F.floats, out.F.flags = append(out.F.floats, a.View()), append(out.F.flags, b.View())
+	}
+	out.F.names = in.F.names
+	switch in.How {
+	case "store":
+		in.F.floats[1].Data()[2] = 1
+	case "foreign":
+		out.F.floats[0] = in.F.floats[0]
+	}
+	return out, nil
+})
+
+func newFrame(t testing.TB, p *Pool, columns, rows int) (f frame) {
+	for c := range columns {
+		a, err := shm.Make[float64](p.Arena(), rows)
+		require.NoError(t, err)
+		t.Cleanup(a.Release)
+		for i := range rows {
+			a.Data()[i] = float64(c*rows + i)
+		}
+		f.floats = append(f.floats, a.View())
+		f.names = append(f.names, fmt.Sprint("c", c))
+	}
+	return f
+}
+
+func TestCarrier(t *testing.T) {
+	bothIsolations(t, func(t *testing.T, opts Options) {
+		p := newPool(t, &opts)
+		for _, columns := range []int{0, 1, 40} {
+			in := frameIn{F: newFrame(t, p, columns, 100), Scale: 2}
+			f, err := scaleFrame.Submit(background(), p, in)
+			require.NoError(t, err)
+			out, err := f.Wait(background())
+			require.NoError(t, err)
+			require.Equal(t, columns, out.N)
+			require.Len(t, out.F.floats, columns)
+			require.Len(t, out.F.flags, columns)
+			for c := range columns {
+				require.Equal(t, fmt.Sprint("c", c), out.F.names[c])
+				for i, x := range out.F.floats[c].Data() {
+					require.Equal(t, 2*float64(c*100+i), x)
+					require.Equal(t, x > 0, out.F.flags[c].Data()[i])
+				}
+			}
+			out.F.release()
+		}
+		in := frameIn{F: newFrame(t, p, 2, 10), Scale: 1}
+		for how, want := range map[string]string{
+			"store":   "store to element 2 of input frameIn.F[1]",
+			"foreign": "frameOut.F[0]: the array was not made in Task.Arena()",
+		} {
+			if how == "store" && opts.Isolation == Goroutine {
+				continue // mapped writable there
+			}
+			in.How = how
+			f, err := scaleFrame.Submit(background(), p, in)
+			require.NoError(t, err)
+			_, err = f.Wait(background())
+			require.ErrorContains(t, err, want)
+		}
+		f, err := scaleFrame.Submit(background(), p, frameIn{F: newFrame(t, p, 200, 1)})
+		require.ErrorIs(t, err, ErrTooLarge)
+		f.Discard()
+	})
+}
+
+type stubborn struct{ frame }
+
+func (s *stubborn) Receive(meta []byte, arrays []shm.Binder) error {
+	if string(meta[2:]) == "panic" {
+		panic("no")
+	}
+	return errors.New("not mine")
+}
+
+type wrongCarrier struct{ a shm.Array[float64] }
+
+func (w *wrongCarrier) Carry(meta []byte) ([]byte, []shm.Binder, error) {
+	return meta, []shm.Binder{&w.a}, nil
+}
+func (*wrongCarrier) Receive([]byte, []shm.Binder) error { return nil }
+
+var (
+	refuseIn  = Func("test.refuseIn", func(*Task, stubborn) (int, error) { return 1, nil })
+	refuseOut = Func("test.refuseOut", func(t *Task, name string) (s stubborn, err error) {
+		a, err := shm.Make[float64](t.Arena(), 1<<16)
+		s.names, s.floats = []string{name}, []shm.View[float64]{a.View()}
+		return s, err
+	})
+	carryWrong = Func("test.carryWrong", func(*Task, wrongCarrier) (int, error) { return 1, nil })
+)
+
+// What a Carrier does not receive is the task's error, whether it says so or
+// panics, and all that came with it is freed. Nobody dies of it.
+func TestCarrierRefuses(t *testing.T) {
+	p := newPool(t, &Options{Workers: 1})
+	for _, name := range []string{"panic", "error"} {
+		want := map[string]string{"panic": "panic: no", "error": "not mine"}[name]
+		f, err := refuseIn.Submit(background(), p, stubborn{frame{names: []string{name}}})
+		require.NoError(t, err)
+		_, err = f.Wait(background())
+		require.ErrorContains(t, err, want)
+		for range 100 {
+			g, err := refuseOut.Submit(background(), p, name)
+			require.NoError(t, err)
+			_, err = g.Wait(background())
+			var own *TaskError
+			require.ErrorAs(t, err, &own)
+			require.ErrorContains(t, err, want)
+		}
+	}
+	require.Empty(t, p.Stats().Deaths)
+	require.Less(t, p.Stats().ResultMapped, int64(16<<20))
+	_, err := carryWrong.Submit(background(), p, wrongCarrier{})
+	require.ErrorContains(t, err, "a Carrier's arrays are Views")
+}
+
+// Whatever bytes come, a Carrier is received or refused.
+func FuzzCarrier(f *testing.F) {
+	meta, arrays, err := (&frame{floats: make([]shm.View[float64], 2), flags: make([]shm.View[bool], 1)}).Carry(nil)
+	require.NoError(f, err)
+	seed := binary.LittleEndian.AppendUint32(nil, uint32(len(meta)))
+	seed = append(binary.LittleEndian.AppendUint32(seed, uint32(len(arrays))), meta...)
+	for _, a := range arrays {
+		seed = shm.WireRef{Ref: a.Ref()}.Append(seed)
+	}
+	f.Add(seed)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var got frame
+		bind := func(_ string, b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref, nil) }
+		rest, err := receive(b, "x", &got, bind)
+		if err != nil {
+			return
+		}
+		again, err := carry(nil, "x", &got, func(_ string, b shm.Binder) (shm.WireRef, error) { return shm.WireRef{Ref: b.Ref()}, nil })
+		require.NoError(t, err)
+		require.Len(t, again, len(b)-len(rest))
+	})
+}
