@@ -25,12 +25,12 @@ func (f Future[Out]) Wait(ctx context.Context) (v Out, err error) {
 	if f.p == nil {
 		return v, fmt.Errorf("%w, or was never submitted", ErrWaited)
 	}
-	v, _, err = f.wait(ctx)
+	v, _, err = f.wait(ctx, false)
 	return v, err
 }
 
-func (f Future[Out]) wait(ctx context.Context) (v Out, dry bool, err error) {
-	t, err := f.p.await(ctx, f.id)
+func (f Future[Out]) wait(ctx context.Context, flows bool) (v Out, dry bool, err error) {
+	t, err := f.p.await(ctx, f.id, flows)
 	if err != nil {
 		return v, false, err
 	}

@@ -47,7 +47,7 @@ func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.S
 			item, err := Item[Out]{Index: index}, fl.err
 			if err == nil {
 				var dry bool
-				item.Value, dry, err = fl.wait(ctx)
+				item.Value, dry, err = fl.wait(ctx, true)
 				if dry && n == size {
 					size = min(2*size, most)
 				}
@@ -157,13 +157,13 @@ type group struct {
 // caller's to free, or with an error and without p.mu.
 func (p *Pool) awaitAny(ctx context.Context, g *group) (*task, error) {
 	p.mu.Lock()
-	g.looked = false
+	g.looked, g.short, g.flows = false, false, true
 	if err := p.waitLocked(ctx, &g.waiter); err != nil {
 		p.unlock()
 		return nil, err
 	}
 	t := g.ready[0]
-	t.looked = g.looked
+	t.looked, t.short = g.looked, g.short
 	g.ready = append(g.ready[:0], g.ready[1:]...)
 	g.over = len(g.ready) > 0
 	return t, nil
@@ -199,6 +199,7 @@ func take[Out any](p *Pool, c *codec, t *task) (v Out, dry bool, err error) {
 			err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
 		}
 	}
+	dry = t.short
 	if t.looked {
 		for _, w := range p.lanes {
 			dry = dry || w.lane.tasks == 0

@@ -36,6 +36,8 @@ type waiter struct {
 	looked     bool          // it was not there at once
 	parked     bool
 	poller     bool      // the token is the role
+	flows      bool      // it wants one of many, and soon the next
+	short      bool      // workers have too few tasks for a nap
 	patient    bool      // has waited for long, and is not given the role
 	slept      time.Time // the poller's first sleep; zero before
 	urgent     bool      // it wants the role and nothing else
@@ -80,14 +82,14 @@ func (l *waiterList) remove(w *waiter) {
 
 // await returns with p.mu held and the future's task resolved and the caller's
 // to free, or with an error and without p.mu.
-func (p *Pool) await(ctx context.Context, id taskID) (*task, error) {
+func (p *Pool) await(ctx context.Context, id taskID, flows bool) (*task, error) {
 	p.mu.Lock()
 	t := p.lookLocked(id)
 	if t == nil || t.waiting {
 		p.mu.Unlock()
 		return nil, ErrWaited
 	}
-	t.waiting = true
+	t.waiting, t.flows = true, flows
 	if err := p.waitLocked(ctx, &t.waiter); err != nil {
 		t.waiting = false
 		p.unlock()
@@ -110,7 +112,7 @@ func (p *Pool) waitLocked(ctx context.Context, w *waiter) (err error) {
 		w.poller = false
 		p.passLocked()
 	}
-	w.patient, w.slept = false, time.Time{}
+	w.patient, w.flows, w.slept = false, false, time.Time{}
 	if w.over {
 		return nil
 	}
@@ -195,6 +197,39 @@ func (p *Pool) kick() {
 	p.bell.Ring()
 }
 
+// Where many results are wanted and workers have enough to do, the poller takes a
+// nap and then all that has come: it neither burns a core that they need, nor is
+// it woken for each. Where a nap brings few, it takes none for a while.
+const (
+	napTime  = 50 * time.Microsecond
+	napTasks = 4  // that each worker has at least, however little the last brought
+	napGain  = 4  // results that a nap must bring
+	napAgain = 16 // waits without one after a nap that did not
+)
+
+// flowingLocked reports whether to take a nap: whether each worker has more to do
+// than all had done in the last one.
+func (p *Pool) flowingLocked(w *waiter) bool {
+	if p.napping { // the last one is over
+		p.napping = false
+		if p.gain = p.drained; p.gain < napGain {
+			p.awake = napAgain
+		}
+	}
+	if p.awake > 0 {
+		p.awake--
+		return false
+	}
+	for _, o := range p.lanes {
+		if o.lane.tasks < max(napTasks, p.gain) && o.reason == nil {
+			w.short = true
+			return false
+		}
+	}
+	p.napping, p.drained = true, 0
+	return true
+}
+
 // patientAfter is for how long a poller sleeps again and again before it leaves
 // the role to the dispatcher.
 const patientAfter = 20 * time.Millisecond
@@ -228,6 +263,12 @@ func (p *Pool) pollLocked(ctx context.Context, w *waiter) error {
 		}
 		if w != nil {
 			w.looked = true
+			if w.flows && p.flowingLocked(w) {
+				p.unlock()
+				p.bell.Nap(napTime)
+				p.mu.Lock()
+				continue
+			}
 		}
 		p.seen, p.watched = p.kicks.Load(), p.lanes
 		p.unlock()
@@ -303,6 +344,7 @@ func (p *Pool) drainLocked() {
 			record, ok := l.up.Take(p.record)
 			err := l.up.Err()
 			if ok {
+				p.drained++
 				err = w.finishLocked(record)
 			}
 			if !ok && err == nil {

@@ -73,6 +73,10 @@ type Pool struct {
 	patient  waiterList // parked too, but not for the role
 	waited   *waiter    // the poller
 	due      bool       // the dispatcher is to poll
+	drained  int        // results since the last nap began
+	gain     int        // of the nap before
+	napping  bool       // it is not judged yet
+	awake    int        // waits without a nap, still
 	polls    uint64     // drains
 	resting  bool       // the dispatcher sleeps until there is work
 	stopping bool
