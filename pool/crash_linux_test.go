@@ -94,11 +94,11 @@ func TestDeathCostsOneAttempt(t *testing.T) {
 		text  string
 	}{
 		"sigkill":          {ClassSignal, "killed"},
-		"segv":             {ClassExit, "SIGSEGV"}, // the Go runtime reports it and exits with 2
+		"segv":             {ClassFatal, "SIGSEGV"}, // the Go runtime reports it and exits with 2
 		"exit0":            {ClassExit, "exit status 0"},
 		"exit3":            {ClassExit, `exit status 3, running test.die, attempt 3; it wrote: "last words\x1b[31m"`},
-		"goroutine panic":  {ClassExit, "panic: in a goroutine"},
-		"stack overflow":   {ClassExit, "stack overflow"},
+		"goroutine panic":  {ClassFatal, "panic: in a goroutine"},
+		"stack overflow":   {ClassFatal, "stack overflow"},
 		"end socket":       {ClassSignal, "killed"}, // by itself, as at the supervisor's death
 		"garbage":          {ClassProtocol, "kind 103, expected a grow"},
 		"another's result": {ClassProtocol, "not given"},
@@ -107,7 +107,7 @@ func TestDeathCostsOneAttempt(t *testing.T) {
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			p, err := New(background(), &Options{Workers: 2})
+			p, err := New(background(), &Options{Workers: 2, KeepWidth: true})
 			require.NoError(t, err)
 			defer p.Close(background())
 			x, err := shm.PutCopy(p.Arena(), []float64{42})

@@ -6,46 +6,52 @@ import (
 )
 
 // bury takes a dead incarnation out of the pool: its task is tried again or
-// resolved. proc is nil if there never was a process.
-func (w *worker) bury(proc process, reason error, greeted bool) int64 {
+// resolved. proc is nil if there never was a process. It reports whether it had
+// finished a task, or ended because it was asked to.
+func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	p := w.pool
-	death := &WorkerExitError{Worker: w.slot, ExitCode: -1}
+	death := &WorkerExitError{Worker: w.slot, ExitCode: -1, Incarnation: w.incarnation}
+	var exit exitState
 	if proc != nil {
-		exit := proc.Exit()
+		exit = proc.Exit()
 		death.PID, death.ExitCode, death.Signal, death.Stderr = proc.PID(), exit.code, exit.signal, exit.output
-	}
-	switch {
-	case !greeted:
-		death.Class = ClassStart
-	case reason != nil:
-		death.Class = ClassProtocol
-	case death.Signal != "":
-		death.Class = ClassSignal
-	default:
-		death.Class = ClassExit
 	}
 	if reason != nil {
 		death.Reason = reason.Error()
 	}
 
 	p.mu.Lock()
-	done, results := w.done, w.results
+	done, results := w.done > 0, w.results
+	death.PeakPrivate, death.PeakShared = w.peakPrivate, w.peakShared
+	orderly := false
 	if greeted {
+		death.Last = readFlight(w.lane.mem.bytes[flightAt:laneBytes], p.table.name)
 		p.acquireLocked()
 		p.drainLocked() // its last words
-		done = w.done
-		p.forgetLocked(w, death)
+		done = w.done > 0
+		ran := w.ranLocked()
+		orderly = w.retired != "" && reason == nil && exit.code == 0 && ran == nil
+		if ran != nil {
+			death.Func, death.Attempt = ran.entry.name, ran.attempt
+		}
+		if !orderly {
+			w.classifyLocked(death, true, exit)
+		}
+		p.forgetLocked(w, ran, death)
 		p.passLocked()
+	} else {
+		w.classifyLocked(death, false, exit)
 	}
 	w.proc = nil
 	ending := p.cause != nil
-	if !ending {
-		if p.stats.Deaths == nil {
-			p.stats.Deaths = map[Class]int64{}
-		}
-		p.stats.Deaths[death.Class]++
-		p.stats.Respawns++
-		p.opts.Logger.Warn("worker died", "worker", w.slot, "pid", death.PID, "class", death.Class, "error", death)
+	switch {
+	case ending:
+	case orderly:
+		p.stats.Retired++
+		p.opts.Logger.Info("worker retired", "worker", w.slot, "pid", death.PID, "reason", w.retired)
+		p.events.emit(Event{Kind: EventRetired, Worker: w.slot, PID: death.PID, Incarnation: w.incarnation, Text: w.retired})
+	default:
+		p.mournLocked(death)
 	}
 	if !greeted {
 		p.starts++
@@ -58,19 +64,29 @@ func (w *worker) bury(proc process, reason error, greeted bool) int64 {
 	if giveUp {
 		p.end(fmt.Errorf("pool: %d workers in a row did not start: %w", maxFailedStarts, death))
 	}
-	return done
+	return done || orderly
 }
 
-// forgetLocked removes w's incarnation: the task that it was running has lost an
-// attempt, those that only waited in its lane have lost nothing. Its numbers stay
-// in the statistics. The caller has the role.
-func (p *Pool) forgetLocked(w *worker, death *WorkerExitError) {
-	const keep = 256
-	p.stats.Workers = append(p.stats.Workers, w.stats())
-	if n := len(p.stats.Workers); n > keep {
-		p.stats.Workers = append(p.stats.Workers[:0], p.stats.Workers[n-keep:]...)
+// mournLocked counts a death, tells of it, and lets fewer workers run where it was
+// for want of memory.
+func (p *Pool) mournLocked(death *WorkerExitError) {
+	if p.stats.Deaths == nil {
+		p.stats.Deaths = map[Class]int64{}
 	}
-	p.lanes = slices.DeleteFunc(slices.Clone(p.lanes), func(o *worker) bool { return o == w })
+	p.stats.Deaths[death.Class]++
+	p.stats.Respawns++
+	p.opts.Logger.Warn("worker died", "worker", death.Worker, "pid", death.PID, "class", death.Class, "error", death)
+	p.events.emit(Event{Kind: EventDeath, Worker: death.Worker, PID: death.PID, Incarnation: death.Incarnation, Func: death.Func, Attempt: death.Attempt, Lo: death.Lo, Death: death})
+	if death.forMemory() {
+		p.stepDownLocked(fmt.Sprintf("worker %d died for want of memory (%s)", death.Worker, death.Evidence))
+	}
+}
+
+// forMemory reports whether there was too little, for all one knows.
+func (e *WorkerExitError) forMemory() bool { return e.Class == ClassOOM || e.MemorySuspected }
+
+// ranLocked is the task that a dead incarnation was running, nil if there was none.
+func (w *worker) ranLocked() *task {
 	l := w.lane
 	ran := l.running()
 	if s := l.oldest(); ran == nil && s != nil && s.t != nil && s.t.job == nil {
@@ -78,6 +94,22 @@ func (p *Pool) forgetLocked(w *worker, death *WorkerExitError) {
 			ran = s.t
 		}
 	}
+	return ran
+}
+
+// forgetLocked removes w's incarnation: the task that it was running has lost an
+// attempt, those that only waited in its lane have lost nothing. Its numbers stay
+// in the statistics. The caller has the role.
+func (p *Pool) forgetLocked(w *worker, ran *task, death *WorkerExitError) {
+	const keep = 256
+	dead := w.statsLocked()
+	dead.State = StateDead
+	p.stats.Workers = append(p.stats.Workers, dead)
+	if n := len(p.stats.Workers); n > keep {
+		p.stats.Workers = append(p.stats.Workers[:0], p.stats.Workers[n-keep:]...)
+	}
+	p.lanes = slices.DeleteFunc(slices.Clone(p.lanes), func(o *worker) bool { return o == w })
+	l := w.lane
 	for i := len(l.sent) - 1; i >= l.first; i-- {
 		switch t := l.sent[i].t; {
 		case t == nil || t == ran:
@@ -98,10 +130,11 @@ func (p *Pool) forgetLocked(w *worker, death *WorkerExitError) {
 		p.abandonLocked(w, ran, death)
 	} else if ran != nil {
 		p.stats.Attempts++
-		death.Func, death.Attempt = ran.entry.name, ran.attempt
 		p.giveBackLocked(ran, death)
 	}
 	w.link, w.lane, w.knows, w.results, w.done = nil, nil, nil, nil, 0
+	w.standby = false
+	p.adjustLocked()
 	p.dispatchLocked()
 }
 
@@ -109,17 +142,23 @@ func (p *Pool) forgetLocked(w *worker, death *WorkerExitError) {
 // tell, may be next where one dies without having lost an attempt.
 const mostUnlucky = 8
 
+// mostMemoryDeaths is how many deaths for want of memory a task may have while
+// others run, beside its attempts: fewer run each time, until it is alone.
+const mostMemoryDeaths = 16
+
 // giveBackLocked decides what becomes of a task whose worker died under it.
 func (p *Pool) giveBackLocked(t *task, death *WorkerExitError) {
+	if death.forMemory() && p.width > 1 && !p.opts.KeepWidth && t.memory < mostMemoryDeaths {
+		t.memory++
+	}
 	switch {
 	case p.cause != nil:
 		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
 	case t.cancelled || t.discarded:
 		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, death))
-	case t.attempt >= p.opts.Attempts:
+	case t.attempt-t.memory >= p.opts.Attempts || t.attempt == maxAttempts:
 		p.resolveLocked(t, nil, death)
 	default:
-		t.state, t.worker = taskPending, nil
-		p.pending.pushFront(t)
+		p.retryLocked(t)
 	}
 }

@@ -52,8 +52,13 @@ func (e *TaskError) Error() string {
 type Class string
 
 const (
-	ClassExit     Class = "exit"     // it called os.Exit, or Go ended it with a fatal error (exit code 2)
+	ClassExit     Class = "exit"     // it called os.Exit, with whatever code: in a task that is a crash
+	ClassFatal    Class = "fatal"    // Go ended it: a panic in a goroutine of its own, a wild pointer, a full stack, …
 	ClassSignal   Class = "signal"   // a signal that the pool did not send
+	ClassOOM      Class = "oom"      // the kernel killed it for its memory, or Go found none
+	ClassDeadline Class = "deadline" // a task ran longer than Options.TaskTimeout
+	ClassCancel   Class = "cancel"   // a cancelled task did not end within Options.CancelGrace
+	ClassStopped  Class = "stopped"  // it was stopped for longer than Options.StopTimeout
 	ClassStart    Class = "start"    // it never said hello
 	ClassProtocol Class = "protocol" // it broke the protocol and was killed for it
 )
@@ -69,7 +74,14 @@ type WorkerExitError struct {
 	Lo, Hi   int    // of a range: the indices that it was running, from Lo up to Hi
 	Attempt  int    // of that task, from 1
 	Stderr   string // the last 4 KiB of what it wrote to stdout and stderr, as written, and Go's reason
-	Reason   string // of a start or protocol failure
+	Reason   string // of a start or protocol failure, or why the pool has killed it
+
+	Incarnation     int      // of all that the pool has started, from 1
+	Evidence        string   // what Class is known from, where it is not the exit status alone
+	MemorySuspected bool     // of ClassSignal: killed as another was shortly before, perhaps by a kernel short of memory
+	PeakPrivate     int64    // bytes of private memory, the most of looks a second apart; 0: never looked at
+	PeakShared      int64    // bytes of shared memory it had touched, likewise
+	Last            []string // what it did last, oldest first: from memory that outlived it
 }
 
 func (e *WorkerExitError) Error() string {
@@ -93,6 +105,9 @@ func (e *WorkerExitError) Error() string {
 			fmt.Fprintf(&b, " [%d, %d)", e.Lo, e.Hi)
 		}
 		fmt.Fprintf(&b, ", attempt %d", e.Attempt)
+	}
+	if e.MemorySuspected {
+		b.WriteString(" (memory may be short)")
 	}
 	if line := tellingLine(e.Stderr); line != "" {
 		fmt.Fprintf(&b, "; it wrote: %s", line)

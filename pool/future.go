@@ -40,11 +40,11 @@ func (f Future[Out]) wait(ctx context.Context, flows bool) (v Out, dry bool, err
 // Cancel ends the task: one that no worker has yet resolves with
 // [ErrCancelled]; for a running one [Task.Context] ends, and what the function
 // makes of that is the result: an error it returns then wraps ErrCancelled. A
-// function that does not look at its context runs on. Cancelling a resolved task
-// does nothing.
+// function that goes on for Options.CancelGrace is ended with its worker, and the
+// task resolves with ErrCancelled. Cancelling a resolved task does nothing.
 func (f Future[Out]) Cancel() {
 	if f.p != nil {
-		f.p.cancel(f.id)
+		f.p.cancel(f.id, false)
 	}
 }
 

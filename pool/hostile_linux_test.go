@@ -46,6 +46,7 @@ func newPuppet(t *testing.T, p *Pool) *puppet {
 	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, proc: proc}, end: make(chan error, 1)}
 	u.lane, err = newWorkerLane(l.mem.bytes, p.control.bytes, l.bell, p.bell)
 	require.NoError(t, err)
+	u.w.mu(func() { p.width++ })
 	u.w.begin(ours, l)
 	go func() {
 		err := u.w.listen(ours, make([]byte, maxMessage))

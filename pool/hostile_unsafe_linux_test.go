@@ -50,7 +50,7 @@ var vandal = Func("test.vandal", func(t *Task, how string) (int, error) {
 func TestVandals(t *testing.T) {
 	for _, how := range []string{"head", "wipe and die", "not taken back", "descriptor"} {
 		t.Run(how, func(t *testing.T) {
-			p := newPool(t, &Options{Workers: 2})
+			p := newPool(t, &Options{Workers: 2, KeepWidth: true})
 			f, err := vandal.Submit(background(), p, how)
 			require.NoError(t, err)
 			_, err = f.Wait(background())
@@ -105,7 +105,7 @@ var vandalRange = ReduceFunc("test.vandalRange", func(t *Task, how string, lo, h
 func TestVandalsInRange(t *testing.T) {
 	for _, how := range []string{"stop", "back", "ahead", "one back"} {
 		t.Run(how, func(t *testing.T) {
-			p := newPool(t, &Options{Workers: 2})
+			p := newPool(t, &Options{Workers: 2, KeepWidth: true})
 			for range 20 {
 				got, err := vandalRange.Reduce(background(), p, how, 10_000, nil)
 				require.NoError(t, err)

@@ -157,7 +157,7 @@ func (p *Pool) joinLocked() {
 			continue
 		}
 		for _, w := range p.lanes {
-			if w.reason == nil && !j.joined[w.lane] {
+			if w.open() && !j.joined[w.lane] {
 				if t := j.newTask(p, shareAll); w.lane.room(t.recordBytes()) && p.sendLocked(w, t) {
 					j.joined[w.lane] = true
 					j.members++

@@ -20,6 +20,7 @@ import (
 //	              claimChoosing or claimBlock + the block
 //	   128     …  ring of laneSlots to the worker
 //	     …     …  ring of laneSlots to the supervisor
+//	     …   512  the worker's flight ring (flight.go)
 const (
 	laneSlots = 512
 	claimAt   = ring.BellBytes
@@ -28,7 +29,8 @@ const (
 
 var (
 	upAt      = downAt + ring.Size(laneSlots)
-	laneBytes = upAt + ring.Size(laneSlots)
+	flightAt  = upAt + ring.Size(laneSlots)
+	laneBytes = flightAt + flightBytes
 )
 
 // laneRecord is the size of a buffer for what comes out of a lane.
@@ -174,7 +176,7 @@ func newLane(mem sharedMemory, bell *ring.Bell) (*lane, error) {
 	l := &lane{mem: mem, bell: bell, claim: word64(mem.bytes, claimAt)}
 	var err error
 	if l.down, err = ring.NewProducer(mem.bytes[downAt:upAt]); err == nil {
-		l.up, err = ring.NewConsumer(mem.bytes[upAt:laneBytes])
+		l.up, err = ring.NewConsumer(mem.bytes[upAt:flightAt])
 	}
 	return l, err
 }
@@ -298,12 +300,14 @@ type workerLane struct {
 	up               *ring.Producer
 	claim            *atomic.Uint64
 	control          []byte
+	flight           *flight
 }
 
 func newWorkerLane(mem, control []byte, bell, supervisor *ring.Bell) (w workerLane, err error) {
 	w.bell, w.supervisor, w.control, w.claim = bell, supervisor, control, word64(mem, claimAt)
+	w.flight = &flight{mem: mem[flightAt:laneBytes]}
 	if w.down, err = ring.NewConsumer(mem[downAt:upAt]); err == nil {
-		w.up, err = ring.NewProducer(mem[upAt:laneBytes])
+		w.up, err = ring.NewProducer(mem[upAt:flightAt])
 	}
 	if err != nil {
 		err = fmt.Errorf("pool: %w", err)

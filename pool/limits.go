@@ -12,6 +12,7 @@ import (
 
 const (
 	maxWorkerProcs  = 4096
+	minMemoryLimit  = 16 << 20
 	minWorkerMemory = 16 << 20 // the runtime alone takes 6 MiB, and near its limit collects all the time
 )
 
@@ -29,6 +30,9 @@ func (c *Options) limitWorkers() error {
 	}
 	if c.WorkerProcs == 0 {
 		c.WorkerProcs = max(usableCores()/c.Workers, 1)
+	}
+	if c.WorkerMemory == 0 && c.MemoryLimit > 0 {
+		c.WorkerMemory = c.MemoryLimit / 10 * 9
 	}
 	if c.WorkerMemory == 0 {
 		here, _ := shm.Inspect() // its error is about /dev/shm

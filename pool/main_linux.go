@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -53,7 +54,16 @@ func runWorker(env string) error {
 		<-terminated
 		endGroup()
 	}()
+	lane.flight.note(flightInit, 0, 0, 0, 0)
+	if err := runInit(); err != nil {
+		return err
+	}
 	err = serve(link, lane, table, me, host{
+		teardown: func() {
+			for _, err := range runTeardown() {
+				fmt.Fprintln(os.Stderr, "handoff worker:", err)
+			}
+		},
 		slot:         start.slot,
 		segmentBytes: start.segmentBytes,
 		spread:       start.spread,

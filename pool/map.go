@@ -36,7 +36,7 @@ func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.S
 		defer func() {
 			for i := range n {
 				if fl := window[(first+i)%most]; fl.err == nil {
-					fl.Cancel()
+					p.cancel(fl.id, true)
 					fl.Discard()
 				}
 			}
@@ -180,7 +180,7 @@ func (p *Pool) leave(g *group) {
 	}
 	p.unlock()
 	for _, id := range left {
-		p.cancel(id)
+		p.cancel(id, true)
 		p.discard(id)
 	}
 }

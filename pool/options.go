@@ -33,7 +33,7 @@ type Options struct {
 	// are not asked: leave it off where they take cores the same way.
 	Affinity bool
 	// Isolation says what a worker is. Zero: Process. With Goroutine WorkerProcs,
-	// WorkerMemory and Affinity do nothing.
+	// WorkerMemory, Affinity, MemoryLimit, Spares and what kills a worker do nothing.
 	Isolation Isolation
 	// MaxPending bounds the tasks that are submitted and not yet waited for;
 	// beyond it Submit returns ErrFull. 0: 65536.
@@ -46,6 +46,36 @@ type Options struct {
 	// CloseTimeout is how long Close lets running tasks finish before it
 	// terminates their workers. 0: 5 s.
 	CloseTimeout time.Duration
+	// TaskTimeout is how long a task, or a block of a range, may run before its
+	// worker is killed: that attempt is lost ([ClassDeadline]). 0: for ever.
+	TaskTimeout time.Duration
+	// CancelGrace is how long a task may go on after [Future.Cancel] has ended its
+	// context before its worker is killed. 0: 5 s.
+	CancelGrace time.Duration
+	// StopTimeout is how long a worker that has a task may be stopped, by SIGSTOP or
+	// a debugger, before it is killed ([ClassStopped]). 0: 10 s.
+	StopTimeout time.Duration
+	// RecycleTasks is after how many tasks a worker is replaced by a new one,
+	// between two tasks. 0: never.
+	RecycleTasks int64
+	// RecycleMemory is with how many bytes of private memory a worker is replaced by
+	// a new one, when it has finished its task. It is looked at once a second. 0: never.
+	RecycleMemory int64
+	// MemoryLimit is a ceiling in bytes for the memory of each worker process: of a
+	// memory cgroup of its own where we may make one, which counts the arrays that
+	// it touches first too; else by RLIMIT_DATA, for private memory alone, and
+	// 64 MiB more. [Stats] says which. A worker that goes past it is killed, or dies
+	// of Go's own error: [ClassOOM]. Its GOMEMLIMIT is nine tenths of it unless
+	// WorkerMemory says another. 0: none.
+	MemoryLimit int64
+	// Spares is the number of workers that are started and wait until another dies:
+	// its task then goes on at once. 0: none.
+	Spares int
+	// KeepWidth turns off that fewer workers run after deaths for want of memory.
+	KeepWidth bool
+	// OnEvent is called with what happens to workers, one call at a time, from a
+	// goroutine of its own. It may call any method of the pool.
+	OnEvent func(Event)
 	// Env is what workers get of the environment beside PATH, LD_LIBRARY_PATH,
 	// HOME, USER, TZ, TMPDIR, LANG, LC_*, OMP_* and GO*: "KEY" passes the variable
 	// on, "KEY=value" sets it. GOMAXPROCS and GOMEMLIMIT are those of WorkerProcs and
@@ -68,6 +98,10 @@ type Options struct {
 	Anonymous bool
 	// Logger hears of starts and deaths. nil: silent.
 	Logger *slog.Logger
+
+	// Of tests.
+	noGroups bool
+	launch   func(p *Pool, slot int) (process, transport, *lane, hello, error)
 }
 
 // Isolation says what stands between a task and the rest of the program.
@@ -84,7 +118,8 @@ func (o *Options) withDefaults() (Options, error) {
 		c = *o
 	}
 	if c.Workers < 0 || c.MaxPending < 0 || c.Attempts < 0 || c.StartTimeout < 0 || c.CloseTimeout < 0 ||
-		c.WorkerProcs < 0 || c.WorkerMemory < 0 {
+		c.WorkerProcs < 0 || c.WorkerMemory < 0 || c.TaskTimeout < 0 || c.CancelGrace < 0 || c.StopTimeout < 0 ||
+		c.RecycleTasks < 0 || c.RecycleMemory < 0 || c.MemoryLimit < 0 || c.Spares < 0 {
 		return c, fmt.Errorf("pool: negative option in %+v", c)
 	}
 	if c.Attempts > maxAttempts {
@@ -103,8 +138,8 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.Workers == 0 {
 		c.Workers = usableCores()
 	}
-	if c.Workers > MaxWorkers {
-		return c, fmt.Errorf("pool: %d workers, at most %d", c.Workers, MaxWorkers)
+	if c.Workers > MaxWorkers || c.Spares > MaxWorkers {
+		return c, fmt.Errorf("pool: %d workers and %d spares, at most %d each", c.Workers, c.Spares, MaxWorkers)
 	}
 	if c.Isolation == "" {
 		c.Isolation = Process
@@ -126,6 +161,18 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if c.CloseTimeout == 0 {
 		c.CloseTimeout = 5 * time.Second
+	}
+	if c.CancelGrace == 0 {
+		c.CancelGrace = 5 * time.Second
+	}
+	if c.StopTimeout == 0 {
+		c.StopTimeout = 10 * time.Second
+	}
+	if c.Isolation == Goroutine {
+		c.Spares, c.MemoryLimit = 0, 0
+	}
+	if m := c.MemoryLimit; m > 0 && m < minMemoryLimit {
+		return c, fmt.Errorf("pool: a memory limit of %d bytes, at least %d: a Go process needs as much before its first task", m, minMemoryLimit)
 	}
 	if c.Results == nil {
 		c.Results = &shm.ArenaOptions{}

@@ -221,7 +221,7 @@ func (p *Pool) flowingLocked(w *waiter) bool {
 		return false
 	}
 	for _, o := range p.lanes {
-		if o.lane.tasks < max(napTasks, p.gain) && o.reason == nil {
+		if o.lane.tasks < max(napTasks, p.gain) && o.open() {
 			w.short = true
 			return false
 		}
@@ -394,7 +394,7 @@ func (p *Pool) stealLocked(twice bool) (moved bool) {
 			l.head, l.since = l.base+1, time.Time{}
 		}
 		switch {
-		case w.reason != nil:
+		case !w.open():
 		case l.length() == 0:
 			idle++
 		case l.tasks == 0: // stopped, perhaps
@@ -460,8 +460,19 @@ func (p *Pool) dispatch() {
 
 // workLocked wakes the dispatcher where it is needed.
 func (p *Pool) workLocked() {
+	if p.watchRests {
+		p.wakeWatchLocked()
+	}
 	if p.resting && !p.polling {
 		p.wakeLocked()
+	}
+}
+
+func (p *Pool) wakeWatchLocked() {
+	p.watchRests = false
+	select {
+	case p.watchWork <- struct{}{}:
+	default:
 	}
 }
 
@@ -491,6 +502,7 @@ func (p *Pool) stopDispatch() {
 	p.mu.Lock()
 	p.stopping = true
 	p.wakeLocked()
+	p.wakeWatchLocked()
 	p.kick()
 	p.unlock()
 	p.polled.Wait()

@@ -64,8 +64,24 @@ type Pool struct {
 	segByID   map[uint32]*announced
 	lastSeg   uint32
 	stats     Stats
-	starts    int           // failed starts in a row
-	ready1    chan struct{} // closed when the first worker is ready
+	starts    int // failed starts in a row
+
+	events      events
+	group       memoryGroup
+	oomSeen     int64     // OOM kills of group that are accounted for
+	room        sync.Cond // a worker slot may be wanted
+	target      int       // workers that are asked for
+	width       int       // workers that run at once: less where memory is short
+	ceiling     int       // the most that memory seems to allow; 0: nobody knows
+	calm        int       // climbs since the last death for want of memory
+	climber     *time.Timer
+	alive       int // slots between start and death
+	incarnation int // the last
+	lastKill    time.Time
+	later       taskList // tasks that wait before they are tried again
+	watchRests  bool
+	watchWork   chan struct{}
+	ready1      chan struct{} // closed when the first worker is ready
 
 	polling  bool // somebody is the poller
 	draining bool // and is in drainLocked, past which it looks at its own task
@@ -120,31 +136,47 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		return nil, fmt.Errorf("pool: %w", err)
 	}
 	p := &Pool{
-		opts:     o,
-		table:    newTable(),
-		run:      run,
-		ended:    make(chan struct{}),
-		segs:     map[*shm.Segment]*announced{},
-		segByID:  map[uint32]*announced{},
-		ready1:   make(chan struct{}),
-		work:     make(chan struct{}, 1),
-		jobSlots: make(chan struct{}, maxJobs),
-		record:   make([]byte, laneRecord),
+		opts:    o,
+		table:   newTable(),
+		run:     run,
+		ended:   make(chan struct{}),
+		segs:    map[*shm.Segment]*announced{},
+		segByID: map[uint32]*announced{},
+		ready1:  make(chan struct{}),
+		work:    make(chan struct{}, 1),
+
+		events:    events{hook: o.OnEvent},
+		target:    o.Workers,
+		width:     o.Workers,
+		watchWork: make(chan struct{}, 1),
+		jobSlots:  make(chan struct{}, maxJobs),
+		record:    make([]byte, laneRecord),
 	}
 	p.readyFunc = p.ready
+	p.room.L = &p.mu
+	if p.opts.launch == nil {
+		p.opts.launch = (*Pool).launch
+	}
+	p.group = memoryGroupHere()
+	p.oomSeen, _ = p.group.oomKills()
+	if o.Isolation == Goroutine {
+		if err := runInit(); err != nil {
+			return nil, errors.Join(fmt.Errorf("pool: %w", err), run.Close())
+		}
+	}
 	if err := p.makeControl(); err != nil {
 		return nil, errors.Join(fmt.Errorf("pool: %w", err), run.Close())
 	}
 	p.arena = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly, nil) }, o.Arena)
 	p.outputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadWrite, nil) }, o.Outputs)
 	p.starter = newStarter()
-	for i := range o.Workers {
-		p.workers = append(p.workers, &worker{pool: p, slot: i})
+	p.mu.Lock()
+	for range o.Workers + o.Spares {
+		p.addSlotLocked()
 	}
-	for _, w := range p.workers {
-		p.owners.Go(w.own)
-	}
+	p.mu.Unlock()
 	p.polled.Go(p.dispatch)
+	p.polled.Go(p.watchdog)
 	select {
 	case <-p.ready1:
 		return p, nil
@@ -228,7 +260,22 @@ type Stats struct {
 	BytesByRef       int64 // size of the arrays that tasks named
 	ResultBytesByRef int64 // size of the arrays that results named
 	ResultMapped     int64 // size of the segments that workers' results lie in, now
-	Width            int   // workers at once
+	Width            int   // workers at once; less than asked for while memory is short
+
+	Pending      int   // tasks that no worker has, now
+	Unresolved   int   // tasks and ranges under way, now
+	Done         int64 // tasks that succeeded, ended in an error of their own, that of their workers or of the pool,
+	Failed       int64 // or were cancelled
+	Cancelled    int64
+	Quarantined  int64 // indices of ranges
+	Retries      int64 // attempts that were lost and are made again
+	Retired      int64 // workers replaced or ended between two tasks
+	Spares       int   // workers that wait for a death, now
+	Target       int   // workers asked for
+	Ceiling      int   // the most workers that memory seems to allow; 0: nobody was killed for it
+	MemoryDeaths int64 // deaths for want of memory, proven or suspected
+	// MemoryMechanism is what enforces Options.MemoryLimit: "cgroup", "rlimit", or "" for none.
+	MemoryMechanism string
 
 	dropped int64 // second results of a block
 }
@@ -238,6 +285,10 @@ type WorkerStats struct {
 	Slot  int   `json:"slot"`
 	PID   int   `json:"pid"` // this process for Isolation = Goroutine
 	Tasks int64 `json:"tasks"`
+
+	Incarnation int   `json:"incarnation"` // of all that the pool has started, from 1
+	State       State `json:"state"`
+	Private     int64 `json:"private_bytes"` // private memory at the last look, at most a second ago while it has tasks; 0: none yet
 }
 
 // Stats returns a copy.
@@ -250,7 +301,8 @@ func (p *Pool) Stats() Stats {
 		p.passLocked()
 	}
 	s := p.stats
-	s.Width, s.ResultMapped = len(p.workers), p.results.bytes
+	s.Width, s.Target, s.Ceiling, s.ResultMapped = p.width, p.target, p.ceiling, p.results.bytes
+	s.Pending, s.Unresolved = p.pending.n+p.later.n, p.unresolved
 	s.Deaths = map[Class]int64{}
 	for c, n := range p.stats.Deaths {
 		s.Deaths[c] = n
@@ -263,7 +315,10 @@ func (p *Pool) Stats() Stats {
 	s.Workers = append([]WorkerStats{}, p.stats.Workers...)
 	for _, w := range p.workers {
 		if w.link != nil {
-			s.Workers = append(s.Workers, w.stats())
+			s.Workers = append(s.Workers, w.statsLocked())
+			if w.stateLocked() == StateStandby {
+				s.Spares++
+			}
 		}
 	}
 	return s
@@ -286,6 +341,9 @@ func (p *Pool) Close(ctx context.Context) error {
 		p.stopDispatch()
 		p.giveUpResults()
 		p.starter.stop()
+		if p.opts.Isolation == Goroutine {
+			err = errors.Join(err, errors.Join(runTeardown()...))
+		}
 		p.result = errors.Join(err, p.arena.Close(), p.outputs.Close(), p.control.end(), p.run.Close())
 	})
 	return p.result
@@ -345,6 +403,18 @@ func (p *Pool) end(cause error) {
 	}
 	p.cause = cause
 	close(p.ended)
+	p.room.Broadcast()
+	if p.climber != nil {
+		p.climber.Stop()
+	}
+	if !errors.Is(cause, ErrClosed) {
+		p.events.emit(Event{Kind: EventBroken, Text: cause.Error()})
+	}
+	for p.later.first != nil {
+		t := p.later.popFront()
+		t.later = false
+		p.resolveLocked(t, nil, p.endedLocked())
+	}
 	for _, j := range slices.Clone(p.jobs) {
 		p.failJobLocked(j, p.endedLocked())
 	}

@@ -73,6 +73,15 @@ func (p *Pool) launch(slot int) (process, transport, *lane, hello, error) {
 		<-c.dead
 		link.EndReceive()
 	}()
+	c.pool = p
+	if c.group, err = p.bound(c.PID(), slot); err != nil {
+		c.Kill()
+		<-c.dead
+		c.Release()
+		l.mem.end()
+		link.Close()
+		return fail(err)
+	}
 	return c, link, l, want, nil
 }
 
@@ -176,6 +185,8 @@ type child struct {
 	handle *os.File // pidfd, in the netpoller
 	tail   tail
 	dead   chan struct{}
+	pool   *Pool
+	group  memoryGroup
 
 	mu     sync.Mutex
 	reaped bool
@@ -209,9 +220,20 @@ func (c *child) watch() {
 
 func (c *child) PID() int              { return c.cmd.Process.Pid }
 func (c *child) Dead() <-chan struct{} { return c.dead }
-func (c *child) Exit() exitState       { return c.exit }
-func (c *child) Release()              { c.handle.Close() }
-func (c *child) Terminate()            { c.cmd.Process.Signal(syscall.SIGTERM) }
+
+func (c *child) Exit() exitState {
+	c.exit.oomKilled = c.exit.signal == "killed" && c.pool.oomKilled(c.group)
+	return c.exit
+}
+
+func (c *child) Release() {
+	c.handle.Close()
+	if c.group.own {
+		c.group.remove()
+	}
+}
+
+func (c *child) Terminate() { c.cmd.Process.Signal(syscall.SIGTERM) }
 
 // Kill kills the group while its number is certain to be ours.
 func (c *child) Kill() {

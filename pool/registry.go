@@ -79,6 +79,14 @@ func (t *table) number(e *entry) (uint16, bool) {
 	return uint16(n), known
 }
 
+// name is that of a number, which may be a stranger's.
+func (t *table) name(fn uint16) string {
+	if int(fn) < len(t.entries) {
+		return t.entries[fn].name
+	}
+	return fmt.Sprint("function ", fn)
+}
+
 func newTable() *table {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()

@@ -55,6 +55,7 @@ type host struct {
 	spread       bool                              // there is a core for each process
 	patient      bool                              // serve returns after the running task, not before
 	leave        func(end func())                  // of a patient one: gets what ends its results
+	teardown     func()                            // runs after the last task; may be nil
 	attach       func(a announce, fd int) attached // fd is its own, or −1
 	detach       func(attached)
 }
@@ -84,6 +85,7 @@ func serve(link transport, lane workerLane, table *table, me hello, host host) e
 	if err := link.Send(me.append(nil), -1); err != nil {
 		return err
 	}
+	s.note(flightHello, 0, 0, 0, 0)
 	step("said-hello")
 	go s.work()
 	buf := make([]byte, maxMessage)
@@ -139,6 +141,7 @@ func (s *server) hear(msg []byte, fd int) error {
 		s.results.freed(blocks)
 		s.frees.Add(1)
 	case kind == msgCancel && len(msg) == 16:
+		s.note(flightCancel, 0, 0, 0, 0)
 		s.mu.Lock()
 		if s.cancelled = readCancel(msg); s.running.Load() == s.cancelled.number() {
 			s.stop()
@@ -155,6 +158,7 @@ func (s *server) hear(msg []byte, fd int) error {
 	case kind == msgTrim:
 		s.results.arena.Trim()
 	case kind == msgDrain:
+		s.note(flightDrain, 0, 0, 0, 0)
 		step("drain-heard")
 		s.draining.Store(true)
 		s.lane.bell.Wake()
@@ -167,6 +171,7 @@ func (s *server) hear(msg []byte, fd int) error {
 // announced maps a segment. A failure is that of the tasks that need it.
 func (s *server) announced(a announce, fd int) error {
 	at := s.host.attach(a, fd)
+	s.note(flightSegment, 0, 0, a.id, 0)
 	step("announced")
 	s.mu.Lock()
 	s.segs[a.id] = at
@@ -202,6 +207,10 @@ func (s *server) work() {
 			s.ended.Store(true)
 		case draining:
 			step("drained")
+			if s.host.teardown != nil {
+				s.note(flightLast, 0, 0, 0, 0)
+				s.host.teardown()
+			}
 			s.ended.Store(true)
 			s.mu.Lock()
 			s.drained = true
@@ -217,6 +226,11 @@ func (s *server) work() {
 	over = true
 	s.link.Close() // ends serve's Receive
 	close(s.finished)
+}
+
+// note puts an event into the flight ring.
+func (s *server) note(kind byte, attempt int, fn uint16, a, b uint32) {
+	s.lane.flight.note(kind, attempt, fn, a, b)
 }
 
 // take acts on a record of the lane.
@@ -260,6 +274,7 @@ func (s *server) skip(id taskID) {
 
 // run runs a task and answers it.
 func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
+	s.note(flightTask, attempt, fn, id.index, id.epoch)
 	step("task-begun")
 	s.begin(id, attempt)
 	defer s.finish(s.table.entries[fn].out.arrays)

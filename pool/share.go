@@ -9,6 +9,7 @@ import "fmt"
 //
 // See job.go and the model in range_model_test.go.
 func (s *server) share(r share, args []byte) {
+	s.note(flightShare, r.attempt, r.fn, r.id.index, r.id.epoch)
 	step("share-begun")
 	s.begin(r.id, r.attempt)
 	defer s.finish(false)
@@ -33,7 +34,7 @@ func (s *server) blocks(r share, run body) error {
 	}
 	next, stop := counters(s.lane.control, r.job)
 	mine := uint64(r.job) << 32
-	for last := int64(-1); stop.Load() == 0 && !s.ended.Load(); {
+	for last := int64(-1); stop.Load() == 0 && !s.ended.Load() && !s.draining.Load(); {
 		s.lane.claim.Store(mine | claimChoosing)
 		step("block-choosing")
 		b := next.Add(1) - 1
@@ -58,6 +59,7 @@ func (s *server) blocks(r share, run body) error {
 func (s *server) block(r share, run body, cut *blocks, b uint32) error {
 	lo, hi := cut.at(int(b))
 	s.lo, s.hi = lo, hi
+	s.note(flightBlock, 0, r.fn, b, 0)
 	part, err := run(lo, hi, appendPart(s.part[:0], r.id, b))
 	if err != nil {
 		s.lo, s.hi = 0, 0

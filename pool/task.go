@@ -38,7 +38,7 @@ func (t *Task) Context() context.Context {
 // Attempt counts from 1: 2 means that a worker died under this task before.
 func (t *Task) Attempt() int { return t.attempt }
 
-// Worker is the worker's slot, 0 to Workers−1. The next incarnation of a dead
+// Worker is the worker's slot, 0 to Workers+Spares−1. The next incarnation of a dead
 // worker has the same.
 func (t *Task) Worker() int { return t.server.host.slot }
 

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
 
 	"example.com/handoff/shm"
@@ -30,6 +31,10 @@ type task struct {
 	next, prev *task // while pending
 	discarded  bool
 	taken      bool // its result is being looked at, without Pool.mu
+	deaths     int  // under it
+	memory     int  // of these, for want of memory while others ran
+	later      bool // waits before it is tried again
+	gentle     bool // cancelled, but not to be killed for it
 	unlucky    int  // workers that died with it at the head of their lane, not begun
 	cancelled  bool // while in a lane: not tried again
 
@@ -173,7 +178,7 @@ func (p *Pool) pickLocked(bytes int) (best *worker) {
 		return nil
 	}
 	for _, w := range p.lanes {
-		if w.reason == nil && (best == nil || w.lane.length() < best.lane.length()) && w.lane.room(bytes) {
+		if w.open() && (best == nil || w.lane.length() < best.lane.length()) && w.lane.room(bytes) {
 			if best = w; w.lane.length() == 0 {
 				break
 			}
@@ -239,6 +244,14 @@ func (p *Pool) requeueLocked(t *task) {
 // resolveLocked ends a task, once; p.unlock does the rest where it has pins.
 func (p *Pool) resolveLocked(t *task, result []byte, err error) {
 	p.unresolved--
+	switch {
+	case err == nil:
+		p.stats.Done++
+	case errors.Is(err, ErrCancelled):
+		p.stats.Cancelled++
+	default:
+		p.stats.Failed++
+	}
 	t.worker, t.err = nil, err
 	t.result = append(t.result[:0], result...)
 	if len(t.pins) == 0 {
@@ -303,7 +316,7 @@ func (p *Pool) freeLocked(t *task) {
 	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
 	t.value, t.views, t.err = nil, nil, nil
 	t.group, t.over, t.looked, t.short = nil, false, false, false
-	t.taken, t.unlucky = false, 0
+	t.taken, t.unlucky, t.deaths, t.memory, t.later, t.gentle = false, 0, 0, 0, false, false
 	t.waiting, t.discarded, t.cancelled = false, false, false
 	t.pins, t.segs = t.pins[:0], t.segs[:0]
 	p.free = append(p.free, t)
@@ -333,7 +346,8 @@ func (p *Pool) giveUpResults() {
 	}
 }
 
-func (p *Pool) cancel(id taskID) {
+// cancel ends a task; a running one gently, or else by killing its worker in the end.
+func (p *Pool) cancel(id taskID, gently bool) {
 	p.mu.Lock()
 	defer p.unlock()
 	t := p.lookLocked(id)
@@ -341,6 +355,10 @@ func (p *Pool) cancel(id taskID) {
 		return
 	}
 	switch {
+	case t.state == taskPending && t.later:
+		p.later.remove(t)
+		t.later = false
+		p.resolveLocked(t, nil, ErrCancelled)
 	case t.state == taskPending:
 		p.pending.remove(t)
 		p.resolveLocked(t, nil, ErrCancelled)
@@ -348,6 +366,7 @@ func (p *Pool) cancel(id taskID) {
 		t.attempt--
 		p.resolveLocked(t, nil, ErrCancelled)
 	case t.state == taskSent:
+		t.gentle = gently && (t.gentle || !t.cancelled)
 		t.cancelled = true
 		t.worker.link.Send(appendCancel(nil, t.id), -1)
 	}

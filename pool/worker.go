@@ -26,8 +26,15 @@ type worker struct {
 	lane    *lane           // of this incarnation, as is what follows
 	knows   map[uint32]bool // announced segments
 	results *results
-	done    int64 // tasks finished
-	reason  error // why the pool ended it
+	done    int64  // tasks finished
+	reason  error  // why the pool ended it
+	killed  Class  // what for, where it was not the protocol
+	retired string // why it is to end after its task
+	standby bool
+	// What was seen of it, and of its process.
+	watch                            watch
+	private, peakPrivate, peakShared int64
+	incarnation                      int
 }
 
 // A process is one incarnation: a child process, or goroutines of this one.
@@ -37,7 +44,7 @@ type process interface {
 	Kill()      // SIGKILL to its whole process group
 	// Dead is closed when it is dead and reaped and its group was killed.
 	Dead() <-chan struct{}
-	// Exit is valid once Dead is closed.
+	// Exit is valid once Dead is closed. It may wait a moment for the last output.
 	Exit() exitState
 	Release()
 }
@@ -46,16 +53,22 @@ type exitState struct {
 	code   int    // −1 if a signal ended it
 	signal string // "" if none
 	output string // the last of its stdout and stderr
+	// The kernel has killed it, or another process of its memory cgroup, for memory.
+	oomKilled bool
 }
 
 // own starts incarnations until the pool ends.
 func (w *worker) own() {
-	for quick := 0; w.rest(quick); {
-		if w.live() > 0 {
+	for quick := 0; w.rest(quick) && w.admit(); {
+		if w.live() {
 			quick = 0
 		} else {
 			quick++
 		}
+		w.pool.mu.Lock()
+		w.pool.alive--
+		w.pool.adjustLocked()
+		w.pool.unlock()
 	}
 }
 
@@ -87,14 +100,20 @@ func (w *worker) rest(quick int) bool {
 	}
 }
 
-// live is one incarnation from its start to after its death; it returns how
-// many tasks it finished.
-func (w *worker) live() int64 {
+// live is one incarnation from its start to after its death; it reports whether
+// that finished a task, or ended because it was asked to.
+func (w *worker) live() bool {
 	p := w.pool
-	proc, link, l, want, err := p.launch(w.slot)
+	w.mu(func() {
+		p.incarnation++
+		w.incarnation = p.incarnation
+		w.reason, w.killed, w.retired, w.standby = nil, "", "", false
+		w.watch, w.private, w.peakPrivate, w.peakShared = watch{}, 0, 0, 0
+	})
+	proc, link, l, want, err := p.opts.launch(p, w.slot)
 	if err != nil {
 		w.bury(nil, fmt.Errorf("it could not be started: %w", err), false)
-		return 0
+		return false
 	}
 	defer proc.Release()
 	defer link.Close()
@@ -173,14 +192,18 @@ func (w *worker) begin(link transport, l *lane) {
 	p, proc := w.pool, w.proc
 	p.mu.Lock()
 	defer p.unlock()
-	w.link, w.lane, w.knows, w.done, w.reason = link, l, map[uint32]bool{}, 0, nil
+	w.link, w.lane, w.knows, w.done = link, l, map[uint32]bool{}, 0
 	w.results = &results{link: link, segs: map[uint32]*shm.Segment{}}
 	l.results = w.results
 	p.starts = 0
 	p.opts.Logger.Debug("worker ready", "worker", w.slot, "pid", proc.PID())
-	p.lanes = append(p.lanes[:len(p.lanes):len(p.lanes)], w) // a new slice: the poller looks at the old one
-	slices.SortFunc(p.lanes, func(a, b *worker) int { return a.slot - b.slot })
-	p.kick()
+	p.events.emit(Event{Kind: EventReady, Worker: w.slot, PID: proc.PID(), Incarnation: w.incarnation})
+	if p.openLocked() < p.width || p.cause != nil {
+		p.addLaneLocked(w)
+	} else {
+		w.standby = true
+		p.adjustLocked() // it may not be wanted any more
+	}
 	if p.cause != nil {
 		link.Send([]byte{msgDrain}, -1)
 		return
@@ -191,6 +214,23 @@ func (w *worker) begin(link transport, l *lane) {
 		close(p.ready1)
 	}
 	p.dispatchLocked()
+}
+
+// addLaneLocked lets w be given tasks.
+func (p *Pool) addLaneLocked(w *worker) {
+	p.lanes = append(p.lanes[:len(p.lanes):len(p.lanes)], w) // a new slice: the poller looks at the old one
+	slices.SortFunc(p.lanes, func(a, b *worker) int { return a.slot - b.slot })
+	p.kick()
+}
+
+// openLocked is how many workers can be given tasks.
+func (p *Pool) openLocked() (n int) {
+	for _, w := range p.lanes {
+		if w.open() {
+			n++
+		}
+	}
+	return n
 }
 
 // listen takes the incarnation's messages until it has no more. The error is
@@ -282,6 +322,9 @@ func (w *worker) finishLocked(record []byte) error {
 		w.results.fed(frees(record))
 	}
 	w.done++
+	if most := p.opts.RecycleTasks; most > 0 && w.done >= most {
+		w.retireLocked(fmt.Sprintf("it has finished %d tasks", w.done))
+	}
 	p.stats.Attempts++
 	switch {
 	case got.failed != nil:
@@ -328,6 +371,6 @@ func (w *worker) terminateLocked() {
 
 func (w *worker) killLocked() { w.proc.Kill() }
 
-func (w *worker) stats() WorkerStats {
-	return WorkerStats{Slot: w.slot, PID: w.proc.PID(), Tasks: w.done}
+func (w *worker) statsLocked() WorkerStats {
+	return WorkerStats{Slot: w.slot, PID: w.proc.PID(), Tasks: w.done, Incarnation: w.incarnation, State: w.stateLocked(), Private: w.private}
 }

@@ -1,0 +1,67 @@
+package pool
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// suspectWindow is how far apart two kills that nobody here has sent may be to
+// look like those of a kernel short of memory.
+const suspectWindow = 30 * time.Second
+
+// classify says how an incarnation ended, from what is known for certain, and
+// puts what it knows it from into Evidence. w.killed is what the pool itself has
+// killed it for; reason, what it did wrong.
+func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState) {
+	p := w.pool
+	killed := exit.signal == "killed"
+	switch {
+	case exit.oomKilled && killed && w.killed == "":
+		d.Class, d.Evidence = ClassOOM, "the kernel counts an OOM kill in its memory cgroup"
+	case outOfMemory(exit):
+		d.Class, d.Evidence = ClassOOM, "Go found no memory: "+tellingLine(exit.output)
+	case !greeted:
+		d.Class = ClassStart
+	case w.killed != "":
+		d.Class = w.killed
+	case d.Reason != "":
+		d.Class = ClassProtocol
+	case exit.signal != "":
+		d.Class = ClassSignal
+	case exit.code == 2 && goSaysWhy(exit.output):
+		d.Class, d.Evidence = ClassFatal, "exit status 2, and Go says why: "+tellingLine(exit.output)
+	default:
+		d.Class = ClassExit
+	}
+	if d.Class == ClassOOM {
+		p.stats.MemoryDeaths++
+		return
+	}
+	if d.Class != ClassSignal || !killed || d.Func == "" {
+		return
+	}
+	now := time.Now()
+	if near := now.Sub(p.lastKill); !p.lastKill.IsZero() && near < suspectWindow {
+		d.MemorySuspected = true
+		d.Evidence = fmt.Sprintf("killed while it ran a task, as another was %v before, and not by the pool: memory may be short", near.Round(time.Millisecond))
+		p.stats.MemoryDeaths++
+	}
+	p.lastKill = now
+}
+
+// goSaysWhy reports whether the Go run-time's reason is among what was written.
+func goSaysWhy(output string) bool {
+	for line := range strings.Lines(output) {
+		if telling([]byte(line)) {
+			return true
+		}
+	}
+	return false
+}
+
+// outOfMemory reports whether the Go run-time found none.
+func outOfMemory(exit exitState) bool {
+	return exit.code == 2 && (strings.Contains(exit.output, "out of memory") || strings.Contains(exit.output, "cannot allocate memory")) &&
+		strings.Contains(exit.output, "fatal error: ")
+}

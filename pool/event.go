@@ -1,0 +1,86 @@
+package pool
+
+import (
+	"sync"
+	"time"
+)
+
+// An EventKind says what has happened.
+type EventKind string
+
+const (
+	EventReady      EventKind = "ready"      // a worker has said hello
+	EventDeath      EventKind = "death"      // a worker died: Death says how
+	EventRetired    EventKind = "retired"    // a worker ended as it was asked to: Text says why
+	EventRetry      EventKind = "retry"      // a task whose worker died is tried again: Func, Attempt
+	EventQuarantine EventKind = "quarantine" // an index of a range has killed its workers and is left out: Func, Lo, Death
+	EventWidth      EventKind = "width"      // the pool runs with more or fewer workers: Width, Text says why
+	EventBroken     EventKind = "broken"     // the pool has given up: Text says why
+)
+
+// An Event is something about workers that does not happen in an undisturbed run,
+// starts and ends apart. See [Options.OnEvent].
+type Event struct {
+	Kind        EventKind
+	Time        time.Time
+	Worker      int // slot
+	Incarnation int
+	PID         int
+	Func        string
+	Attempt     int
+	Lo          int
+	Width       int
+	Death       *WorkerExitError
+	Text        string
+	Missed      int // events before this one that were dropped, because the hook is slow
+}
+
+// maxEvents bounds those that wait for the hook.
+const maxEvents = 1024
+
+// events hands events to the user's hook, one at a time and in order, from a
+// goroutine that is there while there are any: nobody waits for the hook, so it
+// may call whatever it likes, Close too.
+type events struct {
+	hook func(Event)
+
+	mu      sync.Mutex
+	waiting []Event
+	missed  int
+	running bool
+}
+
+// emit may be called with any lock held.
+func (e *events) emit(ev Event) {
+	if e.hook == nil {
+		return
+	}
+	ev.Time = time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.waiting) == maxEvents {
+		e.missed++
+		return
+	}
+	ev.Missed, e.missed = e.missed, 0
+	e.waiting = append(e.waiting, ev)
+	if !e.running {
+		e.running = true
+		go e.run()
+	}
+}
+
+func (e *events) run() {
+	for {
+		e.mu.Lock()
+		if len(e.waiting) == 0 {
+			e.running = false
+			e.mu.Unlock()
+			return
+		}
+		ev := e.waiting[0]
+		e.waiting = append(e.waiting[:0], e.waiting[1:]...)
+		e.mu.Unlock()
+		e.hook(ev)
+	}
+}

@@ -1,0 +1,95 @@
+package pool
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync/atomic"
+)
+
+// The flight ring is the last of what a worker did, in memory that outlives it:
+// flightEvents entries in its lane, written in turn by the worker alone and read
+// by the supervisor when it is dead. It takes no clock, and a task costs one entry.
+// An entry, little-endian:
+//
+//	offset  size  what
+//	     0     4  its number, from 1
+//	     4     1  kind
+//	     5     1  attempt
+//	     6     2  function
+//	     8     4  of a task: index; of a block: its number; of a segment: its id
+//	    12     4  of a task: epoch
+const (
+	flightEvents = 32
+	flightBytes  = flightEvents * flightEntry
+	flightEntry  = 16
+)
+
+const (
+	flightHello   = 1
+	flightTask    = 2
+	flightShare   = 3
+	flightBlock   = 4
+	flightSegment = 5
+	flightCancel  = 6
+	flightDrain   = 7
+	flightInit    = 8
+	flightLast    = 9 // Teardown
+)
+
+var flightNames = [...]string{
+	flightHello: "hello", flightTask: "task", flightShare: "share of a range", flightBlock: "block", flightSegment: "segment",
+	flightCancel: "cancel", flightDrain: "drain", flightInit: "Init", flightLast: "Teardown",
+}
+
+// A flight writes the ring.
+type flight struct {
+	mem []byte
+	n   atomic.Uint32
+}
+
+func (f *flight) note(kind byte, attempt int, fn uint16, a, b uint32) {
+	if f.mem == nil {
+		return
+	}
+	n := f.n.Add(1)
+	e := f.mem[(n-1)%flightEvents*flightEntry:][:flightEntry]
+	binary.LittleEndian.PutUint64(e, uint64(n)|uint64(kind)<<32|uint64(byte(attempt))<<40|uint64(fn)<<48)
+	binary.LittleEndian.PutUint64(e[8:], uint64(a)|uint64(b)<<32)
+}
+
+// mostTold is how many events a death tells of.
+const mostTold = 8
+
+// readFlight is the last events in words. What is there is a stranger's: entries
+// that cannot be are left out.
+func readFlight(mem []byte, name func(fn uint16) string) (told []string) {
+	type entry struct {
+		n         uint32
+		kind, try byte
+		fn        uint16
+		a, b      uint32
+	}
+	var all []entry
+	for i := range len(mem) / flightEntry {
+		e := mem[i*flightEntry:]
+		w, v := binary.LittleEndian.Uint64(e), binary.LittleEndian.Uint64(e[8:])
+		got := entry{uint32(w), byte(w >> 32), byte(w >> 40), uint16(w >> 48), uint32(v), uint32(v >> 32)}
+		if got.n > 0 && got.kind >= flightHello && got.kind <= flightLast {
+			all = append(all, got)
+		}
+	}
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.n, b.n) })
+	for _, e := range all[max(len(all)-mostTold, 0):] {
+		text := flightNames[e.kind]
+		switch e.kind {
+		case flightTask, flightShare:
+			text = fmt.Sprintf("%s %s %d.%d, attempt %d", text, name(e.fn), e.a, e.b, e.try)
+		case flightBlock, flightSegment:
+			text = fmt.Sprintf("%s %d", text, e.a)
+		}
+		told = append(told, text)
+	}
+	return told
+}

@@ -1,0 +1,89 @@
+package pool
+
+import (
+	"fmt"
+	"sync"
+)
+
+// hooks are what workers do beside tasks, in the order of registration.
+var hooks struct {
+	mu       sync.Mutex
+	names    map[string]bool
+	init     []hook
+	teardown []hook
+}
+
+type hook struct {
+	name string
+	f    func() error
+}
+
+func addHook(list *[]hook, kind, name string, f func() error) struct{} {
+	hooks.mu.Lock()
+	defer hooks.mu.Unlock()
+	if hooks.names == nil {
+		hooks.names = map[string]bool{}
+	}
+	if name == "" || f == nil || hooks.names[kind+name] {
+		panic(fmt.Sprintf("pool: %s %q is registered twice, or has no name or function", kind, name))
+	}
+	hooks.names[kind+name] = true
+	*list = append(*list, hook{name, f})
+	return struct{}{}
+}
+
+// Init registers what each worker process does before its first task: what must
+// not come from the supervisor, such as connections, handles and caches, is opened
+// here. Call it in a package-level variable:
+//
+//	var _ = pool.Init("database", func() (err error) { db, err = sql.Open(…); return err })
+//
+// Inits run in the order in which they were registered, each time that a worker
+// starts, within Options.StartTimeout. An error or panic ends the worker, and
+// five starts in a row that fail end the pool, whose tasks fail with that error.
+// With Isolation = Goroutine they run once for each pool, in this process.
+func Init(name string, f func() error) struct{} { return addHook(&hooks.init, "Init", name, f) }
+
+// Teardown registers what each worker process does after its last task, when it
+// ends in order: at Close, and when it is retired. A worker that dies does not come to
+// it. Close waits for it as for a task, for Options.CloseTimeout. An error is
+// written to standard error. Teardowns run in the reverse order of their
+// registration.
+func Teardown(name string, f func() error) struct{} {
+	return addHook(&hooks.teardown, "Teardown", name, f)
+}
+
+// runInit runs all Inits.
+func runInit() error {
+	hooks.mu.Lock()
+	list := hooks.init
+	hooks.mu.Unlock()
+	for _, h := range list {
+		if err := h.run(); err != nil {
+			return fmt.Errorf("Init %q: %w", h.name, err)
+		}
+	}
+	return nil
+}
+
+// runTeardown runs all Teardowns, also after one has failed.
+func runTeardown() (errs []error) {
+	hooks.mu.Lock()
+	list := hooks.teardown
+	hooks.mu.Unlock()
+	for i := len(list) - 1; i >= 0; i-- {
+		if err := list[i].run(); err != nil {
+			errs = append(errs, fmt.Errorf("Teardown %q: %w", list[i].name, err))
+		}
+	}
+	return errs
+}
+
+func (h hook) run() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return h.f()
+}

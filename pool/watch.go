@@ -1,0 +1,154 @@
+package pool
+
+import (
+	"fmt"
+	"time"
+)
+
+// A watch is what the watchdog knows of a worker, by looking at it now and then:
+// no task reads a clock. Times are those that the supervisor was awake for, so that
+// its own pause, by SIGSTOP or on a machine that was asleep, is held against
+// nobody. A task is never found to run for longer than it did.
+type watch struct {
+	at      uint64 // of what runs: its position in the lane
+	claim   uint64 // and its block
+	ran     time.Duration
+	ending  time.Duration // since it was cancelled
+	stopped time.Duration
+	sampled time.Duration // since the last look at the process
+}
+
+// A sample is a look at a process from outside.
+type sample struct {
+	ok      bool
+	stopped bool  // by a signal or a debugger
+	private int64 // bytes of anonymous memory
+	shared  int64 // bytes of shared memory mapped and touched
+}
+
+const (
+	watchTick   = time.Second // at most
+	watchFinest = time.Millisecond
+	sampleEvery = time.Second
+	watchRest   = 3 // ticks without a task until it rests
+)
+
+// watchInterval is fine enough that a bound is overrun by an eighth.
+func (o *Options) watchInterval() time.Duration {
+	tick := watchTick
+	for _, d := range []time.Duration{o.TaskTimeout, o.CancelGrace, o.StopTimeout} {
+		if d > 0 {
+			tick = min(tick, d/8)
+		}
+	}
+	return max(tick, watchFinest)
+}
+
+// watchdog looks at workers while there are tasks: it kills those that overrun a
+// bound, and retires those that have grown.
+func (p *Pool) watchdog() {
+	tick := p.opts.watchInterval()
+	timer := time.NewTimer(tick)
+	defer timer.Stop()
+	last, idle := time.Now(), 0
+	for {
+		p.mu.Lock()
+		if p.stopping {
+			p.mu.Unlock()
+			return
+		}
+		if p.unresolved > 0 {
+			idle = 0
+		} else {
+			idle++
+		}
+		now := time.Now()
+		awake := min(now.Sub(last), 2*tick)
+		last = now
+		look := p.watchLocked(awake)
+		rest := idle > watchRest
+		p.watchRests = rest
+		p.unlock()
+		for _, w := range look {
+			w.sample()
+		}
+		if rest {
+			<-p.watchWork
+			p.mu.Lock()
+			stopping := p.stopping
+			p.mu.Unlock()
+			if stopping {
+				return
+			}
+			last, idle = time.Now(), 0
+		}
+		timer.Reset(tick)
+		select {
+		case <-timer.C:
+		case <-p.watchWork: // it is the end
+		}
+	}
+}
+
+// watchLocked adds the time since the last look to what runs, and returns the
+// workers whose processes are to be looked at.
+func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
+	for _, w := range p.lanes {
+		t := w.lane.running()
+		if at, claim := w.lane.base, w.lane.claim.Load(); t == nil || at != w.watch.at || t.job != nil && claim != w.watch.claim {
+			w.watch = watch{at: at, claim: claim, stopped: w.watch.stopped, sampled: w.watch.sampled}
+		} else {
+			w.watch.ran += awake
+		}
+		if w.watch.sampled += awake; w.watch.sampled >= min(sampleEvery, 2*p.opts.watchInterval()) && w.lane.length() > 0 {
+			w.watch.sampled = 0
+			look = append(look, w)
+		}
+		switch {
+		case t == nil || w.reason != nil:
+		case p.opts.TaskTimeout > 0 && w.watch.ran >= p.opts.TaskTimeout:
+			w.endLocked(ClassDeadline, fmt.Errorf("%s ran longer than Options.TaskTimeout, %v", t.entry.name, p.opts.TaskTimeout))
+		case t.cancelled && !t.gentle:
+			if w.watch.ending += awake; w.watch.ending >= p.opts.CancelGrace {
+				w.endLocked(ClassCancel, fmt.Errorf("%s did not end within %v after it was cancelled", t.entry.name, p.opts.CancelGrace))
+			}
+		}
+	}
+	return look
+}
+
+// sample looks at w's process and acts on what it sees.
+func (w *worker) sample() {
+	p := w.pool
+	p.mu.Lock()
+	proc := w.proc
+	p.mu.Unlock()
+	if proc == nil || p.opts.Isolation == Goroutine {
+		return
+	}
+	s := sampleProcess(proc.PID())
+	p.mu.Lock()
+	defer p.unlock()
+	if !s.ok || w.proc != proc || w.link == nil {
+		return
+	}
+	w.private, w.peakPrivate, w.peakShared = s.private, max(w.peakPrivate, s.private), max(w.peakShared, s.shared)
+	if s.stopped {
+		if w.watch.stopped += min(sampleEvery, 2*p.opts.watchInterval()); w.watch.stopped >= p.opts.StopTimeout {
+			w.endLocked(ClassStopped, fmt.Errorf("it was stopped (by SIGSTOP, or a debugger) for %v", p.opts.StopTimeout))
+		}
+	} else {
+		w.watch.stopped = 0
+	}
+	if most := p.opts.RecycleMemory; most > 0 && s.private > most {
+		w.retireLocked(fmt.Sprintf("it has %d bytes of private memory, more than Options.RecycleMemory", s.private))
+	}
+}
+
+// endLocked kills an incarnation for what it does.
+func (w *worker) endLocked(class Class, why error) {
+	if w.reason == nil {
+		w.killed = class
+		w.failLocked(why)
+	}
+}
