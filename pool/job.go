@@ -1,8 +1,10 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.com/handoff/shm"
@@ -39,6 +41,10 @@ type rangeJob struct {
 	workers int // it is cut for
 	cut     blocks
 
+	quarantine int               // the most indices that may be left out
+	poison     []PoisonIndex     // those that are
+	splits     map[uint32]*split // blocks that were, by number
+
 	joined  map[*lane]bool
 	members int // shares that are not answered
 	done    []uint64
@@ -62,8 +68,8 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	if opts != nil {
 		o = *opts
 	}
-	if n < 0 || o.Grain < 0 {
-		return fail(fmt.Errorf("%d indices in blocks of at least %d: negative", n, o.Grain))
+	if n < 0 || o.Grain < 0 || o.Quarantine < 0 {
+		return fail(fmt.Errorf("%d indices in blocks of at least %d, at most %d left out: negative", n, o.Grain, o.Quarantine))
 	}
 	fn, known := p.table.number(e)
 	if !known {
@@ -72,7 +78,11 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	if err := p.broken(); err != nil || n == 0 {
 		return nil, err
 	}
-	j := &rangeJob{entry: e, fn: fn, n: n, grain: o.Grain, workers: p.opts.Workers, joined: map[*lane]bool{}, deaths: map[uint32]int{}}
+	j := &rangeJob{entry: e, fn: fn, n: n, grain: o.Grain, joined: map[*lane]bool{}, deaths: map[uint32]int{}}
+	j.quarantine, j.splits = o.Quarantine, map[uint32]*split{}
+	p.mu.Lock()
+	j.workers = p.target
+	p.mu.Unlock()
 	j.token = make(chan struct{}, 1)
 	j.cut = cut(n, o.Grain, j.workers)
 	j.left = j.cut.count
@@ -116,7 +126,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 		err = j.err
 		release(j.pins)
 	}
-	return j.parts, err
+	return j.inOrder(), err
 }
 
 // newBits is a set of n numbers.
@@ -176,12 +186,16 @@ func (j *rangeJob) newTask(p *Pool, block uint32) *task {
 func (j *rangeJob) share(t *task) share {
 	return share{
 		fn: j.fn, attempt: t.attempt + 1, id: t.id, job: j.number, workers: uint32(j.workers), block: t.block, n: j.n, grain: j.grain,
+		lo: t.part.lo, hi: t.part.hi,
 	}
 }
 
 // partLocked takes the result of a block. The error is what the worker did wrong.
 func (p *Pool) partLocked(t *task, block uint32, payload []byte) error {
 	j := t.job
+	if t.block == sharePart && block == sharePart {
+		return p.splitPartLocked(j, t, payload)
+	}
 	if int64(block) >= int64(j.cut.count) || t.block != shareAll && t.block != block {
 		return fmt.Errorf("it sent block %d of %s, which it was not given", block, j.entry.name)
 	}
@@ -197,10 +211,14 @@ func (p *Pool) partLocked(t *task, block uint32, payload []byte) error {
 	if j.parts != nil {
 		j.parts[block] = append([]byte(nil), payload...)
 	}
+	p.blockDoneLocked(j)
+	return nil
+}
+
+func (p *Pool) blockDoneLocked(j *rangeJob) {
 	if j.left--; j.left == 0 {
 		p.endJobLocked(j)
 	}
-	return nil
 }
 
 // memberLocked ends a share whose worker has answered. The error is what it did wrong.
@@ -216,6 +234,10 @@ func (p *Pool) memberLocked(w *worker, t *task, status byte, payload []byte) err
 			p.distrustLocked(j)
 		}
 	case t.block == shareAll:
+	case t.block == sharePart:
+		if err := p.splitMemberLocked(j, t, status); err != nil {
+			return err
+		}
 	case !hasBit(j.done, t.block) && j.err == nil:
 		if status == statusOK {
 			return fmt.Errorf("it said that block %d of %s was done, and sent no result", t.block, j.entry.name)
@@ -277,6 +299,10 @@ func (p *Pool) settleLocked(j *rangeJob) {
 			p.jobs = append(p.jobs[:i:i], p.jobs[i+1:]...)
 		}
 	}
+	if j.err == nil && len(j.poison) > 0 {
+		slices.SortFunc(j.poison, func(a, b PoisonIndex) int { return cmp.Compare(a.Index, b.Index) })
+		j.err = &QuarantineError{Func: j.entry.name, Indices: j.poison}
+	}
 	p.unresolved--
 	<-p.jobSlots
 	if j.alone {
@@ -324,6 +350,11 @@ const choosingTime = time.Second
 func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	j := t.job
 	j.members--
+	if t.block == sharePart {
+		p.abandonPartLocked(j, t, death)
+		p.settleLocked(j)
+		return
+	}
 	block, claimed := t.block, t.block != shareAll
 	if !claimed {
 		claim := w.lane.claim.Load()
@@ -342,6 +373,11 @@ func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	switch {
 	case p.cause != nil:
 		p.failJobLocked(j, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
+	case claimed && j.quarantine > 0 && j.err == nil:
+		p.splitLocked(j, block, death)
+		if t.block == shareAll {
+			p.recoverLocked(j)
+		}
 	case claimed && j.deaths[block] >= p.opts.Attempts:
 		p.failJobLocked(j, death)
 	case j.err == nil && t.block != shareAll && claimed:

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 )
@@ -11,6 +12,12 @@ type RangeOptions struct {
 	// Grain is the fewest indices that are worth a block of their own: some
 	// microseconds of work. 0: 1.
 	Grain int
+	// Quarantine is the most indices that may be left out because they kill their
+	// workers. A block whose worker dies is then halved, and so on, until the index
+	// that does it stands alone; when it has killed two workers alone it is left out.
+	// All others are done, and the error is a [*QuarantineError]. 0: none is left out,
+	// and a range ends when the workers of one block have died Options.Attempts times.
+	Quarantine int
 }
 
 // A RangeFn is a function over a range of indices that workers share.
@@ -63,11 +70,13 @@ func (f *ReduceFn[In, Out]) Name() string { return f.e.name }
 
 // Reduce is ForRange with a result: those of the blocks, merged in the order of
 // the indices, whoever was done first. The blocks are the same for the same n,
-// grain and number of workers, and so is the result, to the last bit. It is the
-// zero value if n is 0.
+// grain and number of workers, and so is the result, to the last bit, unless
+// RangeOptions.Quarantine has split some. It is the zero value if n is 0. With a
+// [*QuarantineError] it is the result of all others.
 func (f *ReduceFn[In, Out]) Reduce(ctx context.Context, p *Pool, in In, n int, opts *RangeOptions) (total Out, err error) {
 	parts, err := runRange(ctx, p, f.e, &in, n, opts)
-	if err != nil {
+	var left *QuarantineError
+	if err != nil && !errors.As(err, &left) {
 		return total, err
 	}
 	for i, part := range parts {
@@ -82,7 +91,7 @@ func (f *ReduceFn[In, Out]) Reduce(ctx context.Context, p *Pool, in In, n int, o
 			total = f.merge(total, v)
 		}
 	}
-	return total, nil
+	return total, err
 }
 
 func newRange[In, Out any](name string, f func(*Task, In, int, int) (Out, error)) *entry {

@@ -10,7 +10,7 @@ import (
 // The records in the rings of a lane. Little-endian; the length is the ring's.
 //
 //	task     s→w  0 kind · 1 attempt · 2 func · 4 index · 8 epoch · 12 args…
-//	share    s→w  0 kind · 1 attempt · 2 func · 4 index · 8 epoch · 12 job · 16 workers · 20 block · 24 n · 32 grain · 40 args…
+//	share    s→w  0 kind · 1 attempt · 2 func · 4 index · 8 epoch · 12 job · 16 workers · 20 block · 24 n · 32 grain · 40 lo · 48 hi · 56 args…
 //	free     s→w  as the message
 //	result   w→s  0 kind · 1 status · 2 frees · 4 index · 8 epoch · 12 payload…
 //	part     w→s  0 kind · 4 index · 8 epoch · 12 block · 16 payload…
@@ -29,14 +29,18 @@ const (
 
 const (
 	taskBytes   = 12
-	shareBytes  = 40
+	shareBytes  = 56
 	resultBytes = 12
 	partBytes   = 16
 	maxRecord   = shareBytes + maxInline
 )
 
-// shareAll is the block of a share that has none.
-const shareAll = 1<<32 - 1
+// shareAll is the block of a share that has none, sharePart of one that is the
+// indices from lo up to hi, a part of a block.
+const (
+	shareAll  = 1<<32 - 1
+	sharePart = 1<<32 - 2
+)
 
 // maxAttempts is what the attempt in a task can be.
 const maxAttempts = 255
@@ -78,6 +82,7 @@ type share struct {
 	block   uint32
 	n       int
 	grain   int
+	lo, hi  int // of a sharePart
 }
 
 func (r share) append(b []byte, args []byte) []byte {
@@ -89,6 +94,8 @@ func (r share) append(b []byte, args []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, r.block)
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.n))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.grain))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.lo))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.hi))
 	return append(b, args...)
 }
 
@@ -105,6 +112,8 @@ func readShare(b []byte) (r share, args []byte, ok bool) {
 		block:   binary.LittleEndian.Uint32(b[20:]),
 		n:       int(binary.LittleEndian.Uint64(b[24:])),
 		grain:   int(binary.LittleEndian.Uint64(b[32:])),
+		lo:      int(binary.LittleEndian.Uint64(b[40:])),
+		hi:      int(binary.LittleEndian.Uint64(b[48:])),
 	}, b[shareBytes:], true
 }
 

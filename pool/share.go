@@ -26,6 +26,12 @@ func (s *server) share(r share, args []byte) {
 
 func (s *server) blocks(r share, run body) error {
 	cut := cut(r.n, r.grain, int(r.workers))
+	if r.block == sharePart {
+		if r.lo < 0 || r.lo >= r.hi || r.hi > r.n {
+			return fmt.Errorf("%w: indices %d to %d of %d", errRecord, r.lo, r.hi, r.n)
+		}
+		return s.indices(r, run, sharePart, r.lo, r.hi)
+	}
 	if r.block != shareAll {
 		if int64(r.block) >= int64(cut.count) {
 			return fmt.Errorf("%w: block %d of %d", errRecord, r.block, cut.count)
@@ -58,6 +64,11 @@ func (s *server) blocks(r share, run body) error {
 // block runs one and reports it.
 func (s *server) block(r share, run body, cut *blocks, b uint32) error {
 	lo, hi := cut.at(int(b))
+	return s.indices(r, run, b, lo, hi)
+}
+
+// indices runs those from lo up to hi and reports them as block b.
+func (s *server) indices(r share, run body, b uint32, lo, hi int) error {
 	s.lo, s.hi = lo, hi
 	s.note(flightBlock, 0, r.fn, b, 0)
 	part, err := run(lo, hi, appendPart(s.part[:0], r.id, b))

@@ -41,8 +41,11 @@ type task struct {
 	group *group // that it is of, or nil
 	tag   int
 
-	job   *rangeJob // that it is a share of; such a task is in no table
-	block uint32    // of the job, or shareAll
+	job    *rangeJob // that it is a share of; such a task is in no table
+	block  uint32    // of the job, or shareAll
+	split  *split    // of a sharePart: of which it is one
+	part   part
+	parent uint32 // the block
 }
 
 // movable reports whether any worker may have it.

@@ -1,0 +1,161 @@
+package pool
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// A PoisonIndex is an index of a range that has killed two workers alone.
+type PoisonIndex struct {
+	Index int
+	Death *WorkerExitError // the last
+}
+
+// A QuarantineError says which indices of a range were left out because they kill
+// their workers ([RangeOptions].Quarantine). All others are done. Run the range over
+// these alone when the function is mended. It unwraps to [ErrWorkerDied].
+type QuarantineError struct {
+	Func    string
+	Indices []PoisonIndex // in order
+}
+
+func (e *QuarantineError) Error() string {
+	first := e.Indices[0]
+	return fmt.Sprintf("%s: %d indices left out because they kill their workers, the first is %d: %v", e.Func, len(e.Indices), first.Index, first.Death)
+}
+
+func (e *QuarantineError) Unwrap() error { return ErrWorkerDied }
+
+// A split is a block whose worker died, on its way to the index that did it: each
+// part is a task of its own, and one that dies is halved. An index that is alone is
+// tried once more, because the death may have had another cause. So n indices of
+// which one is to blame cost two attempts for each halving: about 2·log₂ n.
+type split struct {
+	left  int // parts that are not done
+	parts []part
+}
+
+// A part is the indices from lo up to hi of a split block.
+type part struct {
+	lo, hi int
+	deaths int
+	done   bool
+	result []byte
+}
+
+// splitLocked cuts a block whose worker died.
+func (p *Pool) splitLocked(j *rangeJob, block uint32, death *WorkerExitError) {
+	lo, hi := j.cut.at(int(block))
+	s := &split{}
+	j.splits[block] = s
+	setBit(j.given, block)
+	p.halveLocked(j, s, block, part{lo: lo, hi: hi, deaths: 1}, death)
+}
+
+// halveLocked gives out a part whose worker died, in halves, and leaves it out if
+// it is one index that has killed two.
+func (p *Pool) halveLocked(j *rangeJob, s *split, block uint32, of part, death *WorkerExitError) {
+	switch size := of.hi - of.lo; {
+	case size > 1:
+		mid := of.lo + size/2
+		p.givePartLocked(j, s, block, part{lo: of.lo, hi: mid})
+		p.givePartLocked(j, s, block, part{lo: mid, hi: of.hi})
+	case of.deaths < 2:
+		p.givePartLocked(j, s, block, of)
+	case len(j.poison) >= j.quarantine:
+		p.failJobLocked(j, fmt.Errorf("%d indices are left out already, the most that may be, and then: %w", len(j.poison), death))
+	default:
+		j.poison = append(j.poison, PoisonIndex{of.lo, death})
+		p.stats.Quarantined++
+		p.opts.Logger.Warn("index left out", "func", j.entry.name, "index", of.lo, "error", death)
+		p.events.emit(Event{Kind: EventQuarantine, Func: j.entry.name, Lo: of.lo, Death: death})
+		p.partOverLocked(j, s, block)
+	}
+}
+
+func (p *Pool) givePartLocked(j *rangeJob, s *split, block uint32, of part) {
+	s.left++
+	t := j.newTask(p, sharePart)
+	t.split, t.part, t.parent = s, of, block
+	t.attempt, t.state = of.deaths, taskPending
+	j.members++
+	p.pending.pushFront(t)
+}
+
+// partOverLocked ends the block when its last part is done or left out.
+func (p *Pool) partOverLocked(j *rangeJob, s *split, block uint32) {
+	if s.left > 0 || hasBit(j.done, block) {
+		return
+	}
+	setBit(j.done, block)
+	clearBit(j.given, block)
+	slices.SortFunc(s.parts, func(a, b part) int { return cmp.Compare(a.lo, b.lo) })
+	p.blockDoneLocked(j)
+}
+
+// splitPartLocked takes the result of a part.
+func (p *Pool) splitPartLocked(j *rangeJob, t *task, payload []byte) error {
+	if t.part.done {
+		return fmt.Errorf("it sent indices %d to %d of %s twice", t.part.lo, t.part.hi, j.entry.name)
+	}
+	t.part.done = true
+	p.stats.Attempts++
+	s := t.split
+	if j.parts != nil {
+		t.part.result = append([]byte(nil), payload...)
+	}
+	s.parts = append(s.parts, t.part)
+	s.left--
+	p.partOverLocked(j, s, t.parent)
+	return nil
+}
+
+// splitMemberLocked ends a part whose worker has answered and has not failed.
+func (p *Pool) splitMemberLocked(j *rangeJob, t *task, status byte) error {
+	switch {
+	case t.part.done || j.err != nil:
+	case status == statusOK:
+		return fmt.Errorf("it said that indices %d to %d of %s were done, and sent no result", t.part.lo, t.part.hi, j.entry.name)
+	default: // taken back
+		t.split.left--
+		p.givePartLocked(j, t.split, t.parent, t.part)
+	}
+	return nil
+}
+
+// abandonPartLocked is the end of a part whose worker is dead.
+func (p *Pool) abandonPartLocked(j *rangeJob, t *task, death *WorkerExitError) {
+	if t.part.done {
+		return
+	}
+	p.stats.Attempts++
+	t.part.deaths++
+	death.Func, death.Attempt, death.Lo, death.Hi = j.entry.name, t.part.deaths, t.part.lo, t.part.hi
+	switch {
+	case p.cause != nil:
+		p.failJobLocked(j, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
+	case j.err == nil:
+		t.split.left--
+		p.halveLocked(j, t.split, t.parent, t.part, death)
+	}
+}
+
+// inOrder is the results of all blocks and parts, in the order of the indices.
+func (j *rangeJob) inOrder() [][]byte {
+	if j.parts == nil || len(j.splits) == 0 {
+		return j.parts
+	}
+	var all [][]byte
+	for b, result := range j.parts {
+		s := j.splits[uint32(b)]
+		if s == nil {
+			all = append(all, result)
+			continue
+		}
+		for _, part := range s.parts {
+			all = append(all, part.result)
+		}
+	}
+	return all
+}
