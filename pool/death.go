@@ -25,7 +25,9 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	death.PeakPrivate, death.PeakShared = w.peakPrivate, w.peakShared
 	orderly := false
 	if greeted {
-		death.Last = readFlight(w.lane.mem.bytes[flightAt:laneBytes], p.table.name)
+		if p.opts.Isolation == Process { // else who writes it may not have ended
+			death.Last = readFlight(w.lane.mem.bytes[flightAt:laneBytes], p.table.name)
+		}
 		p.acquireLocked()
 		p.drainLocked() // its last words
 		done = w.done > 0

@@ -176,7 +176,7 @@ const (
 
 // stepDownLocked is a death for want of memory.
 func (p *Pool) stepDownLocked(why string) {
-	if p.opts.KeepWidth || p.opts.Isolation == Goroutine {
+	if p.opts.KeepWidth {
 		return
 	}
 	if p.width > 1 {

@@ -10,12 +10,14 @@ import (
 // its own pause, by SIGSTOP or on a machine that was asleep, is held against
 // nobody. A task is never found to run for longer than it did.
 type watch struct {
-	at      uint64 // of what runs: its position in the lane
+	at      uint64 // of what runs: its position in the lane, from 1; 0: nothing
 	claim   uint64 // and its block
 	ran     time.Duration
-	ending  time.Duration // since it was cancelled
-	stopped time.Duration
+	ending  time.Duration // since it was seen to be cancelled
+	stopped time.Duration // since it was seen to be
 	sampled time.Duration // since the last look at the process
+
+	cancelled, still bool // at the last look
 }
 
 // A sample is a look at a process from outside.
@@ -94,9 +96,12 @@ func (p *Pool) watchdog() {
 // workers whose processes are to be looked at.
 func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 	for _, w := range p.lanes {
-		t := w.lane.running()
-		if at, claim := w.lane.base, w.lane.claim.Load(); t == nil || at != w.watch.at || t.job != nil && claim != w.watch.claim {
-			w.watch = watch{at: at, claim: claim, stopped: w.watch.stopped, sampled: w.watch.sampled}
+		t, at := w.lane.running(), uint64(0)
+		if t != nil {
+			at = w.lane.base + 1
+		}
+		if claim := w.lane.claim.Load(); t == nil || at != w.watch.at || t.job != nil && claim != w.watch.claim {
+			w.watch = watch{at: at, claim: claim, stopped: w.watch.stopped, sampled: w.watch.sampled, still: w.watch.still}
 		} else {
 			w.watch.ran += awake
 		}
@@ -109,7 +114,10 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 		case p.opts.TaskTimeout > 0 && w.watch.ran >= p.opts.TaskTimeout:
 			w.endLocked(ClassDeadline, fmt.Errorf("%s ran longer than Options.TaskTimeout, %v", t.entry.name, p.opts.TaskTimeout))
 		case t.cancelled && !t.gentle:
-			if w.watch.ending += awake; w.watch.ending >= p.opts.CancelGrace {
+			if w.watch.cancelled {
+				w.watch.ending += awake
+			}
+			if w.watch.cancelled = true; w.watch.ending >= p.opts.CancelGrace {
 				w.endLocked(ClassCancel, fmt.Errorf("%s did not end within %v after it was cancelled", t.entry.name, p.opts.CancelGrace))
 			}
 		}
@@ -133,12 +141,14 @@ func (w *worker) sample() {
 		return
 	}
 	w.private, w.peakPrivate, w.peakShared = s.private, max(w.peakPrivate, s.private), max(w.peakShared, s.shared)
-	if s.stopped {
+	if s.stopped && !w.watch.still {
+		w.watch.still = true
+	} else if s.stopped {
 		if w.watch.stopped += min(sampleEvery, 2*p.opts.watchInterval()); w.watch.stopped >= p.opts.StopTimeout {
 			w.endLocked(ClassStopped, fmt.Errorf("it was stopped (by SIGSTOP, or a debugger) for %v", p.opts.StopTimeout))
 		}
 	} else {
-		w.watch.stopped = 0
+		w.watch.stopped, w.watch.still = 0, false
 	}
 	if most := p.opts.RecycleMemory; most > 0 && s.private > most {
 		w.retireLocked(fmt.Sprintf("it has %d bytes of private memory, more than Options.RecycleMemory", s.private))

@@ -79,11 +79,12 @@ const (
 
 // rest waits before a start: not at all after a life that finished a task and
 // after the first that did not, then up to 10 ms, 20 ms, … 1 s, with full
-// jitter. It reports whether to go on.
+// jitter, and longer where there are more than four, so that all together start
+// fewer than ten a second. It reports whether to go on.
 func (w *worker) rest(quick int) bool {
 	wait := time.Duration(0)
 	if quick > 1 {
-		wait = rand.N(min(restUnit<<min(quick-2, 10), restMost))
+		wait = rand.N(min(restUnit<<min(quick-2, 10), restMost)) * time.Duration(max(1, w.pool.opts.Workers/4))
 	}
 	select {
 	case <-w.pool.ended:

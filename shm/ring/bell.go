@@ -78,6 +78,10 @@ func (b *Bell) Wait(ready func() bool, most time.Duration) bool {
 // bell's owner says on which core it is.
 const crowdedAfter = 64
 
+// mostYields bounds the looks at a local bell, beside the time: under a fake clock
+// none passes while somebody looks.
+const mostYields = 1024
+
 // MoveAway moves this thread to another core than the one on which the owner of
 // peer was last, if both have had to yield for long and are on the same one: the
 // kernel puts a process that was woken beside the one that has woken it, and leaves
@@ -112,7 +116,8 @@ func (b *Bell) Look(ready func() bool, most time.Duration) bool {
 	}
 	b.misses++
 	began, alone := time.Now(), b.local != nil || runtime.GOMAXPROCS(0) == 1
-	for yields := min(WakeTime()<<b.patience, most); time.Since(began) < yields; {
+	yields := min(WakeTime()<<b.patience, most)
+	for n := 0; time.Since(began) < yields && (b.local == nil || n < mostYields); n++ {
 		if alone {
 			runtime.Gosched()
 		}

@@ -1,0 +1,267 @@
+package pool
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/shm/ring"
+)
+
+// A fakeProcess is a worker of goroutines that can be killed as a process can: it is
+// dead at once, whatever its task does.
+type fakeProcess struct {
+	localProcess
+	once   sync.Once
+	gone   chan struct{}
+	signal string
+}
+
+func (f *fakeProcess) Kill() {
+	f.once.Do(func() { f.link.Close(); close(f.gone) })
+}
+func (f *fakeProcess) die(signal string)     { f.signal = signal; f.Kill() }
+func (f *fakeProcess) Dead() <-chan struct{} { return f.gone }
+func (f *fakeProcess) Exit() exitState       { return exitState{code: -1, signal: "killed"} }
+
+// A fakeMachine starts fake processes, on the bubble's clock.
+type fakeMachine struct {
+	mu     sync.Mutex
+	starts []time.Time
+	live   []*fakeProcess
+	fail   atomic.Bool          // to start
+	born   func(f *fakeProcess) // hears of each
+}
+
+func (m *fakeMachine) launch(p *Pool, slot int) (process, transport, *lane, hello, error) {
+	m.mu.Lock()
+	m.starts = append(m.starts, time.Now())
+	m.mu.Unlock()
+	if m.fail.Load() {
+		return nil, nil, nil, hello{}, errors.New("no process today")
+	}
+	proc, link, l, want, err := p.launch(slot)
+	if err != nil {
+		return nil, nil, nil, want, err
+	}
+	local := proc.(*localProcess)
+	f := &fakeProcess{gone: make(chan struct{})}
+	f.link = local.link
+	m.mu.Lock()
+	m.live = append(m.live, f)
+	m.mu.Unlock()
+	if m.born != nil {
+		m.born(f)
+	}
+	return f, link, l, want, nil
+}
+
+var fakeBlock struct {
+	until   atomic.Pointer[chan struct{}]
+	running atomic.Int32
+}
+
+// fakeTask blocks until the test lets it go, whatever happens to its worker.
+var fakeTask = Func("test.fakeTask", func(_ *Task, block bool) (int, error) {
+	if block {
+		fakeBlock.running.Add(1)
+		<-*fakeBlock.until.Load()
+		fakeBlock.running.Add(-1)
+	}
+	return 1, nil
+})
+
+// letFakesGo ends the fake tasks that block, and not those that come.
+func letFakesGo() {
+	next := make(chan struct{})
+	if now := fakeBlock.until.Swap(&next); now != nil {
+		close(*now)
+	}
+}
+
+// inBubble runs a test of the state machine on fake time.
+func inBubble(t *testing.T, opts Options, test func(t *testing.T, p *Pool, m *fakeMachine)) {
+	warm := newPool(t, &Options{Isolation: Goroutine, Workers: 1}) // what is measured once is measured on the real clock
+	f, err := warm.submitFake(false)
+	require.NoError(t, err)
+	_, err = f.Wait(background())
+	require.NoError(t, err)
+	ring.WakeTime()
+	require.NoError(t, warm.Close(background()))
+	synctest.Test(t, func(t *testing.T) {
+		next := make(chan struct{}) // of this bubble
+		fakeBlock.until.Store(&next)
+		m := &fakeMachine{}
+		opts.Isolation, opts.launch = Goroutine, m.launch
+		p, err := New(background(), &opts)
+		require.NoError(t, err)
+		time.Sleep(time.Second) // all workers are up
+		test(t, p, m)
+		letFakesGo()
+		synctest.Wait()
+		require.NoError(t, p.Close(background()))
+	})
+}
+
+func (p *Pool) submitFake(block bool) (Future[int], error) {
+	return fakeTask.Submit(background(), p, block)
+}
+
+// Workers that die without having finished anything are started again ever more
+// slowly: fewer than ten a second, and at least one.
+func TestFakeCrashLoop(t *testing.T) {
+	inBubble(t, Options{Workers: 4}, func(t *testing.T, p *Pool, m *fakeMachine) {
+		var dying atomic.Bool
+		m.born = func(f *fakeProcess) {
+			if dying.Load() {
+				time.AfterFunc(time.Millisecond, func() { f.die("killed") })
+			}
+		}
+		dying.Store(true)
+		m.mu.Lock()
+		for _, f := range m.live {
+			f.die("killed")
+		}
+		m.mu.Unlock()
+		time.Sleep(20 * time.Second) // until the pauses have grown
+		m.mu.Lock()
+		before := len(m.starts)
+		m.mu.Unlock()
+		time.Sleep(60 * time.Second)
+		m.mu.Lock()
+		n := len(m.starts) - before
+		m.mu.Unlock()
+		t.Logf("%d starts in a minute, %d before", n, before)
+		require.Less(t, n, 10*60)
+		require.Greater(t, n, 60)
+		require.Less(t, before, 10*20+4)
+		dying.Store(false)
+		f, err := p.submitFake(false) // and it is not too late
+		require.NoError(t, err)
+		_, err = f.Wait(background())
+		require.NoError(t, err)
+	})
+}
+
+// What cannot be started five times in a row ends the pool, and tasks with the cause.
+func TestFakeStartsFail(t *testing.T) {
+	inBubble(t, Options{Workers: 2}, func(t *testing.T, p *Pool, m *fakeMachine) {
+		m.fail.Store(true)
+		began := time.Now()
+		m.mu.Lock()
+		for _, f := range m.live {
+			f.die("killed")
+		}
+		before := len(m.starts)
+		m.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		f, err := p.submitFake(false)
+		if err == nil {
+			_, err = f.Wait(background())
+		}
+		require.ErrorIs(t, err, ErrClosed)
+		require.ErrorContains(t, err, "no process today")
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		require.LessOrEqual(t, len(m.starts)-before, maxFailedStarts+1)
+		require.Less(t, time.Since(began), time.Second)
+	})
+}
+
+// A task that runs too long costs its worker, not before its time and not an eighth
+// of it after, and is tried as often as any.
+func TestFakeDeadline(t *testing.T) {
+	inBubble(t, Options{Workers: 2, TaskTimeout: 10 * time.Second, Attempts: 2}, func(t *testing.T, p *Pool, m *fakeMachine) {
+		began := time.Now()
+		f, err := p.submitFake(true)
+		require.NoError(t, err)
+		_, err = f.Wait(background())
+		var death *WorkerExitError
+		require.ErrorAs(t, err, &death)
+		require.Equal(t, ClassDeadline, death.Class)
+		require.Equal(t, 2, death.Attempt)
+		took := time.Since(began)
+		require.GreaterOrEqual(t, took, 20*time.Second)
+		require.LessOrEqual(t, took, 20*time.Second+2*2*p.opts.watchInterval()+time.Second)
+		require.Equal(t, int64(2), p.Stats().Deaths[ClassDeadline])
+	})
+}
+
+// A cancelled task is asked first, and its worker killed after the grace.
+func TestFakeCancelInTwoSteps(t *testing.T) {
+	inBubble(t, Options{Workers: 1, CancelGrace: 4 * time.Second}, func(t *testing.T, p *Pool, m *fakeMachine) {
+		f, err := p.submitFake(true)
+		require.NoError(t, err)
+		time.Sleep(time.Minute) // it may take its time
+		began := time.Now()
+		f.Cancel()
+		_, err = f.Wait(background())
+		require.ErrorIs(t, err, ErrCancelled)
+		require.GreaterOrEqual(t, time.Since(began), 4*time.Second)
+		require.LessOrEqual(t, time.Since(began), 6*time.Second)
+		require.Equal(t, int64(1), p.Stats().Deaths[ClassCancel])
+		require.Equal(t, int64(1), p.Stats().Cancelled)
+	})
+}
+
+// Two kills that nobody here has sent look like a machine short of memory: half as
+// many run, and one more every ten seconds up to the ceiling; later the ceiling is
+// tried again. The task that was hit loses none of its attempts meanwhile.
+func TestFakeStepDown(t *testing.T) {
+	inBubble(t, Options{Workers: 8}, func(t *testing.T, p *Pool, m *fakeMachine) {
+		var futures []Future[int]
+		for range 8 {
+			f, err := p.submitFake(true)
+			require.NoError(t, err)
+			futures = append(futures, f)
+		}
+		time.Sleep(time.Second)
+		require.Equal(t, int32(8), fakeBlock.running.Load())
+		kill := func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			for _, f := range m.live {
+				select {
+				case <-f.gone:
+				default:
+					p.mu.Lock()
+					busy := false
+					for _, w := range p.lanes {
+						busy = busy || w.proc == process(f) && w.lane.running() != nil
+					}
+					p.mu.Unlock()
+					if busy {
+						f.die("killed")
+						return
+					}
+				}
+			}
+		}
+		kill()
+		time.Sleep(time.Second)
+		require.Equal(t, 8, p.Stats().Width) // one says nothing
+		kill()
+		time.Sleep(time.Second)
+		s := p.Stats()
+		require.Equal(t, []int{4, 8, 7}, []int{s.Width, s.Target, s.Ceiling})
+		require.Equal(t, int64(1), s.MemoryDeaths)
+		for want := 5; want <= 7; want++ {
+			time.Sleep(climbAfter)
+			require.Equal(t, want, p.Stats().Width)
+		}
+		time.Sleep(2 * climbAfter)
+		require.Equal(t, 7, p.Stats().Width) // the ceiling
+		time.Sleep(tryAgain * climbAfter)
+		require.Equal(t, 8, p.Stats().Width) // perhaps it was somebody else's memory
+		letFakesGo()
+		for _, f := range futures {
+			_, err := f.Wait(background())
+			require.NoError(t, err)
+		}
+	})
+}
