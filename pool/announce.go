@@ -59,6 +59,11 @@ func (p *Pool) number(seg *shm.Segment) (*announced, error) {
 		use = useOutput
 	}
 	a := p.numberLocked(seg, use)
+	for _, w := range p.workers {
+		if w.standby && w.open() {
+			w.foretellLocked(a)
+		}
+	}
 	p.mu.Unlock()
 	seg.OnUnmap(func() { p.retire(a) })
 	return a, nil

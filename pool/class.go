@@ -12,9 +12,17 @@ const suspectWindow = 30 * time.Second
 
 // classify says how an incarnation ended, from what is known for certain, and
 // puts what it knows it from into Evidence. w.killed is what the pool itself has
-// killed it for; reason, what it did wrong.
-func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState) {
+// killed it for; ran, the task that it was running, unless that is over meanwhile.
+func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState, ran *task) {
 	p := w.pool
+	if p.cause != nil {
+		defer func(n int64) { p.stats.MemoryDeaths = n }(p.stats.MemoryDeaths) // what dies at the end is not counted
+	}
+	defer func() {
+		if ran != nil && d.forMemory() && p.width > 1 && !p.opts.KeepWidth && ran.memory < mostMemoryDeaths {
+			ran.memory++ // it is not the task's fault yet
+		}
+	}()
 	killed := exit.signal == "killed"
 	switch {
 	case exit.oomKilled && killed && w.killed == "":

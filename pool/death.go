@@ -8,19 +8,34 @@ import (
 // bury takes a dead incarnation out of the pool: its task is tried again or
 // resolved. proc is nil if there never was a process. It reports whether it had
 // finished a task, or ended because it was asked to.
+//
+// A task that is tried again goes on first: what the dead one wrote, and what the
+// kernel counts, is read after that.
 func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	p := w.pool
 	death := &WorkerExitError{Worker: w.slot, ExitCode: -1, Incarnation: w.incarnation}
 	var exit exitState
 	if proc != nil {
 		exit = proc.Exit()
-		death.PID, death.ExitCode, death.Signal, death.Stderr = proc.PID(), exit.code, exit.signal, exit.output
+		death.PID, death.ExitCode, death.Signal = proc.PID(), exit.code, exit.signal
 	}
 	if reason != nil {
 		death.Reason = reason.Error()
 	}
-
+	known := proc == nil
+	learn := func() { // lets go of the lock
+		if !known {
+			known = true
+			p.unlock()
+			exit.output, exit.oomKilled = proc.Output(), proc.OOMKilled()
+			death.Stderr = exit.output
+			p.mu.Lock()
+		}
+	}
 	p.mu.Lock()
+	if !greeted || !w.triesAgainLocked(exit) {
+		learn()
+	}
 	done, results := w.done > 0, w.results
 	death.PeakPrivate, death.PeakShared = w.peakPrivate, w.peakShared
 	orderly := false
@@ -30,19 +45,33 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		}
 		p.acquireLocked()
 		p.drainLocked() // its last words
+		if !w.triesAgainLocked(exit) {
+			learn()
+		}
 		done = w.done > 0
 		ran := w.ranLocked()
 		orderly = w.retired != "" && reason == nil && exit.code == 0 && ran == nil
 		if ran != nil {
 			death.Func, death.Attempt = ran.entry.name, ran.attempt
 		}
-		if !orderly {
-			w.classifyLocked(death, true, exit)
+		if known && !orderly {
+			w.classifyLocked(death, true, exit, ran)
 		}
 		p.forgetLocked(w, ran, death)
 		p.passLocked()
+		if !known {
+			var id taskID
+			if ran != nil {
+				id = ran.id
+			}
+			learn()
+			if ran != nil && ran.id != id {
+				ran = nil
+			}
+			w.classifyLocked(death, true, exit, ran)
+		}
 	} else {
-		w.classifyLocked(death, false, exit)
+		w.classifyLocked(death, false, exit, nil)
 	}
 	w.proc = nil
 	ending := p.cause != nil
@@ -67,6 +96,13 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		p.end(fmt.Errorf("pool: %d workers in a row did not start: %w", maxFailedStarts, death))
 	}
 	return done || orderly
+}
+
+// triesAgainLocked reports whether what a dead incarnation was running, if it was,
+// is tried again whatever else becomes known of the death.
+func (w *worker) triesAgainLocked(exit exitState) bool {
+	t := w.lane.running()
+	return exit.signal != "" && (t == nil || t.job == nil && !t.cancelled && !t.discarded && w.pool.cause == nil && t.attempt < w.pool.opts.Attempts)
 }
 
 // mournLocked counts a death, tells of it, and lets fewer workers run where it was
@@ -150,9 +186,6 @@ const mostMemoryDeaths = 16
 
 // giveBackLocked decides what becomes of a task whose worker died under it.
 func (p *Pool) giveBackLocked(t *task, death *WorkerExitError) {
-	if death.forMemory() && p.width > 1 && !p.opts.KeepWidth && t.memory < mostMemoryDeaths {
-		t.memory++
-	}
 	switch {
 	case p.cause != nil:
 		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))

@@ -227,6 +227,7 @@ func (p *Pool) memberLocked(w *worker, t *task, status byte, payload []byte) err
 	j.members--
 	switch {
 	case status != statusOK && status != statusBack:
+		p.stats.Attempts++
 		p.failJobLocked(j, taskError(j.entry.name, status, payload))
 	case t.block == shareAll && status == statusOK:
 		delete(j.joined, w.lane) // it made way for others: what is left it gets again

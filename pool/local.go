@@ -29,9 +29,18 @@ func (l *localProcess) Release() {
 
 func (l *localProcess) Exit() exitState {
 	if l.err != nil {
-		return exitState{code: 1, output: l.err.Error()}
+		return exitState{code: 1}
 	}
 	return exitState{}
+}
+
+func (l *localProcess) OOMKilled() bool { return false }
+
+func (l *localProcess) Output() string {
+	if l.err != nil {
+		return l.err.Error()
+	}
+	return ""
 }
 
 // serveLocal runs a worker as goroutines of this process.

@@ -256,7 +256,7 @@ type Stats struct {
 	Workers          []WorkerStats // incarnations, dead ones first, the last 256 of these
 	Attempts         int64         // tasks started, again after a death included
 	Deaths           map[Class]int64
-	Respawns         int64 // incarnations started after a death
+	Respawns         int64 // deaths after which another is started, once as many are wanted
 	BytesByRef       int64 // size of the arrays that tasks named
 	ResultBytesByRef int64 // size of the arrays that results named
 	ResultMapped     int64 // size of the segments that workers' results lie in, now
@@ -308,7 +308,7 @@ func (p *Pool) Stats() Stats {
 		s.Deaths[c] = n
 	}
 	for _, w := range p.lanes {
-		if w.lane.running() != nil {
+		if t := w.lane.running(); t != nil && t.job == nil {
 			s.Attempts++
 		}
 	}

@@ -165,7 +165,7 @@ func (s *starter) start(files []*os.File, env []string, on cores, lines func([]b
 		r.Close()
 		return nil, err
 	}
-	c := &child{cmd: cmd, dead: make(chan struct{})}
+	c := &child{cmd: cmd, dead: make(chan struct{}), told: make(chan struct{})}
 	if handle < 0 {
 		cmd.Process.Kill()
 		cmd.Wait()
@@ -185,6 +185,8 @@ type child struct {
 	handle *os.File // pidfd, in the netpoller
 	tail   tail
 	dead   chan struct{}
+	told   chan struct{} // closed when output is what it will be
+	output string
 	pool   *Pool
 	group  memoryGroup
 
@@ -211,22 +213,31 @@ func (c *child) watch() {
 	c.reaped = true
 	c.mu.Unlock()
 
-	c.exit = exitState{code: c.cmd.ProcessState.ExitCode(), output: c.tail.end()}
+	c.exit = exitState{code: c.cmd.ProcessState.ExitCode()}
 	if ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		c.exit.signal = ws.Signal().String()
 	}
 	close(c.dead)
+	c.output = c.tail.end()
+	close(c.told)
 }
 
 func (c *child) PID() int              { return c.cmd.Process.Pid }
 func (c *child) Dead() <-chan struct{} { return c.dead }
 
-func (c *child) Exit() exitState {
-	c.exit.oomKilled = c.exit.signal == "killed" && c.pool.oomKilled(c.group)
-	return c.exit
+func (c *child) Exit() exitState { return c.exit }
+
+func (c *child) OOMKilled() bool {
+	return c.exit.signal == "killed" && c.pool.oomKilled(c.group)
+}
+
+func (c *child) Output() string {
+	<-c.told
+	return c.output
 }
 
 func (c *child) Release() {
+	<-c.told
 	c.handle.Close()
 	if c.group.own {
 		c.group.remove()

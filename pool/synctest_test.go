@@ -27,6 +27,8 @@ func (f *fakeProcess) Kill() {
 }
 func (f *fakeProcess) die(signal string)     { f.signal = signal; f.Kill() }
 func (f *fakeProcess) Dead() <-chan struct{} { return f.gone }
+func (f *fakeProcess) OOMKilled() bool       { return false }
+func (f *fakeProcess) Output() string        { return "" }
 func (f *fakeProcess) Exit() exitState       { return exitState{code: -1, signal: "killed"} }
 
 // A fakeMachine starts fake processes, on the bubble's clock.

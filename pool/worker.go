@@ -44,16 +44,20 @@ type process interface {
 	Kill()      // SIGKILL to its whole process group
 	// Dead is closed when it is dead and reaped and its group was killed.
 	Dead() <-chan struct{}
-	// Exit is valid once Dead is closed. It may wait a moment for the last output.
+	// Exit is valid once Dead is closed, but for the output.
 	Exit() exitState
+	// OOMKilled reports whether the kernel has killed it, or another process of its
+	// memory cgroup, for memory. Call it once.
+	OOMKilled() bool
+	// Output waits a moment for the last of it after the death.
+	Output() string
 	Release()
 }
 
 type exitState struct {
-	code   int    // −1 if a signal ended it
-	signal string // "" if none
-	output string // the last of its stdout and stderr
-	// The kernel has killed it, or another process of its memory cgroup, for memory.
+	code      int    // −1 if a signal ended it
+	signal    string // "" if none
+	output    string // the last of its stdout and stderr
 	oomKilled bool
 }
 
@@ -203,6 +207,9 @@ func (w *worker) begin(link transport, l *lane) {
 		p.addLaneLocked(w)
 	} else {
 		w.standby = true
+		for _, a := range p.segs {
+			w.foretellLocked(a)
+		}
 		p.adjustLocked() // it may not be wanted any more
 	}
 	if p.cause != nil {
@@ -215,6 +222,17 @@ func (w *worker) begin(link transport, l *lane) {
 		close(p.ready1)
 	}
 	p.dispatchLocked()
+}
+
+// mostForetold bounds what a spare is told of before it is needed.
+const mostForetold = 64
+
+// foretellLocked announces a segment of arguments to a spare, so that it has it
+// mapped when it is given a task. An anonymous one may be gone already, and waits.
+func (w *worker) foretellLocked(a *announced) {
+	if a.use != useResult && !a.seg.Anonymous() && len(w.knows) < mostForetold {
+		w.announceLocked(a, a.use)
+	}
 }
 
 // addLaneLocked lets w be given tasks.

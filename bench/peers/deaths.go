@@ -17,11 +17,11 @@ import (
 // in another one, against starting any process at all.
 var deathRows = []row{
 	{name: "worker killed → its task runs in a new one / bare spawn", goal: atMost(1.5), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
-		ours, err = s.death(ctx, 1)
+		ours, err = s.death(ctx, 0)
 		return ours, s.spawn, err
 	}},
-	{name: "worker killed → its task runs in an idle one / bare spawn", goal: atMost(0.2), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
-		ours, err = s.death(ctx, 2)
+	{name: "worker killed → its task runs in a warm spare / bare spawn", goal: atMost(0.2), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+		ours, err = s.death(ctx, 1)
 		return ours, s.spawn, err
 	}},
 }
@@ -51,8 +51,8 @@ var rest = pool.Func("peers.rest", func(_ *pool.Task, ns int64) (int64, error) {
 })
 
 // death is a side: from the kill to the first line of the second attempt.
-func (s *session) death(ctx context.Context, workers int) (side, error) {
-	p, err := s.pool(ctx, workers)
+func (s *session) death(ctx context.Context, spares int) (side, error) {
+	p, err := s.poolOf(ctx, &pool.Options{Workers: 1, Spares: spares, KeepWidth: true})
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (s *session) death(ctx context.Context, workers int) (side, error) {
 	return func(ctx context.Context) (float64, error) {
 		ctx, cancel := context.WithTimeout(ctx, deathTime)
 		defer cancel()
-		if err := allReady(ctx, p, workers); err != nil {
+		if err := allReady(ctx, p, spares); err != nil {
 			return 0, err
 		}
 		at := &pid.Data()[0]
@@ -88,30 +88,17 @@ func (s *session) death(ctx context.Context, workers int) (side, error) {
 	}, nil
 }
 
-// allReady returns when every worker has done a task.
-func allReady(ctx context.Context, p *pool.Pool, workers int) error {
-	for ctx.Err() == nil {
-		var flying []pool.Future[int64]
-		for range workers {
-			f, err := rest.Submit(ctx, p, int64(time.Millisecond))
-			if err != nil {
-				return err
-			}
-			flying = append(flying, f)
-		}
-		pids := map[int64]bool{}
-		for _, f := range flying {
-			pid, err := f.Wait(ctx)
-			if err != nil {
-				return err
-			}
-			pids[pid] = true
-		}
-		if len(pids) == workers {
-			return nil
-		}
+// allReady returns when the worker has done a task and all spares are there.
+func allReady(ctx context.Context, p *pool.Pool, spares int) error {
+	f, err := rest.Submit(ctx, p, int64(time.Millisecond))
+	if err == nil {
+		_, err = f.Wait(ctx)
 	}
-	return context.Cause(ctx)
+	for err == nil && p.Stats().Spares < spares {
+		time.Sleep(time.Millisecond)
+		err = context.Cause(ctx)
+	}
+	return err
 }
 
 // spawn is a side: from starting a copy of this program to its first byte.

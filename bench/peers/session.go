@@ -49,7 +49,11 @@ func (s *session) few(n, quick int) int {
 
 // pool starts a pool and puts its workers where the row's peers belong.
 func (s *session) pool(ctx context.Context, workers int) (*pool.Pool, error) {
-	p, err := pool.New(ctx, &pool.Options{Workers: workers})
+	return s.poolOf(ctx, &pool.Options{Workers: workers})
+}
+
+func (s *session) poolOf(ctx context.Context, opts *pool.Options) (*pool.Pool, error) {
+	p, err := pool.New(ctx, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,124 @@
+package prom
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/handoff/pool"
+)
+
+// A metric is one family: how it is called, and what it is in Stats.
+type metric struct {
+	name string // behind the prefix
+	kind prometheus.ValueType
+	by   string // its label; "" if it has none
+	help string
+	read func(s *pool.Stats, put put)
+}
+
+// put takes one value, with that of the label if there is one.
+type put func(v float64, by ...string)
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+var metrics = []metric{
+	{"attempts_total", counter, "", "Tasks and blocks of ranges started, again after a death included.",
+		func(s *pool.Stats, put put) { put(float64(s.Attempts)) }},
+	{"tasks_total", counter, "outcome", "Tasks resolved, ranges not among them.", outcomes},
+	{"retries_total", counter, "", "Attempts of tasks that were lost and are made again.",
+		func(s *pool.Stats, put put) { put(float64(s.Retries)) }},
+	{"deaths_total", counter, "class", "Deaths of workers, by how they ended.", deaths},
+	{"memory_deaths_total", counter, "", "Deaths for want of memory, proven or suspected.",
+		func(s *pool.Stats, put put) { put(float64(s.MemoryDeaths)) }},
+	{"respawns_total", counter, "", "Workers to be replaced after a death.",
+		func(s *pool.Stats, put put) { put(float64(s.Respawns)) }},
+	{"retired_total", counter, "", "Workers that were replaced or ended between two tasks.",
+		func(s *pool.Stats, put put) { put(float64(s.Retired)) }},
+	{"quarantined_indices_total", counter, "", "Indices of ranges that were left out because they kill their workers.",
+		func(s *pool.Stats, put put) { put(float64(s.Quarantined)) }},
+	{"task_array_bytes_total", counter, "", "Size of the arrays that tasks named.",
+		func(s *pool.Stats, put put) { put(float64(s.BytesByRef)) }},
+	{"result_array_bytes_total", counter, "", "Size of the arrays that results named.",
+		func(s *pool.Stats, put put) { put(float64(s.ResultBytesByRef)) }},
+
+	{"width", gauge, "", "Workers that may run at once: fewer than the target while memory is short.",
+		func(s *pool.Stats, put put) { put(float64(s.Width)) }},
+	{"target", gauge, "", "Workers that were asked for.",
+		func(s *pool.Stats, put put) { put(float64(s.Target)) }},
+	{"ceiling", gauge, "", "The most workers that memory seems to allow. Absent while nobody knows.", ceiling},
+	{"spares", gauge, "", "Workers that wait for a death.",
+		func(s *pool.Stats, put put) { put(float64(s.Spares)) }},
+	{"pending_tasks", gauge, "", "Tasks that no worker has.",
+		func(s *pool.Stats, put put) { put(float64(s.Pending)) }},
+	{"unresolved_tasks", gauge, "", "Tasks and ranges under way.",
+		func(s *pool.Stats, put put) { put(float64(s.Unresolved)) }},
+	{"workers", gauge, "state", "Living workers, by what they do.", workers},
+	{"worker_private_bytes", gauge, "slot", "Private memory of a living worker, at most a second old while it has tasks. Absent before the first look.", private},
+	{"result_mapped_bytes", gauge, "", "Size of the segments that workers' results lie in.",
+		func(s *pool.Stats, put put) { put(float64(s.ResultMapped)) }},
+}
+
+func outcomes(s *pool.Stats, put put) {
+	put(float64(s.Done), "done")
+	put(float64(s.Failed), "failed")
+	put(float64(s.Cancelled), "cancelled")
+}
+
+// classes are there before the first death of each.
+var classes = []pool.Class{
+	pool.ClassExit, pool.ClassFatal, pool.ClassSignal, pool.ClassOOM, pool.ClassDeadline,
+	pool.ClassCancel, pool.ClassStopped, pool.ClassStart, pool.ClassProtocol,
+}
+
+func deaths(s *pool.Stats, put put) {
+	n := map[pool.Class]int64{}
+	for _, c := range classes {
+		n[c] = 0
+	}
+	for c, deaths := range s.Deaths {
+		n[c] = deaths
+	}
+	for c, deaths := range n {
+		put(float64(deaths), string(c))
+	}
+}
+
+// ceiling is absent where Stats has 0 for not known: as a number of workers it
+// would be below every width.
+func ceiling(s *pool.Stats, put put) {
+	if s.Ceiling > 0 {
+		put(float64(s.Ceiling))
+	}
+}
+
+// states are those of workers that have said hello: Stats has no others, but for
+// the dead.
+var states = []pool.State{pool.StateStandby, pool.StateIdle, pool.StateRunning, pool.StateDraining}
+
+func workers(s *pool.Stats, put put) {
+	n := map[pool.State]int{}
+	for _, state := range states {
+		n[state] = 0
+	}
+	for _, w := range s.Workers {
+		if w.State != pool.StateDead {
+			n[w.State]++
+		}
+	}
+	for state, workers := range n {
+		put(float64(workers), string(state))
+	}
+}
+
+// private leaves out the dead, whose slot may have a living worker too.
+func private(s *pool.Stats, put put) {
+	for _, w := range s.Workers {
+		if w.State != pool.StateDead && w.Private > 0 {
+			put(float64(w.Private), strconv.Itoa(w.Slot))
+		}
+	}
+}
