@@ -158,7 +158,7 @@ func TestArgumentsAreNotTheFunctionsToRelease(t *testing.T) {
 
 // An idle worker killed: nothing fails. All workers killed at one moment: likewise.
 func TestIdleDeaths(t *testing.T) {
-	for _, n := range []int{1, 2, 5} {
+	for _, n := range []int{1, 2, 5, 13} {
 		p := newPool(t, &Options{Workers: n})
 		eventually(t, func() bool { return len(p.Stats().Workers) == n }, "not all are up")
 		for _, w := range p.Stats().Workers {
@@ -180,51 +180,6 @@ func make100(yield func(time.Duration) bool) {
 			return
 		}
 	}
-}
-
-func TestRandomKills(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, Attempts: 255})
-	x, err := shm.PutCopy(p.Arena(), []float64{1})
-	require.NoError(t, err)
-	defer x.Release()
-	const tasks, kills = 2000, 30
-	stop := make(chan struct{})
-	killed := make(chan int)
-	go func() {
-		n := 0
-		defer func() { killed <- n }()
-		for n < kills {
-			select {
-			case <-stop:
-				return
-			case <-time.After(10 * time.Millisecond):
-			}
-			p.mu.Lock()
-			if w := p.workers[n%2]; w.link != nil {
-				w.proc.(*child).cmd.Process.Kill()
-				n++
-			}
-			p.mu.Unlock()
-		}
-	}()
-	next := 0
-	for r, err := range norm.Map(background(), p, func(yield func(normIn) bool) {
-		for i := range tasks {
-			if !yield(normIn{x.View(), float64(i)}) {
-				return
-			}
-		}
-	}) {
-		require.NoError(t, err)
-		require.Equal(t, next, r.Index)
-		require.Equal(t, float64(next), r.Value)
-		next++
-	}
-	close(stop)
-	n := <-killed
-	require.Equal(t, tasks, next)
-	require.LessOrEqual(t, p.Stats().Attempts, int64(tasks+n))
-	t.Logf("%d tasks, %d kills, %d attempts", tasks, n, p.Stats().Attempts)
 }
 
 // A worker that is stopped keeps the task that it runs, and no other.

@@ -127,7 +127,7 @@ func (e *WorkerExitError) forMemory() bool { return e.Class == ClassOOM || e.Mem
 func (w *worker) ranLocked() *task {
 	l := w.lane
 	ran := l.running()
-	if s := l.oldest(); ran == nil && s != nil && s.t != nil && s.t.job == nil {
+	if s := l.oldest(); w.killed != ClassStopped && ran == nil && s != nil && s.t != nil && s.t.job == nil {
 		if s.t.unlucky++; s.t.unlucky > mostUnlucky { // it may wipe what says that it was begun
 			ran = s.t
 		}

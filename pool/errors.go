@@ -56,9 +56,9 @@ const (
 	ClassFatal    Class = "fatal"    // Go ended it: a panic in a goroutine of its own, a wild pointer, a full stack, …
 	ClassSignal   Class = "signal"   // a signal that the pool did not send
 	ClassOOM      Class = "oom"      // the kernel killed it for its memory, or Go found none
-	ClassDeadline Class = "deadline" // a task ran longer than Options.TaskTimeout
+	ClassDeadline Class = "deadline" // a task ran longer than Options.TaskTimeout, or a retired worker did not end within CloseTimeout
 	ClassCancel   Class = "cancel"   // a cancelled task did not end within Options.CancelGrace
-	ClassStopped  Class = "stopped"  // it was stopped for longer than Options.StopTimeout
+	ClassStopped  Class = "stopped"  // it was stopped, or left a task lying, for longer than Options.StopTimeout
 	ClassStart    Class = "start"    // it never said hello
 	ClassProtocol Class = "protocol" // it broke the protocol and was killed for it
 )

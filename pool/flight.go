@@ -9,9 +9,10 @@ import (
 )
 
 // The flight ring is the last of what a worker did, in memory that outlives it:
-// flightEvents entries in its lane, written in turn by the worker alone and read
-// by the supervisor when it is dead. It takes no clock, and a task costs one entry.
-// An entry, little-endian:
+// flightEvents entries in its lane, written by the worker alone and read by the
+// supervisor when it is dead: the last of them are of the goroutine that reads
+// messages, the others of the one that runs tasks, and each writes its own in turn.
+// It takes no clock, and a task costs one entry. An entry, little-endian:
 //
 //	offset  size  what
 //	     0     4  its number, from 1
@@ -24,6 +25,7 @@ const (
 	flightEvents = 32
 	flightBytes  = flightEvents * flightEntry
 	flightEntry  = 16
+	flightTasks  = 24 // entries of the goroutine that runs tasks
 )
 
 const (
@@ -45,16 +47,26 @@ var flightNames = [...]string{
 
 // A flight writes the ring.
 type flight struct {
-	mem []byte
-	n   atomic.Uint32
+	mem             []byte
+	n               atomic.Uint32
+	tasks, messages uint32 // entries written
 }
 
-func (f *flight) note(kind byte, attempt int, fn uint16, a, b uint32) {
-	if f.mem == nil {
-		return
-	}
+// task notes what the goroutine that runs tasks does, message what the one that
+// reads messages does.
+func (f *flight) task(kind byte, attempt int, fn uint16, a, b uint32) {
+	f.note(f.tasks%flightTasks, kind, attempt, fn, a, b)
+	f.tasks++
+}
+
+func (f *flight) message(kind byte, a uint32) {
+	f.note(flightTasks+f.messages%(flightEvents-flightTasks), kind, 0, 0, a, 0)
+	f.messages++
+}
+
+func (f *flight) note(at uint32, kind byte, attempt int, fn uint16, a, b uint32) {
 	n := f.n.Add(1)
-	e := f.mem[(n-1)%flightEvents*flightEntry:][:flightEntry]
+	e := f.mem[at*flightEntry:][:flightEntry]
 	binary.LittleEndian.PutUint64(e, uint64(n)|uint64(kind)<<32|uint64(byte(attempt))<<40|uint64(fn)<<48)
 	binary.LittleEndian.PutUint64(e[8:], uint64(a)|uint64(b)<<32)
 }

@@ -285,6 +285,7 @@ func (l *lane) running() *task {
 // stuck reports whether the oldest task has not been begun for long.
 func (l *lane) stuck() bool {
 	if s := l.oldest(); l.down.Begun(s.number) {
+		l.since = time.Time{}
 		return false
 	}
 	if l.since.IsZero() {

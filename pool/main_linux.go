@@ -54,7 +54,7 @@ func runWorker(env string) error {
 		<-terminated
 		endGroup()
 	}()
-	lane.flight.note(flightInit, 0, 0, 0, 0)
+	lane.flight.message(flightInit, 0)
 	if err := runInit(); err != nil {
 		return err
 	}

@@ -13,8 +13,9 @@ import (
 )
 
 // dataSlack is what a Go process needs beside its ceiling before its first task:
-// the heap grows by arenas of 64 MiB, which count whole.
-const dataSlack = 64 << 20
+// the heap grows by arenas of 64 MiB, which count whole, and with cgo each thread
+// has a stack of 8 MiB that does.
+const dataSlack = 64<<20 + cgoSlack
 
 var errNoGroup = errors.New("there is no memory cgroup")
 

@@ -44,7 +44,8 @@ type Options struct {
 	// StartTimeout is how long a new worker may take to say hello. 0: 10 s.
 	StartTimeout time.Duration
 	// CloseTimeout is how long Close lets running tasks finish before it
-	// terminates their workers. 0: 5 s.
+	// terminates their workers, and how long a worker that is replaced may take to end
+	// after its last task. 0: 5 s.
 	CloseTimeout time.Duration
 	// TaskTimeout is how long a task, or a block of a range, may run before its
 	// worker is killed: that attempt is lost ([ClassDeadline]). 0: for ever.
@@ -53,10 +54,12 @@ type Options struct {
 	// context before its worker is killed. 0: 5 s.
 	CancelGrace time.Duration
 	// StopTimeout is how long a worker that has a task may be stopped, by SIGSTOP or
-	// a debugger, before it is killed ([ClassStopped]). 0: 10 s.
+	// a debugger, or leave the next one lying though it runs none, before it is killed
+	// ([ClassStopped]). 0: 10 s.
 	StopTimeout time.Duration
 	// RecycleTasks is after how many tasks a worker is replaced by a new one,
-	// between two tasks. 0: never.
+	// between two tasks. Of a range the blocks count, and it ends its share first.
+	// 0: never.
 	RecycleTasks int64
 	// RecycleMemory is with how many bytes of private memory a worker is replaced by
 	// a new one, when it has finished its task. It is looked at once a second. 0: never.

@@ -282,11 +282,14 @@ func (p *Pool) pollLocked(ctx context.Context, w *waiter) error {
 			p.passLocked()
 			return nil
 		}
+		lies := p.liesLocked()
 		p.unlock()
 		p.hook(ctx)
 		most := longestSleep
 		if w != nil {
 			most = patientAfter
+		} else if lies {
+			most = stuckAfter
 		}
 		p.bell.Sleep(p.readyFunc, most)
 		p.mu.Lock()
@@ -415,6 +418,17 @@ func (p *Pool) stealLocked(twice bool) (moved bool) {
 	}
 	p.dispatchLocked()
 	return moved
+}
+
+// liesLocked reports whether a task was seen to lie unbegun in a lane: somebody is
+// to look again.
+func (p *Pool) liesLocked() bool {
+	for _, w := range p.lanes {
+		if !w.lane.since.IsZero() && w.lane.length() > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // The dispatcher polls where nobody waits, or only the patient: so that arguments

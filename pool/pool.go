@@ -248,6 +248,10 @@ func (p *Pool) Arena() *shm.Arena { return p.arena }
 // Outputs is where [shm.Array] arguments are made: workers map its segments writable.
 func (p *Pool) Outputs() *shm.Arena { return p.outputs }
 
+// Done is closed when the pool takes no more tasks: it was closed, or its workers do
+// not start.
+func (p *Pool) Done() <-chan struct{} { return p.ended }
+
 // Run is the pool's run, for segments beside its arenas.
 func (p *Pool) Run() *shm.Run { return p.run }
 

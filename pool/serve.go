@@ -85,7 +85,7 @@ func serve(link transport, lane workerLane, table *table, me hello, host host) e
 	if err := link.Send(me.append(nil), -1); err != nil {
 		return err
 	}
-	s.note(flightHello, 0, 0, 0, 0)
+	s.lane.flight.message(flightHello, 0)
 	step("said-hello")
 	go s.work()
 	buf := make([]byte, maxMessage)
@@ -141,7 +141,7 @@ func (s *server) hear(msg []byte, fd int) error {
 		s.results.freed(blocks)
 		s.frees.Add(1)
 	case kind == msgCancel && len(msg) == 16:
-		s.note(flightCancel, 0, 0, 0, 0)
+		s.lane.flight.message(flightCancel, 0)
 		s.mu.Lock()
 		if s.cancelled = readCancel(msg); s.running.Load() == s.cancelled.number() {
 			s.stop()
@@ -158,7 +158,7 @@ func (s *server) hear(msg []byte, fd int) error {
 	case kind == msgTrim:
 		s.results.arena.Trim()
 	case kind == msgDrain:
-		s.note(flightDrain, 0, 0, 0, 0)
+		s.lane.flight.message(flightDrain, 0)
 		step("drain-heard")
 		s.draining.Store(true)
 		s.lane.bell.Wake()
@@ -171,7 +171,7 @@ func (s *server) hear(msg []byte, fd int) error {
 // announced maps a segment. A failure is that of the tasks that need it.
 func (s *server) announced(a announce, fd int) error {
 	at := s.host.attach(a, fd)
-	s.note(flightSegment, 0, 0, a.id, 0)
+	s.lane.flight.message(flightSegment, a.id)
 	step("announced")
 	s.mu.Lock()
 	s.segs[a.id] = at
@@ -208,7 +208,7 @@ func (s *server) work() {
 		case draining:
 			step("drained")
 			if s.host.teardown != nil {
-				s.note(flightLast, 0, 0, 0, 0)
+				s.lane.flight.task(flightLast, 0, 0, 0, 0)
 				s.host.teardown()
 			}
 			s.ended.Store(true)
@@ -226,11 +226,6 @@ func (s *server) work() {
 	over = true
 	s.link.Close() // ends serve's Receive
 	close(s.finished)
-}
-
-// note puts an event into the flight ring.
-func (s *server) note(kind byte, attempt int, fn uint16, a, b uint32) {
-	s.lane.flight.note(kind, attempt, fn, a, b)
 }
 
 // take acts on a record of the lane.
@@ -274,7 +269,7 @@ func (s *server) skip(id taskID) {
 
 // run runs a task and answers it.
 func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
-	s.note(flightTask, attempt, fn, id.index, id.epoch)
+	s.lane.flight.task(flightTask, attempt, fn, id.index, id.epoch)
 	step("task-begun")
 	s.begin(id, attempt)
 	defer s.finish(s.table.entries[fn].out.arrays)

@@ -9,7 +9,7 @@ import "fmt"
 //
 // See job.go and the model in range_model_test.go.
 func (s *server) share(r share, args []byte) {
-	s.note(flightShare, r.attempt, r.fn, r.id.index, r.id.epoch)
+	s.lane.flight.task(flightShare, r.attempt, r.fn, r.id.index, r.id.epoch)
 	step("share-begun")
 	s.begin(r.id, r.attempt)
 	defer s.finish(false)
@@ -70,7 +70,7 @@ func (s *server) block(r share, run body, cut *blocks, b uint32) error {
 // indices runs those from lo up to hi and reports them as block b.
 func (s *server) indices(r share, run body, b uint32, lo, hi int) error {
 	s.lo, s.hi = lo, hi
-	s.note(flightBlock, 0, r.fn, b, 0)
+	s.lane.flight.task(flightBlock, 0, r.fn, b, 0)
 	part, err := run(lo, hi, appendPart(s.part[:0], r.id, b))
 	if err != nil {
 		s.lo, s.hi = 0, 0

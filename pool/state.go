@@ -122,6 +122,7 @@ func (w *worker) retireLocked(why string) {
 		}
 	}
 	w.link.Send([]byte{msgDrain}, -1)
+	p.wakeWatchLocked()
 	p.dispatchLocked()
 }
 

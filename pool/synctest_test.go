@@ -56,9 +56,10 @@ func (m *fakeMachine) launch(p *Pool, slot int) (process, transport, *lane, hell
 	f.link = local.link
 	m.mu.Lock()
 	m.live = append(m.live, f)
+	born := m.born
 	m.mu.Unlock()
-	if m.born != nil {
-		m.born(f)
+	if born != nil {
+		born(f)
 	}
 	return f, link, l, want, nil
 }
@@ -119,13 +120,13 @@ func (p *Pool) submitFake(block bool) (Future[int], error) {
 func TestFakeCrashLoop(t *testing.T) {
 	inBubble(t, Options{Workers: 4}, func(t *testing.T, p *Pool, m *fakeMachine) {
 		var dying atomic.Bool
+		dying.Store(true)
+		m.mu.Lock()
 		m.born = func(f *fakeProcess) {
 			if dying.Load() {
 				time.AfterFunc(time.Millisecond, func() { f.die("killed") })
 			}
 		}
-		dying.Store(true)
-		m.mu.Lock()
 		for _, f := range m.live {
 			f.die("killed")
 		}

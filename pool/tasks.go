@@ -181,13 +181,20 @@ func (p *Pool) pickLocked(bytes int) (best *worker) {
 		return nil
 	}
 	for _, w := range p.lanes {
-		if w.open() && (best == nil || w.lane.length() < best.lane.length()) && w.lane.room(bytes) {
-			if best = w; w.lane.length() == 0 {
+		if w.open() && (best == nil || best.watch.still || w.lane.length() < best.lane.length() && !w.watch.still) && w.room(bytes) {
+			if best = w; w.lane.length() == 0 && !w.watch.still {
 				break
 			}
 		}
 	}
 	return best
+}
+
+// room reports whether w can have a task of that many bytes: not one more than
+// Options.RecycleTasks.
+func (w *worker) room(bytes int) bool {
+	most := w.pool.opts.RecycleTasks
+	return w.lane.room(bytes) && (most == 0 || w.done+int64(w.lane.tasks) < most)
 }
 
 // sendLocked puts a pending task into a worker's lane, which has room for it.

@@ -10,10 +10,11 @@ import (
 // its own pause, by SIGSTOP or on a machine that was asleep, is held against
 // nobody. A task is never found to run for longer than it did.
 type watch struct {
-	at      uint64 // of what runs: its position in the lane, from 1; 0: nothing
-	claim   uint64 // and its block
-	ran     time.Duration
-	ending  time.Duration // since it was seen to be cancelled
+	at      uint64        // of the oldest in the lane: its position, from 1; 0: nothing
+	begun   bool          // it runs
+	claim   uint64        // its block
+	ran     time.Duration // since it was seen to be begun, or to lie there
+	ending  time.Duration // since it was seen to be cancelled, or the worker to have nothing left to do
 	stopped time.Duration // since it was seen to be
 	sampled time.Duration // since the last look at the process
 
@@ -38,7 +39,7 @@ const (
 // watchInterval is fine enough that a bound is overrun by an eighth.
 func (o *Options) watchInterval() time.Duration {
 	tick := watchTick
-	for _, d := range []time.Duration{o.TaskTimeout, o.CancelGrace, o.StopTimeout} {
+	for _, d := range []time.Duration{o.TaskTimeout, o.CancelGrace, o.StopTimeout, o.CloseTimeout} {
 		if d > 0 {
 			tick = min(tick, d/8)
 		}
@@ -59,10 +60,9 @@ func (p *Pool) watchdog() {
 			p.mu.Unlock()
 			return
 		}
-		if p.unresolved > 0 {
+		idle++
+		if p.unresolved > 0 || p.endingLocked() {
 			idle = 0
-		} else {
-			idle++
 		}
 		now := time.Now()
 		awake := min(now.Sub(last), 2*tick)
@@ -92,25 +92,48 @@ func (p *Pool) watchdog() {
 	}
 }
 
+// endingLocked reports whether a worker is to end.
+func (p *Pool) endingLocked() bool {
+	for _, w := range p.workers {
+		if w.link != nil && w.retired != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // watchLocked adds the time since the last look to what runs, and returns the
 // workers whose processes are to be looked at.
 func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
-	for _, w := range p.lanes {
-		t, at := w.lane.running(), uint64(0)
-		if t != nil {
-			at = w.lane.base + 1
+	for _, w := range p.workers {
+		if w.link == nil {
+			continue
 		}
-		if claim := w.lane.claim.Load(); t == nil || at != w.watch.at || t.job != nil && claim != w.watch.claim {
-			w.watch = watch{at: at, claim: claim, stopped: w.watch.stopped, sampled: w.watch.sampled, still: w.watch.still}
+		t, at, begun := w.lane.running(), uint64(0), false
+		if s := w.lane.oldest(); s != nil {
+			at, begun = w.lane.base+1, w.lane.down.Begun(s.number)
+		}
+		if claim := w.lane.claim.Load(); at != w.watch.at || w.watch.begun != begun || t != nil && t.job != nil && claim != w.watch.claim {
+			w.watch = watch{at: at, begun: begun, claim: claim, stopped: w.watch.stopped, sampled: w.watch.sampled, still: w.watch.still}
 		} else {
 			w.watch.ran += awake
 		}
-		if w.watch.sampled += awake; w.watch.sampled >= min(sampleEvery, 2*p.opts.watchInterval()) && w.lane.length() > 0 {
+		if w.watch.sampled += awake; w.watch.sampled >= min(sampleEvery, 2*p.opts.watchInterval()) && (at > 0 || w.watch.still) {
 			w.watch.sampled = 0
 			look = append(look, w)
 		}
 		switch {
-		case t == nil || w.reason != nil:
+		case w.reason != nil:
+		case t == nil && w.retired != "":
+			if w.watch.cancelled {
+				w.watch.ending += awake
+			}
+			if w.watch.cancelled = true; w.watch.ending >= p.opts.CloseTimeout {
+				w.endLocked(ClassDeadline, fmt.Errorf("it did not end within %v after it was asked to (%s)", p.opts.CloseTimeout, w.retired))
+			}
+		case at > 0 && !begun && !w.watch.still && w.watch.ran >= p.opts.StopTimeout:
+			w.endLocked(ClassStopped, fmt.Errorf("it has not begun its next task for %v", p.opts.StopTimeout))
+		case t == nil:
 		case p.opts.TaskTimeout > 0 && w.watch.ran >= p.opts.TaskTimeout:
 			w.endLocked(ClassDeadline, fmt.Errorf("%s ran longer than Options.TaskTimeout, %v", t.entry.name, p.opts.TaskTimeout))
 		case t.cancelled && !t.gentle:

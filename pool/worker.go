@@ -304,6 +304,7 @@ func (w *worker) finishLocked(record []byte) error {
 	}
 	if t != nil && t.job != nil {
 		l.pop()
+		w.recycleLocked()
 		return p.memberLocked(w, t, status, payload)
 	}
 	if t == nil || status == statusBack {
@@ -341,9 +342,7 @@ func (w *worker) finishLocked(record []byte) error {
 		w.results.fed(frees(record))
 	}
 	w.done++
-	if most := p.opts.RecycleTasks; most > 0 && w.done >= most {
-		w.retireLocked(fmt.Sprintf("it has finished %d tasks", w.done))
-	}
+	w.recycleLocked()
 	p.stats.Attempts++
 	switch {
 	case got.failed != nil:
@@ -358,6 +357,14 @@ func (w *worker) finishLocked(record []byte) error {
 		p.resolveLocked(t, nil, taskError(t.entry.name, status, payload))
 	}
 	return nil
+}
+
+// recycleLocked retires a worker that has finished as many tasks, or blocks, as one
+// may.
+func (w *worker) recycleLocked() {
+	if most := w.pool.opts.RecycleTasks; most > 0 && w.done >= most {
+		w.retireLocked(fmt.Sprintf("it has finished %d tasks", w.done))
+	}
 }
 
 // failLocked ends an incarnation that did something wrong.

@@ -137,6 +137,7 @@ func (p *Producer) Put(record []byte) (number uint32, ok bool) {
 	rest := record[copy(first[firstAt:], record):]
 	for i := p.tail + 1; len(rest) > 0; i++ {
 		s := p.slot(i)
+		step("record-torn")
 		binary.LittleEndian.PutUint32(s[markAt:], 0)
 		rest = rest[copy(s[nextAt:], rest):]
 	}

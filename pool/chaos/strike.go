@@ -1,0 +1,74 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"example.com/handoff/pool"
+)
+
+// An order is what a strike is told.
+type order struct {
+	Fault      string
+	Supervisor int64 // its pid
+}
+
+// strike harms the worker that runs it, at its first attempt. The result is the
+// number of the attempt: with 2 and more, a worker has died of it.
+var strike = pool.Func("chaos.strike", func(t *pool.Task, o order) (int64, error) {
+	if t.Attempt() > 1 {
+		return int64(t.Attempt()), nil
+	}
+	if int64(os.Getpid()) == o.Supervisor || int64(os.Getppid()) != o.Supervisor {
+		return 0, errors.New("this is no worker process of the pool")
+	}
+	var err error
+	switch Fault(o.Fault) {
+	case Exit0:
+		os.Exit(0)
+	case Exit1:
+		os.Exit(1)
+	case Garbage:
+		if err = writeGarbage(); err == nil {
+			time.Sleep(outlived)
+		}
+	case Memory:
+		var limit int64
+		if limit, err = memoryLimit(); err == nil {
+			err = grow(t.Context(), limit+slack)
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("the worker has lived through %s", o.Fault)
+	}
+	return 0, err
+})
+
+// outlived is when a worker that was to be killed for what it did was not.
+const outlived = 10 * time.Second
+
+const (
+	heapStep = 4 << 20
+	// slack is for what a limit is not exact about: the pool adds 64 MiB to one
+	// that is not of a cgroup, and Go's heap grows by as much at a time.
+	slack = 128 << 20
+)
+
+// grow takes memory, and uses it, until the worker dies of it or has most.
+func grow(ctx context.Context, most int64) error {
+	var heap [][]byte
+	for size := int64(0); size < most; size += heapStep {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := make([]byte, heapStep)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		heap = append(heap, b)
+	}
+	return fmt.Errorf("the worker lives on with a heap of %d bytes", len(heap)*heapStep)
+}
