@@ -75,8 +75,9 @@ type Pool struct {
 	ceiling     int       // the most that memory seems to allow; 0: nobody knows
 	calm        int       // climbs since the last death for want of memory
 	climber     *time.Timer
-	alive       int // slots between start and death
-	incarnation int // the last
+	alive       int       // slots between start and death
+	incarnation int       // the last
+	started     time.Time // when the next start after a short life may be
 	lastKill    time.Time
 	later       taskList // tasks that wait before they are tried again
 	watchRests  bool

@@ -79,16 +79,16 @@ func (w *worker) own() {
 const (
 	restUnit = 10 * time.Millisecond
 	restMost = time.Second
+	restAll  = 125 * time.Millisecond
 )
 
 // rest waits before a start: not at all after a life that finished a task and
 // after the first that did not, then up to 10 ms, 20 ms, … 1 s, with full
-// jitter, and longer where there are more than four, so that all together start
-// fewer than ten a second. It reports whether to go on.
+// jitter, and so that all together start not more than one each restAll. It reports whether to go on.
 func (w *worker) rest(quick int) bool {
 	wait := time.Duration(0)
 	if quick > 1 {
-		wait = rand.N(min(restUnit<<min(quick-2, 10), restMost)) * time.Duration(max(1, w.pool.opts.Workers/4))
+		wait = max(rand.N(min(restUnit<<min(quick-2, 10), restMost)), w.pool.nextStart())
 	}
 	select {
 	case <-w.pool.ended:
@@ -103,6 +103,18 @@ func (w *worker) rest(quick int) bool {
 	case <-w.pool.ended:
 		return false
 	}
+}
+
+// nextStart is how long from now the next start after a short life may be.
+func (p *Pool) nextStart() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := time.Now()
+	if p.started.After(at) {
+		at = p.started
+	}
+	p.started = at.Add(restAll)
+	return time.Until(at)
 }
 
 // live is one incarnation from its start to after its death; it reports whether
