@@ -23,7 +23,8 @@
 // # Failure
 //
 // A dead worker costs one attempt ([pool.Options].Attempts); the job's first
-// error ends it. Nothing is written by Run: the caller gets the whole result or
+// error ends it. With [Job].Quarantine rows that kill their workers are found by
+// halving the chunk, left out of all columns and named in the [Result]. Nothing is written by Run: the caller gets the whole result or
 // an error.
 //
 // # Concurrency

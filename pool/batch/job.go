@@ -23,6 +23,12 @@ type Job struct {
 	Op string
 	// ChunkRows is the most rows of a chunk. 0: 65536.
 	ChunkRows int
+	// Quarantine is the most rows that may be left out because they kill their
+	// workers: a chunk whose worker dies is halved until such a row stands alone, and
+	// when it has killed two workers alone it is left out, of all columns, and named in
+	// the Result. Then Pool.Attempts is 1 unless it is set. 0: none is, and the job ends
+	// when a chunk's workers have died Pool.Attempts times.
+	Quarantine int
 	// Pool configures the workers.
 	Pool pool.Options
 	// Progress, if set, is called from Run's goroutine after each chunk.
@@ -44,6 +50,8 @@ type Result struct {
 	Summary Summary
 	Columns int             // numeric ones, of which Value speaks
 	Skipped []files.Skipped // columns of the input that are not numeric
+	// Quarantined are the rows that were left out, in the order of the inputs.
+	Quarantined []Quarantined
 }
 
 // queueBytes bounds the chunks that were read and have no worker yet.
@@ -62,6 +70,12 @@ func Run(ctx context.Context, job Job) (res *Result, err error) {
 	}
 	if len(job.Inputs) == 0 {
 		return nil, errors.New("batch: no input")
+	}
+	if job.Quarantine < 0 {
+		return nil, fmt.Errorf("batch: at most %d rows left out: negative", job.Quarantine)
+	}
+	if job.Quarantine > 0 && job.Pool.Attempts == 0 {
+		job.Pool.Attempts = 1
 	}
 	start := time.Now()
 	p, err := pool.New(ctx, &job.Pool)
@@ -108,19 +122,28 @@ type engine struct {
 	inFlight []flight
 	rows     int64
 	chunks   int64
+	left     []Quarantined
 }
 
 // A chunk is a record that waits for workers.
 type chunk struct {
 	rec   arrow.Record
 	where Progress
+	first int64 // of its rows, in its input, from 0
+
+	folds []func() error // of the columns whose partial results are there
+	sick  []int          // columns whose worker died
 }
 
-// A flight is one task, and the chunk whose last task it is.
+// A flight is the task of one column of a chunk.
 type flight struct {
-	fold func(context.Context) error
-	last *chunk
+	wait  waiting
+	chunk *chunk
+	last  bool
 }
+
+// A waiting gives what folds a partial result, when that is there.
+type waiting = func(context.Context) (fold func() error, err error)
 
 // read puts the inputs' records into the queue.
 func (e *engine) read(ctx context.Context) error {
@@ -147,6 +170,7 @@ func (e *engine) readFile(ctx context.Context, i int, path string) error {
 	} else if err := sameColumns(e.job.Inputs[0], e.fields, path, r.Schema().Fields()); err != nil {
 		return err
 	}
+	first := int64(0)
 	for {
 		rec, err := r.Next(ctx)
 		if err == io.EOF {
@@ -156,7 +180,8 @@ func (e *engine) readFile(ctx context.Context, i int, path string) error {
 			return err
 		}
 		done, total := r.BytesRead()
-		c := chunk{rec, Progress{Done: done, Total: total, Input: i, InputCount: len(e.job.Inputs)}}
+		c := chunk{rec: rec, first: first, where: Progress{Done: done, Total: total, Input: i, InputCount: len(e.job.Inputs)}}
+		first += rec.NumRows()
 		if err := e.queue.Put(ctx, c, recordBytes(rec)); err != nil {
 			rec.Release()
 			return err
@@ -229,14 +254,14 @@ func (e *engine) submit(ctx context.Context, c *chunk, window int) error {
 				return err
 			}
 		}
-		fold, err := e.fold.Submit(ctx, e.pool, e.alloc, i, col)
+		wait, err := e.fold.Submit(ctx, e.pool, e.alloc, i, col)
 		if err != nil {
 			c.rec.Release()
 			return err
 		}
-		e.inFlight = append(e.inFlight, flight{fold: fold})
+		e.inFlight = append(e.inFlight, flight{wait: wait, chunk: c})
 	}
-	e.inFlight[len(e.inFlight)-1].last = c // a record has a column, or there is none
+	e.inFlight[len(e.inFlight)-1].last = true // a record has a column, or there is none
 	return nil
 }
 
@@ -257,33 +282,45 @@ func (e *engine) begin() (err error) {
 	return err
 }
 
-// foldNext waits for the oldest task and gives its chunk's memory back.
+// foldNext waits for the oldest task, folds its chunk if it is the last of it and
+// gives the chunk's memory back.
 func (e *engine) foldNext(ctx context.Context) error {
-	f := e.inFlight[0]
-	if err := f.fold(ctx); err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
-		}
+	f, c := e.inFlight[0], e.inFlight[0].chunk
+	fold, err := f.wait(ctx)
+	switch {
+	case err == nil:
+		c.folds = append(c.folds, fold)
+	case context.Cause(ctx) != nil:
+		return context.Cause(ctx)
+	case e.job.Quarantine > 0 && errors.Is(err, pool.ErrWorkerDied):
+		c.sick = append(c.sick, len(c.folds)+len(c.sick))
+	default:
 		return err
 	}
-	e.inFlight = e.inFlight[1:]
-	if c := f.last; c != nil {
-		e.rows += c.rec.NumRows()
+	if f.last {
+		left, err := e.foldChunk(ctx, c)
+		if err != nil {
+			return err
+		}
+		e.inFlight = e.inFlight[1:]
+		e.rows += c.rec.NumRows() - left
 		e.chunks++
 		c.rec.Release()
 		if e.job.Progress != nil {
 			c.where.Rows = e.rows
 			e.job.Progress(c.where)
 		}
+		return nil
 	}
+	e.inFlight = e.inFlight[1:]
 	return nil
 }
 
 // drop gives back what a failed job still holds. Tasks have pins of their own.
 func (e *engine) drop() {
 	for _, f := range e.inFlight {
-		if f.last != nil {
-			f.last.rec.Release()
+		if f.last {
+			f.chunk.rec.Release()
 		}
 	}
 	for { // the reader has ended, so the queue is closed
@@ -310,5 +347,5 @@ func (e *engine) result(wall time.Duration) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Value: v, Columns: columns, Skipped: e.skipped, Summary: e.summary(wall)}, nil
+	return &Result{Value: v, Columns: columns, Skipped: e.skipped, Quarantined: e.left, Summary: e.summary(wall)}, nil
 }

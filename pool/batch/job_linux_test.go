@@ -28,7 +28,7 @@ var countRows = pool.Func("batch.test.count", func(t *pool.Task, c arrowipc.Colu
 		if v == 13 {
 			return 0, errors.New("thirteen")
 		}
-		if v == 14 && t.Attempt() == 1 {
+		if v == 14 && t.Attempt() == 1 || v == 15 {
 			os.Exit(0)
 		}
 	}
@@ -44,16 +44,15 @@ var _ = Register(&Op{Name: "count", Doc: "for the tests", Start: func(columns []
 	return &counter{rows: make([]int64, len(columns)), columns: columns}, nil
 }})
 
-func (c *counter) Submit(ctx context.Context, p *pool.Pool, a *arrowipc.Allocator, i int, rows arrow.Array) (func(context.Context) error, error) {
+func (c *counter) Submit(ctx context.Context, p *pool.Pool, a *arrowipc.Allocator, i int, rows arrow.Array) (func(context.Context) (func() error, error), error) {
 	col, err := arrowipc.ColumnOf[float64](a, rows)
 	if err != nil {
 		return nil, err
 	}
 	f, err := countRows.Submit(ctx, p, col)
-	return func(ctx context.Context) error {
+	return func(ctx context.Context) (func() error, error) {
 		n, err := f.Wait(ctx)
-		c.rows[i] += n
-		return err
+		return func() error { c.rows[i] += n; return nil }, err
 	}, err
 }
 

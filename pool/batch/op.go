@@ -35,9 +35,10 @@ type Column struct {
 // A Fold is the state of one job. The engine calls it from one goroutine.
 type Fold interface {
 	// Submit hands rows of column i, an array in shared memory, to the pool, and
-	// returns the function that waits for the partial result and folds it in.
-	// These are called in the order of the Submits.
-	Submit(ctx context.Context, p *pool.Pool, a *arrowipc.Allocator, i int, rows arrow.Array) (fold func(context.Context) error, err error)
+	// returns the function that waits for the partial result, which gives the one that
+	// folds it in. Folds are called in the order of the rows, for each column; a
+	// partial result may be asked for again, or not be folded at all.
+	Submit(ctx context.Context, p *pool.Pool, a *arrowipc.Allocator, i int, rows arrow.Array) (wait func(context.Context) (fold func() error, err error), err error)
 	// Result is what the columns for which keep is true gave, as a value for
 	// encoding/json. A column that turned out to hold no numbers is not kept.
 	Result(keep []bool) (any, error)

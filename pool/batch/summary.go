@@ -18,7 +18,7 @@ type Summary struct {
 	Attempts     int64                `json:"attempts"`      // tasks started, again after a death included
 	Deaths       map[pool.Class]int64 `json:"deaths"`
 	Respawns     int64                `json:"respawns"`
-	Quarantined  int64                `json:"quarantined"` // 0 so far
+	Quarantined  int64                `json:"quarantined"` // rows
 	Width        int                  `json:"width"`       // workers at once
 }
 
@@ -33,7 +33,7 @@ func (e *engine) summary(wall time.Duration) Summary {
 	s := Summary{
 		Rows: e.rows, Chunks: e.chunks, WallS: wall.Seconds(),
 		BytesByRef: st.BytesByRef, Attempts: st.Attempts, Deaths: st.Deaths, Respawns: st.Respawns,
-		Workers: []Worker{}, Width: st.Width,
+		Workers: []Worker{}, Width: st.Width, Quarantined: int64(len(e.left)),
 	}
 	for _, w := range st.Workers {
 		s.Workers = append(s.Workers, Worker{PID: w.PID, Tasks: w.Tasks})

@@ -70,24 +70,24 @@ type describe struct {
 	totals  []exact.Column
 }
 
-func (d *describe) Submit(ctx context.Context, p *pool.Pool, a *arrowipc.Allocator, i int, rows arrow.Array) (func(context.Context) error, error) {
+func (d *describe) Submit(ctx context.Context, p *pool.Pool, a *arrowipc.Allocator, i int, rows arrow.Array) (func(context.Context) (func() error, error), error) {
 	name, n := d.columns[i].Name, int64(rows.Len())
 	future, err := describers[d.columns[i].DType](ctx, p, a, rows)
 	if err != nil {
 		return nil, fmt.Errorf("column %q: %w", name, err)
 	}
-	return func(ctx context.Context) error {
+	fail := func(err error) error {
+		if err != nil {
+			err = fmt.Errorf("column %q: %w", name, err)
+		}
+		return err
+	}
+	return func(ctx context.Context) (func() error, error) {
 		part, err := future.Wait(ctx)
 		if err == nil && part.Sums.N+part.Nulls != n {
 			err = fmt.Errorf("a worker counted %d values and %d nulls in %d rows", part.Sums.N, part.Nulls, n)
 		}
-		if err == nil {
-			err = d.totals[i].Merge(&part)
-		}
-		if err != nil {
-			return fmt.Errorf("column %q: %w", name, err)
-		}
-		return nil
+		return func() error { return fail(d.totals[i].Merge(&part)) }, fail(err)
 	}, nil
 }
 
