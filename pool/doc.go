@@ -79,15 +79,22 @@
 //
 // # States
 //
-// A task is pending, in a lane, running or resolved, and is resolved exactly once: by its
-// result, by its own error, by [Future.Cancel], by the third death under it, or
-// by the end of the pool. Running is what its worker says when it takes the task
-// out of the lane: only that task has lost an attempt when the worker dies. A worker slot goes
+// A task is pending, in a lane, running or resolved, and is resolved exactly once:
+// done; failed, by its own error, by deaths under all of its attempts, or by the end of
+// the pool; or cancelled, by [Future.Cancel]. An index of a range may be quarantined.
+// Running is what its worker says when it takes the task
+// out of the lane: only that task has lost an attempt when the worker dies. An attempt
+// is (task, attempt, incarnation): every life of a worker has a lane of its own, so that
+// what a dead one says is not taken for the next one's. A worker slot ([State]) goes
 //
-//	starting ──hello──▶ idle ◀──▶ running
-//	    │                 │          │
-//	    └────death────────┴──death───┘──▶ starting (the next incarnation)
-//	                      └──drain──▶ exited
+//	            ┌─ idle ◀──▶ running ─┐
+//	starting ───┤     │          │    ├─── death ──▶ dead ──▶ starting (the next incarnation)
+//	   │        │     └─ retire ─┴──▶ draining ──▶ dead
+//	   │        └─ standby ── promoted when a worker dies ──▶ idle
+//	   └── it says nothing, or the wrong thing ──▶ dead
+//
+// A dead slot waits: until the pool wants as many workers (state.go), and after
+// lives that were short, longer and longer. How a life ended is a [Class] (class.go).
 //
 // # Failure
 //
@@ -99,8 +106,11 @@
 // writable, and a fault elsewhere is the task's panic.
 //
 // The death of a worker is what its pidfd says. The task it ran is tried again
-// on another worker, three times in all; what waited in its lane goes to others.
-// Of a range, the blocks that it had taken and not done do. When the
+// on another worker, three times in all, at once the first time and after a pause
+// from then on; what waited in its lane goes to others. Of a range, the blocks that
+// it had taken and not done do (job.go), and with Quarantine they are halved
+// (poison.go). A watchdog (watch.go) looks at what runs and reads /proc: it kills
+// what overruns its bounds. Where memory is short fewer run (state.go). When the
 // supervisor itself is killed, workers see the end of the socket and kill their
 // own process group; the parent-death signal, SIGCONT, wakes a stopped one so that
 // it sees it too. Descendants that left the group are out of reach.

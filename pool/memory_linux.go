@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -102,6 +103,26 @@ func (g memoryGroup) child(name string, limit int64) (c memoryGroup, err error) 
 	return c, err
 }
 
+// sweep removes the groups that dead runs have left below g: empty ones, whose run
+// has no lock file any more.
+func (g memoryGroup) sweep() {
+	if g.dir == "" {
+		return
+	}
+	all, err := os.ReadDir(g.dir)
+	if err != nil {
+		return
+	}
+	for _, d := range all {
+		part := strings.Split(d.Name(), "-")
+		if len(part) == 4 && part[0] == "handoff" && d.IsDir() {
+			if _, err := os.Lstat("/dev/shm/handoff-" + part[1] + ".lock"); errors.Is(err, fs.ErrNotExist) {
+				os.Remove(filepath.Join(g.dir, d.Name())) // which fails while there is a process in it
+			}
+		}
+	}
+}
+
 // enter puts a process into the group.
 func (g memoryGroup) enter(pid int) error {
 	return os.WriteFile(filepath.Join(g.dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
@@ -109,7 +130,10 @@ func (g memoryGroup) enter(pid int) error {
 
 // remove removes the group of a dead process: it may not be quite gone.
 func (g memoryGroup) remove() {
-	for wait := time.Millisecond; g.own && os.Remove(g.dir) != nil && wait < time.Second; wait *= 2 {
+	for wait := time.Millisecond; g.own && wait < time.Second; wait *= 2 {
+		if err := os.Remove(g.dir); err == nil || errors.Is(err, fs.ErrNotExist) {
+			return
+		}
 		time.Sleep(wait)
 	}
 }

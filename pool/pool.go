@@ -159,6 +159,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		p.opts.launch = (*Pool).launch
 	}
 	p.group = memoryGroupHere()
+	p.group.sweep()
 	p.oomSeen, _ = p.group.oomKills()
 	if o.Isolation == Goroutine {
 		if err := runInit(); err != nil {

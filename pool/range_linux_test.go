@@ -341,7 +341,7 @@ func TestRangeUnderKills(t *testing.T) {
 		}
 	})
 	const each = 2000
-	for at := 0; at < total; at += each {
+	for at := 0; at < total || p.Stats().Deaths[ClassSignal] < 10; at += each {
 		got, err := count.Reduce(background(), p, at, each, &RangeOptions{Grain: 1 + at/each%5})
 		require.NoError(t, err)
 		require.Equal(t, int64(each), got.N)

@@ -6,17 +6,7 @@ import (
 	"time"
 )
 
-// A State is what a worker slot does. A slot goes
-//
-//	            ┌─ idle ◀──▶ running ─┐
-//	starting ───┤     │          │    ├─── death ──▶ dead ──▶ starting (the next incarnation)
-//	   │        │     └─ retire ─┴──▶ draining ──▶ dead
-//	   │        └─ standby ── promoted when a worker dies ──▶ idle
-//	   └── it says nothing, or the wrong thing ──▶ dead
-//
-// A dead slot waits: until the pool wants as many workers (its width has been
-// lowered, or there are spares), and after lives that were short, longer and
-// longer.
+// A State is what a worker slot does. The package comment draws how it changes.
 type State string
 
 const (

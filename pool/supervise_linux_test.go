@@ -620,3 +620,23 @@ func TestRecycleInRange(t *testing.T) {
 	require.Positive(t, p.Stats().Retired)
 	require.Empty(t, p.Stats().Deaths)
 }
+
+// Memory cgroups that a killed supervisor has left are removed by the next pool of
+// the same group, and those of a living one stay.
+func TestLeftGroupsAreRemoved(t *testing.T) {
+	g := memoryGroupHere()
+	left, err := g.child("handoff-00112233445566778899aabb-0-1", 64<<20)
+	if err != nil {
+		t.Skipf("not in CI: no memory cgroup can be made here: %v", err)
+	}
+	defer left.remove()
+	alive := newPool(t, &Options{Workers: 1, MemoryLimit: 128 << 20})
+	groups, err := filepath.Glob(g.dir + "/handoff-" + alive.Run().ID() + "-*")
+	require.NoError(t, err)
+	require.Len(t, groups, 1)
+	require.NoDirExists(t, left.dir)
+	newPool(t, &Options{Workers: 1})
+	require.DirExists(t, groups[0])
+	require.NoError(t, alive.Close(background()))
+	require.NoDirExists(t, groups[0])
+}
