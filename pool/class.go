@@ -58,6 +58,17 @@ func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState
 	p.lastKill = now
 }
 
+// workerSays is the last line in which a worker's own code here, not the user's, says
+// what went wrong.
+func workerSays(output string) (why string, said bool) {
+	for line := range strings.Lines(output) {
+		if text, ok := strings.CutPrefix(line, workerPrefix); ok {
+			why, said = strings.TrimSpace(text), true
+		}
+	}
+	return strings.ToValidUTF8(why, "\uFFFD"), said
+}
+
 // goSaysWhy reports whether the Go run-time's reason is among what was written.
 func goSaysWhy(output string) bool {
 	for line := range strings.Lines(output) {

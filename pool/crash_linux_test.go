@@ -96,7 +96,7 @@ func TestDeathCostsOneAttempt(t *testing.T) {
 		"sigkill":          {ClassSignal, "killed"},
 		"segv":             {ClassFatal, "SIGSEGV"}, // the Go runtime reports it and exits with 2
 		"exit0":            {ClassExit, "exit status 0"},
-		"exit3":            {ClassExit, `exit status 3, running test.die, attempt 3; it wrote: "last words\x1b[31m"`},
+		"exit3":            {ClassExit, `exit status 3, by os.Exit or the like, running test.die, attempt 3; it wrote: "last words\x1b[31m"`},
 		"goroutine panic":  {ClassFatal, "panic: in a goroutine"},
 		"stack overflow":   {ClassFatal, "stack overflow"},
 		"end socket":       {ClassSignal, "killed"}, // by itself, as at the supervisor's death
@@ -123,6 +123,7 @@ func TestDeathCostsOneAttempt(t *testing.T) {
 			require.Equal(t, 42.0, v)
 			_, err = bystander.Wait(background())
 			require.NoError(t, err)
+			eventually(t, func() bool { return len(p.Stats().Deaths) > 0 }, "the death was not counted")
 			s := p.Stats()
 			require.Equal(t, map[Class]int64{want.class: 1}, s.Deaths)
 			require.Equal(t, int64(3), s.Attempts)
@@ -303,7 +304,7 @@ func TestWorkersThatDoNotStart(t *testing.T) {
 
 	out, err = program("bad start", "hang").CombinedOutput()
 	require.NoError(t, err)
-	require.Contains(t, string(out), "it said nothing within 50ms and was killed")
+	require.Contains(t, string(out), "it said nothing within Options.StartTimeout, 50ms, and was killed")
 
 	// Whoever gives up waiting for them does not wait for StartTimeout.
 	out, err = program("bad start", "give up").CombinedOutput()

@@ -28,7 +28,10 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 			known = true
 			p.unlock()
 			exit.output, exit.oomKilled = proc.Output(), proc.OOMKilled()
-			death.Stderr = exit.output
+			death.Stderr, death.PeakPrivate = exit.output, max(death.PeakPrivate, proc.Peak())
+			if why, said := workerSays(exit.output); said && !greeted {
+				death.Reason = why
+			}
 			p.mu.Lock()
 		}
 	}
@@ -37,7 +40,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		learn()
 	}
 	done, results := w.done > 0, w.results
-	death.PeakPrivate, death.PeakShared = w.peakPrivate, w.peakShared
+	death.PeakPrivate, death.PeakShared = max(death.PeakPrivate, w.peakPrivate), w.peakShared
 	orderly := false
 	if greeted {
 		if p.opts.Isolation == Process { // else who writes it may not have ended
@@ -48,8 +51,8 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		if !w.triesAgainLocked(exit) {
 			learn()
 		}
-		done = w.done > 0
 		ran := w.ranLocked()
+		done = w.done > 0 || ran != nil // which has its own bound
 		orderly = w.retired != "" && reason == nil && exit.code == 0 && ran == nil
 		if ran != nil {
 			death.Func, death.Attempt = ran.entry.name, ran.attempt
@@ -84,11 +87,19 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	default:
 		p.mournLocked(death)
 	}
+	for _, e := range p.retries { // after the death that they come of
+		e.Worker, e.PID, e.Incarnation = death.Worker, death.PID, death.Incarnation
+		p.events.emit(e)
+	}
+	p.retries = p.retries[:0]
 	if !greeted {
 		p.starts++
 	}
-	giveUp := p.starts >= maxFailedStarts && !ending
+	giveUp := p.starts >= maxFailedStarts && !ending && len(p.lanes) == 0 // else there is somebody to work
 	p.unlock()
+	if why, said := workerSays(exit.output); said && (orderly || ending) {
+		p.opts.Logger.Warn("a worker that ended said", "worker", w.slot, "pid", death.PID, "text", why)
+	}
 	if err := results.end(); err != nil {
 		p.opts.Logger.Warn("could not remove a dead worker's results", "worker", w.slot, "error", err)
 	}

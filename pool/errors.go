@@ -79,9 +79,9 @@ type WorkerExitError struct {
 	Incarnation     int      // of all that the pool has started, from 1
 	Evidence        string   // what Class is known from, where it is not the exit status alone
 	MemorySuspected bool     // of ClassSignal: killed as another was shortly before, perhaps by a kernel short of memory
-	PeakPrivate     int64    // bytes of private memory, the most of looks a second apart; 0: never looked at
+	PeakPrivate     int64    // bytes of private memory, the most of looks a second apart, or of all memory, by its own cgroup (Options.MemoryLimit); 0: never looked at
 	PeakShared      int64    // bytes of shared memory it had touched, likewise
-	Last            []string // what it did last, oldest first: from memory that outlived it
+	Last            []string // what it did last, in words, oldest first: tasks, blocks by number, segments, …; from memory that outlived it
 }
 
 func (e *WorkerExitError) Error() string {
@@ -95,6 +95,12 @@ func (e *WorkerExitError) Error() string {
 		fmt.Fprintf(&b, ": signal: %s", e.Signal)
 	case e.ExitCode >= 0:
 		fmt.Fprintf(&b, ": exit status %d", e.ExitCode)
+	}
+	switch e.Class {
+	case ClassOOM:
+		fmt.Fprintf(&b, ", out of memory: %s", e.Evidence)
+	case ClassExit:
+		b.WriteString(", by os.Exit or the like")
 	}
 	if e.Reason != "" {
 		fmt.Fprintf(&b, ": %s", e.Reason)

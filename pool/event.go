@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 )
@@ -23,16 +25,33 @@ const (
 type Event struct {
 	Kind        EventKind
 	Time        time.Time
-	Worker      int // slot
-	Incarnation int
-	PID         int
-	Func        string
-	Attempt     int
-	Lo          int
-	Width       int
-	Death       *WorkerExitError
-	Text        string
-	Missed      int // events before this one that were dropped, because the hook is slow
+	Worker      int              // slot, as in what follows: of ready, death, retired and retry
+	Incarnation int              // of all that the pool has started, from 1
+	PID         int              //
+	Func        string           // of death, unless it was idle, retry and quarantine
+	Attempt     int              // of death: the one that was lost; of retry: the one to come
+	Lo          int              // of quarantine: the index; of the death of a block: its first
+	Width       int              // of width: how many run from now on
+	Death       *WorkerExitError // of death and quarantine
+	Text        string           // why, of retired, width and broken
+	Missed      int              // events before this one that were dropped, because the hook is slow
+}
+
+// String is the event in a line.
+func (e Event) String() string {
+	switch e.Kind {
+	case EventDeath:
+		return fmt.Sprintf("%s: %s: %v", e.Kind, e.Death.Class, e.Death)
+	case EventRetry:
+		return fmt.Sprintf("%s: %s, attempt %d, after the death of worker %d (pid %d)", e.Kind, e.Func, e.Attempt, e.Worker, e.PID)
+	case EventQuarantine:
+		return fmt.Sprintf("%s: index %d of %s: %v", e.Kind, e.Lo, e.Func, e.Death)
+	case EventWidth:
+		return fmt.Sprintf("%s: %d workers: %s", e.Kind, e.Width, e.Text)
+	case EventBroken:
+		return fmt.Sprintf("%s: %s", e.Kind, e.Text)
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%s: worker %d (pid %d): %s", e.Kind, e.Worker, e.PID, e.Text), ": ")
 }
 
 // maxEvents bounds those that wait for the hook.

@@ -97,7 +97,7 @@ func readFlight(mem []byte, name func(fn uint16) string) (told []string) {
 		text := flightNames[e.kind]
 		switch e.kind {
 		case flightTask, flightShare:
-			text = fmt.Sprintf("%s %s %d.%d, attempt %d", text, name(e.fn), e.a, e.b, e.try)
+			text = fmt.Sprintf("%s %s, attempt %d", text, name(e.fn), e.try)
 		case flightBlock, flightSegment:
 			text = fmt.Sprintf("%s %d", text, e.a)
 		}

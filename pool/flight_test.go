@@ -15,7 +15,7 @@ func TestFlight(t *testing.T) {
 	f.message(flightHello, 0)
 	f.task(flightTask, 2, 7, 3, 4)
 	f.message(flightSegment, 9)
-	require.Equal(t, []string{"hello", "task f7 3.4, attempt 2", "segment 9"}, readFlight(f.mem, name))
+	require.Equal(t, []string{"hello", "task f7, attempt 2", "segment 9"}, readFlight(f.mem, name))
 	for i := range uint32(1000) { // what others write is not pushed out
 		f.task(flightBlock, 0, 1, i, 0)
 	}

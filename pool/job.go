@@ -69,7 +69,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 		o = *opts
 	}
 	if n < 0 || o.Grain < 0 || o.Quarantine < 0 {
-		return fail(fmt.Errorf("%d indices in blocks of at least %d, at most %d left out: negative", n, o.Grain, o.Quarantine))
+		return fail(fmt.Errorf("n is %d, RangeOptions.Grain %d and Quarantine %d, expected 0 or more", n, o.Grain, o.Quarantine))
 	}
 	fn, known := p.table.number(e)
 	if !known {
@@ -374,7 +374,7 @@ func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	switch {
 	case p.cause != nil:
 		p.failJobLocked(j, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
-	case claimed && j.quarantine > 0 && j.err == nil:
+	case claimed && j.err == nil && (j.quarantine > 0 || death.Class == ClassDeadline && death.Hi-death.Lo > 1):
 		p.splitLocked(j, block, death)
 		if t.block == shareAll {
 			p.recoverLocked(j)

@@ -47,9 +47,9 @@ func TestLimitOptions(t *testing.T) {
 		opts Options
 		want string
 	}{
-		"negative procs":             {Options{WorkerProcs: -1}, "negative option"},
-		"negative memory":            {Options{WorkerMemory: -1}, "negative option"},
-		"negative, goroutine":        {Options{WorkerProcs: -1, Isolation: Goroutine}, "negative option"},
+		"negative procs":             {Options{WorkerProcs: -1}, "expected 0 or more"},
+		"negative memory":            {Options{WorkerMemory: -1}, "expected 0 or more"},
+		"negative, goroutine":        {Options{WorkerProcs: -1, Isolation: Goroutine}, "expected 0 or more"},
 		"more than any machine has":  {Options{WorkerProcs: 4097}, "GOMAXPROCS 4097 for a worker, at most 4096"},
 		"more than the runtime sees": {Options{WorkerProcs: math.MaxInt}, "at most 4096"},
 	} {

@@ -36,6 +36,8 @@ func (l *localProcess) Exit() exitState {
 
 func (l *localProcess) OOMKilled() bool { return false }
 
+func (l *localProcess) Peak() int64 { return 0 }
+
 func (l *localProcess) Output() string {
 	if l.err != nil {
 		return l.err.Error()

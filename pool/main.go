@@ -23,6 +23,9 @@ type workerStart struct {
 	spread       bool          // there is a core for each process
 }
 
+// workerPrefix begins what a worker's own code writes to its standard error.
+const workerPrefix = "handoff worker: "
+
 func isWorker() bool { return os.Getenv(workerEnv) != "" }
 
 // Main turns a process that a pool started into a worker and does not return
@@ -37,7 +40,7 @@ func Main() {
 	}
 	os.Unsetenv(workerEnv) // the task's own children are no workers
 	if err := runWorker(v); err != nil {
-		fmt.Fprintln(os.Stderr, "handoff worker:", err)
+		fmt.Fprintln(os.Stderr, workerPrefix+err.Error())
 		os.Exit(1)
 	}
 	os.Exit(0)

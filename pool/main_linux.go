@@ -61,7 +61,7 @@ func runWorker(env string) error {
 	err = serve(link, lane, table, me, host{
 		teardown: func() {
 			for _, err := range runTeardown() {
-				fmt.Fprintln(os.Stderr, "handoff worker:", err)
+				fmt.Fprintln(os.Stderr, workerPrefix+err.Error())
 			}
 		},
 		slot:         start.slot,

@@ -77,6 +77,20 @@ func (g memoryGroup) oomKills() (int64, bool) {
 	return 0, false
 }
 
+// peak is the most memory that the group has used, if it is one process's own.
+func (g memoryGroup) peak() int64 {
+	if !g.own {
+		return 0
+	}
+	file := "memory.peak"
+	if g.version == 1 {
+		file = "memory.max_usage_in_bytes"
+	}
+	b, _ := os.ReadFile(filepath.Join(g.dir, file))
+	n, _ := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+	return n
+}
+
 // child makes a group below g for one process, with a limit. A new one for each
 // process: one that was full once may kill its next child at birth.
 func (g memoryGroup) child(name string, limit int64) (c memoryGroup, err error) {

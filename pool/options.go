@@ -39,7 +39,8 @@ type Options struct {
 	// beyond it Submit returns ErrFull. 0: 65536.
 	MaxPending int
 	// Attempts bounds how often a task is started when workers die under it, at
-	// most 255. 0: 3.
+	// most 255. Deaths for want of memory while other workers run do not count, up to
+	// 16 of them: fewer run after each. 0: 3.
 	Attempts int
 	// StartTimeout is how long a new worker may take to say hello. 0: 10 s.
 	StartTimeout time.Duration
@@ -48,7 +49,9 @@ type Options struct {
 	// after its last task. 0: 5 s.
 	CloseTimeout time.Duration
 	// TaskTimeout is how long a task, or a block of a range, may run before its
-	// worker is killed: that attempt is lost ([ClassDeadline]). 0: for ever.
+	// worker is killed: that attempt is lost ([ClassDeadline]). The first blocks of a
+	// range are large, a third of it divided by the workers; one that takes too long is
+	// tried again in halves. 0: for ever.
 	TaskTimeout time.Duration
 	// CancelGrace is how long a task may go on after [Future.Cancel] has ended its
 	// context before its worker is killed. 0: 5 s.
@@ -120,10 +123,19 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		c = *o
 	}
-	if c.Workers < 0 || c.MaxPending < 0 || c.Attempts < 0 || c.StartTimeout < 0 || c.CloseTimeout < 0 ||
-		c.WorkerProcs < 0 || c.WorkerMemory < 0 || c.TaskTimeout < 0 || c.CancelGrace < 0 || c.StopTimeout < 0 ||
-		c.RecycleTasks < 0 || c.RecycleMemory < 0 || c.MemoryLimit < 0 || c.Spares < 0 {
-		return c, fmt.Errorf("pool: negative option in %+v", c)
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"Workers", int64(c.Workers)}, {"WorkerProcs", int64(c.WorkerProcs)}, {"WorkerMemory", c.WorkerMemory},
+		{"MaxPending", int64(c.MaxPending)}, {"Attempts", int64(c.Attempts)},
+		{"StartTimeout", int64(c.StartTimeout)}, {"CloseTimeout", int64(c.CloseTimeout)}, {"TaskTimeout", int64(c.TaskTimeout)},
+		{"CancelGrace", int64(c.CancelGrace)}, {"StopTimeout", int64(c.StopTimeout)},
+		{"RecycleTasks", c.RecycleTasks}, {"RecycleMemory", c.RecycleMemory}, {"MemoryLimit", c.MemoryLimit}, {"Spares", int64(c.Spares)},
+	} {
+		if f.value < 0 {
+			return c, fmt.Errorf("pool: Options.%s is %d, expected 0 or more", f.name, f.value)
+		}
 	}
 	if c.Attempts > maxAttempts {
 		return c, fmt.Errorf("pool: %d attempts, at most %d", c.Attempts, maxAttempts)

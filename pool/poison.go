@@ -22,12 +22,13 @@ type QuarantineError struct {
 
 func (e *QuarantineError) Error() string {
 	first := e.Indices[0]
-	return fmt.Sprintf("%s: %d indices left out because they kill their workers, the first is %d: %v", e.Func, len(e.Indices), first.Index, first.Death)
+	return fmt.Sprintf("%s: left out because they kill their workers: %d of the indices, the first is %d: %v", e.Func, len(e.Indices), first.Index, first.Death)
 }
 
 func (e *QuarantineError) Unwrap() error { return ErrWorkerDied }
 
-// A split is a block whose worker died, on its way to the index that did it: each
+// A split is a block whose worker died, on its way to the index that did it, or a
+// block that took longer than Options.TaskTimeout: each
 // part is a task of its own, and one that dies is halved. An index that is alone is
 // tried once more, because the death may have had another cause. So n indices of
 // which one is to blame cost two attempts for each halving: about 2·log₂ n.
@@ -57,6 +58,12 @@ func (p *Pool) splitLocked(j *rangeJob, block uint32, death *WorkerExitError) {
 // it is one index that has killed two.
 func (p *Pool) halveLocked(j *rangeJob, s *split, block uint32, of part, death *WorkerExitError) {
 	switch size := of.hi - of.lo; {
+	case j.quarantine == 0 && (size == 1 || death.Class != ClassDeadline): // it was split because it took too long
+		if of.deaths >= p.opts.Attempts {
+			p.failJobLocked(j, death)
+			return
+		}
+		p.givePartLocked(j, s, block, of)
 	case size > 1:
 		mid := of.lo + size/2
 		p.givePartLocked(j, s, block, part{lo: of.lo, hi: mid})
@@ -64,7 +71,11 @@ func (p *Pool) halveLocked(j *rangeJob, s *split, block uint32, of part, death *
 	case of.deaths < 2:
 		p.givePartLocked(j, s, block, of)
 	case len(j.poison) >= j.quarantine:
-		p.failJobLocked(j, fmt.Errorf("%d indices are left out already, the most that may be, and then: %w", len(j.poison), death))
+		var left []int
+		for _, i := range j.poison {
+			left = append(left, i.Index)
+		}
+		p.failJobLocked(j, fmt.Errorf("%s: indices %v are left out already, as many as RangeOptions.Quarantine allows, and then: %w", j.entry.name, left, death))
 	default:
 		j.poison = append(j.poison, PoisonIndex{of.lo, death})
 		p.stats.Quarantined++

@@ -118,7 +118,7 @@ func TestPoisonIsTooMuch(t *testing.T) {
 	defer out.Release()
 	in := poisonIn{[3]int{10, 500, 900}, out}
 	err = treadRange.ForRange(background(), p, in, 1000, &RangeOptions{Quarantine: 2})
-	require.ErrorContains(t, err, "2 indices are left out already")
+	require.ErrorContains(t, err, "are left out already, as many as RangeOptions.Quarantine allows")
 	require.ErrorIs(t, err, ErrWorkerDied)
 	var left *QuarantineError
 	require.NotErrorAs(t, err, &left)

@@ -67,6 +67,7 @@ type Pool struct {
 	starts    int // failed starts in a row
 
 	events      events
+	retries     []Event // to be told of after their death
 	group       memoryGroup
 	oomSeen     int64     // OOM kills of group that are accounted for
 	room        sync.Cond // a worker slot may be wanted
@@ -270,11 +271,11 @@ type Stats struct {
 
 	Pending      int   // tasks that no worker has, now
 	Unresolved   int   // tasks and ranges under way, now
-	Done         int64 // tasks that succeeded, ended in an error of their own, that of their workers or of the pool,
-	Failed       int64 // or were cancelled
-	Cancelled    int64
+	Done         int64 // tasks that succeeded; ranges are not among these three
+	Failed       int64 // tasks that ended in an error: their own, their workers' or the pool's
+	Cancelled    int64 // tasks that ended with ErrCancelled
 	Quarantined  int64 // indices of ranges
-	Retries      int64 // attempts that were lost and are made again
+	Retries      int64 // attempts of tasks that were lost and are made again; blocks of ranges are not among them
 	Retired      int64 // workers replaced or ended between two tasks
 	Spares       int   // workers that wait for a death, now
 	Target       int   // workers asked for
@@ -297,7 +298,8 @@ type WorkerStats struct {
 	Private     int64 `json:"private_bytes"` // private memory at the last look, at most a second ago while it has tasks; 0: none yet
 }
 
-// Stats returns a copy.
+// Stats returns a copy. A death is counted once it is known how it came, which may
+// be some milliseconds after its task has gone on elsewhere.
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.unlock()
@@ -374,6 +376,7 @@ func (p *Pool) endWorkers(ctx context.Context, gone chan struct{}) error {
 	if wait(ctx, p.opts.CloseTimeout) {
 		return nil
 	}
+	p.opts.Logger.Warn("closing: workers that have not finished their task, or Teardown, are terminated", "waited", p.opts.CloseTimeout)
 	p.each((*worker).terminateLocked)
 	if wait(context.Background(), closeStep) {
 		return nil

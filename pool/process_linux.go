@@ -231,6 +231,8 @@ func (c *child) OOMKilled() bool {
 	return c.exit.signal == "killed" && c.pool.oomKilled(c.group)
 }
 
+func (c *child) Peak() int64 { return c.group.peak() }
+
 func (c *child) Output() string {
 	<-c.told
 	return c.output

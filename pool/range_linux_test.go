@@ -135,8 +135,8 @@ func TestReduceIsDeterministic(t *testing.T) {
 func TestRangeRefuses(t *testing.T) {
 	p := newPool(t, &Options{Workers: 1})
 	in, _ := rangeArrays(t, p, 10)
-	require.ErrorContains(t, squares.ForRange(background(), p, in, -1, nil), "-1 indices")
-	require.ErrorContains(t, squares.ForRange(background(), p, in, 1, &RangeOptions{Grain: -1}), "negative")
+	require.ErrorContains(t, squares.ForRange(background(), p, in, -1, nil), "n is -1")
+	require.ErrorContains(t, squares.ForRange(background(), p, in, 1, &RangeOptions{Grain: -1}), "Grain -1")
 	ctx, cancel := context.WithCancel(background())
 	cancel()
 	require.ErrorIs(t, squares.ForRange(ctx, p, in, 10, nil), context.Canceled)

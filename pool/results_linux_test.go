@@ -585,7 +585,7 @@ func TestOutputsAreRetriedAfterTheLastProcess(t *testing.T) {
 	_, err = f.Wait(background())
 	require.NoError(t, err)
 	require.Equal(t, int32(-1), out.Data()[0])
-	require.Equal(t, int64(1), p.Stats().Deaths[ClassProtocol])
+	eventually(t, func() bool { return p.Stats().Deaths[ClassProtocol] == 1 }, "the death was not counted")
 }
 
 // Several goroutines submit, wait, release, cancel and discard at random.

@@ -640,3 +640,43 @@ func TestLeftGroupsAreRemoved(t *testing.T) {
 	require.NoError(t, alive.Close(background()))
 	require.NoDirExists(t, groups[0])
 }
+
+// Blocks of a range that take too long are tried again in halves; an index that does
+// alone ends the range.
+func TestDeadlineInRange(t *testing.T) {
+	p := newPool(t, &Options{Workers: 2, TaskTimeout: 200 * time.Millisecond, CloseTimeout: 100 * time.Millisecond})
+	require.NoError(t, slowRange.ForRange(background(), p, 10*time.Millisecond, 200, nil)) // blocks of up to 34
+	s := p.Stats()
+	require.Positive(t, s.Deaths[ClassDeadline])
+	t.Logf("%v, %d attempts", s.Deaths, s.Attempts)
+	err := slowRange.ForRange(background(), p, time.Hour, 4, nil)
+	var death *WorkerExitError
+	require.ErrorAs(t, err, &death)
+	require.Equal(t, ClassDeadline, death.Class)
+	require.Equal(t, 1, death.Hi-death.Lo)
+}
+
+var slowRange = RangeFunc("test.slowRange", func(_ *Task, each time.Duration, lo, hi int) error {
+	time.Sleep(time.Duration(hi-lo) * each)
+	return nil
+})
+
+// While one worker works, others whose Init fails do not end the pool; it has them
+// back when Init is mended.
+func TestInitFailsForSome(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cache")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	var failed atomic.Int32
+	p := newPool(t, &Options{Workers: 2, Env: []string{"POOL_TEST_INIT_NEEDS=" + file}, OnEvent: func(e Event) {
+		if e.Kind == EventDeath && e.Death.Class == ClassStart {
+			failed.Add(1)
+		}
+	}})
+	up := allUp(t, p, 2)
+	require.NoError(t, os.Remove(file))
+	unix.Kill(up[0].PID, unix.SIGKILL)
+	eventually(t, func() bool { return failed.Load() > maxFailedStarts }, "Init does not fail")
+	requireAttempt(t, submitWork(t, p, workIn{How: "sleep", For: time.Millisecond}), 1)
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	allUp(t, p, 2)
+}

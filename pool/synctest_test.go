@@ -28,6 +28,7 @@ func (f *fakeProcess) Kill() {
 func (f *fakeProcess) die(signal string)     { f.signal = signal; f.Kill() }
 func (f *fakeProcess) Dead() <-chan struct{} { return f.gone }
 func (f *fakeProcess) OOMKilled() bool       { return false }
+func (f *fakeProcess) Peak() int64           { return 0 }
 func (f *fakeProcess) Output() string        { return "" }
 func (f *fakeProcess) Exit() exitState       { return exitState{code: -1, signal: "killed"} }
 

@@ -22,12 +22,16 @@ type tail struct {
 	mu   sync.Mutex // not held while lines runs
 	text []byte
 	line []byte // the current line, cut at lineBytes
-	why  []byte // the telling line
+	why  []byte // the telling line and what came after it
+	told bool   // there was one
 
 	lines func([]byte) // hears of each line; may be nil
 }
 
 const lineBytes = 300
+
+// whyBytes is what is kept from the telling line on: the goroutine that did it comes first.
+const whyBytes = 2048
 
 func (t *tail) read(r *os.File, lines func([]byte)) {
 	t.r, t.done, t.lines = r, make(chan struct{}), lines
@@ -61,11 +65,9 @@ func (t *tail) add(b []byte) {
 			}
 			continue
 		}
-		if telling(t.line) {
+		if t.told = t.told || telling(t.line); t.told && len(t.why) < whyBytes {
 			t.mu.Lock()
-			if t.why == nil {
-				t.why = bytes.Clone(t.line)
-			}
+			t.why = append(append(t.why, t.line...), '\n')
 			t.mu.Unlock()
 		}
 		if t.lines != nil {
@@ -113,7 +115,7 @@ func (t *tail) end() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.why != nil && !bytes.Contains(t.text, t.why) {
-		return string(t.why) + "\n…\n" + string(t.text)
+		return string(t.why) + "…\n" + string(t.text)
 	}
 	return string(t.text)
 }

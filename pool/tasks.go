@@ -34,6 +34,7 @@ type task struct {
 	deaths     int  // under it
 	memory     int  // of these, for want of memory while others ran
 	later      bool // waits before it is tried again
+	told       bool // that the pool is being closed
 	gentle     bool // cancelled, but not to be killed for it
 	unlucky    int  // workers that died with it at the head of their lane, not begun
 	cancelled  bool // while in a lane: not tried again
@@ -326,7 +327,7 @@ func (p *Pool) freeLocked(t *task) {
 	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
 	t.value, t.views, t.err = nil, nil, nil
 	t.group, t.over, t.looked, t.short = nil, false, false, false
-	t.taken, t.unlucky, t.deaths, t.memory, t.later, t.gentle = false, 0, 0, 0, false, false
+	t.taken, t.unlucky, t.deaths, t.memory, t.later, t.gentle, t.told = false, 0, 0, 0, false, false, false
 	t.waiting, t.discarded, t.cancelled = false, false, false
 	t.pins, t.segs = t.pins[:0], t.segs[:0]
 	p.free = append(p.free, t)

@@ -49,6 +49,9 @@ type process interface {
 	// OOMKilled reports whether the kernel has killed it, or another process of its
 	// memory cgroup, for memory. Call it once.
 	OOMKilled() bool
+	// Peak is the most memory that its own memory cgroup has seen, in bytes; 0 if it
+	// has none.
+	Peak() int64
 	// Output waits a moment for the last of it after the death.
 	Output() string
 	Release()
@@ -189,7 +192,7 @@ func (w *worker) greet(proc process, link transport, want hello, buf []byte) err
 	if err != nil {
 		select {
 		case <-late:
-			return fmt.Errorf("it said nothing within %v and was killed", timeout)
+			return fmt.Errorf("it said nothing within Options.StartTimeout, %v, and was killed: an Init that hangs, or a main that does not call pool.Main() first?", timeout)
 		default:
 		}
 		if err == io.EOF {
@@ -363,6 +366,8 @@ func (w *worker) finishLocked(record []byte) error {
 		t.value, t.views = got.value, got.views
 		p.stats.ResultBytesByRef += got.bytes
 		p.resolveLocked(t, payload, nil)
+	case t.told && p.cause != nil:
+		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), taskError(t.entry.name, status, payload)))
 	case t.cancelled:
 		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, taskError(t.entry.name, status, payload)))
 	default:
@@ -401,6 +406,7 @@ var errGone = errors.New("its socket has ended")
 func (w *worker) terminateLocked() {
 	if w.lane != nil {
 		if t := w.lane.running(); t != nil {
+			t.told = true
 			w.link.Send(appendCancel(nil, t.id), -1)
 		}
 	}

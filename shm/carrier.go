@@ -5,7 +5,8 @@ import "fmt"
 // A Carrier is a value that is not of fixed size and still crosses to another
 // process without a copy of its arrays: a table with any number of columns, say. T
 // crosses if *T is a Carrier. What describes the arrays, the meta bytes, is
-// copied, and should be small; the arrays cross as Refs.
+// copied, and should be small; the arrays cross as Refs, of 32 bytes for one dimension.
+// A pool's message has 4096 bytes for all of it: some 120 arrays.
 //
 // The methods are called by whoever hands the value over, a pool mostly, on a copy
 // of it, and not at the same time.

@@ -32,7 +32,8 @@ type span[T Element] struct {
 
 // Data is the elements in C order, in place; nothing is copied. The slice is
 // dead once the array or view was released: the next owner of the block
-// overwrites it. Data itself panics after Release. An append to the slice
+// overwrites it. Data itself panics after Release; it looks each time, so take the
+// slice once, before a loop. An append to the slice
 // copies; it never runs into the neighbouring block.
 func (s span[T]) Data() []T {
 	s.check()
