@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime/debug"
 
 	"example.com/handoff/shm"
 )
@@ -42,7 +43,7 @@ func carry(dst []byte, field string, c shm.Carrier, wire wiring) (_ []byte, err 
 	binary.LittleEndian.PutUint32(dst[start+4:], uint32(len(arrays)))
 	for i, b := range arrays {
 		path := fmt.Sprintf("%s[%d]", field, i)
-		if b == nil || b.Writable() {
+		if v := reflect.ValueOf(b); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() || b.Writable() {
 			return dst[:start], fmt.Errorf("%s: a Carrier's arrays are Views, this is %T: hand the View over", path, b)
 		}
 		w, err := wire(path, b)
@@ -87,15 +88,23 @@ func receive(b []byte, field string, c shm.Carrier, bind binding) (rest []byte, 
 	return b, err
 }
 
-// contain runs a Carrier's method: a panic in it, over bytes of a stranger, is an error.
-func contain(field string, method func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("%s: panic: %.1000v", field, v)
-		}
+// contain runs a Carrier's method, on a goroutine of its own: a panic in it, over
+// bytes of a stranger, and runtime.Goexit are errors, and do not end whoever polls.
+func contain(field string, method func() error) error {
+	ended := make(chan error, 1)
+	go func() {
+		debug.SetPanicOnFault(true)
+		err := errors.New("it called runtime.Goexit")
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("panic: %.1000v", v)
+			}
+			ended <- err
+		}()
+		err = method()
 	}()
-	if err = method(); err != nil {
-		err = fmt.Errorf("%s: %w", field, err)
+	if err := <-ended; err != nil {
+		return fmt.Errorf("%s: %w", field, err)
 	}
-	return err
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -159,16 +160,22 @@ func TestCarrier(t *testing.T) {
 type stubborn struct{ frame }
 
 func (s *stubborn) Receive(meta []byte, arrays []shm.Binder) error {
-	if string(meta[2:]) == "panic" {
+	switch string(meta[2:]) {
+	case "panic":
 		panic("no")
+	case "goexit":
+		runtime.Goexit()
 	}
 	return errors.New("not mine")
 }
 
-type wrongCarrier struct{ a shm.Array[float64] }
+type wrongCarrier struct {
+	a    shm.Array[float64]
+	none int
+}
 
 func (w *wrongCarrier) Carry(meta []byte) ([]byte, []shm.Binder, error) {
-	return meta, []shm.Binder{&w.a}, nil
+	return meta, []shm.Binder{[]shm.Binder{&w.a, (*shm.View[int8])(nil), nil}[w.none]}, nil
 }
 func (*wrongCarrier) Receive([]byte, []shm.Binder) error { return nil }
 
@@ -186,8 +193,8 @@ var (
 // panics, and all that came with it is freed. Nobody dies of it.
 func TestCarrierRefuses(t *testing.T) {
 	p := newPool(t, &Options{Workers: 1})
-	for _, name := range []string{"panic", "error"} {
-		want := map[string]string{"panic": "panic: no", "error": "not mine"}[name]
+	for _, name := range []string{"panic", "error", "goexit"} {
+		want := map[string]string{"panic": "panic: no", "error": "not mine", "goexit": "runtime.Goexit"}[name]
 		f, err := refuseIn.Submit(background(), p, stubborn{frame{names: []string{name}}})
 		require.NoError(t, err)
 		_, err = f.Wait(background())
@@ -203,8 +210,10 @@ func TestCarrierRefuses(t *testing.T) {
 	}
 	require.Empty(t, p.Stats().Deaths)
 	require.Less(t, p.Stats().ResultMapped, int64(16<<20))
-	_, err := carryWrong.Submit(background(), p, wrongCarrier{})
-	require.ErrorContains(t, err, "a Carrier's arrays are Views")
+	for none := range 3 {
+		_, err := carryWrong.Submit(background(), p, wrongCarrier{none: none})
+		require.ErrorContains(t, err, "a Carrier's arrays are Views")
+	}
 }
 
 // Whatever bytes come, a Carrier is received or refused.

@@ -9,7 +9,8 @@ import "fmt"
 // A pool's message has 4096 bytes for all of it: some 120 arrays.
 //
 // The methods are called by whoever hands the value over, a pool mostly, on a copy
-// of it, and not at the same time.
+// of it, and not at the same time. They must not wait for anything, nor use the pool:
+// others' results wait for them.
 type Carrier interface {
 	// Carry appends the meta bytes to meta, and returns them and the arrays: each a
 	// *View[E] that the value still owns, at most MaxCarried. The other process gets
