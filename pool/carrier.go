@@ -1,11 +1,12 @@
 package pool
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime/debug"
+	"time"
 
 	"example.com/handoff/shm"
 )
@@ -28,14 +29,21 @@ func carry(dst []byte, field string, c shm.Carrier, wire wiring) (_ []byte, err 
 	start := len(dst)
 	dst = append(dst, make([]byte, carrierBytes)...)
 	var arrays []shm.Binder
+	type carried struct {
+		meta   []byte
+		arrays []shm.Binder
+	}
+	got := make(chan carried, 1)
 	err = contain(field, func() (err error) {
-		meta, carried, err := c.Carry(dst[len(dst):len(dst):len(dst)])
-		dst, arrays = append(dst, meta...), carried
+		meta, arrays, err := c.Carry(nil)
+		got <- carried{meta, arrays}
 		return err
 	})
 	if err != nil {
 		return dst[:start], err
 	}
+	value := <-got
+	dst, arrays = append(dst, value.meta...), value.arrays
 	if len(arrays) > shm.MaxCarried {
 		return dst[:start], fmt.Errorf("%s: %w: %d arrays, at most %d", field, ErrTooLarge, len(arrays), shm.MaxCarried)
 	}
@@ -65,7 +73,7 @@ func receive(b []byte, field string, c shm.Carrier, bind binding) (rest []byte, 
 	if b = b[carrierBytes:]; uint64(length) > uint64(len(b)) || n > shm.MaxCarried {
 		return nil, errRecord
 	}
-	meta, b := b[:length:length], b[length:]
+	meta, b := bytes.Clone(b[:length]), b[length:] // it may be looked at after carrierTime
 	var arrays []shm.Binder
 	for i := range n {
 		w, rest, err := shm.ReadWireRef(b)
@@ -88,22 +96,24 @@ func receive(b []byte, field string, c shm.Carrier, bind binding) (rest []byte, 
 	return b, err
 }
 
-// contain runs a Carrier's method, on a goroutine of its own: a panic in it, over
-// bytes of a stranger, and runtime.Goexit are errors, and do not end whoever polls.
+// carrierTime bounds a Carrier's method: others' results wait for it.
+const carrierTime = 10 * time.Second
+
+// contain runs a Carrier's method: a panic in it, over bytes of a stranger, and
+// runtime.Goexit are errors, and do not end whoever polls; nor does it hold them up
+// for ever.
 func contain(field string, method func() error) error {
 	ended := make(chan error, 1)
-	go func() {
-		debug.SetPanicOnFault(true)
-		err := errors.New("it called runtime.Goexit")
-		defer func() {
-			if v := recover(); v != nil {
-				err = fmt.Errorf("panic: %.1000v", v)
-			}
-			ended <- err
-		}()
-		err = method()
-	}()
-	if err := <-ended; err != nil {
+	go func() { ended <- contained(method) }()
+	timer := time.NewTimer(carrierTime)
+	defer timer.Stop()
+	var err error
+	select {
+	case err = <-ended:
+	case <-timer.C:
+		err = fmt.Errorf("it took longer than %v", carrierTime)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", field, err)
 	}
 	return nil

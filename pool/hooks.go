@@ -1,7 +1,9 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 )
 
@@ -81,11 +83,21 @@ func runTeardown() (errs []error) {
 	return errs
 }
 
-func (h hook) run() (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-		}
+func (h hook) run() error { return contained(h.f) }
+
+// contained runs f on a goroutine of its own: a panic and runtime.Goexit are errors.
+func contained(f func() error) error {
+	ended := make(chan error, 1)
+	go func() {
+		debug.SetPanicOnFault(true)
+		err := errors.New("it called runtime.Goexit")
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("panic: %.1000v", v)
+			}
+			ended <- err
+		}()
+		err = f()
 	}()
-	return h.f()
+	return <-ended
 }

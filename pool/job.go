@@ -123,10 +123,10 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	j.alone = !over
 	p.unlock()
 	if over {
-		err = j.err
 		release(j.pins)
+		return j.inOrder(), j.err
 	}
-	return j.inOrder(), err
+	return nil, err // blocks that still run may bring results
 }
 
 // newBits is a set of n numbers.

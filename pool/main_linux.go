@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -55,7 +56,11 @@ func runWorker(env string) error {
 		endGroup()
 	}()
 	lane.flight.message(flightInit, 0)
-	if err := runInit(); err != nil {
+	initiated := make(chan struct{})
+	go endWithSupervisor(initiated)
+	err = runInit()
+	close(initiated)
+	if err != nil {
 		return err
 	}
 	err = serve(link, lane, table, me, host{
@@ -78,6 +83,24 @@ func runWorker(env string) error {
 	}
 	return err
 }
+
+// endWithSupervisor looks, until the messages are read, whether the supervisor is
+// still there: an Init may hang.
+func endWithSupervisor(until <-chan struct{}) {
+	for {
+		select {
+		case <-until:
+			return
+		case <-time.After(initLook):
+		}
+		fds := []unix.PollFd{{Fd: workerSocket, Events: unix.POLLRDHUP}}
+		if n, err := unix.Poll(fds, 0); n > 0 && err == nil && fds[0].Revents&(unix.POLLHUP|unix.POLLRDHUP) != 0 {
+			endGroup()
+		}
+	}
+}
+
+const initLook = 200 * time.Millisecond
 
 // inheritedLane maps the memory that the supervisor has passed on. It is mapped
 // for as long as the worker lives.

@@ -60,20 +60,13 @@ func (p *Pool) adjustLocked() {
 	if p.cause != nil {
 		return
 	}
-	open := 0
-	for _, w := range p.lanes {
-		if w.open() {
-			open++
-		}
-	}
 	for _, w := range p.workers {
-		if open < p.width && w.standby && w.open() {
+		if w.standby && w.open() && p.openLocked() < p.width {
 			w.standby = false
 			p.addLaneLocked(w)
-			open++
 		}
 	}
-	for ; open > p.width; open-- {
+	for p.openLocked() > p.width { // counted each time: to retire one may find others gone
 		var least *worker
 		for _, w := range p.lanes {
 			if w.open() && (least == nil || w.lane.length() <= least.lane.length()) {

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -176,10 +177,7 @@ func init() {
 		}
 		f, _ := work.Submit(background(), p, workIn{How: "sleep", For: d / 4})
 		fmt.Println("runs")
-		time.Sleep(d / 8)
-		for end := time.Now().Add(d / 2); time.Now().Before(end); {
-			time.Sleep(time.Millisecond)
-		}
+		time.Sleep(d / 8) // the watchdog looks
 		v, err := f.Wait(background())
 		if err != nil {
 			fmt.Println(err)
@@ -679,4 +677,75 @@ func TestInitFailsForSome(t *testing.T) {
 	requireAttempt(t, submitWork(t, p, workIn{How: "sleep", For: time.Millisecond}), 1)
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	allUp(t, p, 2)
+}
+
+// Workers that have just died are no longer there when others are retired.
+func TestResizeAfterDeaths(t *testing.T) {
+	for range 10 {
+		p := newPool(t, &Options{Workers: 6, KeepWidth: true, Attempts: 10})
+		up := allUp(t, p, 6)
+		var futures []Future[float64]
+		for range 36 {
+			seg, err := p.Run().Create(4096)
+			require.NoError(t, err)
+			x := bindWhole[float64](t, seg, 8)
+			f, err := norm.Submit(background(), p, normIn{x.View(), 1})
+			require.NoError(t, err)
+			futures = append(futures, f)
+			x.Release()
+			require.NoError(t, seg.Close())
+		}
+		for _, w := range up {
+			unix.Kill(w.PID, unix.SIGKILL)
+		}
+		require.NoError(t, p.Resize(1))
+		for _, f := range futures {
+			_, err := f.Wait(background())
+			require.NoError(t, err)
+		}
+		require.NoError(t, p.Close(background()))
+	}
+}
+
+// A supervisor that is killed takes workers with it whose Init hangs.
+func TestSupervisorKilledDuringInit(t *testing.T) {
+	cmd := program("hanging init")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	require.Equal(t, "starting", readLine(t, out))
+	var pids []int
+	eventually(t, func() bool { pids = descendants(t, cmd.Process.Pid); return len(pids) == 2 }, "no workers")
+	time.Sleep(100 * time.Millisecond) // they are in Init
+	require.NoError(t, cmd.Process.Kill())
+	cmd.Wait()
+	requireGone(t, pids)
+}
+
+func init() {
+	programs["hanging init"] = func([]string) {
+		fmt.Println("starting")
+		New(background(), &Options{Workers: 2, StartTimeout: time.Hour, Env: []string{"POOL_TEST_INIT_HANGS=1"}})
+	}
+}
+
+var _ = Init("test.hangs", func() error {
+	if os.Getenv("POOL_TEST_INIT_HANGS") != "" {
+		time.Sleep(time.Hour)
+	}
+	return nil
+})
+
+// A range whose caller has gone may still bring results.
+func TestContextEndsDuringBisection(t *testing.T) {
+	p := newPool(t, &Options{Workers: 2, KeepWidth: true})
+	out, err := shm.Make[int32](p.Outputs(), 10_000)
+	require.NoError(t, err)
+	defer out.Release()
+	for i := range 10 {
+		ctx, cancel := context.WithTimeout(background(), time.Duration(i)*2*time.Millisecond)
+		_, err := treadSum.Reduce(ctx, p, poisonIn{[3]int{10, 5000, 9000}, out}, 10_000, &RangeOptions{Quarantine: 5})
+		require.Error(t, err)
+		cancel()
+	}
 }

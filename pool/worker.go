@@ -165,7 +165,7 @@ func (w *worker) live() bool {
 	}
 	select { // the end of the socket is not yet death
 	case <-proc.Dead():
-	case <-time.After(time.Second):
+	case <-time.After(w.endTime()):
 		if err == nil {
 			err = fmt.Errorf("it closed its socket and lived on")
 		}
@@ -173,6 +173,18 @@ func (w *worker) live() bool {
 		<-proc.Dead()
 	}
 	return w.bury(proc, err, greeted)
+}
+
+// endTime is how long a worker may take to end after its socket has: one that was
+// asked to may have something to do, as the race detector's run-time has.
+func (w *worker) endTime() (d time.Duration) {
+	d = time.Second
+	w.mu(func() {
+		if w.retired != "" || w.pool.cause != nil {
+			d = max(d, w.pool.opts.CloseTimeout)
+		}
+	})
+	return d
 }
 
 func (w *worker) mu(f func()) {
