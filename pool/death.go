@@ -60,6 +60,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		if known && !orderly {
 			w.classifyLocked(death, true, exit, ran)
 		}
+		p.burying++
 		p.forgetLocked(w, ran, death)
 		p.passLocked()
 		if !known {
@@ -92,6 +93,10 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		p.events.emit(e)
 	}
 	p.retries = p.retries[:0]
+	if greeted {
+		p.burying--
+		p.room.Broadcast()
+	}
 	if !greeted {
 		p.starts++
 	}

@@ -66,15 +66,17 @@ type Pool struct {
 	stats     Stats
 	starts    int // failed starts in a row
 
-	events      events
-	retries     []Event // to be told of after their death
-	group       memoryGroup
-	oomSeen     int64     // OOM kills of group that are accounted for
-	room        sync.Cond // a worker slot may be wanted
-	target      int       // workers that are asked for
-	width       int       // workers that run at once: less where memory is short
-	ceiling     int       // the most that memory seems to allow; 0: nobody knows
-	calm        int       // climbs since the last death for want of memory
+	events  events
+	retries []Event // to be told of after their death
+	burying int     // deaths whose task has gone on, and that are not counted yet
+	group   memoryGroup
+	oomSeen int64 // OOM kills of group that are accounted for
+	// room hears when a worker slot may be wanted, and when a death is counted.
+	room        sync.Cond
+	target      int // workers that are asked for
+	width       int // workers that run at once: less where memory is short
+	ceiling     int // the most that memory seems to allow; 0: nobody knows
+	calm        int // climbs since the last death for want of memory
 	climber     *time.Timer
 	alive       int       // slots between start and death
 	incarnation int       // the last
@@ -298,11 +300,15 @@ type WorkerStats struct {
 	Private     int64 `json:"private_bytes"` // private memory at the last look, at most a second ago while it has tasks; 0: none yet
 }
 
-// Stats returns a copy. A death is counted once it is known how it came, which may
-// be some milliseconds after its task has gone on elsewhere.
+// Stats returns a copy. Where a worker has just died it waits, well below a second,
+// until it is known of what: a task that has gone on elsewhere is not there before its
+// death.
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.unlock()
+	for p.burying > 0 {
+		p.room.Wait()
+	}
 	if !p.polling { // what is done but that nobody waits for
 		p.polling = true
 		p.drainLocked()
