@@ -64,7 +64,7 @@ func (s *session) death(ctx context.Context, spares int) (side, error) {
 	return func(ctx context.Context) (float64, error) {
 		ctx, cancel := context.WithTimeout(ctx, deathTime)
 		defer cancel()
-		if err := allReady(ctx, p, spares); err != nil {
+		if err := spared(ctx, p, spares); err != nil {
 			return 0, err
 		}
 		at := &pid.Data()[0]
@@ -88,17 +88,40 @@ func (s *session) death(ctx context.Context, spares int) (side, error) {
 	}, nil
 }
 
-// allReady returns when the worker has done a task and all spares are there.
-func allReady(ctx context.Context, p *pool.Pool, spares int) error {
-	f, err := rest.Submit(ctx, p, int64(time.Millisecond))
-	if err == nil {
-		_, err = f.Wait(ctx)
-	}
+// spared returns when the worker has done a task and all spares are there.
+func spared(ctx context.Context, p *pool.Pool, spares int) error {
+	err := allReady(ctx, p, 1)
 	for err == nil && p.Stats().Spares < spares {
 		time.Sleep(time.Millisecond)
 		err = context.Cause(ctx)
 	}
 	return err
+}
+
+// allReady returns when every worker has done a task.
+func allReady(ctx context.Context, p *pool.Pool, workers int) error {
+	for ctx.Err() == nil {
+		var flying []pool.Future[int64]
+		for range workers {
+			f, err := rest.Submit(ctx, p, int64(time.Millisecond))
+			if err != nil {
+				return err
+			}
+			flying = append(flying, f)
+		}
+		pids := map[int64]bool{}
+		for _, f := range flying {
+			pid, err := f.Wait(ctx)
+			if err != nil {
+				return err
+			}
+			pids[pid] = true
+		}
+		if len(pids) == workers {
+			return nil
+		}
+	}
+	return context.Cause(ctx)
 }
 
 // spawn is a side: from starting a copy of this program to its first byte.
