@@ -1,0 +1,79 @@
+package pool
+
+// Stats says what a pool has done so far.
+type Stats struct {
+	Workers          []WorkerStats // incarnations, dead ones first, the last 256 of these
+	Attempts         int64         // tasks started, again after a death included
+	Deaths           map[Class]int64
+	Respawns         int64 // deaths after which another is started, once as many are wanted
+	BytesByRef       int64 // size of the arrays that tasks named
+	ResultBytesByRef int64 // size of the arrays that results named
+	ResultMapped     int64 // size of the segments that workers' results lie in, now
+	Width            int   // workers at once; less than asked for while memory is short
+
+	Pending      int   // tasks that no worker has, now
+	Unresolved   int   // tasks and ranges under way, now
+	Done         int64 // tasks that succeeded; ranges are not among these three
+	Failed       int64 // tasks that ended in an error: their own, their workers' or the pool's
+	Cancelled    int64 // tasks that ended with ErrCancelled
+	Quarantined  int64 // indices of ranges
+	Retries      int64 // attempts of tasks that were lost and are made again; blocks of ranges are not among them
+	Retired      int64 // workers replaced or ended between two tasks
+	Spares       int   // workers that wait for a death, now
+	Target       int   // workers asked for
+	Ceiling      int   // the most workers that memory seems to allow; 0: nobody was killed for it
+	MemoryDeaths int64 // deaths for want of memory, proven or suspected
+	// MemoryMechanism is what enforces Options.MemoryLimit: "cgroup", "rlimit", or "" for none.
+	MemoryMechanism string
+
+	dropped int64 // second results of a block
+}
+
+// WorkerStats is one incarnation of a worker.
+type WorkerStats struct {
+	Slot  int   `json:"slot"`
+	PID   int   `json:"pid"` // this process for Isolation = Goroutine
+	Tasks int64 `json:"tasks"`
+
+	Incarnation int   `json:"incarnation"` // of all that the pool has started, from 1
+	State       State `json:"state"`
+	Private     int64 `json:"private_bytes"` // private memory at the last look, at most a second ago while it has tasks; 0: none yet
+}
+
+// Stats returns a copy. Where a worker has just died it waits, well below a second,
+// until it is known of what: a task that has gone on elsewhere is not there before its
+// death.
+func (p *Pool) Stats() Stats {
+	p.mu.Lock()
+	defer p.unlock()
+	for p.burying > 0 {
+		p.room.Wait()
+	}
+	if !p.polling { // what is done but that nobody waits for
+		p.polling = true
+		p.drainLocked()
+		p.passLocked()
+	}
+	s := p.stats
+	s.Width, s.Target, s.Ceiling, s.ResultMapped = p.width, p.target, p.ceiling, p.results.bytes
+	s.Pending, s.Unresolved = p.pending.n+p.later.n, p.unresolved
+	s.Deaths = map[Class]int64{}
+	for c, n := range p.stats.Deaths {
+		s.Deaths[c] = n
+	}
+	for _, w := range p.lanes {
+		if t := w.lane.running(); t != nil && t.job == nil {
+			s.Attempts++
+		}
+	}
+	s.Workers = append([]WorkerStats{}, p.stats.Workers...)
+	for _, w := range p.workers {
+		if w.link != nil {
+			s.Workers = append(s.Workers, w.statsLocked())
+			if w.stateLocked() == StateStandby {
+				s.Spares++
+			}
+		}
+	}
+	return s
+}
