@@ -15,9 +15,6 @@ const suspectWindow = 30 * time.Second
 // killed it for; ran, the task that it was running, unless that is over meanwhile.
 func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState, ran *task) {
 	p := w.pool
-	if p.cause != nil {
-		defer func(n int64) { p.stats.MemoryDeaths = n }(p.stats.MemoryDeaths) // what dies at the end is not counted
-	}
 	defer func() {
 		if ran != nil && d.forMemory() && p.width > 1 && !p.opts.KeepWidth && ran.memory < mostMemoryDeaths {
 			ran.memory++ // it is not the task's fault yet
@@ -42,10 +39,6 @@ func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState
 	default:
 		d.Class = ClassExit
 	}
-	if d.Class == ClassOOM {
-		p.stats.MemoryDeaths++
-		return
-	}
 	if d.Class != ClassSignal || !killed || d.Func == "" {
 		return
 	}
@@ -53,7 +46,6 @@ func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState
 	if near := now.Sub(p.lastKill); !p.lastKill.IsZero() && near < suspectWindow {
 		d.MemorySuspected = true
 		d.Evidence = fmt.Sprintf("killed while it ran a task, as another was %v before, and not by the pool: memory may be short", near.Round(time.Millisecond))
-		p.stats.MemoryDeaths++
 	}
 	p.lastKill = now
 }

@@ -132,6 +132,7 @@ func (p *Pool) mournLocked(death *WorkerExitError) {
 	p.opts.Logger.Warn("worker died", "worker", death.Worker, "pid", death.PID, "class", death.Class, "error", death)
 	p.events.emit(Event{Kind: EventDeath, Worker: death.Worker, PID: death.PID, Incarnation: death.Incarnation, Func: death.Func, Attempt: death.Attempt, Lo: death.Lo, Death: death})
 	if death.forMemory() {
+		p.stats.MemoryDeaths++
 		p.stepDownLocked(fmt.Sprintf("worker %d died for want of memory (%s)", death.Worker, death.Evidence))
 	}
 }

@@ -74,7 +74,12 @@ func (p *Pool) launch(slot int) (process, transport, *lane, hello, error) {
 		link.EndReceive()
 	}()
 	c.pool = p
-	if c.group, err = p.bound(c.PID(), slot); err != nil {
+	c.mu.Lock() // while its number is certain to be its own
+	if !c.reaped {
+		c.group, err = p.bound(c.PID(), slot)
+	}
+	c.mu.Unlock()
+	if err != nil {
 		c.Kill()
 		<-c.dead
 		c.Release()

@@ -1,0 +1,95 @@
+package pool
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A worker that goes past its ceiling dies of it alone, by either mechanism.
+func TestMemoryLimit(t *testing.T) {
+	for _, noGroups := range []bool{false, true} {
+		t.Run(fmt.Sprintf("noGroups=%v", noGroups), func(t *testing.T) {
+			if raceEnabled {
+				t.Skip("the race detector's own memory is past any ceiling")
+			}
+			p := newPool(t, &Options{Workers: 2, MemoryLimit: 128 << 20, noGroups: noGroups, Attempts: 1, KeepWidth: true})
+			mechanism := p.Stats().MemoryMechanism
+			if !noGroups && mechanism != "cgroup" {
+				t.Skipf("not in CI: no memory cgroup can be made here: %q", mechanism)
+			}
+			require.Equal(t, map[bool]string{false: "cgroup", true: "rlimit"}[noGroups], mechanism)
+			bystander := submitWork(t, p, workIn{How: "sleep", For: 300 * time.Millisecond})
+			_, err := submitWork(t, p, workIn{How: "allocate", N: 1024}).Wait(background())
+			var death *WorkerExitError
+			require.ErrorAs(t, err, &death)
+			require.Equal(t, ClassOOM, death.Class, "%v %s", death, death.Stderr)
+			require.NotEmpty(t, death.Evidence)
+			require.ErrorContains(t, err, "out of memory")
+			if !noGroups {
+				require.Greater(t, death.PeakPrivate, int64(100<<20))
+			}
+			requireAttempt(t, bystander, 1)
+			requireAttempt(t, submitWork(t, p, workIn{How: "allocate", N: 16}), 1) // below it
+		})
+	}
+}
+
+// Where too many at once are killed, as by a machine short of memory, the pool finds
+// the number that goes, and all tasks are done.
+func TestFewerWorkersWhereMemoryIsShort(t *testing.T) {
+	var widths []int
+	var mu sync.Mutex
+	p := newPool(t, &Options{Workers: 8, OnEvent: func(e Event) {
+		if e.Kind == EventWidth {
+			mu.Lock()
+			widths = append(widths, e.Width)
+			mu.Unlock()
+		}
+	}})
+	allUp(t, p, 8)
+	mark := filepath.Join(t.TempDir(), "run")
+	n := 0
+	for _, err := range work.Map(background(), p, func(yield func(workIn) bool) {
+		for range 200 {
+			if !yield(workIn{How: "crowd", N: 3, For: 2 * time.Millisecond, File: mark}) {
+				return
+			}
+		}
+	}) {
+		require.NoError(t, err)
+		n++
+	}
+	require.Equal(t, 200, n)
+	s := p.Stats()
+	mu.Lock()
+	defer mu.Unlock()
+	t.Logf("widths %v, ceiling %d, %d deaths for memory of %v", widths, s.Ceiling, s.MemoryDeaths, s.Deaths)
+	require.Less(t, s.Width, 8)
+	require.Positive(t, s.Ceiling)
+	require.Less(t, s.Ceiling, 8)
+}
+
+// Memory cgroups that a killed supervisor has left are removed by the next pool of
+// the same group, and those of a living one stay.
+func TestLeftGroupsAreRemoved(t *testing.T) {
+	g := memoryGroupHere()
+	left, err := g.child("handoff-00112233445566778899aabb-0-1", 64<<20)
+	if err != nil {
+		t.Skipf("not in CI: no memory cgroup can be made here: %v", err)
+	}
+	defer left.remove()
+	alive := newPool(t, &Options{Workers: 1, MemoryLimit: 128 << 20})
+	groups, err := filepath.Glob(g.dir + "/handoff-" + alive.Run().ID() + "-*")
+	require.NoError(t, err)
+	require.Len(t, groups, 1)
+	require.NoDirExists(t, left.dir)
+	newPool(t, &Options{Workers: 1})
+	require.DirExists(t, groups[0])
+	require.NoError(t, alive.Close(background()))
+	require.NoDirExists(t, groups[0])
+}
