@@ -192,7 +192,7 @@ func (p *Pool) climb() {
 	p.climber.Reset(climbAfter)
 }
 
-// later puts a task whose worker died back in line, after a while: at once the
+// retryLocked puts a task whose worker died back in line, after a while: at once the
 // first time, then up to 10 ms, 20 ms, … 1 s, with full jitter.
 func (p *Pool) retryLocked(t *task) {
 	t.state, t.worker = taskPending, nil
