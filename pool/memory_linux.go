@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"cmp"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -117,8 +119,26 @@ func (g memoryGroup) child(name string, limit int64) (c memoryGroup, err error) 
 	return c, err
 }
 
-// sweep removes the groups that dead runs have left below g: empty ones, whose run
-// has no lock file any more.
+// runOfGroup is the run of a group that bound has made: handoff-<run>-<slot>-<pid>.
+func runOfGroup(name string) (run string, ok bool) {
+	part := strings.Split(name, "-")
+	if len(part) != 4 || part[0] != "handoff" {
+		return "", false
+	}
+	id, err := hex.DecodeString(part[1])
+	_, err2 := strconv.ParseUint(part[2], 10, 32)
+	_, err3 := strconv.ParseUint(part[3], 10, 32)
+	return part[1], len(id) == runIDBytes && cmp.Or(err, err2, err3) == nil
+}
+
+const runIDBytes = 12
+
+// leftFor is for how long a group must have been there to be a dead run's: a new one
+// is empty for a moment, and its run may have another /dev/shm.
+const leftFor = 10 * time.Second
+
+// sweep removes the groups that dead runs have left below g: empty ones, not new,
+// whose run has no lock file any more.
 func (g memoryGroup) sweep() {
 	if g.dir == "" {
 		return
@@ -128,11 +148,16 @@ func (g memoryGroup) sweep() {
 		return
 	}
 	for _, d := range all {
-		part := strings.Split(d.Name(), "-")
-		if len(part) == 4 && part[0] == "handoff" && d.IsDir() {
-			if _, err := os.Lstat("/dev/shm/handoff-" + part[1] + ".lock"); errors.Is(err, fs.ErrNotExist) {
-				os.Remove(filepath.Join(g.dir, d.Name())) // which fails while there is a process in it
-			}
+		run, ours := runOfGroup(d.Name())
+		if !ours {
+			continue
+		}
+		info, err := d.Info()
+		if err != nil || time.Since(info.ModTime()) < leftFor {
+			continue
+		}
+		if _, err := os.Lstat("/dev/shm/handoff-" + run + ".lock"); errors.Is(err, fs.ErrNotExist) {
+			os.Remove(filepath.Join(g.dir, d.Name())) // which fails while there is a process in it
 		}
 	}
 }

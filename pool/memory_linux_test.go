@@ -1,7 +1,9 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -83,11 +85,23 @@ func TestLeftGroupsAreRemoved(t *testing.T) {
 		t.Skipf("not in CI: no memory cgroup can be made here: %v", err)
 	}
 	defer left.remove()
+	other := filepath.Join(g.dir, "handoff-pool-test-0") // of somebody who is no pool
+	require.NoError(t, os.Mkdir(other, 0o755))
+	defer os.Remove(other)
+	fresh, err := g.child("handoff-ffeeddccbbaa998877665544-0-1", 64<<20)
+	require.NoError(t, err)
+	defer fresh.remove()
+	old := time.Now().Add(-time.Minute)
+	if err := errors.Join(os.Chtimes(left.dir, old, old), os.Chtimes(other, old, old)); err != nil {
+		t.Skipf("not in CI: the age of a cgroup cannot be set here: %v", err)
+	}
 	alive := newPool(t, &Options{Workers: 1, MemoryLimit: 128 << 20})
 	groups, err := filepath.Glob(g.dir + "/handoff-" + alive.Run().ID() + "-*")
 	require.NoError(t, err)
 	require.Len(t, groups, 1)
 	require.NoDirExists(t, left.dir)
+	require.DirExists(t, other)
+	require.DirExists(t, fresh.dir)
 	newPool(t, &Options{Workers: 1})
 	require.DirExists(t, groups[0])
 	require.NoError(t, alive.Close(background()))
