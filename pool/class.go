@@ -16,7 +16,7 @@ const suspectWindow = 30 * time.Second
 func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState, ran *task) {
 	p := w.pool
 	defer func() {
-		if ran != nil && d.forMemory() && p.width > 1 && !p.opts.KeepWidth && ran.memory < mostMemoryDeaths {
+		if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.width > 1 && !p.opts.KeepWidth && ran.memory < mostMemoryDeaths {
 			ran.memory++ // it is not the task's fault yet
 		}
 	}()

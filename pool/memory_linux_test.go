@@ -76,6 +76,26 @@ func TestFewerWorkersWhereMemoryIsShort(t *testing.T) {
 	require.Less(t, s.Ceiling, 8)
 }
 
+// What may be started once is not started again because memory seems to be short.
+func TestOneAttemptIsOne(t *testing.T) {
+	p := newPool(t, &Options{Workers: 4, Attempts: 1})
+	allUp(t, p, 4)
+	mark := filepath.Join(t.TempDir(), "run")
+	var fs []Future[int]
+	for range 4 {
+		f, err := work.Submit(background(), p, workIn{How: "crowd", N: 0, For: time.Millisecond, File: mark})
+		require.NoError(t, err)
+		fs = append(fs, f)
+	}
+	for _, f := range fs {
+		_, err := f.Wait(background())
+		require.ErrorIs(t, err, ErrWorkerDied)
+	}
+	s := p.Stats()
+	require.Positive(t, s.MemoryDeaths)
+	require.EqualValues(t, 4, s.Attempts)
+}
+
 // Memory cgroups that a killed supervisor has left are removed by the next pool of
 // the same group, and those of a living one stay.
 func TestLeftGroupsAreRemoved(t *testing.T) {

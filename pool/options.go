@@ -40,7 +40,8 @@ type Options struct {
 	MaxPending int
 	// Attempts bounds how often a task is started when workers die under it, at
 	// most 255. Deaths for want of memory while other workers run do not count, up to
-	// 16 of them: fewer run after each. 0: 3.
+	// 16 of them: fewer run after each. With 1 a task is started once, whatever its
+	// worker died of. 0: 3.
 	Attempts int
 	// StartTimeout is how long a new worker may take to say hello. 0: 10 s.
 	StartTimeout time.Duration
