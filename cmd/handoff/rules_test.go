@@ -65,6 +65,8 @@ var ruleTable = map[string]ruleRow{
 	"pool/prom":      {[]string{"pool"}, []string{ruleMetrics}},
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf, ruleBars}},
 	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, ruleBars, rulePerf, "github.com/google/renameio/v2"}},
+
+	"pool/journal/journaltest": {[]string{"pool/journal"}, nil},
 }
 
 // ruleLibrary is every folder below bench and the command.

@@ -34,6 +34,7 @@ type Journal struct {
 	syncMu   sync.Mutex
 	sealed   int64 // what lies after this offset was not acknowledged
 	sealSoft bool  // the last seal is not synced
+	sealBuf  []byte
 
 	// mu is not held while a call to the file runs: Append goes on during a Sync.
 	mu     sync.Mutex
@@ -136,8 +137,8 @@ func (j *Journal) syncGroup() error {
 // journal stopped, for what has been synced is durable.
 func (j *Journal) seal(at int64, number uint64) {
 	j.sealed = at
-	b := j.prefix.appendFrame(make([]byte, 0, frameBytes), at, kindSeal, number, at, nil)
-	if j.write(b, at) == nil {
+	j.sealBuf = j.prefix.appendFrame(j.sealBuf[:0], at, kindSeal, number, at, nil)
+	if j.writeAll(j.sealBuf, at) == nil {
 		j.sealed, j.sealSoft = at+frameBytes, true
 	}
 }
@@ -155,6 +156,19 @@ func (j *Journal) write(b []byte, at int64) error {
 	if len(b) == 0 {
 		return nil
 	}
+	if err := j.writeAll(b, at); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	if cap(b) > cap(j.spare) && cap(b) <= 2*flushBytes {
+		j.spare = b[:0]
+	}
+	j.mu.Unlock()
+	return nil
+}
+
+// writeAll writes b or stops the journal, with syncMu held.
+func (j *Journal) writeAll(b []byte, at int64) error {
 	n, err := j.file.WriteAt(b, at)
 	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
@@ -162,11 +176,6 @@ func (j *Journal) write(b []byte, at int64) error {
 	if err != nil {
 		return j.stop(err)
 	}
-	j.mu.Lock()
-	if cap(b) > cap(j.spare) && cap(b) <= 2*flushBytes {
-		j.spare = b[:0]
-	}
-	j.mu.Unlock()
 	return nil
 }
 

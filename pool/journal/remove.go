@@ -7,7 +7,7 @@ import (
 )
 
 // Remove ends the journal without a sync and removes its file; then its folder, if
-// Create has made it and nothing else is in it. When it returns nil, that is durable.
+// Create has made it, nothing else is in it and it was not opened through a link. When it returns nil, that is durable.
 // The journal is closed afterwards, also after an error, and may still be in its
 // folder then. Remove returns ErrClosed after Close.
 func (j *Journal) Remove() error {
@@ -32,9 +32,12 @@ func (j *Journal) Remove() error {
 	return j.wrap("remove", err)
 }
 
-// removeFolder removes an empty folder. Somebody may put something into it, or take
-// it away, at any time.
+// removeFolder removes an empty folder, but not a link to one. Somebody may put
+// something into it, or take it away, at any time.
 func removeFolder(fsys FS, dir string) error {
+	if info, err := fsys.Stat(dir); err == nil && !info.IsDir() {
+		return nil
+	}
 	for {
 		names, err := fsys.ReadDir(dir)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) > 0 {

@@ -153,12 +153,16 @@ func (s *scanner) all() (x extent, err error) {
 // torn returns nil if what begins at s.at can be what a write has left behind that
 // nobody was told had succeeded: if no frame after it says otherwise.
 func (s *scanner) torn(bad string) error {
-	for at := s.at + frameAlign; at+frameBytes <= s.size; at += frameAlign {
+	for at := s.at + 1; at+frameBytes <= s.size; at++ { // at any place, should bytes be missing
 		b, err := s.read(at, frameBytes)
 		if err != nil {
 			return err
 		}
-		if f, ok := s.prefix.parseFrame(b, at); ok && f.base > uint64(s.at) {
+		f, ok := s.prefix.parseFrame(b, at)
+		if f.kind == kindSeal && f.base <= math.MaxInt64 { // it says where it was written
+			f, ok = s.prefix.parseFrame(b, int64(f.base))
+		}
+		if ok && f.base > uint64(s.at) {
 			return s.damage(fmt.Sprintf("%s, but a later one at offset %d says that this one was durable", bad, at))
 		}
 	}
