@@ -1,6 +1,7 @@
 package files
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"slices"
@@ -48,35 +49,72 @@ func (s *arrowSource) drop() {
 }
 
 func (s *arrowSource) next() (arrow.Record, error) {
+	if err := s.find(); err != nil {
+		return nil, err
+	}
+	end := min(s.row+s.opts.rows(s.rowBytes), s.batch.rows)
+	rec, err := s.record(s.row, end)
+	if err != nil {
+		return nil, err
+	}
+	s.advance(end)
+	return rec, nil
+}
+
+// find goes to the batch that the next record is of.
+func (s *arrowSource) find() error {
 	for s.batch == nil {
 		m, err := s.messages()
 		if err == io.EOF {
 			s.read.Store(s.in.size)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		b, err := parseBatch(m.header, s.layout, m.body, m.end-m.body)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if len(b.cols) > 0 && b.rows > 0 {
 			s.batch = b
 		}
 		s.read.Store(m.body)
 	}
+	return nil
+}
+
+// advance goes to a row of the batch.
+func (s *arrowSource) advance(end int64) {
 	b := s.batch
-	end := min(s.row+s.opts.rows(s.rowBytes), b.rows)
-	rec, err := s.record(s.row, end)
-	if err != nil {
-		return nil, err
-	}
 	s.row = end
 	s.read.Store(b.body + int64(float64(b.bodyLen)*float64(end)/float64(b.rows)))
 	if end == b.rows {
 		s.drop()
 	}
-	return rec, nil
+}
+
+// skip reads the metadata of the batches, not their bodies.
+func (s *arrowSource) skip(ctx context.Context, rows int64) error {
+	for done := int64(0); done < rows; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.find(); err == io.EOF {
+			return tooFewRows(done, rows)
+		} else if err != nil {
+			return err
+		}
+		n, chunk := s.batch.rows-s.row, s.opts.rows(s.rowBytes)
+		if left := rows - done; left < n {
+			if left%chunk != 0 {
+				return noBoundary(done+left/chunk*chunk, min(chunk, n-left/chunk*chunk), rows)
+			}
+			n = left
+		}
+		s.advance(s.row + n)
+		done += n
+	}
+	return nil
 }
 
 // openArrowStream reads the schema that a stream begins with.
@@ -89,6 +127,9 @@ func openArrowStream(in *input, alloc *arrowipc.Allocator, o *Options) (*arrowSo
 		return nil, corruptf("Arrow stream without a schema")
 	}
 	l, err := parseSchema(first.header, first.version)
+	if err == nil {
+		err = l.choose(o.Columns)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +185,9 @@ func openArrowFile(in *input, alloc *arrowipc.Allocator, o *Options) (*arrowSour
 		return nil, corruptf("Arrow footer: no schema, or an offset points outside of it")
 	}
 	l, err := parseSchema(schema, t.i16(0))
+	if err == nil {
+		err = l.choose(o.Columns)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,16 +2,14 @@ package files
 
 import (
 	"bufio"
+	"context"
 	"encoding/csv"
-	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/bitutil"
 
 	"example.com/handoff/arrowipc"
 )
@@ -19,13 +17,16 @@ import (
 // csvSource reads CSV, one record's rows at a time.
 type csvSource struct {
 	path  string
-	size  int64
+	in    *input
 	alloc *arrowipc.Allocator
 	opts  *Options
 
 	limit   *limitReader
 	rows    *csv.Reader
+	start   int64 // of the file's bytes, what rows counts from
+	from    int64 // where the row in hand starts, or blank lines before it
 	cols    []csvColumn
+	cells   []csvCell     // of the row in hand
 	fields  *arrow.Schema // nil until the first record settles it
 	first   arrow.Record  // read when the file was opened; nil if there was none
 	ended   bool
@@ -51,13 +52,16 @@ const (
 	undecided columnKind = iota
 	number
 	text
+	ignored // not asked for
 )
 
-func openCSV(f io.Reader, size int64, path string, alloc *arrowipc.Allocator, o *Options) (*csvSource, error) {
-	s := &csvSource{path: path, size: size, alloc: alloc, opts: o, limit: &limitReader{r: f, rowBytes: o.RowBytes}}
+func openCSV(in *input, path string, alloc *arrowipc.Allocator, o *Options) (*csvSource, error) {
+	s := &csvSource{path: path, in: in, alloc: alloc, opts: o}
+	s.limit = &limitReader{r: io.NewSectionReader(in.r, 0, in.size), rowBytes: o.RowBytes}
 	buffered := bufio.NewReaderSize(s.limit, bufferBytes)
 	if mark, _ := buffered.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
 		buffered.Discard(len(byteOrderMark))
+		s.start = int64(len(byteOrderMark))
 	}
 	s.rows = csv.NewReader(buffered)
 	s.rows.ReuseRecord = true
@@ -71,11 +75,18 @@ func openCSV(f io.Reader, size int64, path string, alloc *arrowipc.Allocator, o 
 	if err != nil {
 		return nil, err
 	}
-	s.cols = make([]csvColumn, len(header))
+	s.cols, s.cells = make([]csvColumn, len(header)), make([]csvCell, len(header))
 	for i, name := range header {
 		s.cols[i] = csvColumn{name: strings.Clone(strings.TrimSpace(name)), in: true}
 	}
+	if err := s.choose(); err != nil {
+		return nil, err
+	}
 	if s.first, err = s.chunk(); err != nil && err != io.EOF {
+		return nil, err
+	}
+	if err := s.checkText(); err != nil {
+		s.close()
 		return nil, err
 	}
 	return s, nil
@@ -122,34 +133,13 @@ func (s *csvSource) chunk() (rec arrow.Record, err error) {
 		return nil, io.EOF
 	}
 	defer s.drop()
-	room := s.room()
-	if err := s.prepare(int(room)); err != nil {
+	room := int(s.room())
+	if err := s.prepare(room); err != nil {
 		return nil, err // nothing was read yet: the caller may try again
 	}
-	n := 0
-	for n < int(room) {
-		row, err := s.row()
-		if err == io.EOF {
-			s.ended = true
-			break
-		}
-		if err == nil {
-			err = s.put(row, n)
-		}
-		if err != nil {
-			return nil, err
-		}
-		n++
-	}
-	s.settle()
-	if s.ended && s.limit.total != s.size {
-		return nil, corruptf("changed while it was read: %d bytes when it was opened, %d now", s.size, s.limit.total)
-	}
-	if s.ended {
-		s.read.Store(s.size)
-	}
-	if n == 0 {
-		return nil, io.EOF
+	n, err := s.fill(room, true)
+	if err != nil {
+		return nil, err
 	}
 	if s.fields.NumFields() == 0 {
 		return nil, nil
@@ -163,6 +153,76 @@ func (s *csvSource) chunk() (rec arrow.Record, err error) {
 	return newRecord(s.fields, cols, int64(n)), nil
 }
 
+// fill reads up to room rows, and stores their cells if they are to be kept. The
+// error is io.EOF if there were none.
+func (s *csvSource) fill(room int, keep bool) (n int, err error) {
+	for n < room {
+		row, err := s.row()
+		if err == io.EOF {
+			s.ended = true
+			break
+		}
+		if err == nil {
+			err = s.parse(row, keep)
+		}
+		if err != nil {
+			if err = s.bad(err); err != nil {
+				return n, err
+			}
+			continue
+		}
+		if err := s.store(row, n, keep); err != nil {
+			return n, err
+		}
+		n++
+	}
+	s.settle()
+	if s.ended && s.limit.total != s.in.size {
+		return n, corruptf("truncated while it was read: %d of %d bytes", s.limit.total, s.in.size)
+	}
+	if s.ended {
+		s.read.Store(s.in.size)
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// skip reads the rows of the records that chunk would make.
+func (s *csvSource) skip(ctx context.Context, rows int64) error {
+	for done := int64(0); done < rows; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := s.pass()
+		switch {
+		case err == io.EOF:
+			return tooFewRows(done, rows)
+		case err != nil:
+			return err
+		case n > rows-done:
+			return noBoundary(done, n, rows)
+		}
+		done += n
+	}
+	return nil
+}
+
+// pass goes past one record and gives its rows.
+func (s *csvSource) pass() (int64, error) {
+	if rec := s.first; rec != nil {
+		s.first = nil
+		defer rec.Release()
+		return rec.NumRows(), nil
+	}
+	if s.ended || s.fields.NumFields() == 0 {
+		return 0, io.EOF
+	}
+	n, err := s.fill(int(s.room()), false)
+	return int64(n), err
+}
+
 // room is how many rows the next record may have. No more are made room for
 // than the rest of the file can hold: a row takes a byte for each cell, its
 // comma or the end of its line.
@@ -173,7 +233,7 @@ func (s *csvSource) room() int64 {
 			in++
 		}
 	}
-	left := max(s.size-s.rows.InputOffset(), 0)/int64(len(s.cols)) + 1
+	left := max(s.in.size-s.rows.InputOffset(), 0)/int64(len(s.cols)) + 1
 	return min(s.opts.rows(in*8), max(left, minRows))
 }
 
@@ -222,101 +282,4 @@ func (s *csvSource) settle() {
 		}
 	}
 	s.fields = arrow.NewSchema(fields, nil)
-}
-
-// put stores the row's cells as row n of the record.
-func (s *csvSource) put(row []string, n int) error {
-	if len(row) != len(s.cols) {
-		return &RowError{Path: s.path, Line: s.line(0), Reason: fmt.Sprintf("expected %d fields, found %d", len(s.cols), len(row))}
-	}
-	for i, cell := range row {
-		c := &s.cols[i]
-		if c.kind == text {
-			if c.in { // since a later record
-				c.vals[n] = 0
-			}
-			continue
-		}
-		cell = strings.TrimSpace(cell)
-		if cell == "" {
-			c.vals[n] = 0
-			continue
-		}
-		v, err := parseNumber(cell)
-		switch {
-		case err == nil:
-			c.kind = number
-			c.vals[n] = v
-			bitutil.SetBit(c.bits, n)
-		case c.kind == undecided && errors.Is(err, errNotNumber):
-			c.vals[n] = 0
-			s.becomeText(c, cell, s.line(i))
-		default:
-			return &RowError{Path: s.path, Line: s.line(i), Column: i + 1, Err: err,
-				Reason: fmt.Sprintf("column %d %s: %s %v", i+1, show(c.name), show(cell), err)}
-		}
-	}
-	return nil
-}
-
-// becomeText takes the column out of the records, if none was handed out yet.
-func (s *csvSource) becomeText(c *csvColumn, cell string, line int) {
-	c.kind = text
-	c.why = fmt.Sprintf("text: its first value is %s in line %d", show(cell), line)
-	if s.fields == nil {
-		c.in = false
-		c.drop()
-	}
-	s.skipMu.Lock()
-	defer s.skipMu.Unlock()
-	s.skipLog = s.skipLog[:0:0]
-	fields := 0
-	for i := range s.cols {
-		c, field := &s.cols[i], -1
-		if c.in {
-			field = fields
-			fields++
-		}
-		if c.kind == text {
-			s.skipLog = append(s.skipLog, Skipped{c.name, c.why, field})
-		}
-	}
-}
-
-// row is the next row, good until the next call. Errors name the line.
-func (s *csvSource) row() ([]string, error) {
-	s.limit.nextRow()
-	row, err := s.rows.Read()
-	s.read.Store(s.rows.InputOffset())
-	if err != nil && err != io.EOF {
-		err = s.rowError(row, err)
-	}
-	return row, err
-}
-
-// rowError says where the row is that encoding/csv could not read, or only in part.
-func (s *csvSource) rowError(row []string, err error) error {
-	var long *longRowError
-	if errors.As(err, &long) {
-		line := 1
-		if len(row) > 0 {
-			line = s.line(0)
-		}
-		return &RowError{Path: s.path, Line: line, Reason: long.Error(), Err: err}
-	}
-	var parse *csv.ParseError
-	if !errors.As(err, &parse) {
-		return err
-	}
-	e := &RowError{Path: s.path, Line: parse.Line, Err: parse.Err}
-	e.Reason = fmt.Sprintf("%v at byte %d of the line", parse.Err, parse.Column)
-	if parse.StartLine != parse.Line {
-		e.Reason += fmt.Sprintf(", in a row that starts in line %d", parse.StartLine)
-	}
-	return e
-}
-
-func (s *csvSource) line(field int) int {
-	line, _ := s.rows.FieldPos(field)
-	return line
 }

@@ -264,7 +264,7 @@ func TestCSVThatChanges(t *testing.T) {
 					rec.Release()
 				}
 			}
-			require.ErrorIs(t, err, ErrCorrupt)
+			require.ErrorIs(t, err, ErrChanged)
 			require.ErrorContains(t, err, "x.csv: changed while it was read")
 		})
 	}

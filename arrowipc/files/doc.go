@@ -1,5 +1,5 @@
 // Package files reads tables from files into Arrow records whose columns lie in
-// shared memory, a bounded number of rows at a time.
+// shared memory, a bounded number of rows at a time, and writes records to files.
 //
 // # A short tour
 //
@@ -11,12 +11,20 @@
 //     LZ4 or Zstandard and big-endian values are converted on the way.
 //   - CSV with a header line is known by its extension, .csv in any case.
 //
+// [Reader.Skip] goes on behind the records that an earlier run has done, and
+// [Reader.Identity] tells whether the file is still that of the earlier run.
+//
+// An [Encoder] makes the bytes of an output file, of the format that [FormatOf]
+// tells by its name: a head, a piece for each record, a tail. Who writes them may
+// be killed between any two and go on.
+//
 // # Columns
 //
 // A record holds the numeric columns: integers of 8 to 64 bits, signed or not,
 // float32 and float64. All others (text, bool, float16, decimal, date, time,
 // timestamp, duration, dictionary-encoded, nested …) are never loaded and are
-// reported by [Reader.Skipped]. Names may be empty and may repeat.
+// reported by [Reader.Skipped]. Names may be empty and may repeat. With
+// [Options.Columns] only the columns named there are looked at.
 //
 // # CSV
 //
@@ -44,6 +52,12 @@
 // could make of the bytes, and by the arena. Metadata is bounded to 64 MiB, a CSV
 // row to [Options.RowBytes]. Only regular files are opened.
 //
+// A file that changes its size or the time of its last modification while it is
+// read is an error that wraps [ErrChanged], and no record that was read since
+// then is handed out. It is read with read calls, never mapped, so a file that
+// shrinks ends no process. Another file that takes its name is not seen: the
+// opened one is read to its end.
+//
 // # Lifetimes
 //
 // The caller releases each record; its blocks return to the arena with the last
@@ -51,8 +65,8 @@
 //
 // # Concurrency
 //
-// A Reader is used by one goroutine; BytesRead and Skipped may be called from
-// others meanwhile.
+// A Reader is used by one goroutine; BytesRead, Identity and Skipped may be called
+// from others meanwhile. An Encoder is used by one goroutine, AppendCSV by any.
 //
 // # Failure
 //

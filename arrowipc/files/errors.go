@@ -13,6 +13,10 @@ var (
 	ErrCorrupt = errors.New("corrupt file")
 	// ErrUnsupported: the file is of an unknown type, or uses a part of its format that is not read here.
 	ErrUnsupported = errors.New("unsupported file")
+	// ErrChanged: the file was written to while it was read. What was read since it was opened may be of both.
+	ErrChanged = errors.New("file changed")
+	// ErrColumn: what [Options.Columns] asks for is not in the file, or is not numeric.
+	ErrColumn = errors.New("no such numeric column")
 )
 
 // A RowError says what is wrong with one row of a CSV file.
@@ -22,6 +26,8 @@ type RowError struct {
 	Column int    // 1 is the first; 0 if it is not about one cell
 	Reason string // `column 3 "delay": "abc" is not a number`
 	Err    error  // nil, or what encoding/csv said
+
+	row int // the line that the row starts in
 }
 
 func (e *RowError) Error() string {

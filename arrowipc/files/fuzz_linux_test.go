@@ -90,7 +90,7 @@ type csvCount struct{ rows, columns int }
 
 func countCSV(a *arrowipc.Allocator, content []byte) (n csvCount, err error) {
 	o := &Options{ChunkRows: 3, ChunkBytes: 1 << 20, RowBytes: defaultRowBytes}
-	s, err := openCSV(bytes.NewReader(content), int64(len(content)), "f.csv", a, o)
+	s, err := openCSV(&input{r: bytes.NewReader(content), size: int64(len(content))}, "f.csv", a, o)
 	if err != nil {
 		return n, err
 	}

@@ -7,12 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"example.com/handoff/arrowipc"
 )
 
-// Options says how a file is cut into records. The zero value and nil work.
+// Options says what of a file is read and how it is cut into records. The zero value and nil work.
 type Options struct {
 	// ChunkRows is the most rows of a record. 0: 65536.
 	ChunkRows int
@@ -22,6 +23,21 @@ type Options struct {
 	ChunkBytes int64
 	// RowBytes bounds a row of a CSV file, which must fit into memory. 0: 16 MiB.
 	RowBytes int
+	// Columns are the names of the columns to load; the others are not looked at
+	// and not reported by Skipped. The records keep the file's order. If several
+	// columns have one name, all that are numeric are loaded. A name that no numeric
+	// column has is an error that wraps [ErrColumn]: in Open, or from Next where a
+	// column of CSV that was empty so far turns out to be text. Empty: all columns.
+	Columns []string
+	// BadRow is handed each row of a CSV file that can't be used, for the number of
+	// its cells, a bad cell in a numeric column, or its quotes. The row is left out
+	// of the records, in the file's order, and if BadRow gives an error, reading ends
+	// with that. It is called by Open, which reads the first record, by Next and by
+	// Skip. A row that ends in no line cannot be left out: one that is longer than
+	// RowBytes, and one of several lines with a quote that is open up to the end of
+	// the file. A quote that is closed in a later line makes one row of all lines up
+	// to there. nil: a bad row is an error.
+	BadRow func(BadRow) error
 }
 
 const (
@@ -42,7 +58,7 @@ func (o *Options) rows(rowBytes int64) int64 {
 // caller ends it with Close.
 //
 // The error wraps [io/fs.ErrNotExist] and the like, [ErrUnsupported],
-// [ErrCorrupt], or the arena's, and may be a [*RowError]. A pipe or device is
+// [ErrCorrupt], [ErrColumn], [ErrChanged], or the arena's, and may be a [*RowError]. A pipe or device is
 // refused without waiting for it, and so is an empty file.
 func Open(path string, alloc *arrowipc.Allocator, opts *Options) (*Reader, error) {
 	o := Options{}
@@ -50,7 +66,7 @@ func Open(path string, alloc *arrowipc.Allocator, opts *Options) (*Reader, error
 		o = *opts
 	}
 	if o.ChunkRows < 0 || o.ChunkBytes < 0 || o.RowBytes < 0 {
-		panic(fmt.Sprintf("files: Open with negative options %+v", o))
+		panic(fmt.Sprintf("files: Open with negative options: %d rows, %d bytes, %d bytes in a row", o.ChunkRows, o.ChunkBytes, o.RowBytes))
 	}
 	if o.ChunkRows == 0 {
 		o.ChunkRows = defaultChunkRows
@@ -61,30 +77,37 @@ func Open(path string, alloc *arrowipc.Allocator, opts *Options) (*Reader, error
 	if o.RowBytes == 0 {
 		o.RowBytes = defaultRowBytes
 	}
-	f, size, err := openRegular(path)
+	o.Columns = slices.Clone(o.Columns)
+	f, id, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	src, err := openSource(f, size, path, alloc, &o)
+	src, err := openSource(f, id.Size, path, alloc, &o)
+	if change := checkUnchanged(f, id); change != nil {
+		if err == nil {
+			src.close()
+		}
+		err = change
+	}
 	if err != nil {
 		f.Close()
 		return nil, nameError(path, err)
 	}
-	return &Reader{path: path, file: f, total: size, src: src}, nil
+	return &Reader{path: path, file: f, id: id, total: id.Size, src: src}, nil
 }
 
 // openRegular opens a regular file with something in it, and nothing else.
-func openRegular(path string) (*os.File, int64, error) {
+func openRegular(path string) (*os.File, Identity, error) {
 	info, err := os.Stat(path)
 	if err == nil {
 		err = checkRegular(path, info)
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, Identity{}, err
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
 	if err != nil {
-		return nil, 0, err
+		return nil, Identity{}, err
 	}
 	if info, err = f.Stat(); err == nil {
 		err = checkRegular(path, info)
@@ -94,9 +117,9 @@ func openRegular(path string) (*os.File, int64, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, 0, err
+		return nil, Identity{}, err
 	}
-	return f, info.Size(), nil
+	return f, identityOf(info), nil
 }
 
 func checkRegular(path string, info fs.FileInfo) error {
@@ -132,7 +155,7 @@ func openSource(f *os.File, size int64, path string, alloc *arrowipc.Allocator, 
 	case isArrowStream(in, head):
 		return openArrowStream(in, alloc, o)
 	case ext == ".csv":
-		return openCSV(f, size, path, alloc, o)
+		return openCSV(in, path, alloc, o)
 	case ext == ".arrow" || ext == ".feather" || ext == ".ipc" || ext == ".arrows":
 		return nil, corruptf("not an Arrow IPC file or stream: it begins with %s", show(head))
 	}

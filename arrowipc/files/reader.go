@@ -20,11 +20,12 @@ type Skipped struct {
 	Field int
 }
 
-// A Reader reads one file. One goroutine uses it; BytesRead and Skipped may be
+// A Reader reads one file. One goroutine uses it; BytesRead, Identity and Skipped may be
 // called from others at the same time.
 type Reader struct {
 	path  string
 	total int64
+	id    Identity
 	src   source
 	file  *os.File // nil once closed
 
@@ -35,9 +36,10 @@ type Reader struct {
 type source interface {
 	schema() *arrow.Schema
 	next() (arrow.Record, error) // one reference for the caller; io.EOF at the end
-	skipped() []Skipped          // from any goroutine
-	done() int64                 // bytes of the file, from any goroutine
-	close()                      // releases what is kept for later records
+	skip(ctx context.Context, rows int64) error
+	skipped() []Skipped // from any goroutine
+	done() int64        // bytes of the file, from any goroutine
+	close()             // releases what is kept for later records
 }
 
 // Schema is the schema of every record: the numeric columns in the file's order.
@@ -48,6 +50,10 @@ func (r *Reader) Schema() *arrow.Schema { return r.src.schema() }
 // caller releases it. A record does not reach across two record batches of an
 // Arrow file. The error is [io.EOF] at the end; a file without numeric columns
 // is checked up to its end and gives no record.
+//
+// A file that was written to since it was opened is an error that wraps
+// [ErrChanged]; it is looked for at each call, after the reading, and at the end.
+// A file that only lost its name, to another file or to none, is read on.
 //
 // ctx is looked at once, before the work starts. Its error and a full arena's
 // leave the Reader where it was, so that Next can be called again; every other
@@ -63,6 +69,12 @@ func (r *Reader) Next(ctx context.Context) (arrow.Record, error) {
 		return nil, &fileError{r.path, "read after Close", os.ErrClosed}
 	}
 	rec, err := r.src.next()
+	if change := checkUnchanged(r.file, r.id); change != nil {
+		if rec != nil {
+			rec.Release()
+		}
+		err = change
+	}
 	if err == nil {
 		return rec, nil
 	}
@@ -73,6 +85,9 @@ func (r *Reader) Next(ctx context.Context) (arrow.Record, error) {
 	}
 	return nil, err
 }
+
+// Identity is what the file was when it was opened.
+func (r *Reader) Identity() Identity { return r.id }
 
 // BytesRead is how much of the file has been read and its size when it was
 // opened, in bytes. done reaches total at the end.
@@ -99,7 +114,8 @@ func (r *Reader) Close() error {
 // isFull tells a full arena, which is worth a second try, from a bad file.
 func isFull(err error) bool {
 	var full *arrowipc.AllocError
-	return errors.As(err, &full)
+	var hook *stopped
+	return errors.As(err, &full) && !errors.As(err, &hook)
 }
 
 // input is the bytes of a file that was of this size when it was opened.

@@ -11,9 +11,9 @@ import (
 // nested fields after their parents.
 type column struct {
 	name    string
-	typ     arrow.DataType // nil: not numeric, skipped
+	typ     arrow.DataType // nil: not numeric, or not asked for
 	width   int64          // bytes of one value
-	why     string         // for a skipped one
+	why     string         // for one that is not numeric and was asked for
 	null    bool           // may have nulls
 	nodes   int
 	buffers int
@@ -58,7 +58,6 @@ func parseSchema(t fbTable, version int16) (*layout, error) {
 	}
 	fields := t.vector(1, 4)
 	p := schemaParser{version: version, most: min(maxFields, len(t.f.buf)/minFieldBytes)}
-	var numeric []arrow.Field
 	for i := range fields.n {
 		field := fields.table(i)
 		c := column{name: p.name(field), null: field.u8(1) != 0}
@@ -69,21 +68,30 @@ func parseSchema(t fbTable, version int16) (*layout, error) {
 			break
 		}
 		l.columns = append(l.columns, c)
-		if c.typ != nil {
-			numeric = append(numeric, arrow.Field{Name: c.name, Type: c.typ, Nullable: c.null})
-			l.rowBytes += c.width
-		}
 	}
 	if t.f.bad {
 		return nil, corruptf("schema: an offset points outside of the metadata")
 	}
-	l.arrow = arrow.NewSchema(numeric, nil)
+	l.settle()
 	return l, nil
+}
+
+// settle makes the schema of the columns that are handed out.
+func (l *layout) settle() {
+	var fields []arrow.Field
+	l.rowBytes = 0
+	for _, c := range l.columns {
+		if c.typ != nil {
+			fields = append(fields, arrow.Field{Name: c.name, Type: c.typ, Nullable: c.null})
+			l.rowBytes += c.width
+		}
+	}
+	l.arrow = arrow.NewSchema(fields, nil)
 }
 
 func (l *layout) skipped() (s []Skipped) {
 	for _, c := range l.columns {
-		if c.typ == nil {
+		if c.why != "" {
 			s = append(s, Skipped{c.name, c.why, -1})
 		}
 	}
