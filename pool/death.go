@@ -3,6 +3,7 @@ package pool
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // bury takes a dead incarnation out of the pool: its task is tried again or
@@ -35,12 +36,13 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 			p.mu.Lock()
 		}
 	}
+	died := time.Now()
 	p.mu.Lock()
+	w.died, w.spent = died, exit.cpu
 	if !greeted || !w.triesAgainLocked(exit) {
 		learn()
 	}
 	done, results := w.done > 0, w.results
-	death.PeakPrivate, death.PeakShared = max(death.PeakPrivate, w.peakPrivate), w.peakShared
 	orderly := false
 	if greeted {
 		if p.opts.Isolation == Process { // else who writes it may not have ended
@@ -48,6 +50,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		}
 		p.acquireLocked()
 		p.drainLocked() // its last words
+		death.PeakPrivate, death.PeakShared = max(death.PeakPrivate, w.peakPrivate), w.peakShared
 		if !w.triesAgainLocked(exit) {
 			learn()
 		}
@@ -88,6 +91,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	default:
 		p.mournLocked(death)
 	}
+	w.toldLocked(death)
 	for _, e := range p.retries { // after the death that they come of
 		e.Worker, e.PID, e.Incarnation = death.Worker, death.PID, death.Incarnation
 		p.events.emit(e)
@@ -184,7 +188,7 @@ func (p *Pool) forgetLocked(w *worker, ran *task, death *WorkerExitError) {
 	if ran != nil && ran.job != nil {
 		p.abandonLocked(w, ran, death)
 	} else if ran != nil {
-		p.stats.Attempts++
+		w.lostLocked(ran, death)
 		p.giveBackLocked(ran, death)
 	}
 	w.link, w.lane, w.knows, w.results, w.done = nil, nil, nil, nil, 0

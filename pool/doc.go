@@ -115,6 +115,9 @@
 // own process group; the parent-death signal, SIGCONT, wakes a stopped one so that
 // it sees it too. Descendants that left the group are out of reach.
 //
+// Options.OnAttempt is for a log of the job: a line for each attempt, lost ones too,
+// with its times and memory, as the workers measure them where it is set.
+//
 // # Concurrency
 //
 // A Pool, a Fn and a Queue may be used from several goroutines of the process

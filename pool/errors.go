@@ -79,7 +79,7 @@ type WorkerExitError struct {
 	Incarnation     int      // of all that the pool has started, from 1
 	Evidence        string   // what Class is known from, where it is not the exit status alone
 	MemorySuspected bool     // of ClassSignal: killed as another was shortly before, perhaps by a kernel short of memory
-	PeakPrivate     int64    // bytes of private memory, the most of looks a second apart, or of all memory, by its own cgroup (Options.MemoryLimit); 0: never looked at
+	PeakPrivate     int64    // bytes of private memory, the most of looks a second apart and, with Options.OnAttempt, at the ends of attempts, or of all memory, by its own cgroup (Options.MemoryLimit); 0: never looked at
 	PeakShared      int64    // bytes of shared memory it had touched, likewise
 	Last            []string // what it did last, in words, oldest first: tasks, blocks by number, segments, …; from memory that outlived it
 }

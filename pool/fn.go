@@ -35,6 +35,6 @@ func (f *Fn[In, Out]) Submit(ctx context.Context, p *Pool, in In) (Future[Out], 
 	if err := ctx.Err(); err != nil {
 		return Future[Out]{}, err
 	}
-	id, err := submit(p, f.e, &in, nil, 0)
-	return Future[Out]{p: p, codec: f.e.out, id: id}, err
+	id, seq, err := submit(p, f.e, &in, nil, 0)
+	return Future[Out]{p: p, codec: f.e.out, id: id, seq: seq}, err
 }

@@ -31,6 +31,7 @@ import (
 type rangeJob struct {
 	waiter
 	number  uint32
+	seq     uint64 // in the log of attempts
 	entry   *entry
 	fn      uint16
 	args    []byte // encoded
@@ -148,6 +149,7 @@ func (p *Pool) enterJobLocked(j *rangeJob) error {
 		}
 	}
 	j.number = p.lastJob
+	j.seq = p.numberTaskLocked()
 	next, stop := counters(p.control.bytes, j.number)
 	next.Store(0)
 	stop.Store(0)
@@ -191,10 +193,10 @@ func (j *rangeJob) share(t *task) share {
 }
 
 // partLocked takes the result of a block. The error is what the worker did wrong.
-func (p *Pool) partLocked(t *task, block uint32, payload []byte) error {
-	j := t.job
+func (w *worker) partLocked(t *task, block uint32, u usage, payload []byte) error {
+	p, j := w.pool, t.job
 	if t.block == sharePart && block == sharePart {
-		return p.splitPartLocked(j, t, payload)
+		return w.splitPartLocked(j, t, u, payload)
 	}
 	if int64(block) >= int64(j.cut.count) || t.block != shareAll && t.block != block {
 		return fmt.Errorf("it sent block %d of %s, which it was not given", block, j.entry.name)
@@ -207,7 +209,7 @@ func (p *Pool) partLocked(t *task, block uint32, payload []byte) error {
 	j.barren = 0
 	setBit(j.done, block)
 	clearBit(j.given, block)
-	p.stats.Attempts++
+	w.attemptLocked(t, block, u, nil)
 	if j.parts != nil {
 		j.parts[block] = append([]byte(nil), payload...)
 	}
@@ -222,13 +224,17 @@ func (p *Pool) blockDoneLocked(j *rangeJob) {
 }
 
 // memberLocked ends a share whose worker has answered. The error is what it did wrong.
-func (p *Pool) memberLocked(w *worker, t *task, status byte, payload []byte) error {
-	j := t.job
+func (w *worker) memberLocked(t *task, status byte, u usage, payload []byte) error {
+	p, j := w.pool, t.job
 	j.members--
 	switch {
 	case status != statusOK && status != statusBack:
-		p.stats.Attempts++
-		p.failJobLocked(j, taskError(j.entry.name, status, payload))
+		err := error(taskError(j.entry.name, status, payload))
+		if j.err != nil {
+			err = fmt.Errorf("%w, for the range had ended: %w", ErrCancelled, err)
+		}
+		w.attemptLocked(t, t.block, u, err)
+		p.failJobLocked(j, err)
 	case t.block == shareAll && status == statusOK:
 		delete(j.joined, w.lane) // it made way for others: what is left it gets again
 		if j.barren++; j.barren > len(p.lanes)+maxBarren {
@@ -352,7 +358,7 @@ func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	j := t.job
 	j.members--
 	if t.block == sharePart {
-		p.abandonPartLocked(j, t, death)
+		w.abandonPartLocked(j, t, death)
 		p.settleLocked(j)
 		return
 	}
@@ -366,9 +372,9 @@ func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	claimed = claimed && int64(block) < int64(j.cut.count) && !hasBit(j.done, block)
 	if claimed {
 		j.deaths[block]++
-		p.stats.Attempts++
 		death.Func, death.Attempt = j.entry.name, j.deaths[block]
 		death.Lo, death.Hi = j.cut.at(int(block))
+		w.lostLocked(t, death)
 		clearBit(j.given, block)
 	}
 	switch {

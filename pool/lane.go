@@ -18,12 +18,14 @@ import (
 //	     0    64  the worker's bell
 //	    64     8  the worker's claim: the job in the upper half, and claimNone,
 //	              claimChoosing or claimBlock + the block
+//	    72    24  what the running attempt began with, where it is measured (usage.go)
 //	   128     …  ring of laneSlots to the worker
 //	     …     …  ring of laneSlots to the supervisor
 //	     …   512  the worker's flight ring (flight.go)
 const (
 	laneSlots = 512
 	claimAt   = ring.BellBytes
+	begunAt   = claimAt + 8
 	downAt    = claimAt + ring.SlotBytes
 )
 
@@ -73,6 +75,7 @@ type lane struct {
 	up   *ring.Consumer
 
 	claim *atomic.Uint64
+	begun begunWords
 
 	sent  []sentTask // what has no answer yet, oldest first, from first on
 	first int
@@ -173,7 +176,7 @@ func (p *Pool) openLane() (*lane, error) {
 }
 
 func newLane(mem sharedMemory, bell *ring.Bell) (*lane, error) {
-	l := &lane{mem: mem, bell: bell, claim: word64(mem.bytes, claimAt)}
+	l := &lane{mem: mem, bell: bell, claim: word64(mem.bytes, claimAt), begun: begunIn(mem.bytes)}
 	var err error
 	if l.down, err = ring.NewProducer(mem.bytes[downAt:upAt]); err == nil {
 		l.up, err = ring.NewConsumer(mem.bytes[upAt:flightAt])
@@ -300,12 +303,14 @@ type workerLane struct {
 	down             *ring.Consumer
 	up               *ring.Producer
 	claim            *atomic.Uint64
+	begun            begunWords
 	control          []byte
 	flight           *flight
 }
 
 func newWorkerLane(mem, control []byte, bell, supervisor *ring.Bell) (w workerLane, err error) {
 	w.bell, w.supervisor, w.control, w.claim = bell, supervisor, control, word64(mem, claimAt)
+	w.begun = begunIn(mem)
 	w.flight = &flight{mem: mem[flightAt:laneBytes]}
 	if w.down, err = ring.NewConsumer(mem[downAt:upAt]); err == nil {
 		w.up, err = ring.NewProducer(mem[upAt:flightAt])

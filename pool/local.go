@@ -51,7 +51,12 @@ func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me hello
 	if err != nil {
 		return err
 	}
+	var m *meter
+	if p.attempts.hook != nil {
+		m = &meter{clock: threadClock()}
+	}
 	err = serve(link, lane, p.table, me, host{
+		meter:        m,
 		slot:         slot,
 		segmentBytes: p.opts.Results.SegmentBytes,
 		patient:      true, // its memory must not go before it

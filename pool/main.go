@@ -11,7 +11,7 @@ import (
 )
 
 // workerEnv says that this process was started as a worker, and what it is to
-// know before its hello: "version.slot.nonce.segmentBytes.wake.spread".
+// know before its hello: "version.slot.nonce.segmentBytes.wake.spread.measure".
 const workerEnv = "HANDOFF_WORKER"
 
 type workerStart struct {
@@ -21,6 +21,7 @@ type workerStart struct {
 	segmentBytes int64         // of Options.Results
 	wake         time.Duration // what waking a sleeper takes here
 	spread       bool          // there is a core for each process
+	measure      bool          // attempts are to be
 }
 
 // workerPrefix begins what a worker's own code writes to its standard error.
@@ -47,7 +48,7 @@ func Main() {
 }
 
 func (w workerStart) String() string {
-	return fmt.Sprintf("%d.%d.%x.%d.%d.%t", w.version, w.slot, w.nonce, w.segmentBytes, w.wake, w.spread)
+	return fmt.Sprintf("%d.%d.%x.%d.%d.%t.%t", w.version, w.slot, w.nonce, w.segmentBytes, w.wake, w.spread, w.measure)
 }
 
 // parseWorkerStart reads what another version of this program may have written:
@@ -62,7 +63,7 @@ func parseWorkerStart(v string) (w workerStart, err error) {
 	if w.version = uint32(n); w.version != protocolVersion {
 		return w, fmt.Errorf("the supervisor speaks protocol version %d, this worker %d", w.version, protocolVersion)
 	}
-	if len(part) != 6 || len(part[2]) != 2*len(w.nonce) {
+	if len(part) != 7 || len(part[2]) != 2*len(w.nonce) {
 		return w, bad
 	}
 	slot, err1 := strconv.ParseUint(part[1], 10, 16)
@@ -70,9 +71,10 @@ func parseWorkerStart(v string) (w workerStart, err error) {
 	segment, err3 := strconv.ParseUint(part[3], 10, 63)
 	wake, err4 := strconv.ParseUint(part[4], 10, 63)
 	spread, err5 := strconv.ParseBool(part[5])
-	if err := cmp.Or(err1, err2, err3, err4, err5); err != nil {
+	measure, err6 := strconv.ParseBool(part[6])
+	if err := cmp.Or(err1, err2, err3, err4, err5, err6); err != nil {
 		return w, bad
 	}
-	w.slot, w.segmentBytes, w.wake, w.spread = int(slot), int64(segment), time.Duration(wake), spread
+	w.slot, w.segmentBytes, w.wake, w.spread, w.measure = int(slot), int64(segment), time.Duration(wake), spread, measure
 	return w, nil
 }

@@ -63,7 +63,12 @@ func runWorker(env string) error {
 	if err != nil {
 		return err
 	}
+	var m *meter
+	if start.measure {
+		m = &meter{clock: processClock()}
+	}
 	err = serve(link, lane, table, me, host{
+		meter: m,
 		teardown: func() {
 			for _, err := range runTeardown() {
 				fmt.Fprintln(os.Stderr, workerPrefix+err.Error())

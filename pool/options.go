@@ -83,6 +83,17 @@ type Options struct {
 	// OnEvent is called with what happens to workers, one call at a time, from a
 	// goroutine of its own. It may call any method of the pool.
 	OnEvent func(Event)
+	// OnAttempt is called with each attempt of each task when it has ended: done,
+	// failed, or lost to a death, exactly as many as [Stats].Attempts counts. It is one
+	// call at a time, from a goroutine of its own, in the order in which the pool gets to
+	// know them: an attempt that a death has ended comes when it is known of what,
+	// perhaps after the next one of that task. None is dropped and no task waits for
+	// the hook: what it is slow with is kept ([Attempt].Behind), and [Pool.Close] waits until it
+	// was called with all. So it may call any method of the pool but Close. It may come
+	// before Submit has returned the [Future] whose Number it names. A task that no worker has
+	// begun has no attempt. Of a range, each block is one. Each attempt costs some
+	// microseconds of the worker's to be measured. nil: nothing is measured.
+	OnAttempt func(Attempt)
 	// Env is what workers get of the environment beside PATH, LD_LIBRARY_PATH,
 	// HOME, USER, TZ, TMPDIR, LANG, LC_*, OMP_* and GO*: "KEY" passes the variable
 	// on, "KEY=value" sets it. GOMAXPROCS and GOMEMLIMIT are those of WorkerProcs and

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 )
 
 var errPlatform = fmt.Errorf("pools need Linux, this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
@@ -28,6 +29,12 @@ func (p *Pool) launch(int) (process, transport, *lane, hello, error) {
 }
 
 func runWorker(string) error { return errPlatform }
+
+type cpuClock struct{}
+
+func threadClock() (c cpuClock)          { return c }
+func (cpuClock) time() (d time.Duration) { return d }
+func (cpuClock) private() (n int64)      { return n }
 
 func closeFD(fd int) {
 	if fd >= 0 {

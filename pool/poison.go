@@ -106,12 +106,13 @@ func (p *Pool) partOverLocked(j *rangeJob, s *split, block uint32) {
 }
 
 // splitPartLocked takes the result of a part.
-func (p *Pool) splitPartLocked(j *rangeJob, t *task, payload []byte) error {
+func (w *worker) splitPartLocked(j *rangeJob, t *task, u usage, payload []byte) error {
+	p := w.pool
 	if t.part.done {
 		return fmt.Errorf("it sent indices %d to %d of %s twice", t.part.lo, t.part.hi, j.entry.name)
 	}
 	t.part.done = true
-	p.stats.Attempts++
+	w.attemptLocked(t, sharePart, u, nil)
 	s := t.split
 	if j.parts != nil {
 		t.part.result = append([]byte(nil), payload...)
@@ -136,13 +137,14 @@ func (p *Pool) splitMemberLocked(j *rangeJob, t *task, status byte) error {
 }
 
 // abandonPartLocked is the end of a part whose worker is dead.
-func (p *Pool) abandonPartLocked(j *rangeJob, t *task, death *WorkerExitError) {
+func (w *worker) abandonPartLocked(j *rangeJob, t *task, death *WorkerExitError) {
+	p := w.pool
 	if t.part.done {
 		return
 	}
-	p.stats.Attempts++
 	t.part.deaths++
 	death.Func, death.Attempt, death.Lo, death.Hi = j.entry.name, t.part.deaths, t.part.lo, t.part.hi
+	w.lostLocked(t, death)
 	switch {
 	case p.cause != nil:
 		p.failJobLocked(j, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))

@@ -60,17 +60,19 @@ type Pool struct {
 	jobs      []*rangeJob // those under way
 	lastJob   uint32
 	lastShare uint32
+	lastTask  uint64 // the number of the last task or range
 	segs      map[*shm.Segment]*announced
 	segByID   map[uint32]*announced
 	lastSeg   uint32
 	stats     Stats
 	starts    int // failed starts in a row
 
-	events  events
-	retries []Event // to be told of after their death
-	burying int     // deaths whose task has gone on, and that are not counted yet
-	group   memoryGroup
-	oomSeen int64 // OOM kills of group that are accounted for
+	events   events
+	attempts attempts
+	retries  []Event // to be told of after their death
+	burying  int     // deaths whose task has gone on, and that are not counted yet
+	group    memoryGroup
+	oomSeen  int64 // OOM kills of group that are accounted for
 	// room hears when a worker slot may be wanted, and when a death is counted.
 	room        sync.Cond
 	target      int // workers that are asked for
@@ -150,6 +152,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		work:    make(chan struct{}, 1),
 
 		events:    events{hook: o.OnEvent},
+		attempts:  attempts{hook: o.OnAttempt},
 		target:    o.Workers,
 		width:     o.Workers,
 		watchWork: make(chan struct{}, 1),
@@ -158,6 +161,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	}
 	p.readyFunc = p.ready
 	p.room.L = &p.mu
+	p.attempts.idle.L = &p.attempts.mu
 	if p.opts.launch == nil {
 		p.opts.launch = (*Pool).launch
 	}
@@ -266,7 +270,8 @@ func (p *Pool) Run() *shm.Run { return p.run }
 // returns, the workers are gone and the arenas' memory is removed; arrays that
 // are still pinned, and Views of results until their Release, stay readable here.
 // A result with Views that nobody waits for by then is given up. It is safe to call twice and from
-// several goroutines: all wait for the first. With Isolation = Goroutine a
+// several goroutines: all wait for the first. It also waits until Options.OnAttempt was
+// called with every attempt, for as long as that takes. With Isolation = Goroutine a
 // running task cannot be ended: Close then reports it as an error.
 func (p *Pool) Close(ctx context.Context) error {
 	p.end(ErrClosed)
@@ -276,6 +281,7 @@ func (p *Pool) Close(ctx context.Context) error {
 		err := p.endWorkers(ctx, gone)
 		p.stopDispatch()
 		p.giveUpResults()
+		p.attempts.wait()
 		p.starter.stop()
 		if p.opts.Isolation == Goroutine {
 			err = errors.Join(err, errors.Join(runTeardown()...))

@@ -102,7 +102,7 @@ func mendLimits(err error) error {
 }
 
 func (p *Pool) workerEnviron(slot int, want hello) []string {
-	env := []string{workerEnv + "=" + workerStart{want.version, slot, want.nonce, p.opts.Results.SegmentBytes, ring.WakeTime(), p.opts.Workers < usableCores()}.String()}
+	env := []string{workerEnv + "=" + workerStart{want.version, slot, want.nonce, p.opts.Results.SegmentBytes, ring.WakeTime(), p.opts.Workers < usableCores(), p.attempts.hook != nil}.String()}
 	for _, kv := range os.Environ() {
 		key, _, _ := strings.Cut(kv, "=")
 		switch key {
@@ -218,7 +218,7 @@ func (c *child) watch() {
 	c.reaped = true
 	c.mu.Unlock()
 
-	c.exit = exitState{code: c.cmd.ProcessState.ExitCode()}
+	c.exit = exitState{code: c.cmd.ProcessState.ExitCode(), cpu: c.cmd.ProcessState.UserTime() + c.cmd.ProcessState.SystemTime()}
 	if ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		c.exit.signal = ws.Signal().String()
 	}

@@ -19,7 +19,8 @@ import (
 // answer; a result says how many free messages, modulo 2¹⁶, the worker had read
 // from its socket. A share is a task that is one block of a range, or, with
 // shareAll for a block, to take blocks from the counter of the job: each is
-// answered by a part when it is done, before the result, which has no payload.
+// answered by a part when it is done, before the result, which has no payload. Where
+// attempts are measured each result and part ends with what was used (usage.go).
 const (
 	recTask   = 1
 	recResult = 2

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type server struct {
 	part    []byte     // the record of a block
 	lo, hi  int        // of the running block
 	ready   func() bool
+	meter   *meter // of host
 
 	mu        sync.Mutex
 	segs      map[uint32]attached
@@ -53,6 +55,7 @@ type host struct {
 	slot         int
 	segmentBytes int64                             // of the results
 	spread       bool                              // there is a core for each process
+	meter        *meter                            // nil: attempts are not measured
 	patient      bool                              // serve returns after the running task, not before
 	leave        func(end func())                  // of a patient one: gets what ends its results
 	teardown     func()                            // runs after the last task; may be nil
@@ -75,7 +78,7 @@ func serve(link transport, lane workerLane, table *table, me hello, host host) e
 		runners: make([]func(*Task, []byte, []byte) ([]byte, error), len(table.entries)),
 		sharers: make([]func(*Task, []byte) (body, error), len(table.entries)),
 		in:      make([]byte, laneRecord),
-		segs:    map[uint32]attached{}, stop: func() {},
+		segs:    map[uint32]attached{}, stop: func() {}, meter: host.meter,
 	}
 	s.task.server = s
 	s.bind, s.wire = s.bindArgument, s.wireResult
@@ -190,6 +193,10 @@ func (s *server) announced(a announce, fd int) error {
 // goroutine goes on.
 func (s *server) work() {
 	debug.SetPanicOnFault(true) // of this goroutine: see fault
+	if s.meter != nil && s.host.patient {
+		runtime.LockOSThread() // whose clock it is
+		defer runtime.UnlockOSThread()
+	}
 	over := false
 	defer func() {
 		if !over {
@@ -264,6 +271,9 @@ func (s *server) known(fn uint16, ranged bool) bool {
 // skip answers a task that was taken back.
 func (s *server) skip(id taskID) {
 	s.out = appendResult(s.out[:0], statusBack, id)
+	if s.meter != nil {
+		s.out = usage{}.append(s.out)
+	}
 	s.answer()
 }
 
@@ -288,7 +298,23 @@ func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
 func (s *server) begin(id taskID, attempt int) {
 	s.task.id, s.task.attempt, s.task.arena = id, attempt, false
 	s.running.Store(id.number())
+	s.measure(id)
 	s.out = appendResult(s.out[:0], statusGoexit, id) // unless it returns or panics
+}
+
+// measure begins an attempt, of the task or of a block.
+func (s *server) measure(id taskID) {
+	if s.meter != nil {
+		s.meter.begin(id, s.lane.begun)
+	}
+}
+
+// measured ends an attempt, and the record that tells of it.
+func (s *server) measured(record []byte) []byte {
+	if s.meter != nil {
+		record = s.meter.end().append(record)
+	}
+	return record
 }
 
 // outcome is what the function has returned.
@@ -349,6 +375,7 @@ func (s *server) finish(arrays bool) {
 		s.mu.Unlock()
 	}
 	step("task-ran")
+	s.out = s.measured(s.out)
 	s.answer()
 }
 

@@ -71,14 +71,15 @@ func (s *server) block(r share, run body, cut *blocks, b uint32) error {
 func (s *server) indices(r share, run body, b uint32, lo, hi int) error {
 	s.lo, s.hi = lo, hi
 	s.lane.flight.task(flightBlock, 0, r.fn, b, 0)
+	s.measure(r.id)
 	part, err := run(lo, hi, appendPart(s.part[:0], r.id, b))
 	if err != nil {
 		s.lo, s.hi = 0, 0
 		return fmt.Errorf("[%d, %d): %w", lo, hi, err)
 	}
-	s.part, s.lo, s.hi = part, 0, 0
+	s.part, s.lo, s.hi = s.measured(part), 0, 0
 	step("block-ran")
-	s.put(part)
+	s.put(s.part)
 	if !s.lane.up.Fits(s.lane.up.MaxRecord()) { // half full: else nobody needs it before the share's end
 		s.lane.supervisor.Ring()
 	}

@@ -12,6 +12,7 @@ import (
 type task struct {
 	waiter
 	id    taskID
+	seq   uint64 // Future.Number
 	state taskState
 	entry *entry
 	fn    uint16 // its number
@@ -63,12 +64,12 @@ const (
 )
 
 // submit hands a task to the pool; g and tag are those of [Fn.MapUnordered].
-func submit[In any](p *Pool, e *entry, in *In, g *group, tag int) (taskID, error) {
+func submit[In any](p *Pool, e *entry, in *In, g *group, tag int) (id taskID, seq uint64, err error) {
 	p.mu.Lock()
 	t, err := p.admitLocked(e)
 	if err != nil {
 		p.mu.Unlock()
-		return taskID{}, fmt.Errorf("pool: submit %s: %w", e.name, err)
+		return taskID{}, 0, fmt.Errorf("pool: submit %s: %w", e.name, err)
 	}
 	t.group, t.tag = g, tag
 	if !e.in.arrays {
@@ -86,18 +87,20 @@ func submit[In any](p *Pool, e *entry, in *In, g *group, tag int) (taskID, error
 			p.enterLocked(t)
 		}
 	}
-	id := t.id
+	id, seq = t.id, t.seq
 	if err != nil {
+		seq = 0
 		p.freeLocked(t)
 		err = fmt.Errorf("pool: submit %s: %w", e.name, err)
 	}
 	p.unlock()
-	return id, err
+	return id, seq, err
 }
 
 // enterLocked makes an encoded task pending.
 func (p *Pool) enterLocked(t *task) {
 	p.unresolved++
+	t.seq = p.numberTaskLocked()
 	if err := p.endedLocked(); err != nil { // closed while the arguments were encoded
 		p.resolveLocked(t, nil, err)
 		return

@@ -35,6 +35,9 @@ type worker struct {
 	watch                            watch
 	private, peakPrivate, peakShared int64
 	incarnation                      int
+	born, died                       time.Time
+	spent                            time.Duration // CPU time of its process, once it is dead
+	lost                             *Attempt      // that it has died under, until it is told of
 }
 
 // A process is one incarnation: a child process, or goroutines of this one.
@@ -62,6 +65,7 @@ type exitState struct {
 	signal    string // "" if none
 	output    string // the last of its stdout and stderr
 	oomKilled bool
+	cpu       time.Duration // user and system time; 0 if nobody knows
 }
 
 // own starts incarnations until the pool ends.
@@ -224,7 +228,7 @@ func (w *worker) begin(link transport, l *lane) {
 	p, proc := w.pool, w.proc
 	p.mu.Lock()
 	defer p.unlock()
-	w.link, w.lane, w.knows, w.done = link, l, map[uint32]bool{}, 0
+	w.link, w.lane, w.knows, w.done, w.born = link, l, map[uint32]bool{}, 0, time.Now()
 	w.results = &results{link: link, segs: map[uint32]*shm.Segment{}}
 	l.results = w.results
 	p.starts = 0
@@ -309,13 +313,20 @@ func (w *worker) listen(link transport, buf []byte) error {
 // did wrong. It lets go of Pool.mu meanwhile; the caller has the poller's role.
 func (w *worker) finishLocked(record []byte) error {
 	p, l := w.pool, w.lane
+	var u usage
+	if p.attempts.hook != nil {
+		var ok bool
+		if record, u, ok = cutUsage(record); !ok {
+			return fmt.Errorf("it sent a result of %d bytes, without what it has used", len(record))
+		}
+	}
 	if id, block, part, ok := readPart(record); ok {
 		s := l.oldest()
 		if s == nil || s.id != id || s.t == nil || s.t.job == nil {
 			return fmt.Errorf("it sent a block of a range that it was not given")
 		}
 		w.done++
-		return p.partLocked(s.t, block, part)
+		return w.partLocked(s.t, block, u, part)
 	}
 	status, id, payload, ok := readResult(record)
 	if !ok {
@@ -332,7 +343,7 @@ func (w *worker) finishLocked(record []byte) error {
 	if t != nil && t.job != nil {
 		l.pop()
 		w.recycleLocked()
-		return p.memberLocked(w, t, status, payload)
+		return w.memberLocked(t, status, u, payload)
 	}
 	if t == nil || status == statusBack {
 		if status != statusBack {
@@ -370,21 +381,25 @@ func (w *worker) finishLocked(record []byte) error {
 	}
 	w.done++
 	w.recycleLocked()
-	p.stats.Attempts++
+	var err error
 	switch {
 	case got.failed != nil:
-		p.resolveLocked(t, nil, &TaskError{Func: t.entry.name, Kind: "error", Text: got.failed.Error()})
+		err = &TaskError{Func: t.entry.name, Kind: "error", Text: got.failed.Error()}
 	case status == statusOK:
 		t.value, t.views = got.value, got.views
 		p.stats.ResultBytesByRef += got.bytes
-		p.resolveLocked(t, payload, nil)
 	case t.told && p.cause != nil:
-		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), taskError(t.entry.name, status, payload)))
+		err = fmt.Errorf("%w while the task ran: %w", p.endedLocked(), taskError(t.entry.name, status, payload))
 	case t.cancelled:
-		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, taskError(t.entry.name, status, payload)))
+		err = fmt.Errorf("%w: %w", ErrCancelled, taskError(t.entry.name, status, payload))
 	default:
-		p.resolveLocked(t, nil, taskError(t.entry.name, status, payload))
+		err = taskError(t.entry.name, status, payload)
 	}
+	if err != nil {
+		payload = nil
+	}
+	w.attemptLocked(t, 0, u, err)
+	p.resolveLocked(t, payload, err)
 	return nil
 }
 

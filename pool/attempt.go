@@ -1,0 +1,218 @@
+package pool
+
+import (
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// An Attempt is one start of a task, or of a block of a range, that has ended: a line
+// of a job log. See [Options.OnAttempt].
+type Attempt struct {
+	Task        uint64 // [Future.Number] or [Item].Task; of a range: a number of its own, the same for all its blocks
+	Func        string // registered name
+	Attempt     int    // from 1
+	Lo, Hi      int    // of a range: the indices, from Lo up to Hi; both 0 where only the text of Err says which
+	Worker      int    // slot
+	PID         int    // this process for Isolation = Goroutine
+	Incarnation int    // of all that the pool has started, from 1
+
+	// Start is by the wall clock, Wall by the monotonic one: from when the worker took
+	// the task to when its result was encoded, both in the worker. Of an attempt that a
+	// death has ended, Wall goes up to when the pool has seen it, and is 0 where the
+	// worker died before it had noted the start.
+	Start time.Time
+	Wall  time.Duration
+	// CPU is user and system time of the whole worker process meanwhile, since a task
+	// may compute on goroutines, which change threads, and a worker runs one at a time:
+	// its garbage collection is in it, and children are not. Other threads than the
+	// task's own count up to the last tick of the kernel, some milliseconds. After a
+	// death it is what the kernel has counted for the dead, with the children that it
+	// had waited for. With Isolation = Goroutine it is of the goroutine that ran the
+	// function alone, which has a thread to itself; 0 after a death.
+	CPU time.Duration
+	// PeakPrivate is the most private (anonymous) memory that the worker has been seen
+	// to have since it started, in bytes: at looks a second apart, and at the end of
+	// this and earlier attempts. Go gives memory back slowly: what a task has used is
+	// mostly there at its end. After a death it is [WorkerExitError].PeakPrivate. 0 with
+	// Isolation = Goroutine.
+	PeakPrivate int64
+
+	// Class is "" where the function has returned a result; of the task's own failure
+	// the Kind of its [TaskError], "error", "panic", "goexit" or "fault"; "cancelled" where it
+	// failed after its context had ended; and of a death the Class of it.
+	Class Class
+	// Err is nil, what [Future.Wait] returns, or of a death the [*WorkerExitError], tried
+	// again or not. It is not to be changed.
+	Err error
+	// Behind is how many attempts wait for the hook behind this one.
+	Behind int
+}
+
+// classCancelled is of attempts, and of no death.
+const classCancelled Class = "cancelled"
+
+// attemptClass says how an attempt that the worker has answered ended.
+func attemptClass(err error) Class {
+	var own *TaskError
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, ErrCancelled), errors.Is(err, ErrClosed), !errors.As(err, &own):
+		return classCancelled
+	}
+	return Class(own.Kind)
+}
+
+// attempts hands attempts to the user's hook, one at a time, from a goroutine that
+// is there while there are any. Nobody waits for the hook but Close, and none is
+// dropped: those that wait take memory.
+type attempts struct {
+	hook func(Attempt) // nil: attempts are not measured
+
+	mu      sync.Mutex
+	idle    sync.Cond // hears when running has become false
+	waiting []Attempt
+	running bool
+}
+
+// emit may be called with Pool.mu held.
+func (q *attempts) emit(a Attempt) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, a)
+	if !q.running {
+		q.running = true
+		go q.run(nil)
+	}
+}
+
+// run tells of some, and of all that come meanwhile.
+func (q *attempts) run(some []Attempt) {
+	over := false
+	defer func() {
+		if !over { // the hook has called runtime.Goexit
+			go q.run(some)
+		}
+	}()
+	for {
+		for len(some) > 0 {
+			a := some[0]
+			some = some[1:]
+			q.mu.Lock()
+			a.Behind = len(some) + len(q.waiting)
+			q.mu.Unlock()
+			q.hook(a)
+		}
+		q.mu.Lock()
+		if len(q.waiting) == 0 {
+			over, q.running = true, false
+			q.idle.Broadcast()
+			q.mu.Unlock()
+			return
+		}
+		some, q.waiting = q.waiting, nil
+		q.mu.Unlock()
+	}
+}
+
+// wait returns when all are told of.
+func (q *attempts) wait() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.running {
+		q.idle.Wait()
+	}
+}
+
+// numberTaskLocked is the number of the next task or range.
+func (p *Pool) numberTaskLocked() uint64 {
+	p.lastTask++
+	return p.lastTask
+}
+
+// indices are those of a block of a range, or of a part of one.
+func (t *task) indices(block uint32) (lo, hi int) {
+	switch {
+	case t.job == nil || block == shareAll:
+		return 0, 0
+	case block == sharePart:
+		return t.part.lo, t.part.hi
+	}
+	return t.job.cut.at(int(block))
+}
+
+// attemptLocked counts an attempt that w has answered, of a task or of a block, and
+// tells of it.
+func (w *worker) attemptLocked(t *task, block uint32, u usage, err error) {
+	p := w.pool
+	p.stats.Attempts++
+	if p.attempts.hook == nil {
+		return
+	}
+	a := w.describe(t)
+	a.Attempt = t.attempt
+	a.Lo, a.Hi = t.indices(block)
+	u = u.possible(w.born, time.Now())
+	w.peakPrivate = max(w.peakPrivate, u.private)
+	a.Start, a.Wall, a.CPU, a.PeakPrivate = time.Unix(0, u.start), u.wall, u.cpu, w.peakPrivate
+	a.Class, a.Err = attemptClass(err), err
+	p.attempts.emit(a)
+}
+
+// lostLocked counts the attempt that w has died under, of which death says what is
+// known already; toldLocked tells of it.
+func (w *worker) lostLocked(t *task, death *WorkerExitError) {
+	p := w.pool
+	p.stats.Attempts++
+	if p.attempts.hook == nil {
+		return
+	}
+	a := w.describe(t)
+	a.Attempt, a.Lo, a.Hi = death.Attempt, death.Lo, death.Hi
+	u := usage{start: w.died.UnixNano()}
+	if l := w.lane; l.begun.task.Load() == t.id.number() {
+		u.start = int64(l.begun.start.Load())
+		u.wall = time.Duration(w.died.UnixNano() - u.start)
+		if w.spent > 0 {
+			u.cpu = w.spent - time.Duration(l.begun.cpu.Load())
+		}
+	}
+	u = u.possible(w.born, w.died)
+	a.Start, a.Wall, a.CPU = time.Unix(0, u.start), u.wall, u.cpu
+	w.lost = &a
+}
+
+// toldLocked tells of the attempt that was lost, if one was: the death is known now.
+func (w *worker) toldLocked(death *WorkerExitError) {
+	if a := w.lost; a != nil {
+		w.lost = nil
+		a.Class, a.Err, a.PeakPrivate = death.Class, death, death.PeakPrivate
+		w.pool.attempts.emit(*a)
+	}
+}
+
+func (w *worker) describe(t *task) Attempt {
+	number := t.seq
+	if t.job != nil {
+		number = t.job.seq
+	}
+	return Attempt{Task: number, Func: t.entry.name, Worker: w.slot, PID: w.proc.PID(), Incarnation: w.incarnation}
+}
+
+// mostPrivate is more than any process can have.
+const mostPrivate = 1 << 52
+
+// possible is what a worker says of an attempt, made into what can be of one that ran
+// between two times: a worker's clock may have been set, and it may lie.
+func (u usage) possible(born, now time.Time) usage {
+	u.wall = min(max(u.wall, 0), max(now.Sub(born), 0))
+	u.start = max(min(u.start, now.UnixNano()-int64(u.wall)), min(born.UnixNano(), now.UnixNano()))
+	if cores := time.Duration(runtime.NumCPU()); u.cpu/cores > u.wall {
+		u.cpu = u.wall * cores
+	}
+	u.cpu = max(u.cpu, 0)
+	u.private = min(max(u.private, 0), mostPrivate)
+	return u
+}

@@ -1,0 +1,195 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A jobLog keeps what it is told.
+type jobLog struct {
+	mu    sync.Mutex
+	lines []Attempt
+}
+
+func (l *jobLog) add(a Attempt) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, a)
+}
+
+// of are the lines of a task, in the order of its attempts; of 0, all.
+func (l *jobLog) of(task uint64) (lines []Attempt) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.lines {
+		if task == 0 || a.Task == task {
+			lines = append(lines, a)
+		}
+	}
+	return lines
+}
+
+// requireOne is the only line of a task.
+func (l *jobLog) requireOne(t *testing.T, task uint64, class Class) Attempt {
+	t.Helper()
+	lines := l.of(task)
+	require.Len(t, lines, 1)
+	require.Equal(t, class, lines[0].Class, "%+v", lines[0])
+	require.Equal(t, class == "", lines[0].Err == nil)
+	return lines[0]
+}
+
+// The blocks of a range are attempts, and the one that fails.
+func TestAttemptsOfRanges(t *testing.T) {
+	bothIsolations(t, func(t *testing.T, opts Options) {
+		log := &jobLog{}
+		opts.OnAttempt = log.add
+		p := newPool(t, &opts)
+		const n = 1000
+		require.NoError(t, logged.ForRange(background(), p, -1, n, &RangeOptions{Grain: 10}))
+		require.ErrorContains(t, logged.ForRange(background(), p, 500, n, nil), "index 500")
+		require.NoError(t, p.Close(background()))
+		require.Equal(t, p.Stats().Attempts, int64(len(log.of(0))))
+		require.Equal(t, cut(n, 10, 2).count, len(log.of(1)))
+		seen := map[int]int{}
+		for _, a := range log.of(1) {
+			require.Empty(t, a.Class)
+			for i := a.Lo; i < a.Hi; i++ {
+				seen[i]++
+			}
+		}
+		require.Len(t, seen, n)
+		var failed []Attempt
+		for _, a := range log.of(2) {
+			if a.Class == "error" {
+				failed = append(failed, a)
+			}
+		}
+		require.Len(t, failed, 1)
+		require.ErrorContains(t, failed[0].Err, "index 500")
+		require.Zero(t, failed[0].Hi)
+	})
+}
+
+var logged = RangeFunc("test.logged", func(t *Task, bad int, lo, hi int) error {
+	if lo <= bad && bad < hi {
+		return fmt.Errorf("index %d", bad)
+	}
+	return nil
+})
+
+var isMeasured = Func("test.isMeasured", func(t *Task, _ struct{}) (bool, error) {
+	return t.server.meter != nil || t.server.lane.begun.task.Load() != 0, nil
+})
+
+func TestNothingIsMeasuredWithoutHook(t *testing.T) {
+	bothIsolations(t, func(t *testing.T, opts Options) {
+		for _, hook := range []func(Attempt){nil, func(Attempt) {}} {
+			opts.OnAttempt = hook
+			p := newPool(t, &opts)
+			f, err := isMeasured.Submit(background(), p, struct{}{})
+			require.NoError(t, err)
+			got, err := f.Wait(background())
+			require.NoError(t, err)
+			require.Equal(t, hook != nil, got)
+		}
+	})
+}
+
+// Nobody but Close waits for the hook, which may even end its goroutine.
+func TestSlowAttemptHook(t *testing.T) {
+	const n = 5000
+	free, told, behind := make(chan struct{}), 0, 0
+	p := newPool(t, &Options{Workers: 1, Isolation: Goroutine, OnAttempt: func(a Attempt) {
+		<-free
+		told++
+		behind = max(behind, a.Behind)
+		if told%1000 == 0 {
+			runtime.Goexit()
+		}
+	}})
+	i := 0
+	for _, err := range addOne.Map(background(), p, upTo(n, &i)) {
+		require.NoError(t, err)
+	}
+	closed := make(chan error)
+	go func() { closed <- p.Close(background()) }()
+	select {
+	case <-closed:
+		t.Fatal("it has not told of all")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(free)
+	require.NoError(t, <-closed)
+	require.Equal(t, n, told)
+	require.GreaterOrEqual(t, behind, n/2)
+}
+
+// What is told lies within the life of the worker, whatever it says.
+func TestPossibleUsage(t *testing.T) {
+	born := time.Unix(1000, 0)
+	now := born.Add(time.Minute)
+	at := func(d time.Duration) int64 { return born.Add(d).UnixNano() }
+	cores := time.Duration(runtime.NumCPU())
+	honest := usage{start: at(10 * time.Second), wall: time.Second, cpu: time.Second / 2, private: 1 << 20}
+	for name, row := range map[string]struct{ says, want usage }{
+		"honest":       {honest, honest},
+		"all least":    {usage{math.MinInt64, math.MinInt64, math.MinInt64, math.MinInt64}, usage{start: at(0)}},
+		"all most":     {usage{math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64}, usage{at(0), time.Minute, time.Minute * cores, mostPrivate}},
+		"zero":         {usage{}, usage{start: at(0)}},
+		"future":       {usage{start: math.MaxInt64, wall: time.Second}, usage{start: at(59 * time.Second), wall: time.Second}},
+		"past":         {usage{start: 1, wall: time.Second}, usage{start: at(0), wall: time.Second}},
+		"busier":       {usage{start: at(0), wall: time.Second, cpu: time.Hour * 10000}, usage{start: at(0), wall: time.Second, cpu: time.Second * cores}},
+		"no time":      {usage{start: at(time.Second), cpu: 1 << 40}, usage{start: at(time.Second)}},
+		"largest wall": {usage{start: at(time.Second), wall: math.MaxInt64}, usage{start: at(0), wall: time.Minute}},
+	} {
+		require.Equal(t, row.want, row.says.possible(born, now), name)
+	}
+	require.Equal(t, usage{start: at(-time.Second)}, honest.possible(born, born.Add(-time.Second)).withoutPrivate(), "the clock was set back")
+}
+
+func (u usage) withoutPrivate() usage { u.private = 0; return u }
+
+func FuzzUsage(f *testing.F) {
+	f.Add(usage{1, 2, 3, 4}.append(nil), int64(0), int64(1))
+	f.Add(usage{math.MinInt64, -1, math.MaxInt64, -1}.append([]byte("record")), int64(5), int64(4))
+	f.Fuzz(func(t *testing.T, b []byte, from, to int64) {
+		from, to = from>>2, to>>2 // what time.Time can tell apart
+		rest, u, ok := cutUsage(b)
+		require.Equal(t, len(b) >= usageBytes, ok)
+		if !ok {
+			return
+		}
+		require.Equal(t, b, u.append(append([]byte(nil), rest...)))
+		u = u.possible(time.Unix(0, from), time.Unix(0, to))
+		require.GreaterOrEqual(t, u.start, min(from, to))
+		require.LessOrEqual(t, u.start, to)
+		require.LessOrEqual(t, u.start+int64(u.wall), to)
+		require.GreaterOrEqual(t, u.wall, time.Duration(0))
+		require.GreaterOrEqual(t, u.cpu, time.Duration(0))
+		require.LessOrEqual(t, u.cpu/time.Duration(runtime.NumCPU()), u.wall)
+		require.GreaterOrEqual(t, u.private, int64(0))
+	})
+}
+
+func TestAttemptClass(t *testing.T) {
+	own := taskError("f", statusFault, []byte("x"))
+	for _, row := range []struct {
+		err  error
+		want Class
+	}{
+		{nil, ""}, {own, "fault"},
+		{fmt.Errorf("%w: %w", ErrCancelled, own), "cancelled"},
+		{fmt.Errorf("%w while: %w", ErrClosed, own), "cancelled"},
+		{errors.New("other"), "cancelled"},
+	} {
+		require.Equal(t, row.want, attemptClass(row.err))
+	}
+}
