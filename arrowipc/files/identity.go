@@ -41,7 +41,17 @@ func (id Identity) Diff(later Identity) string {
 
 func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
 
-func identityOf(info fs.FileInfo) Identity {
+// Identify is the Identity of a file.
+func Identify(path string) (Identity, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Identity{}, err
+	}
+	return IdentityOf(info), nil
+}
+
+// IdentityOf is the Identity in what package os said of a file.
+func IdentityOf(info fs.FileInfo) Identity {
 	id := Identity{Size: info.Size(), ModTime: info.ModTime().UnixNano()}
 	id.fill(info)
 	return id
@@ -55,7 +65,7 @@ func checkUnchanged(f *os.File, id Identity) error {
 	if err != nil {
 		return err
 	}
-	now := identityOf(info)
+	now := IdentityOf(info)
 	if now.Size == id.Size && now.ModTime == id.ModTime {
 		return nil
 	}

@@ -119,7 +119,7 @@ func openRegular(path string) (*os.File, Identity, error) {
 		f.Close()
 		return nil, Identity{}, err
 	}
-	return f, identityOf(info), nil
+	return f, IdentityOf(info), nil
 }
 
 func checkRegular(path string, info fs.FileInfo) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"example.com/handoff/bench"
 	"example.com/handoff/pool"
 )
 
@@ -36,6 +38,51 @@ func (c count) Set(s string) error {
 }
 
 func (count) Type() string { return "N" }
+
+// A natural is a flag for a whole number from 0 to most.
+type natural struct {
+	n    *int
+	most int
+}
+
+func (c natural) String() string {
+	if c.n == nil {
+		return ""
+	}
+	return strconv.Itoa(*c.n)
+}
+
+func (c natural) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > c.most {
+		return fmt.Errorf("expected a whole number from 0 to %d", c.most)
+	}
+	*c.n = n
+	return nil
+}
+
+func (natural) Type() string { return "N" }
+
+// A byteSize is a flag for a number of bytes; 0 is its default, "not given".
+type byteSize int64
+
+func (b *byteSize) String() string {
+	if *b == 0 {
+		return ""
+	}
+	return bench.FormatSize(int64(*b))
+}
+
+func (b *byteSize) Set(s string) error {
+	n, err := bench.ParseSize(s)
+	if err == nil && n < 1 {
+		err = errors.New("expected at least 1 byte")
+	}
+	*b = byteSize(n)
+	return err
+}
+
+func (*byteSize) Type() string { return "SIZE" }
 
 // A choice is a flag for one of a few words.
 type choice struct {

@@ -26,6 +26,7 @@ const (
 	exitOK      = 0
 	exitFailure = 1 // files, shared memory, failed work
 	exitUsage   = 2 // unknown verb, flag or name, missing argument, value out of range
+	exitSome    = 3 // done, but for rows that were left out
 )
 
 func main() {
@@ -108,6 +109,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var usage *usageError
 	if errors.As(err, &usage) {
 		return exitUsage
+	}
+	var some *quarantinedError
+	if errors.As(err, &some) {
+		return exitSome
 	}
 	return exitFailure
 }

@@ -2,13 +2,13 @@ package batch
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -18,6 +18,9 @@ import (
 
 func TestMain(m *testing.M) {
 	pool.Main()
+	if RunTrial != nil && os.Getenv("HANDOFF_TEST_TRIAL") != "" {
+		os.Exit(RunTrial(os.Getenv("HANDOFF_TEST_TRIAL")))
+	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // for the workers
 	goleak.VerifyTestMain(m)
 }
@@ -35,24 +38,33 @@ var countRows = pool.Func("batch.test.count", func(t *pool.Task, c arrowipc.Colu
 	return c.Len, nil
 })
 
+// counter is the operation "count" of the tests: rows of each column.
 type counter struct {
 	rows    []int64
 	columns []Column
 }
 
-var _ = Register(&Op{Name: "count", Doc: "for the tests", Start: func(columns []Column) (Fold, error) {
-	return &counter{rows: make([]int64, len(columns)), columns: columns}, nil
+var _ = Register(&Op{Name: "count", Doc: "for the tests", Start: func(s Start) (Plan, error) {
+	return &counter{rows: make([]int64, len(s.Columns)), columns: s.Columns}, nil
 }})
 
-func (c *counter) Submit(ctx context.Context, p *pool.Pool, a *arrowipc.Allocator, i int, rows arrow.Array) (func(context.Context) (func() error, error), error) {
-	col, err := arrowipc.ColumnOf[float64](a, rows)
+func (c *counter) Passes() []Pass {
+	return []Pass{{Map: c.count, Merge: func(i int, partial []byte) error {
+		n, _ := binary.Varint(partial)
+		c.rows[i] += n
+		return nil
+	}}}
+}
+
+func (c *counter) count(ctx context.Context, p Piece) (Pending, error) {
+	col, err := arrowipc.ColumnOf[float64](p.Alloc, p.Rows[0])
 	if err != nil {
 		return nil, err
 	}
-	f, err := countRows.Submit(ctx, p, col)
-	return func(ctx context.Context) (func() error, error) {
+	f, err := countRows.Submit(ctx, p.Pool, col)
+	return func(ctx context.Context) (Part, error) {
 		n, err := f.Wait(ctx)
-		return func() error { c.rows[i] += n; return nil }, err
+		return Part{Partial: binary.AppendVarint(nil, n)}, err
 	}, err
 }
 
@@ -144,7 +156,7 @@ func TestRunRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "no input")
 	_, err = Run(context.Background(), Job{Op: "none", Inputs: []string{"x"}})
 	require.ErrorIs(t, err, ErrUnknownOp)
-	require.Panics(t, func() { Register(&Op{Name: "count", Start: func([]Column) (Fold, error) { return nil, nil }}) })
+	require.Panics(t, func() { Register(&Op{Name: "count", Start: func(Start) (Plan, error) { return nil, nil }}) })
 	_, err = Run(context.Background(), Job{Op: "count", Inputs: []string{csvFile(t, "a\n1\n"), csvFile(t, "b\n1\n")}})
 	require.ErrorContains(t, err, `column "b"`)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -15,15 +16,27 @@ import (
 	"example.com/handoff/shm"
 )
 
-// ErrUnknownOp: no operation of that name is registered.
+// ErrUnknownOp: no operation of that name is registered, or it has no such parameter.
 var ErrUnknownOp = errors.New("unknown op")
 
 // An Op is an operation that jobs can name.
 type Op struct {
-	Name string // as in `handoff run --op NAME`
-	Doc  string // one line
-	// Start begins one job over the given columns.
-	Start func(columns []Column) (Fold, error)
+	Name   string // as in `handoff run --op NAME`
+	Doc    string // one line
+	Params []Param
+	// Start begins one job. Its error is one of the parameters or columns.
+	Start func(Start) (Plan, error)
+}
+
+// A Param is a parameter of an operation, given as in `--op NAME:window=24`.
+type Param struct {
+	Name, Default, Doc string
+}
+
+// A Start is what a job gives its operation.
+type Start struct {
+	Columns []Column          // of the input, the numeric ones
+	Params  map[string]string // all of them, defaults filled in
 }
 
 // A Column is one numeric column of a job's input.
@@ -32,16 +45,59 @@ type Column struct {
 	DType shm.DType
 }
 
-// A Fold is the state of one job. The engine calls it from one goroutine.
-type Fold interface {
-	// Submit hands rows of column i, an array in shared memory, to the pool, and
-	// returns the function that waits for the partial result, which gives the one that
-	// folds it in. Folds are called in the order of the rows, for each column; a
-	// partial result may be asked for again, or not be folded at all.
-	Submit(ctx context.Context, p *pool.Pool, a *arrowipc.Allocator, i int, rows arrow.Array) (wait func(context.Context) (fold func() error, err error), err error)
-	// Result is what the columns for which keep is true gave, as a value for
-	// encoding/json. A column that turned out to hold no numbers is not kept.
+// A Plan is one job of an operation. The engine calls it from one goroutine.
+type Plan interface {
+	// Passes are what to do with the rows, one pass after the other. Only the last
+	// may have an Output.
+	Passes() []Pass
+	// Result is what a plan without Output gave for the columns for which keep is
+	// true, as a value for encoding/json; one that is a [Table] can be CSV as well. A
+	// column that turned out to hold no numbers is not kept.
 	Result(keep []bool) (any, error)
+}
+
+// A Table is a result that is rows and columns as well.
+type Table interface {
+	Table() (header []string, rows [][]string)
+}
+
+// A Pass goes over all rows once: it maps pieces of them in workers and merges
+// what comes of these in the supervisor.
+type Pass struct {
+	// Halo splits the rows: each piece comes with so many of the rows ahead of it.
+	Halo int
+	// Whole hands a piece's columns over together, in one call of Map, and not each
+	// in a call of its own.
+	Whole bool
+	// Output is the columns of what the job writes, for a pass that gives rows: one
+	// for each of Start.Columns, or any number if Whole. It is nil for a reduction.
+	Output []arrow.Field
+	// Map hands a piece to the pool and returns what waits for its outcome. It may
+	// be asked for the same rows again, cut differently, and its outcome be thrown away.
+	Map func(context.Context, Piece) (Pending, error)
+	// Merge takes in the partial result of a piece of column i (0 if Whole) of a
+	// reduction, in the order of the rows. The bytes may come from the journal of an
+	// earlier run. Merge may keep them.
+	Merge func(i int, partial []byte) error
+}
+
+// A Piece is rows for a worker. It is dead when Map returns; the pool keeps what
+// a task was given until that ends.
+type Piece struct {
+	Pool   *pool.Pool
+	Alloc  *arrowipc.Allocator // in whose arena the arrays are
+	Column int                 // index into Start.Columns; 0 if Pass.Whole
+	Rows   []arrow.Array       // of that column, or of all columns if Pass.Whole
+	Before []arrow.Array       // the up to Pass.Halo rows ahead of these; nil if there are none
+}
+
+// A Pending waits for what a worker makes of a piece.
+type Pending func(context.Context) (Part, error)
+
+// A Part is what a worker made of a piece.
+type Part struct {
+	Partial []byte // of a reduction: what Merge takes
+	Output  []Out  // of a pass with Output: one column, or all of them if Whole
 }
 
 // The registry of operations is write-once: package-level variables fill it.
@@ -57,24 +113,68 @@ func Register(op *Op) *Op {
 	if registry.ops == nil {
 		registry.ops = map[string]*Op{}
 	}
-	if op.Name == "" || op.Start == nil || registry.ops[op.Name] != nil {
-		panic(fmt.Sprintf("batch: op %q is registered twice, or has no name or Start", op.Name))
+	if op.Name == "" || strings.ContainsAny(op.Name, ":=, ") || op.Start == nil || registry.ops[op.Name] != nil {
+		panic(fmt.Sprintf("batch: op %q is registered twice, or has no Start or no name without : = , and blanks", op.Name))
 	}
 	registry.ops[op.Name] = op
 	return op
 }
 
-// Lookup finds an operation. The error wraps [ErrUnknownOp] and names those there are.
-func Lookup(name string) (*Op, error) {
+// Ops are the registered operations, by name.
+func Ops() []*Op {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
-	if op := registry.ops[name]; op != nil {
-		return op, nil
+	return slices.SortedFunc(maps.Values(registry.ops), func(a, b *Op) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// Lookup finds an operation by what a [Job] calls it, NAME or NAME:param=value,…,
+// and gives its parameters. The error wraps [ErrUnknownOp] and says what there is.
+func Lookup(spec string) (*Op, map[string]string, error) {
+	name, rest, has := strings.Cut(spec, ":")
+	registry.mu.Lock()
+	op := registry.ops[name]
+	registry.mu.Unlock()
+	if op == nil {
+		var names []string
+		for _, o := range Ops() {
+			names = append(names, o.Name)
+		}
+		return nil, nil, fmt.Errorf("%w %.60q: there is %s", ErrUnknownOp, name, strings.Join(names, ", "))
 	}
+	params := map[string]string{}
 	var names []string
-	for n := range registry.ops {
-		names = append(names, n)
+	for _, p := range op.Params {
+		params[p.Name] = p.Default
+		names = append(names, p.Name)
 	}
-	slices.Sort(names)
-	return nil, fmt.Errorf("%w %.60q: there is %s", ErrUnknownOp, name, strings.Join(names, ", "))
+	if !has {
+		return op, params, nil
+	}
+	given := map[string]bool{}
+	for part := range strings.SplitSeq(rest, ",") {
+		k, v, ok := strings.Cut(part, "=")
+		if _, known := params[k]; !known {
+			if names == nil {
+				names = []string{"none"}
+			}
+			return nil, nil, fmt.Errorf("%w parameter %.60q of %s: there is %s", ErrUnknownOp, k, name, strings.Join(names, ", "))
+		}
+		if !ok || v == "" || given[k] {
+			return nil, nil, fmt.Errorf("parameter %.60q of %s: expected %s=VALUE, once", part, name, k)
+		}
+		params[k], given[k] = v, true
+	}
+	return op, params, nil
+}
+
+// canonical is the operation with all its parameters, the same for every way to say it.
+func (op *Op) canonical(params map[string]string) string {
+	var all []string
+	for _, p := range op.Params {
+		all = append(all, p.Name+"="+params[p.Name])
+	}
+	if all == nil {
+		return op.Name
+	}
+	return op.Name + ":" + strings.Join(all, ",")
 }

@@ -1,111 +1,64 @@
 package batch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
 
 	"example.com/handoff/pool"
 )
 
 // A Quarantined is a row that was left out because it has killed two workers alone.
 type Quarantined struct {
-	Input  string // its file
-	Row    int64  // in that file, from 0; a header is none
-	Column string // whose task died
-	Death  *pool.WorkerExitError
+	Input  string                // its file
+	Row    int64                 // in that file, from 0; a header is none
+	Column string                // whose task died; "" if tasks have all columns
+	Death  *pool.WorkerExitError // nil if an earlier run found it
+	Reason string                // what its workers died of
+
+	input  int
+	values []byte // the row as an Arrow stream
 }
 
-// foldChunk folds what came of a chunk's columns. Where the worker of one died it
-// first finds the rows that did it, and folds the chunk without them. It returns how
-// many there are.
-func (e *engine) foldChunk(ctx context.Context, c *chunk) (left int64, err error) {
-	if len(c.sick) == 0 {
-		return 0, foldAll(c.folds)
-	}
+// cure finds the rows of a chunk that kill workers, and does the rest of it without them.
+func (r *passRun) cure(ctx context.Context, c *chunk) error {
 	found := map[int64]Quarantined{}
-	for _, col := range c.sick {
-		s := search{engine: e, chunk: c, col: col, found: found}
-		if err := s.halves(ctx, 0, c.rec.NumRows()); err != nil {
-			return 0, err
-		}
-	}
-	rows := make([]int64, 0, len(found))
-	for row, q := range found {
-		rows = append(rows, row)
-		e.left = append(e.left, q)
-	}
-	slices.Sort(rows)
-	slices.SortFunc(e.left[len(e.left)-len(rows):], func(a, b Quarantined) int { return int(a.Row - b.Row) })
-	from := int64(0)
-	for _, row := range append(rows, c.rec.NumRows()) {
-		if err := e.refold(ctx, c, from, row); err != nil {
-			return 0, err
-		}
-		from = row + 1
-	}
-	return int64(len(rows)), nil
-}
-
-func foldAll(folds []func() error) error {
-	for _, fold := range folds {
-		if err := fold(); err != nil {
+	for _, w := range c.sick {
+		s := search{passRun: r, chunk: c, unit: w.unit, found: found}
+		if err := s.halves(ctx, w.piece.from, w.piece.to); err != nil {
 			return err
+		}
+	}
+	c.dropParts()
+	rows := r.leftRows(c)
+	for row, q := range found {
+		rows = append(rows, c.first+row)
+		c.left = append(c.left, q)
+	}
+	slices.SortFunc(c.left, func(a, b Quarantined) int { return int(a.Row - b.Row) })
+	c.cut(rows)
+	for _, p := range c.pieces {
+		for unit := range r.units() {
+			part, err := r.again(ctx, c, unit, p.from, p.to)
+			if err != nil {
+				return err
+			}
+			p.parts = append(p.parts, part)
 		}
 	}
 	return nil
 }
 
-// tries is how often rows that have killed nobody alone are handed out again.
-const tries = 3
-
-// refold folds the rows of a chunk from one up to another, all columns.
-func (e *engine) refold(ctx context.Context, c *chunk, from, to int64) error {
-	if from == to {
-		return nil
-	}
-	var folds []func() error
-	for i := range c.rec.Columns() {
-		s := search{engine: e, chunk: c, col: i}
-		fold, err := s.run(ctx, from, to)
-		for n := 1; errors.Is(err, pool.ErrWorkerDied) && n < tries; n++ {
-			fold, err = s.run(ctx, from, to)
-		}
-		if err != nil {
-			return err
-		}
-		folds = append(folds, fold)
-	}
-	return foldAll(folds)
-}
-
-// A search looks for the rows of a chunk that kill the workers of a column.
+// A search looks for the rows of a chunk that kill the workers of a unit of work.
 type search struct {
-	engine *engine
-	chunk  *chunk
-	col    int
-	found  map[int64]Quarantined // by row of the chunk
-}
-
-// submit hands rows of the column out again.
-func (s *search) submit(ctx context.Context, from, to int64) (waiting, error) {
-	rows := array.NewSlice(s.chunk.rec.Column(s.col), from, to)
-	defer rows.Release()
-	return s.engine.fold.Submit(ctx, s.engine.pool, s.engine.alloc, s.col, rows)
-}
-
-func (s *search) run(ctx context.Context, from, to int64) (fold func() error, err error) {
-	wait, err := s.submit(ctx, from, to)
-	if err != nil {
-		return nil, err
-	}
-	if fold, err = wait(ctx); err != nil && context.Cause(ctx) != nil {
-		err = context.Cause(ctx)
-	}
-	return fold, err
+	*passRun
+	chunk *chunk
+	unit  int
+	found map[int64]Quarantined // by row of the chunk
 }
 
 // halves looks into rows of which some have killed a worker.
@@ -114,19 +67,20 @@ func (s *search) halves(ctx context.Context, from, to int64) error {
 	if to-from == 1 {
 		parts = parts[1:]
 	}
-	var waits []waiting
+	var waits []Pending
 	for _, p := range parts {
-		wait, err := s.submit(ctx, p[0], p[1])
+		wait, err := s.submit(ctx, s.chunk, s.unit, p[0], p[1])
 		if err != nil {
 			return err
 		}
 		waits = append(waits, wait)
 	}
 	for i, p := range parts {
-		_, err := waits[i](ctx)
+		part, err := waits[i](ctx)
 		var death *pool.WorkerExitError
 		switch {
 		case err == nil:
+			block{outs: part.Output}.release()
 		case context.Cause(ctx) != nil:
 			return context.Cause(ctx)
 		case !errors.As(err, &death):
@@ -136,18 +90,43 @@ func (s *search) halves(ctx context.Context, from, to int64) error {
 				return err
 			}
 		default: // alone, for the second time
-			if _, known := s.found[from]; known { // by another column
-				return nil
-			}
-			e := s.engine
-			if len(e.left)+len(s.found) >= e.job.Quarantine {
-				return fmt.Errorf("%s: %d rows are left out already, the most that may be, and row %d: %w",
-					e.job.Inputs[s.chunk.where.Input], e.job.Quarantine, s.chunk.first+from, err)
-			}
-			s.found[from] = Quarantined{
-				Input: e.job.Inputs[s.chunk.where.Input], Row: s.chunk.first + from, Column: e.fields[s.col].Name, Death: death,
-			}
+			return s.leaveOut(from, death)
 		}
 	}
 	return nil
+}
+
+func (s *search) leaveOut(row int64, death *pool.WorkerExitError) error {
+	if _, known := s.found[row]; known { // by another unit
+		return nil
+	}
+	q := Quarantined{
+		Input: s.job.Inputs[s.chunk.input], Row: s.chunk.first + row, Death: death, Reason: death.Error(), input: s.chunk.input,
+	}
+	if !s.pass.Whole {
+		q.Column = s.fields[s.unit].Name
+	}
+	if len(s.left)+len(s.found) >= s.job.Quarantine {
+		return fmt.Errorf("%s: %d rows are left out already, the most that may be, and row %d: %w", q.Input, s.job.Quarantine, q.Row, death)
+	}
+	var b bytes.Buffer
+	one := s.chunk.rec.NewSlice(row, row+1)
+	defer one.Release()
+	w := ipc.NewWriter(&b, ipc.WithSchema(one.Schema()))
+	if err := errors.Join(w.Write(one), w.Close()); err != nil {
+		return err
+	}
+	q.values = b.Bytes()
+	s.found[row] = q
+	return nil
+}
+
+// leftRows are the rows of a chunk that an earlier pass, or run, has left out.
+func (r *passRun) leftRows(c *chunk) (rows []int64) {
+	for _, q := range r.left {
+		if q.input == c.input && q.Row >= c.first && q.Row < c.first+c.rows {
+			rows = append(rows, q.Row)
+		}
+	}
+	return rows
 }

@@ -9,8 +9,8 @@ import (
 // A Summary says what a job did, in the JSON of `handoff run --json`.
 type Summary struct {
 	Rows         int64                `json:"rows"`
-	Chunks       int64                `json:"chunks"`
-	ChunksReused int64                `json:"chunks_reused"` // taken from an earlier run of the job; 0 so far
+	Chunks       int64                `json:"chunks"`        // of all passes
+	ChunksReused int64                `json:"chunks_reused"` // of these, done by an earlier run of the job
 	Workers      []Worker             `json:"workers"`       // incarnations
 	WallS        float64              `json:"wall_s"`        // seconds, start of the workers included
 	BytesByRef   int64                `json:"bytes_by_ref"`  // of the arrays that tasks were handed
@@ -19,6 +19,7 @@ type Summary struct {
 	Deaths       map[pool.Class]int64 `json:"deaths"`
 	Respawns     int64                `json:"respawns"`
 	Quarantined  int64                `json:"quarantined"` // rows
+	Unparsed     int64                `json:"unparsed"`    // lines of CSV
 	Width        int                  `json:"width"`       // workers at once
 }
 
@@ -28,13 +29,21 @@ type Worker struct {
 	Tasks int64 `json:"tasks"`
 }
 
-func (e *engine) summary(wall time.Duration) Summary {
-	st := e.pool.Stats()
+// summary says what the job has done so far.
+func (e *engine) summary() Summary {
 	s := Summary{
-		Rows: e.rows, Chunks: e.chunks, WallS: wall.Seconds(),
-		BytesByRef: st.BytesByRef, Attempts: st.Attempts, Deaths: st.Deaths, Respawns: st.Respawns,
-		Workers: []Worker{}, Width: st.Width, Quarantined: int64(len(e.left)),
+		Rows: e.rows, Chunks: e.chunks, ChunksReused: e.reused, WallS: time.Since(e.start).Seconds(),
+		Workers: []Worker{}, Deaths: map[pool.Class]int64{}, Quarantined: int64(len(e.left)), Unparsed: int64(len(e.bad)),
 	}
+	if e.summed != nil {
+		old := e.summed
+		s.Rows, s.Chunks, s.ChunksReused, s.Quarantined, s.Unparsed = old.Rows, old.Chunks, old.Chunks, old.Quarantined, old.Unparsed
+	}
+	if e.pool == nil {
+		return s
+	}
+	st := e.pool.Stats()
+	s.BytesByRef, s.Attempts, s.Deaths, s.Respawns, s.Width = st.BytesByRef, st.Attempts, st.Deaths, st.Respawns, st.Width
 	for _, w := range st.Workers {
 		s.Workers = append(s.Workers, Worker{PID: w.PID, Tasks: w.Tasks})
 	}

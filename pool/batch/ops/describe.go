@@ -1,15 +1,10 @@
 package ops
 
 import (
-	"context"
-	"fmt"
+	"strconv"
+	"strings"
 
-	"github.com/apache/arrow/go/v15/arrow"
-
-	"example.com/handoff/arrowipc"
-	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
-	"example.com/handoff/pool/batch/ops/internal/exact"
 	"example.com/handoff/shm"
 )
 
@@ -19,77 +14,20 @@ import (
 //
 // count is of the values that are not null. std is that of a sample, null for
 // fewer than two values; mean, min and max are null without any. NaN and
-// infinities give what IEEE 754 gives, as the strings "NaN", "+Inf", "-Inf".
+// infinities give what IEEE 754 gives, as the strings "NaN", "+Inf", "-Inf". As
+// CSV it is a line for each column, null is an empty cell.
 var Describe = batch.Register(&batch.Op{
 	Name: "describe",
-	Doc:  "count, nulls, mean, std, min and max of each numeric column",
-	Start: func(columns []batch.Column) (batch.Fold, error) {
-		return &describe{columns: columns, totals: make([]exact.Column, len(columns))}, nil
+	Doc:  "count, nulls, mean, std, min and max of each column",
+	Start: func(s batch.Start) (batch.Plan, error) {
+		return &describe{newSums(s.Columns)}, nil
 	},
 })
 
-// By dtype: what hands a column of it to a worker.
-var describers = map[shm.DType]describer{
-	shm.Int8:    newDescriber[int8](),
-	shm.Int16:   newDescriber[int16](),
-	shm.Int32:   newDescriber[int32](),
-	shm.Int64:   newDescriber[int64](),
-	shm.Uint8:   newDescriber[uint8](),
-	shm.Uint16:  newDescriber[uint16](),
-	shm.Uint32:  newDescriber[uint32](),
-	shm.Uint64:  newDescriber[uint64](),
-	shm.Float32: newDescriber[float32](),
-	shm.Float64: newDescriber[float64](),
-}
+// describe is one job.
+type describe struct{ *sums }
 
-type number interface {
-	int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64 | float32 | float64
-}
-
-type describer func(context.Context, *pool.Pool, *arrowipc.Allocator, arrow.Array) (pool.Future[exact.Column], error)
-
-// newDescriber registers the worker's function for one dtype.
-func newDescriber[T number]() describer {
-	fn := pool.Func("describe."+shm.DTypeOf[T]().String(), func(t *pool.Task, c arrowipc.Column[T]) (exact.Column, error) {
-		var out exact.Column
-		err := exact.AddColumn(&out, c.Values.Data(), c.Valid.Data(), int(c.BitOffset))
-		return out, err
-	})
-	return func(ctx context.Context, p *pool.Pool, a *arrowipc.Allocator, rows arrow.Array) (pool.Future[exact.Column], error) {
-		c, err := arrowipc.ColumnOf[T](a, rows)
-		if err != nil {
-			return pool.Future[exact.Column]{}, err
-		}
-		return fn.Submit(ctx, p, c)
-	}
-}
-
-// describe is one job's totals.
-type describe struct {
-	columns []batch.Column
-	totals  []exact.Column
-}
-
-func (d *describe) Submit(ctx context.Context, p *pool.Pool, a *arrowipc.Allocator, i int, rows arrow.Array) (func(context.Context) (func() error, error), error) {
-	name, n := d.columns[i].Name, int64(rows.Len())
-	future, err := describers[d.columns[i].DType](ctx, p, a, rows)
-	if err != nil {
-		return nil, fmt.Errorf("column %q: %w", name, err)
-	}
-	fail := func(err error) error {
-		if err != nil {
-			err = fmt.Errorf("column %q: %w", name, err)
-		}
-		return err
-	}
-	return func(ctx context.Context) (func() error, error) {
-		part, err := future.Wait(ctx)
-		if err == nil && part.Sums.N+part.Nulls != n {
-			err = fmt.Errorf("a worker counted %d values and %d nulls in %d rows", part.Sums.N, part.Nulls, n)
-		}
-		return func() error { return fail(d.totals[i].Merge(&part)) }, fail(err)
-	}, nil
-}
+func (d *describe) Passes() []batch.Pass { return []batch.Pass{d.pass()} }
 
 // described is the result in JSON.
 type described struct {
@@ -127,4 +65,16 @@ func (d *describe) Result(keep []bool) (any, error) {
 		res.Columns = append(res.Columns, col)
 	}
 	return res, nil
+}
+
+// Table implements [batch.Table].
+func (d described) Table() (header []string, rows [][]string) {
+	for _, c := range d.Columns {
+		row := []string{c.Name, c.DType.String(), strconv.FormatInt(c.Count, 10), strconv.FormatInt(c.Nulls, 10)}
+		for _, v := range []value{c.Mean, c.Std, c.Min, c.Max} {
+			row = append(row, strings.Trim(v.text, `"`))
+		}
+		rows = append(rows, row)
+	}
+	return []string{"name", "dtype", "count", "nulls", "mean", "std", "min", "max"}, rows
 }

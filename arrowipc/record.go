@@ -1,0 +1,171 @@
+package arrowipc
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"example.com/handoff/shm"
+)
+
+// A Record is columns of numbers, all of the same length, as a task's argument or
+// result: it is a [shm.Carrier]. A column takes one of the [shm.MaxCarried] arrays,
+// two with nulls. The zero value has no columns.
+//
+// It holds nothing of its own, as [Column]; in a worker it lives as the task's
+// other views do.
+type Record struct {
+	columns []anyColumn
+}
+
+// anyColumn is a Column of any type.
+type anyColumn interface {
+	carry(meta []byte, arrays []shm.Binder) ([]byte, []shm.Binder)
+	array(release func()) (arrow.Array, error)
+	release()
+}
+
+// RecordOf is arrays whose buffers lie in a's arena as a Record; nothing is copied.
+// Errors are those of [ColumnOf].
+func RecordOf(a *Allocator, arrays []arrow.Array) (r Record, err error) {
+	for i, arr := range arrays {
+		dtype, ok := DTypeOf(arr.DataType())
+		if !ok {
+			return Record{}, fmt.Errorf("arrowipc: column %d: %w: the array holds %v", i, ErrType, arr.DataType())
+		}
+		c, err := makers[dtype].of(a, arr)
+		if err != nil {
+			return Record{}, fmt.Errorf("arrowipc: column %d: %w", i, err)
+		}
+		r.columns = append(r.columns, c)
+	}
+	return r, nil
+}
+
+// AddColumn adds a column.
+func AddColumn[T shm.Element](r *Record, c Column[T]) { r.columns = append(r.columns, typed[T]{c}) }
+
+// Arrays are the columns as Arrow arrays over the same memory, which they borrow:
+// they are dead when the Record's views are. The caller releases them.
+func (r Record) Arrays() (arrays []arrow.Array, err error) {
+	for i, c := range r.columns {
+		arr, err := c.array(nil)
+		if err != nil {
+			for _, a := range arrays {
+				a.Release()
+			}
+			return nil, fmt.Errorf("column %d: %w", i, err)
+		}
+		arrays = append(arrays, arr)
+	}
+	return arrays, nil
+}
+
+// Release releases the views of a Record that a task has returned.
+func (r Record) Release() {
+	for _, c := range r.columns {
+		c.release()
+	}
+}
+
+// The meta bytes of a Record are for each column, little-endian:
+//
+//	0 dtype · 1 bit offset · 2 whether validity follows the values · 8 elements · 16 nulls
+const columnMeta = 24
+
+// Carry implements [shm.Carrier].
+func (r *Record) Carry(meta []byte) (_ []byte, arrays []shm.Binder, err error) {
+	for _, c := range r.columns {
+		meta, arrays = c.carry(meta, arrays)
+	}
+	return meta, arrays, nil
+}
+
+// Receive implements [shm.Carrier]. The error wraps [ErrCorrupt].
+func (r *Record) Receive(meta []byte, arrays []shm.Binder) error {
+	for ; len(meta) >= columnMeta; meta = meta[columnMeta:] {
+		m, ok := makers[shm.DType(meta[0])]
+		if !ok {
+			return fmt.Errorf("arrowipc: %w: column %d is of dtype %d", ErrCorrupt, len(r.columns), meta[0])
+		}
+		c, rest, err := m.receive(meta[:columnMeta], arrays)
+		if err != nil {
+			return fmt.Errorf("column %d: %w", len(r.columns), err)
+		}
+		r.columns, arrays = append(r.columns, c), rest
+	}
+	if len(meta) != 0 || len(arrays) != 0 {
+		return fmt.Errorf("arrowipc: %w: a record with %d bytes and %d arrays too many", ErrCorrupt, len(meta), len(arrays))
+	}
+	return nil
+}
+
+// typed is a Column among others.
+type typed[T shm.Element] struct{ Column[T] }
+
+func (c typed[T]) array(release func()) (arrow.Array, error) { return ArrayOf(c.Column, release) }
+
+func (c typed[T]) release() {
+	c.Values.Release()
+	c.Valid.Release()
+}
+
+func (c typed[T]) carry(meta []byte, arrays []shm.Binder) ([]byte, []shm.Binder) {
+	valid := byte(0)
+	arrays = append(arrays, &c.Values)
+	if c.Nulls > 0 {
+		valid, arrays = 1, append(arrays, &c.Valid)
+	}
+	meta = append(meta, byte(shm.DTypeOf[T]()), byte(c.BitOffset), valid, 0, 0, 0, 0, 0)
+	meta = binary.LittleEndian.AppendUint64(meta, uint64(c.Len))
+	return binary.LittleEndian.AppendUint64(meta, uint64(c.Nulls)), arrays
+}
+
+func receive[T shm.Element](meta []byte, arrays []shm.Binder) (_ anyColumn, rest []shm.Binder, err error) {
+	c := Column[T]{BitOffset: int64(meta[1]), Len: int64(binary.LittleEndian.Uint64(meta[8:])), Nulls: int64(binary.LittleEndian.Uint64(meta[16:]))}
+	values, ok := first[T](&arrays)
+	if meta[2] != 0 && ok {
+		var valid *shm.View[byte]
+		if valid, ok = first[byte](&arrays); ok {
+			c.Valid = *valid
+		}
+	}
+	if !ok {
+		return nil, nil, fmt.Errorf("arrowipc: %w: an array of %v is missing or of another type", ErrCorrupt, shm.DTypeOf[T]())
+	}
+	c.Values = *values
+	arr, err := ArrayOf(c, nil) // checks
+	if err != nil {
+		return nil, nil, err
+	}
+	arr.Release()
+	return typed[T]{c}, arrays, nil
+}
+
+func first[T shm.Element](arrays *[]shm.Binder) (*shm.View[T], bool) {
+	if len(*arrays) == 0 {
+		return nil, false
+	}
+	v, ok := (*arrays)[0].(*shm.View[T])
+	*arrays = (*arrays)[1:]
+	return v, ok
+}
+
+type maker struct {
+	of      func(*Allocator, arrow.Array) (anyColumn, error)
+	receive func(meta []byte, arrays []shm.Binder) (anyColumn, []shm.Binder, error)
+}
+
+func makerOf[T shm.Element]() maker {
+	return maker{func(a *Allocator, arr arrow.Array) (anyColumn, error) {
+		c, err := ColumnOf[T](a, arr)
+		return typed[T]{c}, err
+	}, receive[T]}
+}
+
+var makers = map[shm.DType]maker{
+	shm.Int8: makerOf[int8](), shm.Int16: makerOf[int16](), shm.Int32: makerOf[int32](), shm.Int64: makerOf[int64](),
+	shm.Uint8: makerOf[uint8](), shm.Uint16: makerOf[uint16](), shm.Uint32: makerOf[uint32](), shm.Uint64: makerOf[uint64](),
+	shm.Float32: makerOf[float32](), shm.Float64: makerOf[float64](),
+}

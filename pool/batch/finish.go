@@ -1,0 +1,178 @@
+package batch
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"example.com/handoff/arrowipc/files"
+)
+
+// finish makes the output appear, in steps that a later run can do again: the file
+// is whole under its temporary name; the journal says so; it gets its name; the
+// journal says that too; the journal goes.
+func (e *engine) finish() error {
+	if err := e.writeQuarantine(); err != nil {
+		return err
+	}
+	if err := e.writeBad(); err != nil {
+		return err
+	}
+	t, err := e.wholeOutput()
+	if err != nil {
+		return err
+	}
+	if t != nil {
+		info, err := t.f.Stat()
+		if err != nil {
+			return errors.Join(err, t.close())
+		}
+		id := files.IdentityOf(info)
+		if err := e.store.note(recordSeal, sealRecord{Size: id.Size, Device: id.Device, Inode: id.Inode, Summary: e.summary()}); err != nil {
+			return errors.Join(err, t.close())
+		}
+		if err := t.publish(e.tempName); err != nil {
+			return errors.Join(err, t.close())
+		}
+		e.kept = true
+	}
+	return e.done()
+}
+
+// done ends the journal.
+func (e *engine) done() error {
+	if e.store == nil {
+		return nil
+	}
+	if e.job.KeepState {
+		return e.store.note(recordDone, e.summary())
+	}
+	return e.store.journal.Remove()
+}
+
+// wholeOutput is the output under its temporary name, synced; nil without Out.
+func (e *engine) wholeOutput() (*temp, error) {
+	if e.sink != nil {
+		err := e.sink.seal(func() (*temp, error) { return e.openTemp(reordered) })
+		return e.sink.temp, outputErrorOf(e.out, err)
+	}
+	if e.out == "" {
+		return nil, nil
+	}
+	b, err := resultBytes(e.value, e.out)
+	if err != nil {
+		return nil, err
+	}
+	return e.writeTemp(e.out, b)
+}
+
+// reordered is the suffix of a second temporary file.
+const reordered = "-2"
+
+// writeTemp writes a whole file under the temporary name of out.
+func (e *engine) writeTemp(out string, b []byte) (*temp, error) {
+	t, err := e.openTempOf(out, "")
+	if err != nil {
+		return nil, err
+	}
+	err = t.f.Truncate(0)
+	if err == nil {
+		_, err = t.f.WriteAt(b, 0)
+	}
+	if err == nil {
+		err = t.f.Sync()
+	}
+	if err != nil {
+		return nil, errors.Join(outputError(out, err), t.remove())
+	}
+	return t, nil
+}
+
+// writeFile makes a whole file appear.
+func (e *engine) writeFile(out string, b []byte) error {
+	t, err := e.writeTemp(out, b)
+	if err != nil {
+		return err
+	}
+	return errors.Join(t.publish(func(string) string { return e.tempNameOf(out, "") }), t.close())
+}
+
+// publishSealed goes on where an earlier run has ended between the journal's word
+// that the output is whole and its end.
+func (e *engine) publishSealed() error {
+	seal := e.store.seal
+	same := func(info fs.FileInfo) bool {
+		id := files.IdentityOf(info)
+		return id.Size == seal.Size && id.Device == seal.Device && id.Inode == seal.Inode
+	}
+	name := ""
+	for _, suffix := range []string{"", reordered} {
+		if info, err := e.fs.Stat(e.tempName(suffix)); err == nil && same(info) {
+			name = e.tempName(suffix)
+		}
+	}
+	if name != "" {
+		if err := (&temp{fs: e.fs, name: name, out: e.out}).publish(e.tempName); err != nil {
+			return err
+		}
+	} else if info, err := e.fs.Stat(e.out); err != nil || !same(info) {
+		return fmt.Errorf("%s was written whole and is not there any more, or is another file: start again with a new state folder", e.out)
+	}
+	e.summed = &seal.Summary
+	return e.done()
+}
+
+func checkResultName(out string) error {
+	switch ext := strings.ToLower(filepath.Ext(out)); ext {
+	case ".arrow", ".feather", ".ipc", ".parquet":
+		return fmt.Errorf("cannot write the output %s: the result is no rows: JSON, or CSV as .csv", out)
+	}
+	return nil
+}
+
+// resultBytes is the result of a reduction as a file: CSV by its name, else JSON.
+func resultBytes(v any, out string) ([]byte, error) {
+	if strings.EqualFold(filepath.Ext(out), ".csv") {
+		t, ok := v.(Table)
+		if !ok {
+			return nil, fmt.Errorf("cannot write the output %s: the result is no table: JSON it can be", out)
+		}
+		var b bytes.Buffer
+		w := csv.NewWriter(&b)
+		header, rows := t.Table()
+		if err := errors.Join(w.Write(header), w.WriteAll(rows)); err != nil {
+			return nil, err
+		}
+		return b.Bytes(), nil
+	}
+	b, err := json.MarshalIndent(v, "", "  ")
+	return append(b, '\n'), err
+}
+
+func (e *engine) result() *Result {
+	r := &Result{
+		Value: e.value, Skipped: e.skipped, Quarantined: e.left, FromStart: e.fromStart,
+		Summary: e.summary(), Finished: e.summed != nil,
+	}
+	for _, text := range e.text {
+		if !text {
+			r.Columns++
+		}
+	}
+	if e.summed != nil {
+		r.Columns = -1
+	}
+	return r
+}
+
+func outputErrorOf(out string, err error) error {
+	if err != nil {
+		err = outputError(out, err)
+	}
+	return err
+}

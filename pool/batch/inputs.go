@@ -1,0 +1,133 @@
+package batch
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"example.com/handoff/arrowipc/files"
+)
+
+// An input is a file as it was when the job began.
+type input struct {
+	Path     string         `json:"path"` // absolute
+	Identity files.Identity `json:"identity"`
+}
+
+func identify(paths []string) (inputs []input, err error) {
+	for _, path := range paths {
+		id, err := files.Identify(path)
+		if err != nil {
+			return nil, err
+		}
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, input{abs, id})
+	}
+	return inputs, nil
+}
+
+// ErrOtherJob: the journal is of another job, or its inputs have changed since.
+var ErrOtherJob = errors.New("the state folder is of another job")
+
+// compare holds the job against the one whose journal it is to resume. An input that
+// another file has replaced, or that was touched, is the same if its content is.
+func (s *store) compare(ctx context.Context, h header) error {
+	was := s.header
+	var diffs []string
+	differ := func(what string, was, is any) {
+		if was, is := fmt.Sprint(was), fmt.Sprint(is); was != is {
+			diffs = append(diffs, fmt.Sprintf("%s was %s, is %s", what, was, is))
+		}
+	}
+	differ("the op", was.Op, h.Op)
+	differ("the columns", was.Columns, h.Columns)
+	differ("the chunk's rows", was.ChunkRows, h.ChunkRows)
+	differ("the output", was.Out, h.Out)
+	differ("the number of inputs", len(was.Inputs), len(h.Inputs))
+	if diffs == nil {
+		for i, in := range h.Inputs {
+			old := was.Inputs[i]
+			differ(fmt.Sprintf("input %d", i+1), old.Path, in.Path)
+			diff := old.Identity.Diff(in.Identity)
+			if diff == "" || old.Path != in.Path {
+				continue
+			}
+			hash, known := s.hashes[i]
+			if known && old.Identity.Size == in.Identity.Size {
+				is, err := hashFile(ctx, in.Path)
+				if err != nil {
+					return err
+				}
+				if bytes.Equal(is, hash) {
+					continue
+				}
+				diff += ", and its content is another"
+			}
+			diffs = append(diffs, fmt.Sprintf("%s has changed: %s", in.Path, diff))
+		}
+	}
+	if diffs != nil {
+		return fmt.Errorf("%w: %s: give the same again, or another state folder", ErrOtherJob, strings.Join(diffs, "; "))
+	}
+	return nil
+}
+
+func hashFile(ctx context.Context, path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	for buf := make([]byte, 256<<10); ; {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		n, err := f.Read(buf)
+		sum.Write(buf[:n])
+		if err == io.EOF {
+			return sum.Sum(nil), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// hashInputs puts hashes of the inputs' content into the journal, in time that the
+// machine has left: it is asked for them only if a file is touched or copied between
+// two runs. wait ends it.
+func (e *engine) hashInputs(ctx context.Context) (wait func()) {
+	if e.store == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		onlyWhenIdle()
+		for i, in := range e.inputs {
+			if e.store.hashes[i] != nil {
+				continue
+			}
+			sum, err := hashFile(ctx, in.Path)
+			id, again := files.Identify(in.Path)
+			if err != nil || again != nil || in.Identity.Diff(id) != "" {
+				return // reading it says so
+			}
+			if rec, err := jsonRecord(recordHash, hashRecord{i, sum}); err == nil && e.store.journal.Append(rec) != nil {
+				return
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}

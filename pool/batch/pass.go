@@ -1,0 +1,339 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"example.com/handoff/pool"
+)
+
+// queueBytes bounds the chunks that were read and have no worker yet.
+const queueBytes = 128 << 20
+
+// windowPerWorker bounds the tasks in flight: enough that no worker waits for
+// the dispatcher.
+const windowPerWorker = 4
+
+// commitAhead bounds the chunks that are done and not committed yet.
+const commitAhead = 16
+
+// A passRun is one pass over the rows, on its way.
+//
+//	read ─▶ queue ─▶ dispatch ─▶ commits ─▶ commit
+type passRun struct {
+	*engine
+	n       int // which pass, from 0
+	pass    *Pass
+	done    map[int64]*commit // chunks that earlier runs have done
+	queue   *pool.Queue[*chunk]
+	commits chan *commit
+	whole   int64 // chunks of the whole pass; written by read
+
+	inFlight []flight
+	live     map[*chunk]bool // handed out and not complete
+	rows     int64           // done, by earlier runs too
+	merge    merger
+	failed   int   // chunks
+	failure  error // of the first of them
+
+	reading  context.Context // ends when nothing new is to begin
+	stopOnce sync.Once
+	stopRead context.CancelCauseFunc
+	stopped  error // why; read when reading has ended
+}
+
+// A flight is a work in a worker's hands.
+type flight struct {
+	work
+	wait Pending
+	last bool // of its chunk
+}
+
+// runPass runs pass n over the chunks that are not done.
+func (e *engine) runPass(ctx context.Context, n int) error {
+	r := &passRun{engine: e, n: n, pass: &e.passes[n], commits: make(chan *commit, commitAhead), live: map[*chunk]bool{}}
+	r.queue = pool.NewQueue[*chunk](&pool.QueueOptions{MaxBytes: queueBytes})
+	r.merge.into = r.pass.Merge
+	r.done = e.store.done(n)
+	for _, c := range r.done {
+		r.rows += c.rows - int64(len(c.left))
+		e.chunks++
+		e.reused++
+	}
+	if err := r.merge.all(r.done); err != nil {
+		return err
+	}
+	if end := e.store.ended(n); end != nil {
+		e.restore(end)
+		return nil
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	reading, stopRead := context.WithCancelCause(ctx)
+	r.reading, r.stopRead = reading, stopRead
+	defer stopRead(nil)
+	defer r.watchDrain(fail)()
+
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer r.queue.Close()
+		if err := r.read(reading); err != nil {
+			r.stop(err)
+			if !r.isStop(err) {
+				fail(err)
+			}
+		}
+	})
+	wg.Go(func() { r.disk.do(func() { r.commitAll(ctx, fail) }) })
+	if err := r.dispatch(ctx); err != nil {
+		fail(err)
+	}
+	close(r.commits)
+	wg.Wait()
+	r.drop()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if err := r.unfinished(); err != nil {
+		return err
+	}
+	return e.endPass(r)
+}
+
+// stop lets nothing new begin; what runs is finished.
+func (r *passRun) stop(why error) {
+	r.stopOnce.Do(func() {
+		r.stopped = why
+		r.stopRead(errStopped{why})
+	})
+}
+
+// errStopped ends the reading where the rest goes on.
+type errStopped struct{ error }
+
+func (r *passRun) isStop(err error) bool {
+	var s errStopped
+	return errors.As(err, &s)
+}
+
+// watchDrain stops when the job is to be drained, and fails it when that takes too
+// long. The caller ends it.
+func (r *passRun) watchDrain(fail context.CancelCauseFunc) (end func()) {
+	if r.job.Drain == nil {
+		return func() {}
+	}
+	ended := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-ended:
+			return
+		case <-r.job.Drain:
+			r.stop(ErrDrained)
+		}
+		t := time.NewTimer(r.job.DrainTime)
+		defer t.Stop()
+		select {
+		case <-ended:
+		case <-t.C:
+			fail(fmt.Errorf("%w: chunks that ran were not finished within %v", ErrDrained, r.job.DrainTime))
+		}
+	})
+	return func() { close(ended); wg.Wait() }
+}
+
+// unfinished is why not all chunks were done; nil if they were.
+func (r *passRun) unfinished() error {
+	if r.failed > 1 {
+		return fmt.Errorf("%d chunks failed, the first with: %w", r.failed, r.failure)
+	}
+	if r.failed == 1 {
+		return r.failure
+	}
+	return r.stopped
+}
+
+// dispatch hands the chunks out and takes what comes back, in order.
+func (r *passRun) dispatch(ctx context.Context) error {
+	window := windowPerWorker * r.pool.Stats().Width
+	for {
+		c, err := r.queue.Get(ctx)
+		if errors.Is(err, pool.ErrQueueClosed) {
+			break
+		}
+		if err != nil {
+			return context.Cause(ctx)
+		}
+		r.live[c] = true
+		if r.reading.Err() != nil {
+			continue
+		}
+		if err := r.hand(ctx, c, window); err != nil {
+			return err
+		}
+	}
+	for len(r.inFlight) > 0 {
+		if err := r.next(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hand submits a chunk's work.
+func (r *passRun) hand(ctx context.Context, c *chunk, window int) error {
+	c.cut(r.leftRows(c))
+	if len(c.pieces) == 0 || r.units() == 0 {
+		return r.complete(ctx, c)
+	}
+	for _, p := range c.pieces {
+		for unit := range r.units() {
+			for len(r.inFlight) >= window {
+				if err := r.next(ctx); err != nil {
+					return err
+				}
+			}
+			wait, err := r.submit(ctx, c, unit, p.from, p.to)
+			if err != nil {
+				return err
+			}
+			r.inFlight = append(r.inFlight, flight{work{c, p, unit}, wait, false})
+		}
+	}
+	r.inFlight[len(r.inFlight)-1].last = true
+	return nil
+}
+
+// next waits for the oldest task, and completes its chunk if it is the last of it.
+func (r *passRun) next(ctx context.Context) error {
+	f := r.inFlight[0]
+	part, err := f.wait(ctx)
+	r.inFlight = r.inFlight[1:]
+	if err == nil {
+		f.piece.parts = append(f.piece.parts, part)
+	} else if err := r.taskFailed(ctx, f.work, err); err != nil {
+		return err
+	}
+	if !f.last {
+		return nil
+	}
+	return r.complete(ctx, f.chunk)
+}
+
+// taskFailed notes what a task's error means for its chunk; with an error it is the job's.
+func (r *passRun) taskFailed(ctx context.Context, w work, err error) error {
+	switch {
+	case context.Cause(ctx) != nil:
+		return context.Cause(ctx)
+	case r.job.Quarantine > 0 && errors.Is(err, pool.ErrWorkerDied):
+		w.chunk.sick = append(w.chunk.sick, w)
+		w.piece.parts = append(w.piece.parts, Part{})
+		return nil
+	}
+	select {
+	case <-r.pool.Done():
+		return err
+	default:
+	}
+	w.piece.parts = append(w.piece.parts, Part{})
+	return r.chunkFailed(w.chunk, err)
+}
+
+// chunkFailed is an error if the job ends at once.
+func (r *passRun) chunkFailed(c *chunk, err error) error {
+	if r.job.Halt == "" || r.job.Halt == HaltNow {
+		return err
+	}
+	if c.err == nil {
+		c.err = err
+	}
+	if r.job.Halt == HaltSoon {
+		r.stop(err)
+	}
+	return nil
+}
+
+// complete takes what came of a chunk.
+func (r *passRun) complete(ctx context.Context, c *chunk) error {
+	if c.err == nil && len(c.sick) > 0 {
+		if err := r.cure(ctx, c); err != nil {
+			if context.Cause(ctx) != nil {
+				return context.Cause(ctx)
+			}
+			if err := r.chunkFailed(c, err); err != nil {
+				return err
+			}
+		}
+	}
+	if c.err != nil {
+		r.failed++
+		if r.failure == nil {
+			r.failure = fmt.Errorf("%s, rows %d to %d: %w", r.job.Inputs[c.input], c.first, c.first+c.rows, c.err)
+		}
+		r.end(c)
+		return nil
+	}
+	done := &commit{pass: r.n, index: c.index, input: c.input, first: c.first, rows: c.rows, left: c.left, units: r.units()}
+	for _, p := range c.pieces {
+		b := block{}
+		for _, part := range p.parts {
+			b.outs = append(b.outs, part.Output...)
+			if r.pass.Output == nil {
+				done.partials = append(done.partials, part.Partial)
+			}
+		}
+		p.parts = nil
+		if r.pass.Output != nil {
+			if len(b.outs) > 0 {
+				b.rows = int64(b.outs[0].array.Len())
+			}
+			done.blocks = append(done.blocks, r.format(ctx, b))
+		}
+	}
+	if r.pass.Output == nil {
+		if err := r.merge.add(done); err != nil {
+			return err
+		}
+	}
+	r.left = append(r.left, c.left...)
+	r.end(c)
+	r.rows += c.rows - int64(len(c.left))
+	r.engine.chunks++
+	if r.store != nil || r.pass.Output != nil {
+		select {
+		case r.commits <- done:
+		case <-ctx.Done():
+			done.release()
+			r.stop(context.Cause(ctx))
+		}
+	}
+	if r.job.Progress != nil {
+		c.where.Rows = r.rows
+		r.job.Progress(c.where)
+	}
+	return nil
+}
+
+// end gives back what a chunk holds.
+func (r *passRun) end(c *chunk) {
+	delete(r.live, c)
+	c.release()
+}
+
+// drop gives back what a pass that has ended early still holds. Tasks have pins of
+// their own.
+func (r *passRun) drop() {
+	for c := range r.live {
+		c.release()
+	}
+	for { // the reader has ended, so the queue is closed
+		c, err := r.queue.Get(context.Background())
+		if err != nil {
+			return
+		}
+		c.release()
+	}
+}

@@ -1,0 +1,189 @@
+package batch
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"example.com/handoff/arrowipc/files"
+)
+
+// A sink is a job's rows on their way into the output: the file's head, a piece for
+// each chunk, and the tail, under a temporary name.
+//
+// Pieces are behind one another as the chunks were done. That is their order, but
+// where a chunk has failed and was done later; then seal puts them in order.
+type sink struct {
+	temp    *temp
+	format  files.Format
+	schema  *arrow.Schema
+	encoder *files.Encoder
+	off     int64
+	extents []extent
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// newSink begins an output, or goes on with one of which the extents are there.
+func newSink(t *temp, format files.Format, schema *arrow.Schema, done []extent) (*sink, error) {
+	s := &sink{temp: t, format: format, schema: schema}
+	var err error
+	if s.encoder, err = files.NewEncoder(format, schema); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(done, func(a, b extent) int { return int(min(max(a.off-b.off, -1), 1)) })
+	head := s.encoder.Head()
+	s.off = int64(len(head))
+	for _, x := range done {
+		if x.off != s.off || x.len < 0 {
+			return nil, fmt.Errorf("%w: rows of the output at byte %d, expected %d", errRecord, x.off, s.off)
+		}
+		s.off += x.len
+	}
+	s.extents = done
+	if len(done) == 0 {
+		if err := t.f.Truncate(0); err != nil {
+			return nil, err
+		}
+		_, err = t.f.WriteAt(head, 0)
+		return s, err
+	}
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", t.name, err)
+	}
+	return s, t.f.Truncate(s.off)
+}
+
+// check reads what an earlier run has written.
+func (s *sink) check() error {
+	for _, x := range s.extents {
+		sum := crc32.New(castagnoli)
+		n, err := io.Copy(sum, io.NewSectionReader(s.temp.f, x.off, x.len))
+		if err != nil {
+			return err
+		}
+		if n != x.len || sum.Sum32() != x.crc {
+			return fmt.Errorf("bytes %d to %d are not what was written there: start again with a new state folder", x.off, x.off+x.len)
+		}
+	}
+	return nil
+}
+
+// write writes a block of rows.
+func (s *sink) write(ctx context.Context, b formatted) (extent, error) {
+	w := &spot{f: s.temp.f, off: s.off}
+	out := bufio.NewWriterSize(w, 64<<10)
+	piece, err := s.encode(ctx, out, b)
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		return extent{}, err
+	}
+	x := extent{off: s.off, len: w.off - s.off, crc: w.crc, piece: piece}
+	s.off = w.off
+	return x, nil
+}
+
+func (s *sink) encode(ctx context.Context, w io.Writer, b formatted) (piece [2]int64, err error) {
+	if b.text != nil {
+		text, err := b.text(ctx)
+		if err == nil {
+			_, err = w.Write(text.Data())
+			text.Release()
+			return piece, err
+		}
+		if ctx.Err() != nil {
+			return piece, err
+		}
+		// Its worker died: the rows are here.
+	}
+	rec := b.record(s.schema)
+	defer rec.Release()
+	p, err := s.encoder.WriteChunk(w, rec)
+	return [2]int64{p.Meta, p.Body}, err
+}
+
+// A spot writes from an offset on.
+type spot struct {
+	f   io.WriterAt
+	off int64
+	crc uint32
+}
+
+func (s *spot) Write(b []byte) (int, error) {
+	n, err := s.f.WriteAt(b, s.off)
+	s.off += int64(n)
+	s.crc = crc32.Update(s.crc, castagnoli, b[:n])
+	return n, err
+}
+
+// keep notes extents that belong to the output.
+func (s *sink) keep(x []extent) {
+	if s != nil {
+		s.extents = append(s.extents, x...)
+	}
+}
+
+func (s *sink) sync() error {
+	if s == nil {
+		return nil
+	}
+	return s.temp.f.Sync()
+}
+
+// seal makes the file whole. next makes a second temporary file, for pieces that are
+// not in order.
+func (s *sink) seal(next func() (*temp, error)) error {
+	inOrder := func(a, b extent) int { return int(a.chunk - b.chunk) }
+	if !slices.IsSortedFunc(s.extents, inOrder) {
+		t, err := next()
+		if err != nil {
+			return err
+		}
+		old := s.temp
+		slices.SortStableFunc(s.extents, inOrder)
+		if err := s.reorder(t); err != nil {
+			return errors.Join(err, t.remove())
+		}
+		s.temp = t
+		if err := old.remove(); err != nil {
+			return err
+		}
+	}
+	tail, err := s.encoder.Tail(func(yield func(files.Piece) bool) {
+		for _, x := range s.extents {
+			if !yield(files.Piece{Meta: x.piece[0], Body: x.piece[1]}) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := s.temp.f.WriteAt(tail, s.off); err != nil {
+		return err
+	}
+	return s.temp.f.Sync()
+}
+
+func (s *sink) reorder(t *temp) error {
+	head := s.encoder.Head()
+	to := &spot{f: t.f}
+	if _, err := to.Write(head); err != nil {
+		return err
+	}
+	for i, x := range s.extents {
+		s.extents[i].off = to.off
+		if _, err := io.Copy(to, io.NewSectionReader(s.temp.f, x.off, x.len)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
