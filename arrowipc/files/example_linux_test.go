@@ -1,10 +1,13 @@
 package files_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"log"
+	"slices"
+	"strings"
 
 	"example.com/handoff/arrowipc"
 	"example.com/handoff/arrowipc/files"
@@ -55,4 +58,59 @@ func ExampleOpen() {
 	// wind: 71.7, 2 nulls
 	// skipped station: text: its first value is "north" in line 2
 	// skipped note: text: its first value is "calm" in line 3
+}
+
+// Copy two columns of a table to CSV, a piece for each record. A writer that has
+// kept the pieces' lengths could stop between any two and go on.
+func ExampleEncoder() {
+	run, err := shm.NewRun()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer run.Close()
+	alloc := arrowipc.NewAllocator(run.NewArena(nil))
+
+	r, err := files.Open("../../testdata/small.csv", alloc, &files.Options{ChunkRows: 8, Columns: []string{"time", "gust"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	enc, err := files.NewEncoder(files.CSV, r.Schema())
+	if err != nil {
+		log.Fatal(err)
+	}
+	var out bytes.Buffer
+	out.Write(enc.Head())
+	var pieces []files.Piece
+	for {
+		rec, err := r.Next(context.Background())
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		p, err := enc.WriteChunk(&out, rec)
+		if err != nil {
+			log.Fatal(err)
+		}
+		pieces = append(pieces, p)
+		rec.Release()
+	}
+	tail, err := enc.Tail(slices.Values(pieces))
+	if err != nil {
+		log.Fatal(err)
+	}
+	out.Write(tail)
+	lines := strings.SplitAfter(out.String(), "\n")
+	fmt.Print(strings.Join(lines[:6], ""))
+	fmt.Println(pieces[0].Len(), "bytes in the first of", len(pieces), "pieces")
+	// Output:
+	// time,gust
+	// 1,
+	// 2,
+	// 3,
+	// 4,
+	// 5,7.5
+	// 32 bytes in the first of 3 pieces
 }
