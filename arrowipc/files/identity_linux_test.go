@@ -47,7 +47,7 @@ func TestIdentity(t *testing.T) {
 
 // What happens to a file between two records, and whether it is then refused.
 func TestChangedFile(t *testing.T) {
-	table := "a,b\n" + strings.Repeat("1,2\n", 200_000)
+	table := "a,b\n" + strings.Repeat("1,2\n", 30_000)
 	rec := newRecordOf(numericSchema(4), 5000, 1, noEdge)
 	defer rec.Release()
 	arrowFile, _ := encode(t, Arrow, rec.Schema(), rec, rec, rec, rec)
