@@ -72,9 +72,9 @@
 // Create gives the file its name, "journal", after it has been written whole and
 // synced: a file of that name that is empty or has half a header is damage. What a
 // killed Create leaves, "journal.tmp", is removed by the next Create or Open. Open
-// makes durable whatever it will hand out: it writes the records after the last seal
-// once more, since the process before it may have died of a failed fsync, and syncs
-// file and folder.
+// makes durable whatever it will hand out: it writes the last seal and the records after
+// it once more, since the process before it may have died of a failed fdatasync, and
+// syncs file and folder.
 //
 // # Concurrency
 //

@@ -88,15 +88,19 @@ func (j *Journal) open() error {
 	return j.settle(s)
 }
 
-// settle makes the file end with a seal, on the disk all that lies before it.
+// settle makes the file end with a seal, on the disk all that lies before it. The last
+// seal and what follows it are written again, for the process before may have died of
+// a failed fdatasync that has left them in the cache, clean. A length to which it has
+// cut the file is not durable either.
 func (j *Journal) settle(s *scanner) error {
 	x := j.found
 	if j.cut = s.size - x.end; j.cut > 0 {
 		if err := j.file.Truncate(x.end); err != nil {
 			return err
 		}
+		s.size = x.end
 	}
-	for at := x.sealed; at < x.end; {
+	for at := x.sealed - frameBytes; at < x.end; {
 		n := int(min(x.end-at, windowBytes))
 		b, err := s.read(at, n)
 		if err != nil {
@@ -106,10 +110,6 @@ func (j *Journal) settle(s *scanner) error {
 			return err
 		}
 		at += int64(n)
-	}
-	if j.cut == 0 && x.sealed == x.end {
-		j.begin(x.end, s.number)
-		return nil
 	}
 	if err := j.file.Sync(); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -110,11 +111,20 @@ func (s *script) check(fsys journal.FS) ([]string, error) {
 var keeps = []float64{0, 0.1, 0.5, 0.9, 1}
 
 func TestPowerCut(t *testing.T) {
-	seeds := 16
+	t.Run("folder=new", func(t *testing.T) { testPowerCut(t, false) })
+	t.Run("folder=there", func(t *testing.T) { testPowerCut(t, true) })
+}
+
+func testPowerCut(t *testing.T, there bool) {
+	seeds := 10
 	if soak() {
 		seeds = 300
 	}
 	p := journaltest.NewPowerCut()
+	if there {
+		require.NoError(t, p.Mkdir("state", 0o700))
+		require.NoError(t, p.SyncDir("/"))
+	}
 	s := &script{fs: p}
 	images, failed := 0, false
 	check := func(op any) {
@@ -134,7 +144,7 @@ func TestPowerCut(t *testing.T) {
 					continue
 				}
 				// What Open has handed out survives the next cut, also while it is taken up.
-				twice(t, s, p.Image(uint64(images), keep), keep)
+				twice(t, s, p.Image(uint64(images), keep), 0, keep)
 			}
 		}
 	}
@@ -146,28 +156,66 @@ func TestPowerCut(t *testing.T) {
 	t.Logf("%d images", images)
 }
 
-// twice cuts the power again at every operation of a resumption.
-func twice(t *testing.T, s *script, p *journaltest.PowerCut, keep float64) {
+// twice takes a journal up and cuts the power at every operation of that. What Open
+// has handed out must survive, whatever the process before it has left in the cache.
+func twice(t *testing.T, s *script, p *journaltest.PowerCut, keeps ...float64) {
 	t.Helper()
 	next := *s
-	next.appended = append([]string{}, s.appended...)
+	next.fs = p
 	n := uint64(0)
-	p.Before = func(op journaltest.Op) {
-		n++
-		if _, err := next.check(p.Image(n, keep)); err != nil {
-			t.Errorf("second cut before %v, keep %v: %v", op, keep, err)
+	check := func(op any) {
+		for _, keep := range keeps {
+			n++
+			_, err := next.check(p.Image(n, keep))
+			require.NoError(t, err, "second cut before %v, keep %v", op, keep)
 		}
 	}
+	p.Before = func(op journaltest.Op) { check(op) }
+	defer func() { p.Before = nil }()
 	j, err := journal.Open("state", &journal.Options{FS: p})
+	if errors.Is(err, journal.ErrNone) && (!s.created || s.removing) {
+		return
+	}
 	require.NoError(t, err)
 	recs, err := records(j)
 	require.NoError(t, err)
-	next.appended, next.acked = recs, len(recs)
-	if err := next.group(j, 2, 700); err != nil {
-		t.Error(err)
-	}
+	require.True(t, len(recs) >= s.acked && prefixOf(recs, s.appended))
+	next.created, next.removing = true, false
+	next.appended, next.acked = recs[:len(recs):len(recs)], len(recs)
+	check("the first group")
+	require.NoError(t, next.group(j, 2, 700))
 	require.NoError(t, j.Close())
-	p.Before = nil
-	_, err = next.check(p.Image(0, keep))
+	check("the end")
+}
+
+// TestCloseSeals holds Close to leave no gap: the last seal is synced.
+func TestCloseSeals(t *testing.T) {
+	p := journaltest.NewPowerCut()
+	j, err := journal.Create("state", nil, &journal.Options{FS: p})
 	require.NoError(t, err)
+	appendGroup(t, j, "rec")
+	require.NoError(t, j.Close())
+	require.Equal(t, get(t, p, "state/journal"), get(t, p.Image(0, 0), "state/journal"))
+}
+
+// TestOpenLeavings is about what others do while Open runs, or have left.
+func TestOpenLeavings(t *testing.T) {
+	p := journaltest.NewPowerCut()
+	j, err := journal.Create("state", nil, &journal.Options{FS: p})
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+	put(t, p, "state/journal.tmp", []byte("of a killed Create"))
+	j, _ = open(t, "state", p)
+	require.NoError(t, j.Close())
+	_, err = p.Stat("state/journal.tmp")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	p.Before = func(op journaltest.Op) {
+		if op.Kind == "lock" {
+			if err := p.Remove("state/journal"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	_, err = journal.Open("state", &journal.Options{FS: p})
+	require.ErrorIs(t, err, journal.ErrNone)
 }

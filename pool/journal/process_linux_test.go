@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -333,6 +334,42 @@ func TestRemoveRace(t *testing.T) {
 	}
 	wg.Wait()
 	require.NotZero(t, made.Load())
+}
+
+// TestLockRace locks and unlocks from several sides at once.
+func TestLockRace(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "lock")
+	rounds := 3000
+	if soak() {
+		rounds = 100_000
+	}
+	var holders, taken atomic.Int32
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range rounds {
+				l, err := journal.OS().Lock(name)
+				if err != nil {
+					if !errors.Is(err, journal.ErrLocked) {
+						t.Error(err)
+					}
+					continue
+				}
+				taken.Add(1)
+				if n := holders.Add(1); n != 1 {
+					t.Errorf("%d have it", n)
+				}
+				runtime.Gosched()
+				holders.Add(-1)
+				if err := l.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.NotZero(t, taken.Load())
+	require.NoFileExists(t, name)
 }
 
 // TestOddPaths gives other things than folders and files.

@@ -153,10 +153,17 @@ func (f *tapFile) Truncate(size int64) error {
 
 func (f *tapFile) Sync() error {
 	err := f.t.do("sync", f.name, f.file.Sync)
-	if lossy, ok := f.file.(interface{ loseDirty() }); ok && err != nil {
-		lossy.loseDirty()
+	if err != nil {
+		f.loseDirty()
 	}
 	return err
+}
+
+// loseDirty tells a PowerCut that a Sync has failed.
+func (f *tapFile) loseDirty() {
+	if lossy, ok := f.file.(interface{ loseDirty() }); ok {
+		lossy.loseDirty()
+	}
 }
 
 func (f *tapFile) Stat() (fs.FileInfo, error) {
