@@ -131,8 +131,8 @@ func (r *passRun) commitAll(ctx context.Context, fail func(error)) {
 	}
 }
 
-// write writes the rows of a chunk behind those that are there, and its record into
-// the journal's next group.
+// write writes the rows of a chunk behind those that are there, and puts its record
+// into the next group.
 func (r *passRun) write(ctx context.Context, c *commit) error {
 	for _, b := range c.blocks {
 		x, err := r.sink.write(ctx, b)
@@ -146,16 +146,26 @@ func (r *passRun) write(ctx context.Context, c *commit) error {
 		c.extents = append(c.extents, x)
 	}
 	r.sink.keep(c.extents)
-	return r.store.commit(c)
+	if r.store != nil {
+		r.group = append(r.group, appendCommit(nil, c))
+	}
+	return nil
 }
 
-// sync makes everything written durable: first the rows, then the records of them.
+// sync makes everything written durable: first the rows, then the records of them,
+// which the journal does not get to see before.
 func (r *passRun) sync() error {
-	if r.store == nil {
+	if len(r.group) == 0 {
 		return nil
 	}
 	if err := r.sink.sync(); err != nil {
 		return err
 	}
+	for _, rec := range r.group {
+		if err := r.store.journal.Append(rec); err != nil {
+			return err
+		}
+	}
+	r.group = r.group[:0]
 	return r.store.journal.Sync()
 }

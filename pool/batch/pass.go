@@ -30,6 +30,7 @@ type passRun struct {
 	done    map[int64]*commit // chunks that earlier runs have done
 	queue   *pool.Queue[*chunk]
 	commits chan *commit
+	group   [][]byte // records of chunks that are written and not durable yet; of commitAll
 	whole   int64 // chunks of the whole pass; written by read
 
 	inFlight []flight

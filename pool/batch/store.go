@@ -131,13 +131,6 @@ func (s *store) ended(pass int) *passRecord {
 	return s.passes[pass]
 }
 
-func (s *store) commit(c *commit) error {
-	if s == nil {
-		return nil
-	}
-	return s.journal.Append(appendCommit(nil, c))
-}
-
 // note writes a record that has to be durable before what follows it.
 func (s *store) note(letter byte, v any) error {
 	if s == nil {

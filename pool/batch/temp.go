@@ -37,6 +37,9 @@ func (e *engine) openTempOf(out, suffix string) (*temp, error) {
 		return nil, outputError(out, err)
 	}
 	t.f = f
+	if err := e.fs.SyncDir(filepath.Dir(out)); err != nil { // the journal is about to rely on it
+		return nil, errors.Join(outputError(out, err), t.remove())
+	}
 	return t, nil
 }
 
