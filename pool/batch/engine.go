@@ -260,6 +260,12 @@ func (e *engine) restore(end *passRecord) {
 	}
 }
 
+// fruitless reports whether the job has ended early with nothing that is worth to be
+// gone on with.
+func (e *engine) fruitless() bool {
+	return e.store.fresh && e.chunks == 0 && !e.kept && e.summed == nil
+}
+
 // close ends what is open. A journal stays where the job has not succeeded.
 func (e *engine) close(ctx context.Context) error {
 	var errs []error
@@ -272,14 +278,18 @@ func (e *engine) close(ctx context.Context) error {
 	if e.disk != nil {
 		e.disk.do(func() {
 			if e.sink != nil {
-				if e.store == nil && e.sink.temp.name != "" && !e.kept {
+				if e.sink.temp.name != "" && !e.kept && (e.store == nil || e.fruitless()) {
 					errs = append(errs, e.sink.temp.remove())
 				} else {
 					errs = append(errs, e.sink.temp.close())
 				}
 			}
-			if e.store != nil && e.store.journal != nil {
-				errs = append(errs, e.store.journal.Close())
+			if e.store != nil && e.fruitless() {
+				errs = append(errs, e.store.journal.Remove())
+			} else if e.store != nil {
+				if err := e.store.journal.Close(); !errors.Is(err, journal.ErrClosed) {
+					errs = append(errs, err)
+				}
 			}
 		})
 		e.disk.close()

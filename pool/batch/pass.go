@@ -31,7 +31,7 @@ type passRun struct {
 	queue   *pool.Queue[*chunk]
 	commits chan *commit
 	group   [][]byte // records of chunks that are written and not durable yet; of commitAll
-	whole   int64 // chunks of the whole pass; written by read
+	whole   int64    // chunks of the whole pass; written by read
 
 	inFlight []flight
 	live     map[*chunk]bool // handed out and not complete

@@ -14,6 +14,7 @@ import (
 type store struct {
 	journal *journal.Journal
 	header  header
+	fresh   bool // it was made by this run
 
 	chunks []map[int64]*commit // by pass and index
 	passes []*passRecord       // nil for one that has not ended
@@ -45,6 +46,7 @@ func openStore(j *Job, h header) (s *store, fromStart bool, err error) {
 		return nil, false, err
 	}
 	s.journal, err = journal.Create(j.State, b, opts)
+	s.fresh = true
 	if errors.Is(err, journal.ErrExists) {
 		err = fmt.Errorf("%w: resume that job (--resume), or remove the folder", err)
 	}
