@@ -116,7 +116,7 @@ func TestPowerCut(t *testing.T) {
 }
 
 func testPowerCut(t *testing.T, there bool) {
-	seeds := 10
+	seeds := 5
 	if soak() {
 		seeds = 300
 	}
@@ -152,6 +152,8 @@ func testPowerCut(t *testing.T, there bool) {
 	require.NoError(t, s.run(true))
 	p.Before = nil
 	check("the end")
+	_, err := p.Image(0, 0).Stat("state")
+	require.Equal(t, there, err == nil, "the folder goes if Create has made it")
 	require.Greater(t, len(p.Ops()), 40)
 	t.Logf("%d images", images)
 }

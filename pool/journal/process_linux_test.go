@@ -339,7 +339,7 @@ func TestRemoveRace(t *testing.T) {
 // TestLockRace locks and unlocks from several sides at once.
 func TestLockRace(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "lock")
-	rounds := 3000
+	rounds := 1500
 	if soak() {
 		rounds = 100_000
 	}
