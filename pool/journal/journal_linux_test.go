@@ -69,23 +69,6 @@ func TestRoundTrip(t *testing.T) {
 	require.Len(t, names, 1, "only the journal stays")
 }
 
-func equal(a, b []string) bool {
-	return len(a) == len(b) && prefixOf(a, b)
-}
-
-// prefixOf reports whether b begins with a.
-func prefixOf(a, b []string) bool {
-	if len(a) > len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
-}
-
 func TestTooLarge(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	large := make([]byte, journal.MaxRecord+1)

@@ -11,6 +11,7 @@ import (
 
 // TestMain turns the test binary into one of the programs, by name in an environment variable.
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // for the programs: they would sleep for a second
 	if name := os.Getenv("JOURNAL_TEST_PROGRAM"); name != "" {
 		program, ok := programs[name]
 		if !ok {
@@ -81,4 +82,21 @@ func get(t testing.TB, fsys journal.FS, name string) []byte {
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 	return b
+}
+
+func equal(a, b []string) bool {
+	return len(a) == len(b) && prefixOf(a, b)
+}
+
+// prefixOf reports whether b begins with a.
+func prefixOf(a, b []string) bool {
+	if len(a) > len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
 }
