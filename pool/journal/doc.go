@@ -59,9 +59,10 @@
 // next Sync, Close or the kernel (within about 30 seconds) has written it, and in
 // addition the medium changes a byte of this last group or of the seal before it,
 // then that group is cut off as a torn tail, and its chunks are done again. There is
-// no gap after a Close, nor after the process alone has died. A file that somebody
-// has cut short cannot be told from a torn one at all: it loses its last records, and
-// Cut says so unless it was cut between two frames.
+// no gap after a Close, nor after the process alone has died. That holds for single
+// places: a file that somebody has cut short, or whose end was overwritten from the
+// last group on with the seal behind it, cannot be told from a torn one. It loses its
+// last records, and Cut says so unless it was cut between two frames.
 // No case delivers other bytes than were appended.
 //
 // This needs of the disk that a flush is a flush, and that writing to one part of a

@@ -14,8 +14,15 @@ const (
 	lockName = "journal.lock"
 )
 
-// flushBytes is how much Append holds in memory before it writes, without a sync.
-const flushBytes = 1 << 20
+const (
+	// flushBytes is how much Append holds in memory before it writes, without a sync.
+	flushBytes = 1 << 20
+	// groupBytes is how long a group becomes before Append syncs it.
+	groupBytes = 64 << 20
+	// tornBytes is more than a group can have, also with many goroutines that have
+	// appended one record each beyond groupBytes. It bounds the search in a torn tail.
+	tornBytes = 1 << 30
+)
 
 // A Journal is an open journal. Its methods may be called from several goroutines at
 // once. There is no useful zero value: see Create and Open.
@@ -62,8 +69,9 @@ func (j *Journal) path() string { return filepath.Join(j.dir, fileName) }
 
 // Append adds a record to the group that the next Sync makes durable. It copies rec,
 // which has at most MaxRecord bytes and may be empty. About 1 MiB is held in memory,
-// then Append writes to the file, without a sync. It returns ErrTooLarge, which
-// changes nothing, ErrClosed, or the error that has stopped the journal.
+// then Append writes to the file, without a sync; after 64 MiB it syncs. It returns
+// ErrTooLarge, which changes nothing, ErrClosed, or the error that has stopped the
+// journal.
 func (j *Journal) Append(rec []byte) error {
 	if len(rec) > MaxRecord {
 		return j.wrap("append to", fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(rec), MaxRecord))
@@ -77,12 +85,16 @@ func (j *Journal) Append(rec []byte) error {
 	j.buf = j.prefix.appendFrame(j.buf, j.at+int64(before), kindRecord, j.number, j.base, rec)
 	j.number++
 	j.group = true
-	full := len(j.buf) >= flushBytes
+	flush := len(j.buf) >= flushBytes
+	long := j.at+int64(len(j.buf))-j.base >= groupBytes
 	j.mu.Unlock()
-	if !full {
-		return nil
+	switch {
+	case long:
+		return j.Sync()
+	case flush:
+		return j.wrap("append to", j.flush())
 	}
-	return j.wrap("append to", j.flush())
+	return nil
 }
 
 // flush writes what is in memory.

@@ -86,6 +86,39 @@ func TestTooLarge(t *testing.T) {
 	require.NoError(t, j.Remove())
 }
 
+// TestLongGroup appends without a Sync: memory, and what a torn tail can have, stay bounded.
+func TestLongGroup(t *testing.T) {
+	tap := journaltest.FailAt(journal.OS(), 0, nil)
+	dir := filepath.Join(t.TempDir(), "state")
+	j, err := journal.Create(dir, nil, &journal.Options{FS: tap})
+	require.NoError(t, err)
+	before := len(tap.Ops())
+	rec := make([]byte, journal.MaxRecord)
+	for range 4 {
+		require.NoError(t, j.Append(rec))
+	}
+	kinds := map[string]int{}
+	for _, op := range tap.Ops()[before:] {
+		kinds[op.Kind]++
+	}
+	require.Equal(t, map[string]int{"write": 5, "sync": 1}, kinds)
+	require.NoError(t, j.Remove())
+}
+
+// TestHugeFile opens a file with a hole of a terabyte: nobody waits for a search through it.
+func TestHugeFile(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	j, err := journal.Create(dir, nil, nil)
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+	if err := os.Truncate(filepath.Join(dir, "journal"), 1<<40); err != nil {
+		t.Skip("no such file here:", err)
+	}
+	_, err = journal.Open(dir, nil)
+	require.ErrorIs(t, err, journal.ErrDamaged)
+	require.ErrorContains(t, err, "more than a write can have left")
+}
+
 func TestRemove(t *testing.T) {
 	base := t.TempDir()
 	for _, tt := range []struct {

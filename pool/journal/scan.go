@@ -153,6 +153,9 @@ func (s *scanner) all() (x extent, err error) {
 // torn returns nil if what begins at s.at can be what a write has left behind that
 // nobody was told had succeeded: if no frame after it says otherwise.
 func (s *scanner) torn(bad string) error {
+	if s.size-s.at > tornBytes {
+		return s.damage(fmt.Sprintf("%s, and %d bytes follow, more than a write can have left", bad, s.size-s.at))
+	}
 	for at := s.at + 1; at+frameBytes <= s.size; at++ { // at any place, should bytes be missing
 		b, err := s.read(at, frameBytes)
 		if err != nil {
