@@ -65,7 +65,7 @@ func (e *engine) open(ctx context.Context) (done bool, err error) {
 	if e.inputs, err = identify(e.job.Inputs); err != nil {
 		return false, err
 	}
-	if e.fs = e.job.files; e.fs == nil {
+	if e.fs = e.job.FS; e.fs == nil {
 		e.fs = journal.OS()
 	}
 	e.disk = newDisk()

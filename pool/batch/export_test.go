@@ -2,9 +2,6 @@ package batch
 
 import "example.com/handoff/pool/journal"
 
-// SetFiles has a job use another file system for what it writes.
-func SetFiles(j *Job, fs journal.FS) { j.files = fs }
-
 // RunTrial is what the process of a test that is to be killed does.
 var RunTrial func(text string) int
 

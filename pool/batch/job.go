@@ -80,8 +80,10 @@ type Job struct {
 	Started func(*pool.Pool)
 	// Progress, if set, is called from Run's goroutine after each chunk.
 	Progress func(Progress)
-
-	files journal.FS // nil: the machine's
+	// FS is where the journal and the files that are written lie: for tests in which a
+	// disk is full, breaks or loses its power (package journaltest). Inputs are read
+	// without it, and without State the output may be. nil: the machine's.
+	FS journal.FS
 }
 
 // Progress is how far a job is.

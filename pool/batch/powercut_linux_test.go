@@ -49,7 +49,7 @@ func TestPowerCut(t *testing.T) {
 			run := func(fs journal.FS, resume bool) error {
 				job := job
 				job.Resume = resume
-				batch.SetFiles(&job, fs)
+				job.FS = fs
 				_, err := batch.Run(context.Background(), job)
 				return err
 			}

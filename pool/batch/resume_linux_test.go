@@ -173,7 +173,7 @@ func runTrial(text string) int {
 	}
 	job := tr.job()
 	if tr.KillAt > 0 {
-		batch.SetFiles(&job, journaltest.KillAt(tr.KillAt, tr.Half))
+		job.FS = journaltest.KillAt(tr.KillAt, tr.Half)
 	}
 	res, err := batch.Run(context.Background(), job)
 	if err != nil {

@@ -27,7 +27,7 @@ func stopped(t *testing.T, op, out string) trial {
 	tr := newTrial(t, op, out, 600)
 	job := tr.job()
 	fs := journaltest.FailFrom(journal.OS(), 4, syscall.ENOSPC, "sync")
-	batch.SetFiles(&job, fs)
+	job.FS = fs
 	_, err := batch.Run(background(), job)
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.NoFileExists(t, job.Out)
@@ -216,7 +216,7 @@ func TestFullDisk(t *testing.T) {
 			for n := 1; ; n++ {
 				tr := newTrial(t, "twice:log=LOG", "out.csv", 600)
 				job := tr.job()
-				batch.SetFiles(&job, journaltest.FailFrom(journal.OS(), n, syscall.ENOSPC, kind))
+				job.FS = journaltest.FailFrom(journal.OS(), n, syscall.ENOSPC, kind)
 				_, err := batch.Run(background(), job)
 				if err == nil {
 					require.Greater(t, n, 1)
@@ -306,10 +306,10 @@ func TestQuarantine(t *testing.T) {
 			job := tr.job()
 			job.Quarantine, job.QuarantineFile = 10, file
 			if kill { // half of it by an earlier run
-				batch.SetFiles(&job, journaltest.FailFrom(journal.OS(), 4, syscall.ENOSPC, "sync"))
+				job.FS = journaltest.FailFrom(journal.OS(), 4, syscall.ENOSPC, "sync")
 				_, err := batch.Run(background(), job)
 				require.ErrorIs(t, err, syscall.ENOSPC)
-				batch.SetFiles(&job, nil)
+				job.FS = nil
 				job.Resume = true
 			}
 			res, err := batch.Run(background(), job)
@@ -349,10 +349,10 @@ func TestInputQuarantine(t *testing.T) {
 	require.ErrorContains(t, err, "in.csv:103")
 	require.NoError(t, os.RemoveAll(job.State))
 	job.InputQuarantine = filepath.Join(tr.Dir, "bad.csv")
-	batch.SetFiles(&job, journaltest.FailFrom(journal.OS(), 4, syscall.ENOSPC, "sync"))
+	job.FS = journaltest.FailFrom(journal.OS(), 4, syscall.ENOSPC, "sync")
 	_, err = batch.Run(background(), job)
 	require.ErrorIs(t, err, syscall.ENOSPC)
-	batch.SetFiles(&job, nil)
+	job.FS = nil
 	job.Resume = true
 	res, err := batch.Run(background(), job)
 	require.NoError(t, err)

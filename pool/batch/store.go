@@ -26,7 +26,7 @@ type store struct {
 // openStore makes the journal of a new job or, to resume, opens that of an old one.
 // fromStart: there was none.
 func openStore(j *Job, h header) (s *store, fromStart bool, err error) {
-	opts := &journal.Options{FS: j.files}
+	opts := &journal.Options{FS: j.FS}
 	s = &store{header: h, hashes: map[int][]byte{}}
 	if j.Resume {
 		s.journal, err = journal.Open(j.State, opts)

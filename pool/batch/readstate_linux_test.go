@@ -1,0 +1,81 @@
+package batch_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/pool/batch"
+	"example.com/handoff/pool/journal"
+)
+
+// What a killed job has done can be read, and reading it changes nothing.
+func TestReadState(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	tr := newTrial(t, "twice:log=LOG", "out.csv", 600)
+	dir := filepath.Join(tr.Dir, "state")
+	_, err := batch.ReadState(dir)
+	require.ErrorIs(t, err, journal.ErrNone)
+
+	tr.Keep = true
+	for tr.KillAt = 30; ; tr.KillAt += 3 { // some chunks are done, and not all
+		_, killed := tr.start(t)
+		require.True(t, killed)
+		s, err := batch.ReadState(dir)
+		require.NoError(t, err)
+		if s.Committed() > 0 {
+			break
+		}
+		tr.Resume = true
+	}
+	before, err := os.ReadFile(filepath.Join(dir, "journal"))
+	require.NoError(t, err)
+	s, err := batch.ReadState(dir)
+	require.NoError(t, err)
+	after, err := os.ReadFile(filepath.Join(dir, "journal"))
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	require.Len(t, s.Passes, 1)
+	require.Equal(t, []string{filepath.Join(tr.Dir, "in.csv")}, s.Inputs)
+	require.Equal(t, filepath.Join(tr.Dir, "out.csv"), s.Out)
+	require.Equal(t, s.Committed()*rowsOfChunk, s.Passes[0].Rows)
+	require.False(t, s.Finished)
+	require.Len(t, tr.committed(t), int(s.Committed()))
+
+	tr.KillAt, tr.Resume = 0, true
+	_, killed := tr.start(t)
+	require.False(t, killed)
+	s, err = batch.ReadState(dir)
+	require.NoError(t, err)
+	require.True(t, s.Sealed)
+	require.True(t, s.Finished)
+	require.True(t, s.Passes[0].Ended)
+	require.Equal(t, int64(600/rowsOfChunk), s.Passes[0].Whole)
+	for i, index := range s.Passes[0].Chunks {
+		require.Equal(t, int64(i), index)
+	}
+
+	// A chunk that is there again is told, which Run refuses.
+	j, err := journal.Open(dir, nil)
+	require.NoError(t, err)
+	for rec, err := range j.Records() {
+		require.NoError(t, err)
+		if rec[0] == 'C' {
+			require.NoError(t, j.Append(append([]byte(nil), rec...)))
+			break
+		}
+	}
+	require.NoError(t, j.Close())
+	s, err = batch.ReadState(dir)
+	require.NoError(t, err)
+	require.Equal(t, int64(600/rowsOfChunk+1), s.Committed())
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "journal"), []byte("nothing of ours"), 0o600))
+	_, err = batch.ReadState(dir)
+	require.ErrorIs(t, err, journal.ErrForeign)
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "handoff-state-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}

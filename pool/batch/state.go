@@ -1,0 +1,166 @@
+package batch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"example.com/handoff/pool/journal"
+)
+
+// A State is what the journal in a job's state folder says.
+type State struct {
+	Op     string   // with all parameters
+	Inputs []string // absolute
+	Out    string   // absolute
+	Passes []StatePass
+	// Sealed: the output is whole, and may have its name already. Finished: it has.
+	Sealed, Finished bool
+	Torn             int64 // bytes at the end that nobody was told were durable
+}
+
+// A StatePass is a pass of which the journal has something.
+type StatePass struct {
+	Chunks []int64 // that are done, ascending; one that is there twice was done twice
+	Rows   int64   // of them, those that were left out included
+	Ended  bool
+	Whole  int64 // if Ended: how many chunks the pass has, with indexes from 0
+}
+
+// Committed is the number of chunks that are done, in all passes.
+func (s *State) Committed() (n int64) {
+	for _, p := range s.Passes {
+		n += int64(len(p.Chunks))
+	}
+	return n
+}
+
+// ReadState says how far the job is whose [Job].State is dir. It reads a copy and
+// changes nothing there, so it may be called at any time, also while the job runs;
+// other than Run it takes a chunk that is there twice. Errors: [journal.ErrNone] if
+// there is no journal, which is also so when the job has finished and its state was not
+// kept; those of package journal for damage; and those of the file system.
+func ReadState(dir string) (_ *State, err error) {
+	temp, err := os.MkdirTemp("", "handoff-state-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	if err := copyJournal(filepath.Join(dir, journalFile), filepath.Join(temp, journalFile)); err != nil {
+		return nil, fmt.Errorf("batch: the state in %q: %w", dir, err)
+	}
+	j, err := journal.Open(temp, nil)
+	if err != nil {
+		return nil, fmt.Errorf("batch: the state in %q: %w", dir, err)
+	}
+	s, err := readState(j)
+	if err != nil {
+		err = fmt.Errorf("batch: the state in %q: %w", dir, err)
+	}
+	return s, errors.Join(err, j.Close())
+}
+
+// journalFile is the journal's name in its folder, as package journal says it.
+const journalFile = "journal"
+
+func copyJournal(from, to string) error {
+	src, err := os.Open(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return journal.ErrNone
+	}
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if info, err := src.Stat(); err != nil {
+		return err
+	} else if !info.Mode().IsRegular() {
+		return journal.ErrForeign
+	}
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	return errors.Join(err, dst.Close())
+}
+
+func readState(j *journal.Journal) (*State, error) {
+	var h header
+	if err := json.Unmarshal(j.Header(), &h); err != nil {
+		return nil, fmt.Errorf("%w: header: %w", errRecord, err)
+	}
+	if h.Version != headerVersion {
+		return nil, fmt.Errorf("the journal is of version %d, expected %d: use the program that began the job", h.Version, headerVersion)
+	}
+	s := &State{Op: h.Op, Out: h.Out, Torn: j.Cut()}
+	for _, in := range h.Inputs {
+		s.Inputs = append(s.Inputs, in.Path)
+	}
+	n := 0
+	for rec, err := range j.Records() {
+		n++
+		if err == nil {
+			err = s.take(rec)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("record %d: %w", n, err)
+		}
+	}
+	for _, p := range s.Passes {
+		slices.Sort(p.Chunks)
+	}
+	return s, nil
+}
+
+func (s *State) take(rec []byte) error {
+	if len(rec) == 0 {
+		return errRecord
+	}
+	switch letter, b := rec[0], rec[1:]; letter {
+	case recordCommit:
+		c, err := readCommit(b)
+		if err != nil {
+			return err
+		}
+		p, err := s.pass(c.pass)
+		if err != nil {
+			return err
+		}
+		p.Chunks = append(p.Chunks, c.index)
+		p.Rows += c.rows
+	case recordPass:
+		var end passRecord
+		if err := json.Unmarshal(b, &end); err != nil {
+			return err
+		}
+		p, err := s.pass(end.Pass)
+		if err != nil {
+			return err
+		}
+		p.Ended, p.Whole = true, end.Chunks
+	case recordSeal:
+		s.Sealed = true
+	case recordDone:
+		s.Finished = true
+	case recordHash:
+	default:
+		return fmt.Errorf("%w: kind %q", errRecord, letter)
+	}
+	return nil
+}
+
+func (s *State) pass(n int) (*StatePass, error) {
+	if n < 0 || n >= mostPasses {
+		return nil, fmt.Errorf("%w: pass %d", errRecord, n)
+	}
+	for len(s.Passes) <= n {
+		s.Passes = append(s.Passes, StatePass{})
+	}
+	return &s.Passes[n], nil
+}
