@@ -31,6 +31,8 @@ type Op struct {
 // A Param is a parameter of an operation, given as in `--op NAME:window=24`.
 type Param struct {
 	Name, Default, Doc string
+	// Check, if set, says what is wrong with a value: "expected 1 to 9 rows".
+	Check func(value string) error
 }
 
 // A Start is what a job gives its operation.
@@ -128,7 +130,8 @@ func Ops() []*Op {
 }
 
 // Lookup finds an operation by what a [Job] calls it, NAME or NAME:param=value,…,
-// and gives its parameters. The error wraps [ErrUnknownOp] and says what there is.
+// and gives its parameters. The error says what there is or what is expected, and wraps
+// [ErrUnknownOp] where there is no such operation or parameter.
 func Lookup(spec string) (*Op, map[string]string, error) {
 	name, rest, has := strings.Cut(spec, ":")
 	registry.mu.Lock()
@@ -141,10 +144,10 @@ func Lookup(spec string) (*Op, map[string]string, error) {
 		}
 		return nil, nil, fmt.Errorf("%w %.60q: there is %s", ErrUnknownOp, name, strings.Join(names, ", "))
 	}
-	params := map[string]string{}
+	params, checks := map[string]string{}, map[string]func(string) error{}
 	var names []string
 	for _, p := range op.Params {
-		params[p.Name] = p.Default
+		params[p.Name], checks[p.Name] = p.Default, p.Check
 		names = append(names, p.Name)
 	}
 	if !has {
@@ -161,6 +164,11 @@ func Lookup(spec string) (*Op, map[string]string, error) {
 		}
 		if !ok || v == "" || given[k] {
 			return nil, nil, fmt.Errorf("parameter %.60q of %s: expected %s=VALUE, once", part, name, k)
+		}
+		if check := checks[k]; check != nil {
+			if err := check(v); err != nil {
+				return nil, nil, fmt.Errorf("parameter %.60q of %s: %w", part, name, err)
+			}
 		}
 		params[k], given[k] = v, true
 	}

@@ -2,12 +2,11 @@ package ops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
-
-	"gonum.org/v1/gonum/stat"
 
 	"example.com/handoff/arrowipc"
 	"example.com/handoff/pool"
@@ -24,19 +23,22 @@ var Rolling = batch.Register(&batch.Op{
 	Name: "rolling",
 	Doc:  "mean or median of the window of rows that ends with each row",
 	Params: []batch.Param{
-		{Name: "stat", Default: "mean", Doc: "mean or median"},
-		{Name: "window", Default: "24", Doc: "rows, 1 to 65536"},
+		{Name: "stat", Default: "mean", Doc: "mean or median", Check: func(s string) error {
+			if s != "mean" && s != "median" {
+				return errors.New("expected mean or median")
+			}
+			return nil
+		}},
+		{Name: "window", Default: "24", Doc: "rows, 1 to 65536", Check: func(s string) error {
+			if n, err := strconv.Atoi(s); err != nil || n < 1 || n > mostWindow {
+				return fmt.Errorf("expected 1 to %d rows", mostWindow)
+			}
+			return nil
+		}},
 	},
 	Start: func(s batch.Start) (batch.Plan, error) {
 		window, err := strconv.Atoi(s.Params["window"])
-		if err != nil || window < 1 || window > mostWindow {
-			return nil, fmt.Errorf("rolling: window %.60q: expected 1 to %d rows", s.Params["window"], mostWindow)
-		}
-		median := s.Params["stat"] == "median"
-		if !median && s.Params["stat"] != "mean" {
-			return nil, fmt.Errorf("rolling: stat %.60q: expected mean or median", s.Params["stat"])
-		}
-		return &rolling{s.Columns, window, median}, nil
+		return &rolling{s.Columns, window, s.Params["stat"] == "median"}, err
 	},
 })
 
@@ -166,7 +168,7 @@ func (w *window) value() (float64, bool) {
 	case w.nans > 0:
 		return math.NaN(), true
 	case !w.median:
-		return stat.Mean(w.rows[len(w.rows)-w.n:], nil), true
+		return mean(w.rows[len(w.rows)-w.n:]), true
 	}
 	lo, hi := w.sorted[(w.n-1)/2], w.sorted[w.n/2]
 	mid := (lo + hi) / 2
@@ -174,4 +176,27 @@ func (w *window) value() (float64, bool) {
 		mid = lo/2 + hi/2
 	}
 	return mid + 0, true // which of 0 and −0 is first in sorted is chance
+}
+
+// mean adds up in an order that depends on nothing but the number of values. That of
+// gonum's sum depends on where they lie in memory, and so on where the chunk began.
+func mean(x []float64) float64 {
+	n := float64(len(x))
+	m := sumOver(x, 1) / n
+	if math.IsInf(m, 0) || math.IsNaN(m) { // or the sum was too large
+		m = sumOver(x, n)
+	}
+	return m
+}
+
+// sumOver is the sum of x/by.
+func sumOver(x []float64, by float64) float64 {
+	var a, b, c, d float64
+	for ; len(x) >= 4; x = x[4:] {
+		a, b, c, d = a+x[0]/by, b+x[1]/by, c+x[2]/by, d+x[3]/by
+	}
+	for _, v := range x {
+		a += v / by
+	}
+	return (a + b) + (c + d)
 }
