@@ -163,11 +163,12 @@ func TestResumeFromTheStart(t *testing.T) {
 // The state folder of a job that has failed before its first chunk was committed is
 // in nobody's way.
 func TestFailedEarly(t *testing.T) {
-	tr := newTrial(t, "rolling:window=x", "out.csv", 10)
-	_, err := batch.Run(background(), tr.job())
-	require.ErrorContains(t, err, "window")
-	require.NoDirExists(t, filepath.Join(tr.Dir, "state"))
-	tr.Op = "rolling"
+	tr := newTrial(t, "rolling", "out.csv", 10)
+	job := tr.job()
+	job.Columns = []string{"m"}
+	_, err := batch.Run(background(), job)
+	require.ErrorContains(t, err, "\"m\"")
+	require.NoDirExists(t, job.State)
 	_, err = batch.Run(background(), tr.job())
 	require.NoError(t, err)
 	tr.nothingLeft(t)
