@@ -59,6 +59,9 @@ func (e *engine) runPass(ctx context.Context, n int) error {
 	r.queue = pool.NewQueue[*chunk](&pool.QueueOptions{MaxBytes: queueBytes})
 	r.merge.into = r.pass.Merge
 	r.done = e.store.done(n)
+	if err := r.checkDone(); err != nil {
+		return err
+	}
 	for _, c := range r.done {
 		r.rows += c.rows - int64(len(c.left))
 		e.chunks++
@@ -102,6 +105,26 @@ func (e *engine) runPass(ctx context.Context, n int) error {
 		return err
 	}
 	return e.endPass(r)
+}
+
+// checkDone holds what a journal says of the pass against what the pass is.
+func (r *passRun) checkDone() error {
+	for _, c := range r.done {
+		if c.units != r.units() || r.pass.Output == nil && len(c.extents) > 0 || r.pass.Output != nil && len(c.partials) > 0 {
+			return fmt.Errorf("%w: chunk %d of pass %d is of another operation", errRecord, c.index, r.n)
+		}
+	}
+	if end := r.store.ended(r.n); end != nil {
+		for i := range end.Chunks {
+			if r.done[i] == nil {
+				return fmt.Errorf("%w: pass %d has ended without chunk %d", errRecord, r.n, i)
+			}
+		}
+		if int64(len(r.done)) != end.Chunks || len(end.Text) != len(r.text) {
+			return fmt.Errorf("%w: pass %d has ended after %d chunks of %d columns, and there are %d of %d", errRecord, r.n, end.Chunks, len(end.Text), len(r.done), len(r.text))
+		}
+	}
+	return nil
 }
 
 // stop lets nothing new begin; what runs is finished.

@@ -156,7 +156,7 @@ func TestResumeFromTheStart(t *testing.T) {
 	require.True(t, res.Finished)
 	require.False(t, res.FromStart)
 	require.EqualValues(t, 12, res.Summary.ChunksReused)
-	require.Empty(t, tr.executed(t))
+	require.Empty(t, tr.executed(t, 0))
 	require.Equal(t, "mine", tr.output(t))
 }
 
@@ -184,7 +184,7 @@ func TestTwoSupervisors(t *testing.T) {
 		_, killed := tr.start(t)
 		done <- killed
 	}()
-	require.Eventually(t, func() bool { return len(tr.executed(t)) > 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(tr.executed(t, 0)) > 0 }, 10*time.Second, time.Millisecond)
 	second := tr.job()
 	second.Resume = true
 	_, err := batch.Run(background(), second)
@@ -231,7 +231,7 @@ func TestFullDisk(t *testing.T) {
 				_, err = batch.Run(background(), job)
 				require.NoError(t, err, "full at %s %d", kind, n)
 				require.Equal(t, 601, strings.Count(tr.output(t), "\n"))
-				again := tr.executed(t)
+				again := tr.executed(t, 0)
 				for _, c := range committed {
 					require.Zero(t, again[c[1]])
 				}
@@ -287,7 +287,7 @@ func TestDrain(t *testing.T) {
 	committed := tr.committed(t)
 	require.NotEmpty(t, committed)
 	require.Less(t, len(committed), 2000)
-	for chunk := range tr.executed(t) { // what ran was finished
+	for chunk := range tr.executed(t, 0) { // what ran was finished
 		require.Contains(t, committed, [2]int64{0, chunk})
 	}
 	job.Drain, job.Progress, job.Resume = nil, nil, true
