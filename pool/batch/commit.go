@@ -106,6 +106,11 @@ func (r *passRun) commitAll(ctx context.Context, fail func(error)) {
 		}
 	}
 	var due <-chan time.Time
+	if r.store != nil {
+		t := time.NewTicker(groupTime)
+		defer t.Stop()
+		due = t.C
+	}
 	for {
 		select {
 		case c, ok := <-r.commits:
@@ -119,11 +124,7 @@ func (r *passRun) commitAll(ctx context.Context, fail func(error)) {
 				try(r.write(ctx, c))
 			}
 			c.release()
-			if due == nil && r.store != nil {
-				due = time.After(groupTime)
-			}
 		case <-due:
-			due = nil
 			if failed == nil {
 				try(r.sync())
 			}
@@ -146,26 +147,40 @@ func (r *passRun) write(ctx context.Context, c *commit) error {
 		c.extents = append(c.extents, x)
 	}
 	r.sink.keep(c.extents)
-	if r.store != nil {
-		r.group = append(r.group, appendCommit(nil, c))
-	}
+	r.note(c)
 	return nil
+}
+
+// note puts the record of a chunk into the next group.
+func (r *passRun) note(c *commit) {
+	if r.store == nil {
+		return
+	}
+	rec := appendCommit(nil, c)
+	r.groupMu.Lock()
+	defer r.groupMu.Unlock()
+	r.group = append(r.group, rec)
 }
 
 // sync makes everything written durable: first the rows, then the records of them,
 // which the journal does not get to see before.
 func (r *passRun) sync() error {
-	if len(r.group) == 0 {
+	r.groupMu.Lock()
+	group := r.group
+	r.group = nil
+	r.groupMu.Unlock()
+	if len(group) == 0 {
 		return nil
 	}
-	if err := r.sink.sync(); err != nil {
-		return err
+	if r.pass.Output != nil {
+		if err := r.sink.sync(); err != nil {
+			return err
+		}
 	}
-	for _, rec := range r.group {
+	for _, rec := range group {
 		if err := r.store.journal.Append(rec); err != nil {
 			return err
 		}
 	}
-	r.group = r.group[:0]
 	return r.store.journal.Sync()
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"example.com/handoff/arrowipc/files"
 )
@@ -63,7 +64,7 @@ func (s *store) compare(ctx context.Context, h header) error {
 			}
 			hash, known := s.hashes[i]
 			if known && old.Identity.Size == in.Identity.Size {
-				is, err := hashFile(ctx, in.Path)
+				is, err := hashFile(ctx, in.Path, 0)
 				if err != nil {
 					return err
 				}
@@ -81,7 +82,8 @@ func (s *store) compare(ctx context.Context, h header) error {
 	return nil
 }
 
-func hashFile(ctx context.Context, path string) ([]byte, error) {
+// hashFile reads a file, with a pause before each 256 KiB.
+func hashFile(ctx context.Context, path string, pause time.Duration) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -89,6 +91,12 @@ func hashFile(ctx context.Context, path string) ([]byte, error) {
 	defer f.Close()
 	sum := sha256.New()
 	for buf := make([]byte, 256<<10); ; {
+		if pause > 0 {
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -103,9 +111,17 @@ func hashFile(ctx context.Context, path string) ([]byte, error) {
 	}
 }
 
-// hashInputs puts hashes of the inputs' content into the journal, in time that the
-// machine has left: it is asked for them only if a file is touched or copied between
-// two runs. wait ends it.
+// Hashing takes some hundredths of a core, for 50 MB a second, and begins when the job
+// has run for a while; small files are hashed at once.
+const (
+	hashPause = 5 * time.Millisecond
+	hashAfter = time.Second
+	hashSmall = 4 << 20 // bytes
+)
+
+// hashInputs puts hashes of the inputs' content into the journal, beside the job and
+// without haste: they are asked for only if a file is touched or copied between two
+// runs. wait ends it.
 func (e *engine) hashInputs(ctx context.Context) (wait func()) {
 	if e.store == nil {
 		return func() {}
@@ -114,12 +130,19 @@ func (e *engine) hashInputs(ctx context.Context) (wait func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		onlyWhenIdle()
 		for i, in := range e.inputs {
 			if e.store.hashes[i] != nil {
 				continue
 			}
-			sum, err := hashFile(ctx, in.Path)
+			pause := time.Duration(0)
+			if in.Identity.Size > hashSmall {
+				pause = hashPause
+				select {
+				case <-time.After(hashAfter - time.Since(e.start)):
+				case <-ctx.Done():
+				}
+			}
+			sum, err := hashFile(ctx, in.Path, pause)
 			id, again := files.Identify(in.Path)
 			if err != nil || again != nil || in.Identity.Diff(id) != "" {
 				return // reading it says so

@@ -30,8 +30,11 @@ type passRun struct {
 	done    map[int64]*commit // chunks that earlier runs have done
 	queue   *pool.Queue[*chunk]
 	commits chan *commit
-	group   [][]byte // records of chunks that are written and not durable yet; of commitAll
-	whole   int64    // chunks of the whole pass; written by read
+
+	groupMu sync.Mutex
+	group   [][]byte // records of chunks that are written and not durable yet
+
+	whole int64 // chunks of the whole pass; written by read
 
 	inFlight []flight
 	live     map[*chunk]bool // handed out and not complete
@@ -321,12 +324,13 @@ func (r *passRun) complete(ctx context.Context, c *chunk) error {
 		if err := r.merge.add(done); err != nil {
 			return err
 		}
+		r.note(done)
 	}
 	r.left = append(r.left, c.left...)
 	r.end(c)
 	r.rows += c.rows - int64(len(c.left))
 	r.engine.chunks++
-	if r.store != nil || r.pass.Output != nil {
+	if r.pass.Output != nil {
 		select {
 		case r.commits <- done:
 		case <-ctx.Done():
