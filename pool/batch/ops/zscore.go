@@ -71,6 +71,13 @@ func newScorer[T number]() scorer {
 		if err != nil || !in.Of.OK {
 			return out.done(), err
 		}
+		if in.Rows.Nulls == 0 {
+			for i, v := range values {
+				out.values[i] = stat.StdScore(float64(v), in.Of.Mean, in.Of.Std)
+			}
+			out.column.Nulls = 0
+			return out.done(), nil
+		}
 		for i, v := range values {
 			if !in.Rows.IsNull(i) {
 				out.set(i, stat.StdScore(float64(v), in.Of.Mean, in.Of.Std))
