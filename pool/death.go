@@ -92,11 +92,11 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		p.mournLocked(death)
 	}
 	w.toldLocked(death)
-	for _, e := range p.retries { // after the death that they come of
+	for _, e := range w.retries { // after the death that they come of
 		e.Worker, e.PID, e.Incarnation = death.Worker, death.PID, death.Incarnation
 		p.events.emit(e)
 	}
-	p.retries = p.retries[:0]
+	w.retries = w.retries[:0]
 	if greeted {
 		p.burying--
 		p.room.Broadcast()
@@ -189,7 +189,7 @@ func (p *Pool) forgetLocked(w *worker, ran *task, death *WorkerExitError) {
 		p.abandonLocked(w, ran, death)
 	} else if ran != nil {
 		w.lostLocked(ran, death)
-		p.giveBackLocked(ran, death)
+		w.giveBackLocked(ran, death)
 	}
 	w.link, w.lane, w.knows, w.results, w.done = nil, nil, nil, nil, 0
 	w.standby = false
@@ -206,7 +206,8 @@ const mostUnlucky = 8
 const mostMemoryDeaths = 16
 
 // giveBackLocked decides what becomes of a task whose worker died under it.
-func (p *Pool) giveBackLocked(t *task, death *WorkerExitError) {
+func (w *worker) giveBackLocked(t *task, death *WorkerExitError) {
+	p := w.pool
 	switch {
 	case p.cause != nil:
 		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
@@ -215,6 +216,7 @@ func (p *Pool) giveBackLocked(t *task, death *WorkerExitError) {
 	case t.attempt-t.memory >= p.opts.Attempts || t.attempt == maxAttempts:
 		p.resolveLocked(t, nil, death)
 	default:
+		w.retries = append(w.retries, Event{Kind: EventRetry, Func: t.entry.name, Attempt: t.attempt + 1})
 		p.retryLocked(t)
 	}
 }

@@ -69,7 +69,6 @@ type Pool struct {
 
 	events   events
 	attempts attempts
-	retries  []Event // to be told of after their death
 	burying  int     // deaths whose task has gone on, and that are not counted yet
 	group    memoryGroup
 	oomSeen  int64 // OOM kills of group that are accounted for

@@ -198,7 +198,6 @@ func (p *Pool) retryLocked(t *task) {
 	t.state, t.worker = taskPending, nil
 	t.deaths++
 	p.stats.Retries++
-	p.retries = append(p.retries, Event{Kind: EventRetry, Func: t.entry.name, Attempt: t.attempt + 1})
 	if t.deaths == 1 {
 		p.pending.pushFront(t)
 		return

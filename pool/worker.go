@@ -38,6 +38,7 @@ type worker struct {
 	born, died                       time.Time
 	spent                            time.Duration // CPU time of its process, once it is dead
 	lost                             *Attempt      // that it has died under, until it is told of
+	retries                          []Event       // of tasks that are tried again, until its death was told of
 }
 
 // A process is one incarnation: a child process, or goroutines of this one.
