@@ -69,7 +69,7 @@ type Pool struct {
 
 	events   events
 	attempts attempts
-	burying  int     // deaths whose task has gone on, and that are not counted yet
+	burying  int // deaths whose task has gone on, and that are not counted yet
 	group    memoryGroup
 	oomSeen  int64 // OOM kills of group that are accounted for
 	// room hears when a worker slot may be wanted, and when a death is counted.
