@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -21,6 +18,16 @@ const (
 )
 
 const ioBelow, cpuAbove = 0.4, 0.7
+
+func classOf(cpuToWall float64) StageClass {
+	switch {
+	case cpuToWall < ioBelow:
+		return ClassIO
+	case cpuToWall > cpuAbove:
+		return ClassCPU
+	}
+	return ClassMixed
+}
 
 // A Route says where a stage should run.
 type Route string
@@ -47,33 +54,6 @@ const (
 // class. Retrying helps only with more data per run; the text gives the figures.
 var ErrSampleTooShort = errors.New("pool: sample too short to judge")
 
-// A RouteCost is the price of handing one call over: FixedNs nanoseconds plus
-// NsPerByte for each byte of payload. A cost that is zero in both, negative or
-// not a finite number counts as not measured.
-type RouteCost struct {
-	FixedNs   float64 `json:"fixed_ns"`
-	NsPerByte float64 `json:"ns_per_byte"`
-}
-
-// Costs is what each route costs on one machine: plain data, filled by
-// whoever measures it. Classify only reads it.
-type Costs struct {
-	Goroutine  RouteCost `json:"goroutine"`
-	Process    RouteCost `json:"process"`
-	Split      RouteCost `json:"split"`
-	MeasuredAt time.Time `json:"measured_at"`
-}
-
-// price returns the nanoseconds per call of route r, or false if unknown.
-func (c *Costs) price(r Route, payloadBytes int64) (float64, bool) {
-	if c == nil {
-		return 0, false
-	}
-	rc := map[Route]RouteCost{RouteGoroutine: c.Goroutine, RouteProcess: c.Process, RouteSplit: c.Split}[r]
-	ns := rc.FixedNs + rc.NsPerByte*float64(payloadBytes)
-	return ns, rc != RouteCost{} && rc.FixedNs >= 0 && rc.NsPerByte >= 0 && !math.IsInf(ns, 0)
-}
-
 // ClassifyOptions tunes Classify and ClassifyCommand. Nil or zero works.
 type ClassifyOptions struct {
 	// Repeats is the number of samples; the figures are their medians. Zero
@@ -99,16 +79,29 @@ type ClassifyOptions struct {
 	OwnGC         bool // its garbage must not slow the rest down
 	Foreign       bool // it is not Go; implied for a command
 
-	// PayloadBytes is what one call is handed and returns. Only the price
-	// depends on it.
-	PayloadBytes int64
-	// Costs prices the route. Nil means that no price is given, and the
-	// reason says so. It is read during the call and not kept.
+	// Planned is where the stage runs now, or is meant to. "" is nowhere yet; a
+	// function of [Func] is meant for a process. A stage that waits and is planned
+	// for a process draws a warning.
+	Planned Route
+	// Clock is whose CPU time is judged. "" finds out: the thread's, or the process's
+	// where other threads computed while the function ran. ClockProcess is for
+	// functions of which it is known that they work on other goroutines. A command
+	// has its own.
+	Clock CPUClock
+
+	// PayloadBytes is what one call is handed and returns by value, RefBytes what it
+	// is in arrays that are in shared memory already. The prices depend on them,
+	// and, with Costs, what is said about handing a Ref over. They are measured, and
+	// these not looked at, where the argument is known: [ClassifyCall], [Fn.Classify].
+	PayloadBytes, RefBytes int64
+	// Costs prices the routes. Nil means that no price is given, and the reason
+	// says so. It is read during the call and not kept.
 	Costs *Costs
 }
 
 // A Classification is what was measured, what follows from it, and why. Times
-// are in seconds and per call; ratios have no unit.
+// are in seconds and per call; ratios have no unit. Figures of several samples
+// are medians.
 type Classification struct {
 	WallS        float64 `json:"wall_s"`
 	CPUS         float64 `json:"cpu_s"`       // by Clock
@@ -116,10 +109,12 @@ type Classification struct {
 	CPUToWallMin float64 `json:"cpu_to_wall_min"`
 	CPUToWallMax float64 `json:"cpu_to_wall_max"`
 
-	Class  StageClass `json:"class"`
-	Route  Route      `json:"route"`
-	Reason string     `json:"reason"` // one sentence, with the figures
-	Clock  CPUClock   `json:"clock"`
+	Class       StageClass `json:"class"`
+	ClassReason string     `json:"class_reason"` // with the figures
+	Route       Route      `json:"route"`
+	RouteReason string     `json:"route_reason"`
+	Reason      string     `json:"reason"` // both, and what else there is to say, in one sentence
+	Clock       CPUClock   `json:"clock"`
 
 	Repeats int `json:"repeats"` // samples taken
 	Calls   int `json:"calls"`   // calls in all samples together
@@ -129,8 +124,28 @@ type Classification struct {
 	// CPUWaitS is how long the thread, or the command's first thread, was
 	// ready to run and had no core. It makes the ratio too small.
 	CPUWaitS float64 `json:"cpu_wait_s,omitempty"`
-	// PriceNs is what handing one call over by Route costs; 0 if unknown.
-	PriceNs float64 `json:"price_ns,omitempty"`
+
+	// Per call, and of what Clock says. A context switch is voluntary when the
+	// thread had to wait for something, else the kernel gave its core to another. A
+	// page fault is major when the page had to be read from a disk.
+	VoluntarySwitches   float64 `json:"voluntary_switches"`
+	InvoluntarySwitches float64 `json:"involuntary_switches"`
+	MinorFaults         float64 `json:"minor_faults"`
+	MajorFaults         float64 `json:"major_faults"`
+
+	// GCShare is the garbage collector's part of the CPU time of this process during
+	// all samples, by the collections that ended in them. Nil for a command.
+	GCShare  *float64 `json:"gc_share,omitempty"`
+	GCCycles uint64   `json:"gc_cycles,omitempty"`
+
+	// Payload is nil where nothing is known of it.
+	Payload *Payload `json:"payload,omitempty"`
+	// PriceNs is what handing one call over by Route costs, and Prices what it costs
+	// by each route; 0 and none if unknown.
+	PriceNs float64      `json:"price_ns,omitempty"`
+	Prices  []RoutePrice `json:"prices,omitempty"`
+
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Classify runs fn on this machine and says whether it computes or waits and
@@ -154,8 +169,8 @@ func Classify(ctx context.Context, fn func(context.Context) error, opts *Classif
 	if fn == nil {
 		panic("pool: Classify: fn is nil")
 	}
-	o := opts.withDefaults(50 * time.Millisecond)
-	return classify(ctx, o, false, func() (cpuSample, error) { return sampleFunc(ctx, fn, o) })
+	o := opts.withDefaults(functionSample)
+	return classify(ctx, o, false, func() (cpuSample, error) { return sampleFunc(ctx, fn, o) }, nil)
 }
 
 // ClassifyCommand is Classify for an external command: argv[0] is looked up in
@@ -175,7 +190,7 @@ func ClassifyCommand(ctx context.Context, argv []string, opts *ClassifyOptions) 
 	}
 	o := opts.withDefaults(20 * time.Millisecond)
 	o.Foreign = true
-	return classify(ctx, o, true, func() (cpuSample, error) { return sampleCommand(ctx, argv) })
+	return classify(ctx, o, true, func() (cpuSample, error) { return sampleCommand(ctx, argv) }, nil)
 }
 
 func (opts *ClassifyOptions) withDefaults(minSample time.Duration) ClassifyOptions {
@@ -183,9 +198,9 @@ func (opts *ClassifyOptions) withDefaults(minSample time.Duration) ClassifyOptio
 	if opts != nil {
 		o = *opts
 	}
-	if o.Repeats < 0 || o.MinSample < 0 || o.MaxCalls < 0 || o.PayloadBytes < 0 {
-		panic(fmt.Sprintf("pool: ClassifyOptions: negative value in Repeats %d, MinSample %v, MaxCalls %d, PayloadBytes %d",
-			o.Repeats, o.MinSample, o.MaxCalls, o.PayloadBytes))
+	if o.Repeats < 0 || o.MinSample < 0 || o.MaxCalls < 0 || o.PayloadBytes < 0 || o.RefBytes < 0 {
+		panic(fmt.Sprintf("pool: ClassifyOptions: negative value in Repeats %d, MinSample %v, MaxCalls %d, PayloadBytes %d, RefBytes %d",
+			o.Repeats, o.MinSample, o.MaxCalls, o.PayloadBytes, o.RefBytes))
 	}
 	if o.Repeats == 0 {
 		o.Repeats = 3
@@ -204,10 +219,22 @@ type cpuSample struct {
 	process time.Duration // of this process; 0 for a command
 	cpuWait time.Duration // ready to run, but without a core
 	calls   int
+
+	own, all kernelCounts // of the thread or the child, and of this process
 }
 
-func classify(ctx context.Context, o ClassifyOptions, command bool, sample func() (cpuSample, error)) (Classification, error) {
+// kernelCounts are what the kernel counts beside the time.
+type kernelCounts struct{ voluntary, involuntary, minor, major int64 }
+
+func (c kernelCounts) minus(b kernelCounts) kernelCounts {
+	return kernelCounts{c.voluntary - b.voluntary, c.involuntary - b.involuntary, c.minor - b.minor, c.major - b.major}
+}
+
+// classify takes the samples and judges them. payload, if not nil, is asked for
+// what the last call was handed; its error is a warning.
+func classify(ctx context.Context, o ClassifyOptions, command bool, sample func() (cpuSample, error), payload func() (*Payload, error)) (Classification, error) {
 	var samples []cpuSample
+	before := readGC()
 	for range o.Repeats {
 		if err := ctx.Err(); err != nil {
 			return Classification{}, fmt.Errorf("pool: classify: %w", err)
@@ -226,130 +253,16 @@ func classify(ctx context.Context, o ClassifyOptions, command bool, sample func(
 		}
 		samples = append(samples, s)
 	}
-	return judge(samples, o, command), nil
-}
-
-// judge turns samples, none of them of zero length, into a verdict.
-func judge(samples []cpuSample, o ClassifyOptions, command bool) Classification {
-	// per collects one figure of all samples, sorted.
-	per := func(f func(s cpuSample) float64) []float64 {
-		var all []float64
-		for _, s := range samples {
-			all = append(all, f(s))
-		}
-		slices.Sort(all)
-		return all
-	}
-	perCall := func(d time.Duration, s cpuSample) float64 { return d.Seconds() / float64(s.calls) }
-
-	c := Classification{Clock: ClockThread, Repeats: len(samples)}
-	for _, s := range samples {
-		c.Calls += s.calls
-	}
-	c.WallS = middle(per(func(s cpuSample) float64 { return perCall(s.wall, s) }))
-	c.CPUWaitS = middle(per(func(s cpuSample) float64 { return perCall(s.cpuWait, s) }))
-	cpu := func(s cpuSample) time.Duration { return s.cpu }
-	if command {
-		c.Clock = ClockChild
-	} else {
-		c.ThreadCPUS = middle(per(func(s cpuSample) float64 { return perCall(s.cpu, s) }))
-		c.ProcessCPUS = middle(per(func(s cpuSample) float64 { return perCall(s.process, s) }))
-		// Below a fifth of the wall time it may be the runtime's own threads
-		// or an unread tick, and it is too little to carry io over into cpu.
-		if middle(per(func(s cpuSample) float64 { return (s.process - s.cpu).Seconds() / s.wall.Seconds() })) > 0.2 {
-			c.Clock = ClockProcess
-			cpu = func(s cpuSample) time.Duration { return s.process }
+	collected := readGC().minus(before)
+	known := o.payload()
+	var unknown []string
+	if payload != nil {
+		var err error
+		if known, err = payload(); err != nil {
+			unknown = append(unknown, err.Error())
 		}
 	}
-	c.CPUS = middle(per(func(s cpuSample) float64 { return perCall(cpu(s), s) }))
-	ratios := per(func(s cpuSample) float64 { return cpu(s).Seconds() / s.wall.Seconds() })
-	c.CPUToWall, c.CPUToWallMin, c.CPUToWallMax = middle(ratios), ratios[0], ratios[len(ratios)-1]
-	c.Class = classOf(c.CPUToWall)
-	c.explain(o)
-	return c
-}
-
-func classOf(cpuToWall float64) StageClass {
-	switch {
-	case cpuToWall < ioBelow:
-		return ClassIO
-	case cpuToWall > cpuAbove:
-		return ClassCPU
-	}
-	return ClassMixed
-}
-
-// middle is the median of sorted numbers, of which there is at least one.
-func middle(sorted []float64) float64 {
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
-// explain sets the route, its price and the reason for both.
-func (c *Classification) explain(o ClassifyOptions) {
-	var needs []string
-	for _, n := range []struct {
-		asked bool
-		text  string
-	}{
-		{o.Foreign, "is not Go"},
-		{o.MayCrash, "may crash"},
-		{o.Cgo, "calls C"},
-		{o.KillSwitch, "needs a kill switch"},
-		{o.MemoryCeiling, "needs a memory ceiling"},
-		{o.OwnGC, "needs a garbage collector of its own"},
-	} {
-		if n.asked {
-			needs = append(needs, n.text)
-		}
-	}
-	need := strings.Join(needs, " and ")
-
-	var why []string
-	say := func(format string, args ...any) { why = append(why, fmt.Sprintf(format, args...)) }
-	figures := fmt.Sprintf("%.3g s of CPU (%s clock) in %.3g s is %.3f,", c.CPUS, c.Clock, c.WallS, c.CPUToWall)
-	switch {
-	case c.Class == ClassIO:
-		c.Route = RouteGoroutine
-		say("it waits: %s below %.1f, so goroutines overlap the waits and a process would buy no time", figures, ioBelow)
-		if c.Clock != ClockChild && need != "" {
-			say("it %s, though, and that only a process contains", need)
-		}
-	case c.Class == ClassMixed:
-		c.Route = RouteSplit
-		say("it both waits and computes: %s between %.1f and %.1f, so split the two or decouple them through a queue", figures, ioBelow, cpuAbove)
-		if need != "" {
-			say("its computing part belongs in a process because it %s", need)
-		}
-	case need != "":
-		c.Route = RouteProcess
-		say("it computes: %s above %.1f, and it %s, which a process contains", figures, cpuAbove, need)
-	default:
-		c.Route = RouteGoroutine
-		say("it computes: %s above %.1f, and a goroutine is the cheapest place because Go has no interpreter lock and goroutines use all cores", figures, cpuAbove)
-	}
-	if c.Clock == ClockProcess {
-		say("its own thread used %.3g s and the process %.3g s, so it starts goroutines, or others of this process were busy", c.ThreadCPUS, c.ProcessCPUS)
-	}
-	if classOf(c.CPUToWallMin) != classOf(c.CPUToWallMax) {
-		say("the repeats differ in class, from %.3f to %.3f", c.CPUToWallMin, c.CPUToWallMax)
-	}
-	// What it had without the wait for a core; the thread's wait says nothing
-	// about other threads, and one thread alone does not get above 1.
-	if had := c.WallS - c.CPUWaitS; c.Clock != ClockProcess && c.CPUWaitS > 0.1*c.WallS && had > 0 {
-		idle := max(c.CPUToWall, min(c.CPUS/had, 1))
-		say("it was ready to run for %.3g s more but had no core, and an idle machine would show about %.3f, which is %s",
-			c.CPUWaitS, idle, classOf(idle))
-	}
-	switch price, ok := o.Costs.price(c.Route, o.PayloadBytes); {
-	case o.Costs == nil:
-		say("the price of the route is omitted because nothing was calibrated")
-	case !ok:
-		say("the price of the route is omitted because it was not measured")
-	default:
-		c.PriceNs = price
-		say("handing over %d bytes costs about %v a call, %.2g %% of its wall time", o.PayloadBytes,
-			time.Duration(price).Round(time.Nanosecond), 100*price/1e9/c.WallS)
-	}
-	c.Reason = strings.Join(why, "; ") + "."
+	c := judge(samples, o, command, collected, known)
+	c.Warnings = append(c.Warnings, unknown...)
+	return c, nil
 }

@@ -74,6 +74,7 @@ func timeCalls(ctx context.Context, fn func(context.Context) error, o ClassifyOp
 	s.cpu = after.cpu - before.cpu
 	s.process = after.process - before.process
 	s.cpuWait = after.cpuWait - before.cpuWait
+	s.own, s.all = after.own.minus(before.own), after.all.minus(before.all)
 	return s, err
 }
 
@@ -81,20 +82,22 @@ func timeCalls(ctx context.Context, fn func(context.Context) error, o ClassifyOp
 func readCPUTimes() (cpuSample, error) {
 	var s cpuSample
 	for _, c := range []struct {
-		who int
-		to  *time.Duration
+		who    int
+		to     *time.Duration
+		counts *kernelCounts
 	}{
 		// In this order: RUSAGE_THREAD alone is as old as the last scheduler
 		// tick (up to 10 ms), but RUSAGE_SELF brings the calling thread up to
 		// date. Both sums then have the microsecond resolution of the fields.
-		{unix.RUSAGE_SELF, &s.process},
-		{unix.RUSAGE_THREAD, &s.cpu},
+		{unix.RUSAGE_SELF, &s.process, &s.all},
+		{unix.RUSAGE_THREAD, &s.cpu, &s.own},
 	} {
 		var u unix.Rusage
 		if err := unix.Getrusage(c.who, &u); err != nil {
 			return s, fmt.Errorf("pool: classify: %w", os.NewSyscallError("getrusage", err))
 		}
 		*c.to = time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		*c.counts = kernelCounts{u.Nvcsw, u.Nivcsw, u.Minflt, u.Majflt}
 	}
 	s.cpuWait = readCPUWait("/proc/thread-self/schedstat")
 	return s, nil
@@ -150,6 +153,9 @@ func sampleCommand(ctx context.Context, argv []string) (cpuSample, error) {
 		return s, failed(err)
 	}
 	s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		s.own = kernelCounts{u.Nvcsw, u.Nivcsw, u.Minflt, u.Majflt}
+	}
 	return s, nil
 }
 

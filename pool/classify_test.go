@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -29,114 +28,6 @@ func needsLinux(t *testing.T) {
 
 func spin(d time.Duration) {
 	for begin := time.Now(); time.Since(begin) < d; {
-	}
-}
-
-// Samples of which every figure is known.
-func TestJudge(t *testing.T) {
-	const ms = time.Millisecond
-	one := func(wall, cpu, process time.Duration) []cpuSample {
-		return []cpuSample{{wall: wall, cpu: cpu, process: process, calls: 1}}
-	}
-	costs := &Costs{Goroutine: RouteCost{FixedNs: 300}, Process: RouteCost{FixedNs: 1000, NsPerByte: 0.5}}
-	for _, tt := range []struct {
-		name    string
-		samples []cpuSample
-		command bool
-		opts    ClassifyOptions
-		class   StageClass
-		route   Route
-		clock   CPUClock
-		reason  []string // parts it must have
-	}{
-		{name: "waits", samples: one(100*ms, ms, ms), class: ClassIO, route: RouteGoroutine, clock: ClockThread,
-			reason: []string{"it waits: 0.001 s of CPU (thread clock) in 0.1 s is 0.010, below 0.4", "nothing was calibrated"}},
-		{name: "just waits", samples: one(1000*ms, 399*ms, 0), class: ClassIO, route: RouteGoroutine, clock: ClockThread},
-		{name: "lower bound", samples: one(1000*ms, 400*ms, 0), class: ClassMixed, route: RouteSplit, clock: ClockThread},
-		{name: "upper bound", samples: one(1000*ms, 700*ms, 0), class: ClassMixed, route: RouteSplit, clock: ClockThread,
-			reason: []string{"0.7 s of CPU (thread clock) in 1 s is 0.700, between 0.4 and 0.7", "queue"}},
-		{name: "just computes", samples: one(1000*ms, 701*ms, 0), class: ClassCPU, route: RouteGoroutine, clock: ClockThread,
-			reason: []string{"no interpreter lock", "cheapest"}},
-		{name: "computes, may crash", samples: one(100*ms, 99*ms, 0), opts: ClassifyOptions{MayCrash: true, KillSwitch: true},
-			class: ClassCPU, route: RouteProcess, clock: ClockThread, reason: []string{"it may crash and needs a kill switch, which a process contains"}},
-		{name: "computes, cgo", samples: one(100*ms, 99*ms, 0), opts: ClassifyOptions{Cgo: true}, class: ClassCPU, route: RouteProcess, clock: ClockThread},
-		{name: "computes, ceiling", samples: one(100*ms, 99*ms, 0), opts: ClassifyOptions{MemoryCeiling: true}, class: ClassCPU, route: RouteProcess, clock: ClockThread},
-		{name: "computes, own GC", samples: one(100*ms, 99*ms, 0), opts: ClassifyOptions{OwnGC: true}, class: ClassCPU, route: RouteProcess, clock: ClockThread},
-		{name: "waits, may crash", samples: one(100*ms, ms, 0), opts: ClassifyOptions{MayCrash: true}, class: ClassIO, route: RouteGoroutine, clock: ClockThread,
-			reason: []string{"it may crash, though"}},
-		{name: "command computes", samples: one(100*ms, 150*ms, 0), command: true, opts: ClassifyOptions{Foreign: true},
-			class: ClassCPU, route: RouteProcess, clock: ClockChild, reason: []string{"is 1.500, above 0.7, and it is not Go"}},
-		{name: "command waits", samples: one(100*ms, ms, 0), command: true, opts: ClassifyOptions{Foreign: true}, class: ClassIO, route: RouteGoroutine, clock: ClockChild},
-		{name: "fans out", samples: one(100*ms, ms, 180*ms), class: ClassCPU, route: RouteGoroutine, clock: ClockProcess,
-			reason: []string{"its own thread used 0.001 s and the process 0.18 s", "(process clock)"}},
-		{name: "a little beside it", samples: one(100*ms, ms, 20*ms), class: ClassIO, route: RouteGoroutine, clock: ClockThread},
-		{name: "repeats differ", samples: append(one(100*ms, 10*ms, 0), append(one(100*ms, 90*ms, 0), one(100*ms, 80*ms, 0)...)...),
-			class: ClassCPU, route: RouteGoroutine, clock: ClockThread, reason: []string{"the repeats differ in class, from 0.100 to 0.900"}},
-		{name: "no core", samples: []cpuSample{{wall: 100 * ms, cpu: 50 * ms, cpuWait: 40 * ms, calls: 1}}, class: ClassMixed, route: RouteSplit, clock: ClockThread,
-			reason: []string{"it was ready to run for 0.04 s more but had no core, and an idle machine would show about 0.833, which is cpu"}},
-		{name: "priced", samples: one(100*ms, 99*ms, 0), opts: ClassifyOptions{MayCrash: true, Costs: costs, PayloadBytes: 4000},
-			class: ClassCPU, route: RouteProcess, clock: ClockThread, reason: []string{"handing over 4000 bytes costs about 3µs a call, 0.003 %"}},
-		{name: "route not priced", samples: one(100*ms, 50*ms, 0), opts: ClassifyOptions{Costs: costs},
-			class: ClassMixed, route: RouteSplit, clock: ClockThread, reason: []string{"omitted because it was not measured"}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			c := judge(tt.samples, tt.opts, tt.command)
-			if c.Class != tt.class || c.Route != tt.route || c.Clock != tt.clock {
-				t.Errorf("got %s, %s, %s, want %s, %s, %s", c.Class, c.Route, c.Clock, tt.class, tt.route, tt.clock)
-			}
-			for _, part := range tt.reason {
-				require.Contains(t, c.Reason, part)
-			}
-			require.NotContains(t, strings.TrimSuffix(c.Reason, "."), ". ", "one sentence")
-		})
-	}
-}
-
-func TestJudgeFigures(t *testing.T) {
-	c := judge([]cpuSample{
-		{wall: 2 * time.Second, cpu: time.Second, process: time.Second, calls: 4},
-		{wall: 2 * time.Second, cpu: 2 * time.Second, process: 2 * time.Second, calls: 1},
-		{wall: 3 * time.Second, cpu: 2700 * time.Millisecond, process: 2700 * time.Millisecond, calls: 3},
-	}, ClassifyOptions{}, false)
-	require.InDelta(t, 1.0, c.WallS, 1e-9) // of 0.5, 2, 1
-	require.InDelta(t, 0.9, c.CPUS, 1e-9)  // of 0.25, 2, 0.9
-	require.InDelta(t, 0.9, c.CPUToWall, 1e-9)
-	require.InDelta(t, 0.5, c.CPUToWallMin, 1e-9)
-	require.InDelta(t, 1.0, c.CPUToWallMax, 1e-9)
-	require.Equal(t, 3, c.Repeats)
-	require.Equal(t, 8, c.Calls)
-
-	text, err := json.Marshal(c)
-	require.NoError(t, err)
-	var got map[string]any
-	require.NoError(t, json.Unmarshal(text, &got))
-	for _, key := range []string{"wall_s", "cpu_s", "cpu_to_wall", "cpu_to_wall_min", "cpu_to_wall_max", "class", "route", "reason", "repeats", "clock"} {
-		require.Contains(t, got, key)
-	}
-	require.Equal(t, 1.5, middle([]float64{1, 2}))
-}
-
-func TestCostsPrice(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		costs  *Costs
-		want   float64
-		wantOK bool
-	}{
-		{"nil", nil, 0, false},
-		{"zero", &Costs{}, 0, false},
-		{"fixed", &Costs{Process: RouteCost{FixedNs: 5}}, 5, true},
-		{"per byte", &Costs{Process: RouteCost{FixedNs: 5, NsPerByte: 2}}, 25, true},
-		{"negative", &Costs{Process: RouteCost{FixedNs: -5, NsPerByte: 2}}, 0, false},
-		{"NaN", &Costs{Process: RouteCost{FixedNs: math.NaN()}}, 0, false},
-		{"infinite", &Costs{Process: RouteCost{NsPerByte: math.Inf(1)}}, 0, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got, ok := tt.costs.price(RouteProcess, 10)
-			if ok != tt.wantOK || ok && got != tt.want {
-				t.Errorf("got %v, %v, want %v, %v", got, ok, tt.want, tt.wantOK)
-			}
-		})
 	}
 }
 

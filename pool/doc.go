@@ -13,8 +13,9 @@
 //     [Pool.Close] ends everything.
 //   - [RangeFunc] and [ReduceFunc] register functions over a range of indices
 //     that the workers share out among themselves.
-//   - [Queue] is a queue bounded by items and bytes; [Classify] measures whether
-//     a stage waits or computes.
+//   - [Queue] is a queue bounded by items and bytes; [Classify], [ClassifyCall],
+//     [Fn.Classify] and [ClassifyCommand] measure whether a stage waits or computes,
+//     and say where it belongs and, with [Costs], at what price.
 //
 // # Data flow
 //

@@ -3,7 +3,10 @@ package pool
 import "context"
 
 // A Fn is a function that worker processes can run.
-type Fn[In, Out any] struct{ e *entry }
+type Fn[In, Out any] struct {
+	e *entry
+	f func(t *Task, in In) (Out, error)
+}
 
 // Func registers f under name. Call it in a package-level variable: supervisor
 // and workers run the same binary and must know the same functions. In and Out
@@ -21,7 +24,7 @@ type Fn[In, Out any] struct{ e *entry }
 func Func[In, Out any](name string, f func(t *Task, in In) (Out, error)) *Fn[In, Out] {
 	e := newEntry(name, f)
 	register(e)
-	return &Fn[In, Out]{e}
+	return &Fn[In, Out]{e, f}
 }
 
 // Name is the name the function was registered under.

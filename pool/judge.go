@@ -1,0 +1,202 @@
+package pool
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// judge turns samples, none of them of zero length, into a verdict.
+func judge(samples []cpuSample, o ClassifyOptions, command bool, gc collections, payload *Payload) Classification {
+	// per collects one figure of all samples, sorted.
+	per := func(f func(s cpuSample) float64) []float64 {
+		var all []float64
+		for _, s := range samples {
+			all = append(all, f(s))
+		}
+		slices.Sort(all)
+		return all
+	}
+	perCall := func(d time.Duration, s cpuSample) float64 { return d.Seconds() / float64(s.calls) }
+
+	c := Classification{Clock: ClockThread, Repeats: len(samples), Payload: payload}
+	var process time.Duration
+	for _, s := range samples {
+		c.Calls += s.calls
+		process += s.process
+	}
+	c.WallS = middle(per(func(s cpuSample) float64 { return perCall(s.wall, s) }))
+	c.CPUWaitS = middle(per(func(s cpuSample) float64 { return perCall(s.cpuWait, s) }))
+	cpu := func(s cpuSample) time.Duration { return s.cpu }
+	counted := func(s cpuSample) kernelCounts { return s.own }
+	if command {
+		c.Clock = ClockChild
+	} else {
+		c.ThreadCPUS = middle(per(func(s cpuSample) float64 { return perCall(s.cpu, s) }))
+		c.ProcessCPUS = middle(per(func(s cpuSample) float64 { return perCall(s.process, s) }))
+		// Below a fifth of the wall time it may be the runtime's own threads
+		// or an unread tick, and it is too little to carry io over into cpu.
+		elsewhere := middle(per(func(s cpuSample) float64 { return (s.process - s.cpu).Seconds() / s.wall.Seconds() }))
+		if o.Clock == ClockProcess || o.Clock == "" && elsewhere > 0.2 {
+			c.Clock = ClockProcess
+			cpu = func(s cpuSample) time.Duration { return s.process }
+			counted = func(s cpuSample) kernelCounts { return s.all }
+		}
+		share := 0.0
+		if process > 0 {
+			share = min(gc.cpuS/process.Seconds(), 1)
+		}
+		c.GCShare, c.GCCycles = &share, gc.cycles
+	}
+	c.CPUS = middle(per(func(s cpuSample) float64 { return perCall(cpu(s), s) }))
+	ratios := per(func(s cpuSample) float64 { return cpu(s).Seconds() / s.wall.Seconds() })
+	c.CPUToWall, c.CPUToWallMin, c.CPUToWallMax = middle(ratios), ratios[0], ratios[len(ratios)-1]
+	for _, f := range []struct {
+		to *float64
+		of func(c kernelCounts) int64
+	}{
+		{&c.VoluntarySwitches, func(c kernelCounts) int64 { return c.voluntary }},
+		{&c.InvoluntarySwitches, func(c kernelCounts) int64 { return c.involuntary }},
+		{&c.MinorFaults, func(c kernelCounts) int64 { return c.minor }},
+		{&c.MajorFaults, func(c kernelCounts) int64 { return c.major }},
+	} {
+		*f.to = middle(per(func(s cpuSample) float64 { return float64(f.of(counted(s))) / float64(s.calls) }))
+	}
+	c.Class = classOf(c.CPUToWall)
+	c.explain(o)
+	return c
+}
+
+// middle is the median of sorted numbers, of which there is at least one.
+func middle(sorted []float64) float64 {
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// A sentence grows by clauses.
+type sentence []string
+
+func (s *sentence) say(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
+
+// explain sets the route, the prices and the reasons.
+func (c *Classification) explain(o ClassifyOptions) {
+	var class, route, more sentence
+	c.explainClass(&class)
+	c.explainRoute(&route, o)
+	c.explainPayload(&more, o)
+	c.explainPrice(&more, o)
+	c.ClassReason, c.RouteReason = strings.Join(class, "; "), strings.Join(route, "; ")
+	c.Reason = strings.Join(slices.Concat(class, route, more), "; ") + "."
+}
+
+// muchCollecting is the share of the CPU from which the garbage collector is named.
+const muchCollecting = 0.2
+
+func (c *Classification) explainClass(s *sentence) {
+	figures := fmt.Sprintf("%.3g s of CPU (%s clock) in %.3g s is %.3f,", c.CPUS, c.Clock, c.WallS, c.CPUToWall)
+	switch c.Class {
+	case ClassIO:
+		s.say("it waits: %s below %.1f", figures, ioBelow)
+	case ClassMixed:
+		s.say("it both waits and computes: %s between %.1f and %.1f", figures, ioBelow, cpuAbove)
+	default:
+		s.say("it computes: %s above %.1f", figures, cpuAbove)
+	}
+	if c.Clock == ClockProcess {
+		s.say("its own thread used %.3g s and the process %.3g s, so it starts goroutines, or others of this process were busy", c.ThreadCPUS, c.ProcessCPUS)
+	}
+	if c.GCShare != nil && *c.GCShare > muchCollecting {
+		s.say("%.0f %% of the CPU went to the garbage collector", 100**c.GCShare)
+	}
+	if classOf(c.CPUToWallMin) != classOf(c.CPUToWallMax) {
+		s.say("the repeats differ in class, from %.3f to %.3f", c.CPUToWallMin, c.CPUToWallMax)
+	}
+	// What it had without the wait for a core; the thread's wait says nothing
+	// about other threads, and one thread alone does not get above 1.
+	if had := c.WallS - c.CPUWaitS; c.Clock != ClockProcess && c.CPUWaitS > 0.1*c.WallS && had > 0 {
+		idle := max(c.CPUToWall, min(c.CPUS/had, 1))
+		s.say("it was ready to run for %.3g s more but had no core, and an idle machine would show about %.3f, which is %s",
+			c.CPUWaitS, idle, classOf(idle))
+	}
+}
+
+// needs is what the stage asks for that only a process gives.
+func (o ClassifyOptions) needs() string {
+	var needs []string
+	for _, n := range []struct {
+		asked bool
+		text  string
+	}{
+		{o.Foreign, "is not Go"},
+		{o.MayCrash, "may crash"},
+		{o.Cgo, "calls C"},
+		{o.KillSwitch, "needs a kill switch"},
+		{o.MemoryCeiling, "needs a memory ceiling"},
+		{o.OwnGC, "needs a garbage collector of its own"},
+	} {
+		if n.asked {
+			needs = append(needs, n.text)
+		}
+	}
+	return strings.Join(needs, " and ")
+}
+
+func (c *Classification) explainRoute(s *sentence, o ClassifyOptions) {
+	need := o.needs()
+	switch {
+	case c.Class == ClassIO:
+		c.Route = RouteGoroutine
+		s.say("goroutines overlap the waits and a process would buy no time")
+		if c.Clock != ClockChild && need != "" {
+			s.say("it %s, though, and that only a process contains", need)
+		}
+		if o.Planned == RouteProcess {
+			c.Warnings = append(c.Warnings, fmt.Sprintf("a stage that waits is planned for processes: each of them would wait for %.0f %% of its time, take memory of its own and a handover for each call, and as many goroutines wait as well",
+				100*max(1-c.CPUToWall, 0)))
+		}
+	case c.Class == ClassMixed:
+		c.Route = RouteSplit
+		s.say("split the two or decouple them through a queue")
+		if need != "" {
+			s.say("its computing part belongs in a process because it %s", need)
+		}
+	case need != "":
+		c.Route = RouteProcess
+		s.say("it %s, which a process contains", need)
+	default:
+		c.Route = RouteGoroutine
+		s.say("a goroutine is the cheapest place because Go has no interpreter lock and goroutines use all cores")
+	}
+}
+
+func (c *Classification) explainPrice(s *sentence, o ClassifyOptions) {
+	bytes, refBytes := int64(0), int64(0)
+	if p := c.Payload; p != nil {
+		bytes, refBytes = p.ValueBytes, p.refBytes()
+	}
+	c.Prices = o.Costs.prices(bytes, refBytes, c.WallS)
+	price, ok := o.Costs.price(c.Route, bytes, refBytes, c.WallS)
+	switch {
+	case o.Costs == nil:
+		s.say("the price of the route is omitted because nothing was calibrated")
+	case !ok:
+		s.say("the price of the route is omitted because it was not measured")
+	default:
+		c.PriceNs = price.Ns
+		s.say("handing over %d bytes%s costs about %v a call, %.2g %% of its wall time", bytes+refBytes, price.words(),
+			time.Duration(price.Ns).Round(time.Nanosecond), 100*price.Share)
+	}
+}
+
+func (p RoutePrice) words() string {
+	switch p.Way {
+	case wayRef:
+		return " by Ref"
+	case wayCopy:
+		return " by one copy"
+	case wayGob:
+		return " by gob"
+	}
+	return ""
+}
