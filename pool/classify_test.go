@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -47,63 +45,6 @@ func busyMachine(t *testing.T) bool {
 	c, err := Classify(t.Context(), func(context.Context) error { spin(50 * time.Millisecond); return nil }, nil)
 	require.NoError(t, err)
 	return c.CPUWaitS > 0.1*c.WallS
-}
-
-// A machine with other load withholds cores, and then a computing stage does
-// look like a mixed one. So a row may try again, and is given up, not failed,
-// where there is no core to be had.
-func TestClassifyMeasured(t *testing.T) {
-	needsLinux(t)
-	function := func(fn func()) func(*testing.T) (Classification, error) {
-		return func(t *testing.T) (Classification, error) {
-			return Classify(t.Context(), func(context.Context) error { fn(); return nil }, nil)
-		}
-	}
-	command := func(argv ...string) func(*testing.T) (Classification, error) {
-		return func(t *testing.T) (Classification, error) { return ClassifyCommand(t.Context(), argv, nil) }
-	}
-	for _, tt := range []struct {
-		name  string
-		run   func(*testing.T) (Classification, error)
-		class StageClass
-		route Route
-		clock CPUClock
-	}{
-		{"sleeper", function(func() { time.Sleep(20 * time.Millisecond) }), ClassIO, RouteGoroutine, ClockThread},
-		{"spinner", function(func() { spin(20 * time.Millisecond) }), ClassCPU, RouteGoroutine, ClockThread},
-		{"very short spinner", function(func() { spin(time.Microsecond) }), ClassCPU, RouteGoroutine, ClockThread},
-		{"half and half", function(func() { spin(12 * time.Millisecond); time.Sleep(8 * time.Millisecond) }), ClassMixed, RouteSplit, ClockThread},
-		{"fan-out", function(func() {
-			var wg sync.WaitGroup
-			for range 2 {
-				wg.Go(func() { spin(60 * time.Millisecond) })
-			}
-			wg.Wait()
-		}), ClassCPU, RouteGoroutine, ClockProcess},
-		{"sleeping command", command("sleep", "0.3"), ClassIO, RouteGoroutine, ClockChild},
-		{"busy command", command("sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"), ClassCPU, RouteProcess, ClockChild},
-		{"command whose child is busy", command("sh", "-c", "(i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done); exit 0"), ClassCPU, RouteProcess, ClockChild},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var c Classification
-			for range 8 {
-				var err error
-				c, err = tt.run(t)
-				require.NoError(t, err)
-				if c.WallS <= 0 || math.IsNaN(c.CPUToWall) || c.CPUToWallMin > c.CPUToWall || c.CPUToWall > c.CPUToWallMax {
-					t.Fatalf("not a measurement: %+v", c)
-				}
-				if c.Class == tt.class && c.Route == tt.route && c.Clock == tt.clock {
-					require.Equal(t, 3, c.Repeats)
-					return
-				}
-			}
-			if c.CPUWaitS > 0.1*c.WallS || busyMachine(t) {
-				t.Skipf("this machine is too busy to tell: %s", c.Reason)
-			}
-			t.Errorf("got %s, %s, %s, want %s, %s, %s: %s", c.Class, c.Route, c.Clock, tt.class, tt.route, tt.clock, c.Reason)
-		})
-	}
 }
 
 // A thread's CPU time must be of now, not of the last scheduler tick: then a

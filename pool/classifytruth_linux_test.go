@@ -1,0 +1,126 @@
+package pool
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// A machine with other load withholds cores, and then a computing stage does
+// look like a mixed one. So a row may try again, and is given up, not failed,
+// where there is no core to be had.
+func TestClassifyMeasured(t *testing.T) {
+	function := func(fn func()) func(*testing.T) (Classification, error) {
+		return func(t *testing.T) (Classification, error) {
+			return Classify(t.Context(), func(context.Context) error { fn(); return nil }, nil)
+		}
+	}
+	command := func(argv ...string) func(*testing.T) (Classification, error) {
+		return func(t *testing.T) (Classification, error) { return ClassifyCommand(t.Context(), argv, nil) }
+	}
+	hash := sha256.New()
+	block := make([]byte, 64<<10)
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, make([]byte, 24<<20), 0o600))
+	read := func() { // from the page cache
+		f, err := os.Open(file)
+		require.NoError(t, err)
+		_, err = io.CopyBuffer(io.Discard, struct{ io.Reader }{f}, block)
+		require.NoError(t, errors.Join(err, f.Close()))
+	}
+	const unknown = -1
+	for _, tt := range []struct {
+		name  string
+		run   func(*testing.T) (Classification, error)
+		truth float64 // of the ratio
+		class StageClass
+		route Route
+		clock CPUClock
+	}{
+		{"sleeper", function(func() { time.Sleep(20 * time.Millisecond) }), 0, ClassIO, RouteGoroutine, ClockThread},
+		{"spinner", function(func() { spin(20 * time.Millisecond) }), 1, ClassCPU, RouteGoroutine, ClockThread},
+		{"very short spinner", function(func() { spin(time.Microsecond) }), 1, ClassCPU, RouteGoroutine, ClockThread},
+		{"hash loop", function(func() { hash.Write(block) }), 1, ClassCPU, RouteGoroutine, ClockThread},
+		{"file reader", function(read), 1, ClassCPU, RouteGoroutine, ClockThread},
+		{"half and half", function(func() { spin(20 * time.Millisecond); time.Sleep(20 * time.Millisecond) }), 0.5, ClassMixed, RouteSplit, ClockThread},
+		{"fan-out", function(func() {
+			var wg sync.WaitGroup
+			for range 2 {
+				wg.Go(func() { spin(60 * time.Millisecond) })
+			}
+			wg.Wait()
+		}), unknown, ClassCPU, RouteGoroutine, ClockProcess},
+		{"sleeping command", command("sleep", "0.2"), 0, ClassIO, RouteGoroutine, ClockChild},
+		{"hashing command", command("sha512sum", file), 1, ClassCPU, RouteProcess, ClockChild},
+		{"busy command", command("sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"), unknown, ClassCPU, RouteProcess, ClockChild},
+		{"command whose child is busy", command("sh", "-c", "(i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done); exit 0"), unknown, ClassCPU, RouteProcess, ClockChild},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var c Classification
+			for range 8 {
+				var err error
+				c, err = tt.run(t)
+				require.NoError(t, err)
+				if c.WallS <= 0 || math.IsNaN(c.CPUToWall) || c.CPUToWallMin > c.CPUToWall || c.CPUToWall > c.CPUToWallMax {
+					t.Fatalf("not a measurement: %+v", c)
+				}
+				near := tt.truth == unknown || math.Abs(c.CPUToWall-tt.truth) <= 0.1
+				if near && c.Class == tt.class && c.Route == tt.route && c.Clock == tt.clock {
+					require.Equal(t, 3, c.Repeats)
+					if tt.truth == 0 {
+						require.Positive(t, c.VoluntarySwitches, "it sleeps")
+					}
+					return
+				}
+			}
+			if c.CPUWaitS > 0.1*c.WallS || busyMachine(t) {
+				t.Skipf("this machine is too busy to tell: %s", c.Reason)
+			}
+			t.Errorf("got %.2f, %s, %s, %s, want %v, %s, %s, %s: %s", c.CPUToWall, c.Class, c.Route, c.Clock, tt.truth, tt.class, tt.route, tt.clock, c.Reason)
+		})
+	}
+}
+
+// What is counted beside the time, by what is known of it.
+func TestClassifyCounts(t *testing.T) {
+	page := os.Getpagesize()
+	fn := func(context.Context) error {
+		for range 5 {
+			time.Sleep(2 * time.Millisecond)
+		}
+		seg, err := unix.Mmap(-1, 0, 100*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+		if err != nil {
+			return err
+		}
+		if err := unix.Madvise(seg, unix.MADV_NOHUGEPAGE); err != nil {
+			return err
+		}
+		for i := range 100 {
+			seg[i*page] = 1
+		}
+		return unix.Munmap(seg)
+	}
+	c, err := Classify(t.Context(), fn, &ClassifyOptions{Clock: ClockThread})
+	require.NoError(t, err)
+	require.Equal(t, ClockThread, c.Clock)
+	require.GreaterOrEqual(t, c.MinorFaults, 100.0)
+	require.Less(t, c.MinorFaults, 200.0)
+	require.Positive(t, c.VoluntarySwitches)
+	require.NotNil(t, c.GCShare)
+
+	c, err = ClassifyCommand(t.Context(), []string{"sh", "-c", "sleep 0.02; sleep 0.02"}, &ClassifyOptions{Repeats: 1})
+	require.NoError(t, err)
+	require.Greater(t, c.MinorFaults, 50.0, "a program is mapped")
+	require.Greater(t, c.VoluntarySwitches, 1.0)
+	require.Nil(t, c.GCShare)
+}
