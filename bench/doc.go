@@ -12,6 +12,9 @@
 //   - [Options] selects sizes, strategies and what the receiver does with the
 //     array ([Touch]); [ParseSize] and [FormatSize] are how sizes are written.
 //
+//   - [Calibrate] measures what the routes of [pool.Classify] cost here, with the
+//     same strategies, and keeps that between runs.
+//
 // The same strategies run under `go test -bench` in this package.
 //
 // # Strategies
@@ -62,8 +65,9 @@
 //
 // # Lifetimes
 //
-// Run leaves nothing: workers, segments, the temporary directory and goroutines
-// are gone when it returns, after an error or the end of its context too.
+// Run and Calibrate leave nothing: workers, segments, the temporary directory and
+// goroutines are gone when they return, after an error or the end of their context
+// too. Calibrate keeps one file in the user's cache directory.
 //
 // # Concurrency
 //

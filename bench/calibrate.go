@@ -1,0 +1,247 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"example.com/handoff/pool"
+	"example.com/handoff/shm"
+)
+
+// CalibrateOptions configures Calibrate. The zero value and nil work.
+type CalibrateOptions struct {
+	// File is where the costs are kept between runs. "": handoff/costs.json in the
+	// user's cache directory ([os.UserCacheDir]).
+	File string
+	// Fresh measures anew whatever is kept.
+	Fresh bool
+	// Warn, if not nil, is called on Calibrate's goroutine with why what is kept is
+	// not used, or what was measured is not kept.
+	Warn func(error)
+}
+
+// Calibrate returns what the routes of the classifier cost on this machine. It
+// measures for about a second, with worker processes of its own as Run does, and
+// keeps the result in a file, readable by this user alone, that later calls read
+// instead: until the processor, the number of cores, GOMAXPROCS, the kernel, Go or
+// this toolkit is another one. A file that is damaged or of another machine is
+// replaced. Nothing about the file is an error: see Warn.
+//
+// ctx bounds it; its cause is then the error. Programs that call it must call
+// [pool.Main] first thing in main. Goroutines and processes may call it at the same
+// time; those that measure then disturb each other.
+func Calibrate(ctx context.Context, opts *CalibrateOptions) (pool.Costs, error) {
+	var o CalibrateOptions
+	if opts != nil {
+		o = *opts
+	}
+	if o.Warn == nil {
+		o.Warn = func(error) {}
+	}
+	here := originHere()
+	file, err := o.File, error(nil)
+	if file == "" {
+		if file, err = costsFile(); err != nil {
+			o.Warn(fmt.Errorf("bench: the costs are not kept: %w", err))
+		}
+	}
+	if file != "" && !o.Fresh {
+		switch costs, err := readCosts(file, here); {
+		case err == nil:
+			return costs, nil
+		case !errors.Is(err, errNoCosts):
+			o.Warn(fmt.Errorf("bench: the costs that are kept are measured anew: %w", err))
+		}
+	}
+	costs, err := calibrate(ctx)
+	if err != nil {
+		return pool.Costs{}, err
+	}
+	if file != "" {
+		if err := writeCosts(file, here, costs); err != nil {
+			o.Warn(fmt.Errorf("bench: the costs are not kept: %w", err))
+		}
+	}
+	return costs, nil
+}
+
+// The sizes between which the costs per byte are measured.
+const smallBytes, largeBytes = 64, 1 << 20
+
+const (
+	calibrateCount = 7 // samples of each strategy and size
+	calibrateTime  = 2 * time.Second
+)
+
+// calibrate measures. Each part takes the fewest samples it can once the time is up.
+func calibrate(ctx context.Context) (c pool.Costs, err error) {
+	start := time.Now()
+	count := func(n int) int {
+		if time.Since(start) > calibrateTime {
+			return 1
+		}
+		return n
+	}
+	names := []string{gobReused, shmCopy, shmResident, inProcess}
+	s, err := open(ctx, names, TouchEnds, largeBytes)
+	if err != nil {
+		return c, err
+	}
+	o := Options{Sizes: []int64{smallBytes, largeBytes}, Touch: TouchEnds, Count: count(calibrateCount)}
+	results, err := measure(ctx, o, s.carriers)
+	var wake float64
+	if err == nil {
+		wake, err = measureWake(ctx, s.carriers[slices.Index(names, shmResident)], count(15))
+	}
+	if err := errors.Join(err, s.close(ctx, err != nil)); err != nil {
+		return c, err
+	}
+	r := &Report{Touch: TouchEnds, Results: results}
+	if err := r.err(); err != nil {
+		return c, err
+	}
+	// line is what goes through both sizes.
+	line := func(small, large float64) pool.RouteCost {
+		perByte := max(0, (large-small)/(largeBytes-smallBytes))
+		return pool.RouteCost{FixedNs: max(0, small-perByte*smallBytes), NsPerByte: perByte}
+	}
+	of := func(strategy string) (small, large float64) {
+		small, _ = r.median(strategy, smallBytes)
+		large, _ = r.median(strategy, largeBytes)
+		return small, large
+	}
+	resident, _ := of(shmResident)
+	local, _ := of(inProcess)
+	c.Goroutine, c.ProcessRef = pool.RouteCost{FixedNs: local}, pool.RouteCost{FixedNs: resident}
+	c.Process, c.ProcessGob = line(of(shmCopy)), line(of(gobReused))
+	c.WakeNs = max(0, wake-resident)
+	for _, g := range []struct {
+		strategy string
+		to       *pool.RouteCost
+	}{{gobReused, &c.Gob}, {gobFresh, &c.GobFresh}} {
+		small, err := measureGob(g.strategy, smallBytes, count(200))
+		if err != nil {
+			return c, err
+		}
+		large, err := measureGob(g.strategy, largeBytes, count(10))
+		if err != nil {
+			return c, err
+		}
+		*g.to = line(small, large)
+	}
+	if c.Split.FixedNs, err = measureQueue(ctx, count(10)); err != nil {
+		return c, err
+	}
+	if c.StartNs, err = measureStart(ctx, count(3)); err != nil {
+		return c, err
+	}
+	c.MeasuredAt = time.Now().UTC().Truncate(time.Second)
+	return c, nil
+}
+
+// medianNs repeats f, which says how long it took.
+func medianNs(n int, f func() (time.Duration, error)) (float64, error) {
+	var all []float64
+	for range n {
+		d, err := f()
+		if err != nil {
+			return 0, err
+		}
+		all = append(all, float64(d.Nanoseconds()))
+	}
+	slices.Sort(all)
+	return (all[(n-1)/2] + all[n/2]) / 2, nil
+}
+
+// asleep is longer than a worker looks for work before it sleeps.
+const asleep = 3 * time.Millisecond
+
+// measureWake is a handoff to a worker that sleeps, and its answer.
+func measureWake(ctx context.Context, c carrier, n int) (float64, error) {
+	s, err := newSampler(c, newPayload(smallBytes, TouchEnds))
+	if err == nil {
+		_, err = s.burst(ctx, 1)
+	}
+	var ns float64
+	if err == nil {
+		ns, err = medianNs(n, func() (time.Duration, error) {
+			time.Sleep(asleep)
+			return s.burst(ctx, 1)
+		})
+	}
+	if err != nil {
+		return 0, errors.Join(fmt.Errorf("bench: %s to a worker that sleeps: %w", c.strategy(), err), c.unload())
+	}
+	return ns, c.unload()
+}
+
+// measureGob is the encoding and decoding of an array, in memory.
+func measureGob(strategy string, size int64, n int) (float64, error) {
+	var buf bytes.Buffer
+	f := newFormat(strategy, &buf, size)
+	x := newPayload(size, TouchEnds).x
+	trip := func() (time.Duration, error) {
+		begin := time.Now()
+		err := f.writeArray(x)
+		if err == nil {
+			_, err = f.readArray()
+		}
+		return time.Since(begin), err
+	}
+	if _, err := trip(); err != nil {
+		return 0, fmt.Errorf("bench: %s in memory: %w", strategy, err)
+	}
+	return medianNs(n, trip)
+}
+
+// measureQueue is an item through a queue between two goroutines.
+func measureQueue(ctx context.Context, n int) (float64, error) {
+	const items = 2000
+	batch, err := medianNs(n, func() (time.Duration, error) {
+		q := pool.NewQueue[int](nil)
+		put := make(chan error, 1)
+		begin := time.Now()
+		go func() {
+			defer q.Close()
+			for i := range items {
+				if err := q.Put(ctx, i, 8); err != nil {
+					put <- err
+					return
+				}
+			}
+			put <- nil
+		}()
+		var err error
+		for err == nil {
+			_, err = q.Get(ctx)
+		}
+		took := time.Since(begin)
+		if errors.Is(err, pool.ErrQueueClosed) {
+			err = nil
+		}
+		return took, errors.Join(err, <-put)
+	})
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return batch / items, err
+}
+
+// measureStart is a new pool of one worker up to the answer to its first task.
+func measureStart(ctx context.Context, n int) (float64, error) {
+	return medianNs(n, func() (took time.Duration, err error) {
+		begin := time.Now()
+		p, err := pool.New(ctx, &pool.Options{Workers: 1, Attempts: 1})
+		if err != nil {
+			return 0, fmt.Errorf("bench: start: %w", err)
+		}
+		s := shared{pool: p}
+		_, err = s.ask(ctx, shm.View[float64]{})
+		took = time.Since(begin)
+		return took, errors.Join(err, p.Close(ctx))
+	})
+}
