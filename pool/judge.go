@@ -184,8 +184,14 @@ func (c *Classification) explainPrice(s *sentence, o ClassifyOptions) {
 		s.say("the price of the route is omitted because it was not measured")
 	default:
 		c.PriceNs = price.Ns
-		s.say("handing over %d bytes%s costs about %v a call, %.2g %% of its wall time", bytes+refBytes, price.words(),
-			time.Duration(price.Ns).Round(time.Nanosecond), 100*price.Share)
+		what := "handing it over"
+		if bytes+refBytes > 0 {
+			what = fmt.Sprintf("handing over %d bytes%s", bytes+refBytes, price.words())
+		}
+		s.say("%s costs about %v a call, %.2g %% of its wall time", what, roundNs(price.Ns), 100*price.Share)
+		if c.Route == RouteProcess && o.Costs.WakeNs > 0 {
+			s.say("%v more where the worker sleeps", roundNs(o.Costs.WakeNs))
+		}
 	}
 }
 

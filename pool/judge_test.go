@@ -15,7 +15,7 @@ func TestJudge(t *testing.T) {
 	one := func(wall, cpu, process time.Duration) []cpuSample {
 		return []cpuSample{{wall: wall, cpu: cpu, process: process, calls: 1}}
 	}
-	costs := &Costs{Goroutine: RouteCost{FixedNs: 300}, Process: RouteCost{FixedNs: 1000, NsPerByte: 0.5}, ProcessRef: RouteCost{FixedNs: 1000},
+	costs := &Costs{WakeNs: 45_000, Goroutine: RouteCost{FixedNs: 300}, Process: RouteCost{FixedNs: 1000, NsPerByte: 0.5}, ProcessRef: RouteCost{FixedNs: 1000},
 		Gob: RouteCost{FixedNs: 5000, NsPerByte: 10}}
 	for _, tt := range []struct {
 		name    string
@@ -57,7 +57,9 @@ func TestJudge(t *testing.T) {
 		{name: "no core", samples: []cpuSample{{wall: 100 * ms, cpu: 50 * ms, cpuWait: 40 * ms, calls: 1}}, class: ClassMixed, route: RouteSplit, clock: ClockThread,
 			reason: []string{"it was ready to run for 0.04 s more but had no core, and an idle machine would show about 0.833, which is cpu"}},
 		{name: "priced", samples: one(100*ms, 99*ms, 0), opts: ClassifyOptions{MayCrash: true, Costs: costs, PayloadBytes: 4000},
-			class: ClassCPU, route: RouteProcess, clock: ClockThread, reason: []string{"handing over 4000 bytes by one copy costs about 3µs a call, 0.003 %"}},
+			class: ClassCPU, route: RouteProcess, clock: ClockThread, reason: []string{"handing over 4000 bytes by one copy costs about 3µs a call, 0.003 % of its wall time; 45µs more where the worker sleeps"}},
+		{name: "priced without payload", samples: one(100*ms, 10*ms, 0), opts: ClassifyOptions{Costs: costs},
+			class: ClassIO, route: RouteGoroutine, clock: ClockThread, reason: []string{"handing it over costs about 300ns a call, 0.0003 %"}},
 		{name: "by Ref", samples: one(100*ms, 99*ms, 0), opts: ClassifyOptions{MayCrash: true, Costs: costs, RefBytes: 1 << 20},
 			class: ClassCPU, route: RouteProcess, clock: ClockThread, reason: []string{"handing over 1048576 bytes by Ref costs about 1µs a call"}},
 		{name: "gob is cheap", samples: one(100*ms, 99*ms, 0), opts: ClassifyOptions{Costs: costs, PayloadBytes: 1 << 20},
