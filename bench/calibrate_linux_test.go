@@ -121,18 +121,29 @@ func TestReadCosts(t *testing.T) {
 func TestCalibrateWarns(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "costs.json")
 	require.NoError(t, os.WriteFile(file, []byte("{"), 0o600))
-	held(t)
 	var warnings []string
-	warn := func(err error) { warnings = append(warnings, err.Error()) }
-	_, err := Calibrate(background(), &CalibrateOptions{File: file, Warn: warn})
+	measured := 0
+	opts := &CalibrateOptions{File: file, Warn: func(err error) { warnings = append(warnings, err.Error()) },
+		measure: func(context.Context) (pool.Costs, error) { measured++; return someCosts(), nil }}
+	_, err := Calibrate(background(), opts)
 	require.NoError(t, err)
 	require.Len(t, warnings, 1)
 	require.Contains(t, warnings[0], "measured anew")
 	_, err = readCosts(file, originHere())
 	require.NoError(t, err, "it was not replaced")
 
-	warnings = nil
-	_, err = Calibrate(background(), &CalibrateOptions{File: filepath.Join(file, "costs.json"), Warn: warn}) // below a file
+	require.Equal(t, 1, measured)
+	_, err = Calibrate(background(), opts)
+	require.NoError(t, err)
+	require.Equal(t, 1, measured, "what is kept was not used")
+	opts.Fresh = true
+	_, err = Calibrate(background(), opts)
+	require.NoError(t, err)
+	require.Equal(t, 2, measured)
+	require.Len(t, warnings, 1)
+
+	opts.Fresh, opts.File, warnings = false, filepath.Join(file, "costs.json"), nil // below a file
+	_, err = Calibrate(background(), opts)
 	require.NoError(t, err)
 	require.NotEmpty(t, warnings)
 	require.Contains(t, warnings[len(warnings)-1], "not kept")
