@@ -31,7 +31,15 @@ func TestMain(m *testing.M) {
 		hold(n)
 	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // for the commands: each would sleep for a second
-	os.Exit(m.Run())
+	cache, err := os.MkdirTemp("", "handoff-cache-")              // what classify keeps is not the user's
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Setenv("XDG_CACHE_HOME", cache)
+	code := m.Run()
+	os.RemoveAll(cache)
+	os.Exit(code)
 }
 
 // hold makes a run with n segments, of 4 KiB, 8 KiB and so on, says its id and
@@ -144,8 +152,16 @@ func TestBadCommandLines(t *testing.T) {
 		"run " + good + " --op describe --isolation magic": "process or goroutine",
 		"run " + good + " --op describe --json -":          "standard output",
 		"run " + good + " --op describe --out - --json -":  "standard output",
-		"classify":              "a command is needed",
-		"classify --repeat 0 x": "from 1 to",
+		"classify":                                                 "a command is needed",
+		"classify --repeat 0 x":                                    "from 1 to",
+		"classify --costs free -- x":                               "auto or fresh or none",
+		"classify --op describe":                                   "--op needs one FILE",
+		"classify --op describe " + good + " --json -":             "--op needs one FILE",
+		"classify --op frobnicate " + good:                         `unknown op "frobnicate"`,
+		"classify --cpuprofile x -- sleep 1":                       "--cpuprofile needs --op",
+		"classify --cpuprofile - --op describe " + good:            "the name of a file",
+		"classify --cpuprofile x --json x --op describe " + good:   "the same file",
+		"classify --cpuprofile " + good + " --op describe " + good: "would be overwritten",
 	} {
 		t.Run(line, func(t *testing.T) {
 			stdout, stderr, code := handoff(t, strings.Fields(line)...)
@@ -287,23 +303,6 @@ func bigCSV(t *testing.T, n int) string {
 		fmt.Fprintf(&b, "%d,%g,%g,row%d\n", i, 1/float64(i+1), 1e6*float64(i%977)/7, i)
 	}
 	return write(t, "big.csv", b.String())
-}
-
-func TestClassifyCommand(t *testing.T) {
-	stdout, stderr, code := handoff(t, "classify", "--repeat", "1", "--json", "-", "--", "sleep", "0.2")
-	require.Zero(t, code, stderr)
-	var c map[string]any
-	require.NoError(t, json.Unmarshal([]byte(stdout), &c))
-	require.Equal(t, "io", c["class"])
-	require.Equal(t, "goroutine", c["route"])
-	for _, key := range []string{"wall_s", "cpu_s", "cpu_to_wall", "reason"} {
-		require.Contains(t, c, key)
-	}
-	stdout, stderr, code = handoff(t, "classify", "--", "sh", "-c", "echo broken >&2; exit 3")
-	require.Equal(t, 1, code)
-	require.Empty(t, stdout)
-	require.Contains(t, stderr, "broken")
-	requireShort(t, stderr)
 }
 
 // Where output goes: files appear whole, links stay links, streams are written to.
