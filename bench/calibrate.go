@@ -64,7 +64,10 @@ func Calibrate(ctx context.Context, opts *CalibrateOptions) (pool.Costs, error) 
 		}
 	}
 	costs, err := o.measure(ctx)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return pool.Costs{}, context.Cause(ctx)
+	case err != nil:
 		return pool.Costs{}, err
 	}
 	if file != "" {

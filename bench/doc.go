@@ -6,11 +6,16 @@
 //
 //   - [Run] hands float64 arrays of several sizes to worker processes by several
 //     strategies, alternating between them, and returns a [Report].
+//
 //   - [Report] prints itself as a table, as JSON and as Go benchmark results
 //     that benchstat reads; it names the sizes at which one strategy overtakes
 //     another ([Crossover]) and says in one sentence what follows.
+//
 //   - [Options] selects sizes, strategies and what the receiver does with the
 //     array ([Touch]); [ParseSize] and [FormatSize] are how sizes are written.
+//
+//   - [Memory] measures how much memory this process and its workers take while all
+//     hold the same array, by the number of workers ([MemoryReport]).
 //
 //   - [Calibrate] measures what the routes of [pool.Classify] cost here, with the
 //     same strategies, and keeps that between runs.
@@ -65,7 +70,7 @@
 //
 // # Lifetimes
 //
-// Run and Calibrate leave nothing: workers, segments, the temporary directory and
+// Run, Memory and Calibrate leave nothing: workers, segments, the temporary directory and
 // goroutines are gone when they return, after an error or the end of their context
 // too. Calibrate keeps one file in the user's cache directory.
 //

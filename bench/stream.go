@@ -25,16 +25,24 @@ type stream struct {
 
 // newStream starts the strategy's peer in p and waits until it has connected.
 func newStream(ctx context.Context, p *pool.Pool, strategy, dir string, touch Touch, maxBytes int64) (*stream, error) {
-	l, err := listen(strategy, dir)
+	in := streamIn{strategy, dir, string(touch), maxBytes}
+	return connect(ctx, in, func() (pool.Future[int64], error) { return serveStream.Submit(ctx, p, in) })
+}
+
+// connect waits until the peer that submit starts has connected.
+func connect(ctx context.Context, in streamIn, submit func() (pool.Future[int64], error)) (*stream, error) {
+	l, err := listen(in.Strategy, in.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer l.Close()
-	f, err := serveStream.Submit(ctx, p, streamIn{strategy, dir, string(touch), maxBytes})
-	if err != nil {
+	f, err := submit()
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	} else if err != nil {
 		return nil, err
 	}
-	s := &stream{plain: plain{name: strategy}, done: make(chan struct{})}
+	s := &stream{plain: plain{name: in.Strategy}, done: make(chan struct{})}
 	connecting, connected := context.WithCancel(ctx)
 	defer connected()
 	go func() { // until the pool's Close at the latest
@@ -47,7 +55,7 @@ func newStream(ctx context.Context, p *pool.Pool, strategy, dir string, touch To
 		return nil, s.why(ctx, err)
 	}
 	s.conn, s.worker, s.meter = c, pid, &meter{ReadWriter: c}
-	s.format = newFormat(strategy, s.meter, maxBytes)
+	s.format = newFormat(in.Strategy, s.meter, in.MaxBytes)
 	return s, nil
 }
 
