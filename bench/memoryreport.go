@@ -59,15 +59,16 @@ func (r *MemoryReport) judge() {
 		}
 		i += len(of)
 		g := MemoryGrowth{Strategy: of[0].Strategy, Verdict: "flat"}
+		verb := "is flat"
 		g.PSSPerWorker = slope(of, func(x MemoryResult) int64 { return x.PSSBytes - x.BasePSSBytes }) / float64(r.Bytes)
 		g.PrivatePerWorker = slope(of, func(x MemoryResult) int64 { return x.PrivateBytes - x.BasePrivateBytes }) / float64(r.Bytes)
 		if g.PSSPerWorker >= growsFrom {
-			g.Verdict = "grows"
+			g.Verdict, verb = "grows", "grows"
 		}
 		r.Growth = append(r.Growth, g)
 		last := of[len(of)-1]
 		parts = append(parts, fmt.Sprintf("with %s memory %s: %.2f arrays more for each worker, %s in all with %d",
-			g.Strategy, map[string]string{"flat": "is flat", "grows": "grows"}[g.Verdict], g.PSSPerWorker, human(float64(last.PSSBytes), "B"), last.Workers))
+			g.Strategy, verb, g.PSSPerWorker, human(float64(last.PSSBytes), "B"), last.Workers))
 	}
 	r.Verdict = fmt.Sprintf("An array of %s held by every worker: %s.", FormatSize(r.Bytes), strings.Join(parts, "; "))
 }

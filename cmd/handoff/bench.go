@@ -13,7 +13,7 @@ type benchFlags struct {
 	sizes, strategies   []string
 	touch, format, json string
 	count               int
-	quiet               bool
+	quiet, memory       bool
 }
 
 func benchCommand(s streams) *cobra.Command {
@@ -33,8 +33,12 @@ ends) and answer, and compare the ways to do it on this machine:
   shm-resident  the array is in shared memory already: only its Ref goes
   goroutine     no other process: the price of no isolation
 
-Samples of the strategies alternate; every answer is checked.`,
-		Example: "  handoff bench\n  handoff bench --sizes 4KiB,64MiB --touch ends --json -\n  handoff bench --format go | benchstat -col /strategy -",
+Samples of the strategies alternate; every answer is checked.
+
+With --memory it measures instead how much memory this process and 1, 2 and 4
+workers take together while each holds the same array (of --sizes, default 64MiB),
+handed over by gob and by shared memory, and says whether that grows.`,
+		Example: "  handoff bench\n  handoff bench --memory\n  handoff bench --sizes 4KiB,64MiB --touch ends --json -\n  handoff bench --format go | benchstat -col /strategy -",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), Count: f.count}
@@ -50,6 +54,9 @@ Samples of the strategies alternate; every answer is checked.`,
 				}
 				opts.Sizes = append(opts.Sizes, n)
 			}
+			if f.memory {
+				return runMemory(c, s, opts.Sizes, f)
+			}
 			if err := opts.Validate(); err != nil {
 				return usagef("%w", err)
 			}
@@ -64,6 +71,7 @@ Samples of the strategies alternate; every answer is checked.`,
 	c.Flags().Var(choice{&f.touch, []string{string(bench.TouchSum), string(bench.TouchEnds)}}, "touch", "what the worker does with the array")
 	c.Flags().Var(count{&f.count, 1_000_000}, "count", "samples of each strategy at each size (default: what fits into about 4 s a size, 5 to 200)")
 	c.Flags().Var(choice{&f.format, []string{"table", "go"}}, "format", "a table, or lines for benchstat")
+	c.Flags().BoolVar(&f.memory, "memory", false, "measure memory by the number of workers, and not time")
 	jsonFlag(c.Flags(), &f.json, "the results")
 	c.Flags().BoolVar(&f.quiet, "quiet", false, "no progress on standard error")
 	return c
@@ -87,6 +95,51 @@ func runBench(ctx context.Context, s streams, opts bench.Options, f benchFlags) 
 			write = report.WriteGo
 		}
 		if err := write(s.out); err != nil {
+			return err
+		}
+	}
+	if f.json == "" {
+		return nil
+	}
+	if err := report.WriteJSON(out); err != nil {
+		return err
+	}
+	return out.Commit()
+}
+
+// runMemory is bench --memory.
+func runMemory(c *cobra.Command, s streams, sizes []int64, f benchFlags) error {
+	for _, flag := range []string{"strategies", "touch", "count", "format"} {
+		if c.Flags().Changed(flag) {
+			return usagef("--%s says nothing with --memory", flag)
+		}
+	}
+	var opts bench.MemoryOptions
+	switch len(sizes) {
+	case 0:
+	case 1:
+		if opts.Bytes = sizes[0]; opts.Bytes == 0 {
+			return usagef("--sizes: an array of 0 bytes")
+		}
+	default:
+		return usagef("--memory takes one size, --sizes has %d", len(sizes))
+	}
+	if err := opts.Validate(); err != nil {
+		return usagef("%w", err)
+	}
+	out, err := openOutput(f.json, s.out)
+	if err != nil {
+		return err
+	}
+	bar := newProgress(s.err, "bench", f.quiet)
+	opts.Progress = func(done, total int, text string) { bar.show(int64(done), int64(total), text) }
+	report, err := bench.Memory(c.Context(), &opts)
+	bar.end()
+	if err != nil {
+		return err
+	}
+	if f.json != "-" {
+		if err := report.WriteTable(s.out); err != nil {
 			return err
 		}
 	}
