@@ -121,8 +121,9 @@ type Classification struct {
 
 	ThreadCPUS  float64 `json:"thread_cpu_s,omitempty"`  // of a function's own thread
 	ProcessCPUS float64 `json:"process_cpu_s,omitempty"` // of the whole process meanwhile
-	// CPUWaitS is how long the thread, or the command's first thread, was
-	// ready to run and had no core. It makes the ratio too small.
+	// CPUWaitS is how long the thread, or the command's first thread, or, by the
+	// process clock, all threads together were ready to run and had no core. It makes
+	// the ratio too small.
 	CPUWaitS float64 `json:"cpu_wait_s,omitempty"`
 
 	// Per call, and of what Clock says. A context switch is voluntary when the
@@ -218,6 +219,7 @@ type cpuSample struct {
 	cpu     time.Duration // of the thread, or of the child
 	process time.Duration // of this process; 0 for a command
 	cpuWait time.Duration // ready to run, but without a core
+	allWait time.Duration // the same of all threads of this process together
 	calls   int
 
 	own, all kernelCounts // of the thread or the child, and of this process

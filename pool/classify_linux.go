@@ -55,9 +55,9 @@ func panicked(v any, stack []byte) error {
 }
 
 func timeCalls(ctx context.Context, fn func(context.Context) error, o ClassifyOptions) (cpuSample, error) {
-	var s cpuSample
-	before, err := readCPUTimes()
-	if err != nil {
+	var s, before, after cpuSample
+	before.readWaits() // outside of what readCPUTimes counts
+	if err := before.readCPUTimes(); err != nil {
 		return s, err
 	}
 	for begin := time.Now(); s.calls == 0 || s.wall < o.MinSample && (o.MaxCalls == 0 || s.calls < o.MaxCalls); {
@@ -70,17 +70,18 @@ func timeCalls(ctx context.Context, fn func(context.Context) error, o ClassifyOp
 		s.calls++
 		s.wall = time.Since(begin)
 	}
-	after, err := readCPUTimes()
+	err := after.readCPUTimes()
+	after.readWaits()
 	s.cpu = after.cpu - before.cpu
 	s.process = after.process - before.process
-	s.cpuWait = after.cpuWait - before.cpuWait
 	s.own, s.all = after.own.minus(before.own), after.all.minus(before.all)
+	s.cpuWait = after.cpuWait - before.cpuWait
+	s.allWait = max(after.allWait-before.allWait, 0) // threads may have ended
 	return s, err
 }
 
-// readCPUTimes reads the clocks of the calling thread and of the process.
-func readCPUTimes() (cpuSample, error) {
-	var s cpuSample
+// readCPUTimes reads the clocks and counters of the calling thread and of the process.
+func (s *cpuSample) readCPUTimes() error {
 	for _, c := range []struct {
 		who    int
 		to     *time.Duration
@@ -94,13 +95,22 @@ func readCPUTimes() (cpuSample, error) {
 	} {
 		var u unix.Rusage
 		if err := unix.Getrusage(c.who, &u); err != nil {
-			return s, fmt.Errorf("pool: classify: %w", os.NewSyscallError("getrusage", err))
+			return fmt.Errorf("pool: classify: %w", os.NewSyscallError("getrusage", err))
 		}
 		*c.to = time.Duration(u.Utime.Nano() + u.Stime.Nano())
 		*c.counts = kernelCounts{u.Nvcsw, u.Nivcsw, u.Minflt, u.Majflt}
 	}
+	return nil
+}
+
+// readWaits reads how long the calling thread, and all threads of the process, were
+// ready to run without a core.
+func (s *cpuSample) readWaits() {
 	s.cpuWait = readCPUWait("/proc/thread-self/schedstat")
-	return s, nil
+	threads, _ := os.ReadDir("/proc/self/task")
+	for _, t := range threads {
+		s.allWait += readCPUWait("/proc/self/task/" + t.Name() + "/schedstat")
+	}
 }
 
 // readCPUWait returns the second number of a schedstat file: how long the

@@ -42,6 +42,7 @@ func judge(samples []cpuSample, o ClassifyOptions, command bool, gc collections,
 			c.Clock = ClockProcess
 			cpu = func(s cpuSample) time.Duration { return s.process }
 			counted = func(s cpuSample) kernelCounts { return s.all }
+			c.CPUWaitS = middle(per(func(s cpuSample) float64 { return perCall(s.allWait, s) }))
 		}
 		share := 0.0
 		if process > 0 {
@@ -112,8 +113,11 @@ func (c *Classification) explainClass(s *sentence) {
 	if classOf(c.CPUToWallMin) != classOf(c.CPUToWallMax) {
 		s.say("the repeats differ in class, from %.3f to %.3f", c.CPUToWallMin, c.CPUToWallMax)
 	}
-	// What it had without the wait for a core; the thread's wait says nothing
-	// about other threads, and one thread alone does not get above 1.
+	// What it had without the wait for a core; one thread alone does not get above 1,
+	// and several may have waited at the same time.
+	if c.Clock == ClockProcess && c.CPUWaitS > 0.1*c.WallS {
+		s.say("its threads were ready to run for %.3g s more in all but had no core, and an idle machine would show a larger ratio", c.CPUWaitS)
+	}
 	if had := c.WallS - c.CPUWaitS; c.Clock != ClockProcess && c.CPUWaitS > 0.1*c.WallS && had > 0 {
 		idle := max(c.CPUToWall, min(c.CPUS/had, 1))
 		s.say("it was ready to run for %.3g s more but had no core, and an idle machine would show about %.3f, which is %s",

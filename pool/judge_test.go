@@ -56,6 +56,8 @@ func TestJudge(t *testing.T) {
 			class: ClassCPU, route: RouteGoroutine, clock: ClockThread, reason: []string{"the repeats differ in class, from 0.100 to 0.900"}},
 		{name: "no core", samples: []cpuSample{{wall: 100 * ms, cpu: 50 * ms, cpuWait: 40 * ms, calls: 1}}, class: ClassMixed, route: RouteSplit, clock: ClockThread,
 			reason: []string{"it was ready to run for 0.04 s more but had no core, and an idle machine would show about 0.833, which is cpu"}},
+		{name: "no core for several threads", samples: []cpuSample{{wall: 100 * ms, cpu: 10 * ms, process: 60 * ms, cpuWait: ms, allWait: 40 * ms, calls: 1}}, class: ClassMixed, route: RouteSplit, clock: ClockProcess,
+			reason: []string{"its threads were ready to run for 0.04 s more in all but had no core, and an idle machine would show a larger ratio"}},
 		{name: "priced", samples: one(100*ms, 99*ms, 0), opts: ClassifyOptions{MayCrash: true, Costs: costs, PayloadBytes: 4000},
 			class: ClassCPU, route: RouteProcess, clock: ClockThread, reason: []string{"handing over 4000 bytes by one copy costs about 3µs a call, 0.003 % of its wall time; 45µs more where the worker sleeps"}},
 		{name: "priced without payload", samples: one(100*ms, 10*ms, 0), opts: ClassifyOptions{Costs: costs},
