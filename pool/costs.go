@@ -20,8 +20,8 @@ func (c RouteCost) ns(bytes int64) (float64, bool) {
 }
 
 // Costs is what the routes cost on one machine: plain data, filled by whoever
-// measures it. The functions that take one only read it, and keep it no longer
-// than their call.
+// measures it, such as Calibrate of package bench. The functions that take one only
+// read it, and keep it no longer than their call.
 type Costs struct {
 	Goroutine RouteCost `json:"goroutine"` // over a channel to a goroutine, and its answer
 	Split     RouteCost `json:"split"`     // through a [Queue] from one goroutine to another
