@@ -39,8 +39,9 @@ func TestMemory(t *testing.T) {
 		arrays := func(with, without int64) float64 { return float64(with-without) / size }
 		pss, private := arrays(x.PSSBytes, x.BasePSSBytes), arrays(x.PrivateBytes, x.BasePrivateBytes)
 		if x.Strategy == "gob" { // one here, one in each worker, whose slice has room to spare
-			require.InDelta(t, 1+1.25*float64(x.Workers), pss, 0.1+0.3*float64(x.Workers), "%+v", x)
-			require.InDelta(t, pss, private, 0.1, "%+v", x)
+			require.Greater(t, pss, 0.9+float64(x.Workers), "%+v", x)
+			require.Less(t, pss, 1.5+2*float64(x.Workers), "%+v", x)
+			require.InDelta(t, pss, private, 0.2, "%+v", x)
 		} else {
 			require.InDelta(t, 1, pss, 0.25, "%+v", x)
 			require.InDelta(t, 0, private, 0.25, "%+v", x)
@@ -48,6 +49,7 @@ func TestMemory(t *testing.T) {
 	}
 	require.Len(t, r.Growth, 2)
 	require.Equal(t, "grows", r.Growth[0].Verdict)
+	require.Greater(t, r.Growth[0].PSSPerWorker, 0.8)
 	require.Equal(t, "flat", r.Growth[1].Verdict)
 	require.Contains(t, r.Verdict, "with shm memory is flat")
 
