@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"runtime/pprof"
 	"text/tabwriter"
 	"time"
@@ -56,7 +59,7 @@ goes without prices.`,
 	}
 	c.Flags().SetInterspersed(false) // the command's own flags are its own, also without --
 	c.Flags().Var(count{&f.repeat, 1000}, "repeat", "how often to run it; the figures are medians")
-	c.Flags().StringVar(&f.op, "op", "", "an operation instead of a command, `NAME`: describe")
+	c.Flags().StringVar(&f.op, "op", "", "an operation instead of a command, `NAME`: "+opNames())
 	c.Flags().StringVar(&f.profile, "cpuprofile", "", "write to `FILE` where the CPU time of the operation goes, for go tool pprof; of runs that are not counted")
 	c.Flags().Var(choice{&f.costs, []string{"auto", "fresh", "none"}}, "costs", "prices: those that are kept, measured anew, or none")
 	jsonFlag(c.Flags(), &f.json, "the answer")
@@ -70,7 +73,7 @@ func (f classifyFlags) check(args []string) error {
 	if f.op == "" {
 		return nil
 	}
-	if _, err := batch.Lookup(f.op); err != nil {
+	if _, _, err := batch.Lookup(f.op); err != nil {
 		return usagef("--op: %w", err)
 	}
 	switch {
@@ -143,7 +146,18 @@ func classify(ctx context.Context, s streams, args []string, f classifyFlags) er
 
 // runOp is one run of an operation where it can be measured.
 func runOp(ctx context.Context, op, file string) (*batch.Result, error) {
-	return batch.Run(ctx, batch.Job{Inputs: []string{file}, Op: op, Pool: pool.Options{Workers: 1, Isolation: pool.Goroutine}})
+	job := batch.Job{Inputs: []string{file}, Op: op, Pool: pool.Options{Workers: 1, Isolation: pool.Goroutine}}
+	res, err := batch.Run(ctx, job)
+	if !errors.Is(err, batch.ErrNoOut) {
+		return res, err
+	}
+	dir, err := os.MkdirTemp("", "handoff-classify-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	job.Out = filepath.Join(dir, "rows.arrow")
+	return batch.Run(ctx, job)
 }
 
 // costs are the prices; nil without them. That they can't be measured is no error.

@@ -64,7 +64,7 @@ var ruleTable = map[string]ruleRow{
 	"pool/foreign":   {[]string{"pool"}, []string{ruleSys}},
 	"pool/prom":      {[]string{"pool"}, []string{ruleMetrics}},
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf, ruleBars}},
-	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, ruleBars, rulePerf, "github.com/google/renameio/v2"}},
+	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, ruleBars, rulePerf, "github.com/google/renameio/v2", "github.com/prometheus/client_golang"}},
 
 	"pool/journal/journaltest": {[]string{"pool/journal"}, nil},
 }

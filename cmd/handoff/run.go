@@ -208,6 +208,9 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 	if errors.Is(err, batch.ErrDrained) {
 		return fmt.Errorf("%w: go on with --resume", err)
 	}
+	if errors.Is(err, batch.ErrNoOut) {
+		return usagef("%w", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -195,7 +195,7 @@ func (e *engine) beginOutput() error {
 		return nil
 	}
 	if e.out == "" {
-		return fmt.Errorf("op %s gives rows: a file for them is needed (Out, --out)", e.op.Name)
+		return fmt.Errorf("%w: op %s", ErrNoOut, e.op.Name)
 	}
 	if len(fields) == 0 {
 		return fmt.Errorf("%s: there is no numeric column to give to %s", e.job.Inputs[0], e.op.Name)

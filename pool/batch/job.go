@@ -15,6 +15,9 @@ import (
 // ErrDrained: the job has ended early because [Job].Drain was closed.
 var ErrDrained = errors.New("stopped before its end")
 
+// ErrNoOut: the operation gives rows, and there is no [Job].Out for them.
+var ErrNoOut = errors.New("rows need a file: give --out FILE, .arrow or .csv")
+
 // A Halt says what a chunk that fails does to the others. A chunk fails by an error
 // of the operation, or when its workers have died [pool.Options].Attempts times and
 // no row is to blame.
@@ -129,7 +132,7 @@ func (j *Job) check() error {
 
 // Run runs the job to its end. ctx ends it early with its error; with State what
 // is done by then is kept. All processes and memory it used are gone when it
-// returns. A Result with an error says how far it came.
+// returns.
 func Run(ctx context.Context, job Job) (_ *Result, err error) {
 	if err := job.check(); err != nil {
 		return nil, err
