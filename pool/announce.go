@@ -31,7 +31,7 @@ func (p *Pool) wire(t *task, field string, b shm.Binder) (shm.WireRef, error) {
 	if seg == nil {
 		return shm.WireRef{Ref: ref}, nil
 	}
-	if b.Writable() && !p.outputs.Owns(seg) {
+	if b.Writable() && !p.ownsOutput(seg) {
 		return shm.WireRef{}, fmt.Errorf("%s: an Array argument must be made in Pool.Outputs(): hand others over as a View", field)
 	}
 	a, err := p.number(seg)
@@ -41,6 +41,11 @@ func (p *Pool) wire(t *task, field string, b shm.Binder) (shm.WireRef, error) {
 	t.segs = append(t.segs, a)
 	t.bytes += ref.Bytes()
 	return shm.WireRef{ID: a.id, Ref: ref}, nil
+}
+
+// ownsOutput reports whether Array arguments may lie in the segment.
+func (p *Pool) ownsOutput(seg *shm.Segment) bool {
+	return p.outputs.Owns(seg) || p.opts.twin != nil && p.opts.twin.ownsOutput(seg)
 }
 
 // number gives a pinned segment its number, once.
@@ -55,7 +60,7 @@ func (p *Pool) number(seg *shm.Segment) (*announced, error) {
 		return nil, fmt.Errorf("more than %d segments in use: close some, or put the arrays into an arena", maxSegments)
 	}
 	use := useInput
-	if p.outputs.Owns(seg) {
+	if p.ownsOutput(seg) {
 		use = useOutput
 	}
 	a := p.numberLocked(seg, use)

@@ -117,6 +117,11 @@ type Options struct {
 	// Logger hears of starts and deaths. nil: silent.
 	Logger *slog.Logger
 
+	// Of an Auto stage, whose pool of goroutines takes the place of twin: around frames
+	// each task, what it returns may be nil.
+	twin   *Pool
+	around func() (end func())
+
 	// Of tests.
 	noGroups bool
 	launch   func(p *Pool, slot int) (process, transport, *lane, hello, error)

@@ -45,6 +45,7 @@ type Pool struct {
 	pending    taskList
 	tasks      []*task // the table
 	free       []*task
+	placeFree  chan struct{} // closed when one is; nil while nobody waits for it
 	unresolved int     // pending, sent
 	ending     []*task // resolved since mu was taken
 	spare      []*task // memory for ending

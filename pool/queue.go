@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 )
@@ -44,7 +45,8 @@ type QueueOptions struct {
 //
 // Waiting is fair: blocked Puts are admitted in the order in which they
 // arrived, and so are blocked Gets served. A small item does not overtake a
-// large one that waits for room.
+// large one that waits for room, so that one is admitted as soon as those before
+// it were taken.
 //
 // A Queue belongs to one process. All its methods may be called at once from
 // any number of goroutines; a Put happens before the Get that returns its
@@ -61,6 +63,9 @@ type Queue[T any] struct {
 	items    int
 	bytes    int64
 	closed   bool
+	born     time.Time
+	full     waitClock // runs while a Put waits, or would
+	empty    waitClock // runs while nothing is held
 	putters  list.List // of *queueWaiter[T], oldest first
 	getters  list.List // of *queueWaiter[T]; not empty only if items == 0
 	putWaits waitClock
@@ -104,7 +109,9 @@ func NewQueue[T any](opts *QueueOptions) *Queue[T] {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = DefaultQueueBytes
 	}
-	return &Queue[T]{maxItems: o.MaxItems, maxBytes: o.MaxBytes}
+	q := &Queue[T]{maxItems: o.MaxItems, maxBytes: o.MaxBytes, born: time.Now()}
+	q.empty.enter(q.born)
+	return q
 }
 
 // Put appends v, charged with the given number of bytes, and blocks while
@@ -134,6 +141,7 @@ func (q *Queue[T]) Put(ctx context.Context, v T, bytes int64) error {
 		return nil
 	}
 	w := joinLocked(&q.putters, &q.putWaits, it)
+	q.turnLocked()
 	q.mu.Unlock()
 	return q.await(ctx, w, &q.putters, &q.putWaits)
 }
@@ -181,7 +189,23 @@ func (q *Queue[T]) Close() error {
 	for q.getters.Len() > 0 { // they wait only because nothing is left
 		grantFrontLocked(&q.getters, &q.getWaits, queueItem[T]{}, ErrQueueClosed)
 	}
+	q.turnLocked()
 	return nil
+}
+
+// All is a loop of Gets: it yields items until the queue is closed and empty,
+// and then ends. When ctx ends first, the last pair is a zero item and ctx.Err().
+// The loop may be left at any time, what it has not yielded stays in the queue; and
+// several may run at once, each item is yielded by one.
+func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for {
+			v, err := q.Get(ctx)
+			if errors.Is(err, ErrQueueClosed) || !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // await blocks until w is settled or ctx ends. The lock decides which came
@@ -214,6 +238,7 @@ func (q *Queue[T]) settleLocked() {
 			q.pushLocked(frontOf[T](&q.putters).item)
 			grantFrontLocked(&q.putters, &q.putWaits, queueItem[T]{}, nil)
 		default:
+			q.turnLocked()
 			return
 		}
 	}
@@ -234,6 +259,10 @@ func (q *Queue[T]) pushLocked(it queueItem[T]) {
 	q.stats.Puts++
 	q.stats.HighItems = max(q.stats.HighItems, q.items)
 	q.stats.HighBytes = max(q.stats.HighBytes, q.bytes)
+	if q.items == 1 {
+		q.empty.leave(time.Now())
+	}
+	q.turnLocked()
 }
 
 func (q *Queue[T]) popLocked() queueItem[T] {
@@ -243,7 +272,22 @@ func (q *Queue[T]) popLocked() queueItem[T] {
 	q.items--
 	q.bytes -= it.bytes
 	q.stats.Gets++
+	if q.items == 0 {
+		q.empty.enter(time.Now())
+	}
+	q.turnLocked()
 	return it
+}
+
+// turnLocked starts or stops the clock of a full queue.
+func (q *Queue[T]) turnLocked() {
+	full := q.items >= q.maxItems || q.bytes >= q.maxBytes || q.putters.Len() > 0
+	switch {
+	case full && q.full.blocked == 0:
+		q.full.enter(time.Now())
+	case !full && q.full.blocked > 0:
+		q.full.leave(time.Now())
+	}
 }
 
 func (q *Queue[T]) growLocked() {
@@ -274,75 +318,4 @@ func grantFrontLocked[T any](l *list.List, clock *waitClock, it queueItem[T], er
 	clock.leave(time.Now())
 	w.item, w.err, w.settled = it, err, true
 	close(w.ready)
-}
-
-// A waitClock adds up how long any number of goroutines have been blocked.
-// Between two changes the sum grows by the number blocked times the time, so
-// waits that are not over yet are already in it.
-type waitClock struct {
-	waits   uint64 // begun so far
-	blocked int    // now
-	total   time.Duration
-	since   time.Time // when total was brought up to date
-}
-
-func (c *waitClock) enter(now time.Time) {
-	c.total, c.since = c.totalAt(now), now
-	c.blocked++
-	c.waits++
-}
-
-func (c *waitClock) leave(now time.Time) {
-	c.total, c.since = c.totalAt(now), now
-	c.blocked--
-}
-
-func (c *waitClock) totalAt(now time.Time) time.Duration {
-	if c.blocked == 0 {
-		return c.total
-	}
-	return c.total + time.Duration(c.blocked)*now.Sub(c.since)
-}
-
-// QueueStats is a snapshot of a Queue. All its fields are of one moment.
-//
-// Blocked Puts beside a full queue say that consumers are too slow: widen the
-// stage that takes from it. Blocked Gets beside an empty one say the opposite.
-type QueueStats struct {
-	Items    int   `json:"items"`     // held now
-	Bytes    int64 `json:"bytes"`     // charged now
-	MaxItems int   `json:"max_items"` // bound in force
-	MaxBytes int64 `json:"max_bytes"` // bound in force
-	Closed   bool  `json:"closed"`
-
-	HighItems int   `json:"high_items"` // most items ever held at once
-	HighBytes int64 `json:"high_bytes"` // most bytes ever charged at once; above MaxBytes only by one item that was alone
-
-	Puts uint64 `json:"puts"` // items admitted so far
-	Gets uint64 `json:"gets"` // items taken so far
-
-	PutsBlocked uint64 `json:"puts_blocked"` // Puts that had to wait so far, however that ended
-	GetsBlocked uint64 `json:"gets_blocked"` // Gets that had to wait so far, however that ended
-	PutsWaiting int    `json:"puts_waiting"` // of those, blocked now
-	GetsWaiting int    `json:"gets_waiting"` // of those, blocked now
-
-	// PutBlockedTime and GetBlockedTime are the times spent blocked, summed
-	// over all callers (so they may outrun the clock), the waits that are not
-	// over yet included.
-	PutBlockedTime time.Duration `json:"put_blocked_ns"`
-	GetBlockedTime time.Duration `json:"get_blocked_ns"`
-}
-
-// Stats returns a snapshot. It costs one lock and one reading of the clock and
-// may be called at any time, also after Close.
-func (q *Queue[T]) Stats() QueueStats {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	now := time.Now()
-	s := q.stats
-	s.Items, s.Bytes, s.Closed = q.items, q.bytes, q.closed
-	s.MaxItems, s.MaxBytes = q.maxItems, q.maxBytes
-	s.PutsBlocked, s.PutsWaiting, s.PutBlockedTime = q.putWaits.waits, q.putWaits.blocked, q.putWaits.totalAt(now)
-	s.GetsBlocked, s.GetsWaiting, s.GetBlockedTime = q.getWaits.waits, q.getWaits.blocked, q.getWaits.totalAt(now)
-	return s
 }

@@ -334,6 +334,7 @@ func (p *Pool) freeLocked(t *task) {
 	t.waiting, t.discarded, t.cancelled = false, false, false
 	t.pins, t.segs = t.pins[:0], t.segs[:0]
 	p.free = append(p.free, t)
+	p.placeFreeLocked()
 }
 
 // lookLocked finds the task of a future that is still good.

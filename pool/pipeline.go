@@ -1,0 +1,271 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+	"sync"
+)
+
+// DefaultPipelineBytes is the bound of a Pipeline whose options leave it at zero: 256 MiB.
+const DefaultPipelineBytes = 256 << 20
+
+// PipelineOptions bounds a Pipeline. The zero value and nil work; a negative number
+// is a caller's mistake.
+type PipelineOptions struct {
+	// MaxBytes is the most bytes in flight at once: of the items in queues, of what
+	// stages work on and of the results they are about to return, in this process's
+	// heap and in segments together. The source gets the first half of it, each stage
+	// some more than the one before. What the first results of a stage take is not
+	// known before, and they may go past it; so may one item that is alone
+	// from its stage to the end, however large it is. 0: DefaultPipelineBytes.
+	MaxBytes int64
+	// QueueItems is the most items of each queue. 0: twice the width of the stage
+	// behind it, at least 16.
+	QueueItems int
+	// Unordered hands items on as they are finished. Else each stage returns them in
+	// the order of the source, and those that are finished wait for a late one.
+	Unordered bool
+	// Window is the most items that an ordered stage has taken and not handed on: so
+	// many may be under way or wait for a late one, and the stages before it are held
+	// back. One that is smaller than a stage's width narrows the stage. 0: four times
+	// the width.
+	Window int
+	// Logger hears of what Auto stages decide, and how it went at the end. nil: silent.
+	Logger *slog.Logger
+}
+
+// A Pipeline is a chain of stages with bounded queues between them: declared by
+// From, then Go, Proc and Auto, and run once, by Drain. It belongs to one process,
+// and is declared by one goroutine; Stats and String may be called from any, at any
+// time.
+//
+// Slow stages hold fast ones back, through the queues and through one budget of bytes:
+// memory is bounded whichever side is short. Several pipelines may use one pool.
+//
+// # Arrays
+//
+// The pipeline owns what travels in it. The Views in a result of a process stage, and
+// what a function gave to Hold, live until the item that they travel with was through
+// the next process stage or through write, goroutine stages between included, or was
+// dropped; then the pipeline releases them. Nobody else does. Whoever wants to keep the
+// bytes copies them, or holds a Pin.
+type Pipeline struct {
+	opts PipelineOptions
+
+	mu     sync.Mutex
+	stages []*stage // the source first, write last
+	flows  []linked // what comes out of each but the last
+	run    *pipelineRun
+	final  *PipelineStats
+}
+
+// linked is a Flow of any type.
+type linked interface {
+	open(r *pipelineRun)  // makes the queue
+	flush(r *pipelineRun) // drops what is left in it
+	stats() QueueStats
+	ended() bool // somebody takes from it
+}
+
+// NewPipeline returns an empty pipeline. A nil opts means the defaults; opts is copied.
+// It panics if a bound is negative.
+func NewPipeline(opts *PipelineOptions) *Pipeline {
+	var o PipelineOptions
+	if opts != nil {
+		o = *opts
+	}
+	if o.MaxBytes < 0 || o.QueueItems < 0 || o.Window < 0 {
+		panic(fmt.Sprintf("pool: NewPipeline: negative bound in MaxBytes %d, QueueItems %d, Window %d", o.MaxBytes, o.QueueItems, o.Window))
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultPipelineBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Pipeline{opts: o}
+}
+
+// A Flow is what comes out of a stage: the input of the next, and of one alone.
+type Flow[T any] struct {
+	pl    *Pipeline
+	taker *stage // nil until there is one
+	queue *Queue[item[T]]
+	size  sizer[T]
+}
+
+// An item is a value on its way.
+type item[T any] struct {
+	v      T
+	number int64 // from 0
+	at     int   // the last gate that it has passed
+	bytes  int64 // that it is charged with in the budget
+	held   *holds
+}
+
+// A StageError is what ended a pipeline: what a stage returned for an item, or how it
+// broke down over it. It unwraps to Err.
+type StageError struct {
+	Stage string // its name; "source" and "write" are those of From and Drain
+	Item  int64  // the number of the item in the source, from 0
+	// Err is the function's own error, a [*TaskError] for its panic or runtime.Goexit, or
+	// of a process stage what [Future.Wait] gives.
+	Err error
+}
+
+func (e *StageError) Error() string {
+	return fmt.Sprintf("pool: pipeline: stage %q, item %d: %v", e.Stage, e.Item, e.Err)
+}
+
+func (e *StageError) Unwrap() error { return e.Err }
+
+const (
+	sourceName = "source"
+	writeName  = "write"
+)
+
+// From makes seq the source of pl. It is pulled by a goroutine of the pipeline, as
+// far ahead as the bounds allow, and left early when the pipeline ends early: which
+// waits until seq gives the next item, so a source that waits for something ends with
+// the context of Drain, too. From panics if pl has a source.
+func From[T any](pl *Pipeline, seq iter.Seq[T]) *Flow[T] {
+	if seq == nil {
+		panic("pool: From: seq is nil")
+	}
+	return FromErr(pl, func(yield func(T, error) bool) {
+		seq(func(v T) bool { return yield(v, nil) })
+	})
+}
+
+// FromErr is From for a source that can fail: its first error ends the pipeline.
+func FromErr[T any](pl *Pipeline, seq iter.Seq2[T, error]) *Flow[T] {
+	if seq == nil {
+		panic("pool: FromErr: seq is nil")
+	}
+	s := pl.add(sourceName, KindSource, 1)
+	out := flowOf[T](pl, s)
+	s.start = func(r *pipelineRun) { r.all.Go(func() { pull(r, s, out, seq) }) }
+	return out
+}
+
+// Go adds a stage that runs f in goroutines of this process, width items at a time;
+// 0: four times the usable cores, for a function that waits, which is what goroutines
+// are for. f gets a context that ends with the pipeline, and must then return: Drain
+// waits for it. A panic in f and runtime.Goexit are the item's error. Go panics if the
+// name is taken or in has its stage already.
+func Go[In, Out any](pl *Pipeline, name string, in *Flow[In], f func(context.Context, In) (Out, error), width int) *Flow[Out] {
+	if f == nil {
+		panic(fmt.Sprintf("pool: Go %q: the function is nil", name))
+	}
+	if width == 0 {
+		width = waitingWidth()
+	}
+	s := pl.add(name, KindGoroutine, width)
+	out := follow[In, Out](pl, s, in)
+	s.start = func(r *pipelineRun) {
+		runStage(r, s, in, out, func(ctx context.Context, it *item[In]) (v Out, err error) {
+			return f(context.WithValue(ctx, holdKey{}, it.held), it.v)
+		})
+	}
+	return out
+}
+
+// Proc adds a stage that runs f in workers of p, width tasks at a time; 0: as many as p
+// has workers when Proc is called. A width above that keeps the next task of each worker
+// at hand, which is worth it for tasks of well below a millisecond. When the pipeline
+// ends early its tasks are cancelled ([Future.Cancel]) and Drain does not wait for them.
+// Where futures of others take up the pool's whole table ([ErrFull]) the stage waits.
+// Proc panics as Go does.
+func Proc[In, Out any](pl *Pipeline, name string, in *Flow[In], p *Pool, f *Fn[In, Out], width int) *Flow[Out] {
+	if p == nil || f == nil {
+		panic(fmt.Sprintf("pool: Proc %q: the pool or the function is nil", name))
+	}
+	if width == 0 {
+		width = p.asked()
+	}
+	s := pl.add(name, KindProcess, width)
+	s.pool = p
+	out := follow[In, Out](pl, s, in)
+	s.start = func(r *pipelineRun) {
+		runStage(r, s, in, out, func(ctx context.Context, it *item[In]) (Out, error) { return runTask(ctx, p, f, it) })
+	}
+	return out
+}
+
+// waitingWidth and computingWidth are those of stages that do not say theirs.
+func waitingWidth() int   { return 4 * usableCores() }
+func computingWidth() int { return usableCores() }
+
+// asked is how many workers were asked for.
+func (p *Pool) asked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
+}
+
+// add appends a stage.
+func (pl *Pipeline) add(name string, kind StageKind, width int) *stage {
+	if width < 0 {
+		panic(fmt.Sprintf("pool: pipeline: width %d of stage %q", width, name))
+	}
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if slices.ContainsFunc(pl.stages, func(s *stage) bool { return s.name == name }) {
+		panic(fmt.Sprintf("pool: pipeline: there is a stage %q already", name))
+	}
+	if pl.run != nil {
+		panic(fmt.Sprintf("pool: pipeline: stage %q is added to a pipeline that was run", name))
+	}
+	s := &stage{name: name, kind: kind, width: width, at: len(pl.stages), wake: make(chan struct{}, 1)}
+	pl.stages = append(pl.stages, s)
+	return s
+}
+
+// follow makes s what takes from in, and returns what comes out of it.
+func follow[In, Out any](pl *Pipeline, s *stage, in *Flow[In]) *Flow[Out] {
+	in.take(pl, s)
+	return flowOf[Out](pl, s)
+}
+
+func flowOf[T any](pl *Pipeline, s *stage) *Flow[T] {
+	f := &Flow[T]{pl: pl, size: newSizer[T]()}
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	pl.flows = append(pl.flows, f)
+	return f
+}
+
+func (f *Flow[T]) take(pl *Pipeline, s *stage) {
+	switch {
+	case f == nil || f.pl != pl:
+		panic(fmt.Sprintf("pool: pipeline: the input of stage %q is of another pipeline", s.name))
+	case f.taker != nil:
+		panic(fmt.Sprintf("pool: pipeline: the input of stage %q is that of stage %q already", s.name, f.taker.name))
+	}
+	f.taker = s
+}
+
+func (f *Flow[T]) ended() bool { return f.taker != nil }
+
+func (f *Flow[T]) open(r *pipelineRun) {
+	n := r.pl.opts.QueueItems
+	if n == 0 {
+		n = max(16, 2*f.taker.width)
+	}
+	// Its bytes are bounded by the budget.
+	f.queue = NewQueue[item[T]](&QueueOptions{MaxItems: n, MaxBytes: maxInt64})
+}
+
+func (f *Flow[T]) flush(r *pipelineRun) {
+	f.queue.Close()
+	for it, err := range f.queue.All(context.Background()) {
+		if err == nil {
+			r.drop(it.held, it.at, it.bytes)
+		}
+	}
+}
+
+func (f *Flow[T]) stats() QueueStats { return f.queue.Stats() }

@@ -1,0 +1,5 @@
+package pool
+
+import "os"
+
+func soak() bool { return os.Getenv("HANDOFF_SOAK") != "" }

@@ -1,0 +1,223 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// A pipelineRun is what Drain starts and ends.
+type pipelineRun struct {
+	pl     *Pipeline
+	parent context.Context
+	ctx    context.Context // ends with parent, with the first error, and with the run
+	cancel context.CancelFunc
+	all    sync.WaitGroup // of the goroutines
+	budget *budget
+	begun  time.Time
+	self   time.Duration // CPU time of this process when it began
+	users  map[*Pool]*workerUse
+	autos  []*autoStage
+
+	mu  sync.Mutex
+	err error // the first
+}
+
+// Drain runs the whole pipeline, once: write gets what comes out of last, item by item,
+// on the caller's goroutine. It returns nil when the source has ended and write has had
+// everything; or, early, the first error: a [*StageError] of a stage, of the source or
+// of write itself, or ctx's. Either way the goroutines of the pipeline have ended,
+// what was on its way was released, and tasks that still ran are cancelled; these finish
+// unobserved, keep their arguments pinned until they do, and lose their worker if that
+// takes longer than Options.CancelGrace.
+//
+// write gets a context that ends with the pipeline, as stages do, and leaves early by an
+// error. A panic in it is its error; runtime.Goexit, as of t.FailNow, ends the pipeline on
+// its way.
+//
+// Drain panics if last has a stage already or the pipeline was run, and is an error if the
+// output of another stage goes nowhere.
+func Drain[T any](ctx context.Context, last *Flow[T], write func(ctx context.Context, v T) error) (err error) {
+	if last == nil || write == nil {
+		panic("pool: Drain: the flow or the function is nil")
+	}
+	s := last.pl.add(writeName, KindWrite, 1)
+	last.take(last.pl, s)
+	r, err := last.pl.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = r.end() }()
+	for it, err := range last.queue.All(r.ctx) {
+		if err != nil {
+			r.stopped()
+			break
+		}
+		s.in.Add(1)
+		if !writeOne(r, s, it, write) {
+			break
+		}
+		s.out.Add(1)
+	}
+	return nil
+}
+
+// writeOne hands one item to write and ends it.
+func writeOne[T any](r *pipelineRun, s *stage, it item[T], write func(context.Context, T) error) (ok bool) {
+	err, returned := error(nil), false
+	s.work()
+	defer func() {
+		s.rest()
+		if !returned {
+			err = broken(s.name, recover())
+		}
+		if err != nil {
+			r.fail(&StageError{s.name, it.number, err})
+		}
+		r.drop(it.held, it.at, it.bytes)
+		ok = err == nil
+	}()
+	err = write(context.WithValue(r.ctx, holdKey{}, it.held), it.v)
+	returned = true
+	return true
+}
+
+// broken is the error of a function that did not return: v is what it panicked with, nil
+// of runtime.Goexit.
+func broken(name string, v any) error {
+	if v == nil {
+		return &TaskError{Func: name, Kind: "goexit", Text: "the function called runtime.Goexit"}
+	}
+	err, _ := v.(error)
+	return &TaskError{Func: name, Kind: "panic", Text: fmt.Sprintf("%.1000v", v), Stack: string(debug.Stack()), is: err}
+}
+
+// begin starts the stages.
+func (pl *Pipeline) begin(ctx context.Context) (*pipelineRun, error) {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if pl.stages[0].kind != KindSource {
+		return nil, errors.New("pool: Drain: the pipeline has no source: declare it with From first")
+	}
+	for i, f := range pl.flows {
+		if !f.ended() {
+			return nil, fmt.Errorf("pool: Drain: nobody takes what comes out of stage %q: drain that", pl.stages[i].name)
+		}
+	}
+	r := &pipelineRun{pl: pl, parent: ctx, begun: time.Now(), budget: newBudget(pl.opts.MaxBytes, len(pl.flows)), users: map[*Pool]*workerUse{}}
+	for _, s := range pl.stages {
+		s.setSlots(0, s.width)
+		if s.pool != nil && r.users[s.pool] == nil {
+			r.users[s.pool] = newWorkerUse(s.pool)
+		}
+		if s.auto != nil {
+			if err := s.auto.open(ctx, s); err != nil {
+				for _, a := range r.autos {
+					err = errors.Join(err, a.close())
+				}
+				return nil, err
+			}
+			r.autos = append(r.autos, s.auto)
+		}
+	}
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	r.self, _ = cpuOfProcess(0)
+	for _, f := range pl.flows {
+		f.open(r)
+	}
+	pl.run = r
+	for _, s := range pl.stages[:len(pl.stages)-1] {
+		s.start(r)
+	}
+	return r, nil
+}
+
+// end waits for everything, and releases what is left.
+func (r *pipelineRun) end() error {
+	r.cancel()
+	r.all.Wait()
+	for _, f := range r.pl.flows {
+		f.flush(r)
+	}
+	stats := r.pl.Stats() // while the local pools are there
+	stats.Running = false
+	err := r.err
+	for _, a := range r.autos {
+		err = errors.Join(err, a.close())
+	}
+	r.pl.mu.Lock()
+	r.pl.final = &stats
+	r.pl.mu.Unlock()
+	stats.log(r.pl.opts.Logger, err)
+	return err
+}
+
+// fail ends the run with the first error.
+func (r *pipelineRun) fail(err error) {
+	r.mu.Lock()
+	if r.err == nil {
+		if ended := r.parent.Err(); ended != nil { // the rest follows from it
+			err = fmt.Errorf("pool: pipeline: %w", ended)
+		}
+		r.err = err
+	}
+	r.mu.Unlock()
+	r.cancel()
+}
+
+// stopped is for whoever leaves early because the run's context has ended.
+func (r *pipelineRun) stopped() { r.fail(r.ctx.Err()) }
+
+// drop ends an item.
+func (r *pipelineRun) drop(h *holds, at int, bytes int64) {
+	if err := h.release(); err != nil {
+		r.fail(fmt.Errorf("pool: pipeline: %w", err))
+	}
+	r.budget.leave(at, bytes)
+}
+
+// pull is the source's goroutine.
+func pull[T any](r *pipelineRun, s *stage, out *Flow[T], seq iter.Seq2[T, error]) {
+	number, returned, working := int64(0), false, true
+	s.work()
+	defer func() {
+		if working {
+			s.rest()
+		}
+		if !returned {
+			r.fail(&StageError{s.name, number, broken(s.name, recover())})
+		}
+		out.queue.Close()
+	}()
+	for v, err := range seq {
+		heap, arrays := int64(0), int64(0)
+		if err == nil {
+			heap, arrays = out.size(&v)
+		}
+		s.rest()
+		working = false
+		if err != nil {
+			r.fail(&StageError{s.name, number, err})
+			break
+		}
+		it := item[T]{v: v, number: number, bytes: heap + arrays, held: &holds{}}
+		if r.budget.enter(r.ctx, 0, it.bytes) != nil {
+			r.stopped()
+			break
+		}
+		if out.queue.Put(r.ctx, it, it.bytes) != nil {
+			r.drop(it.held, 0, it.bytes)
+			r.stopped()
+			break
+		}
+		s.out.Add(1)
+		number++
+		s.work()
+		working = true
+	}
+	returned = true
+}

@@ -1,0 +1,41 @@
+package pool
+
+import (
+	"unsafe"
+
+	"example.com/handoff/shm"
+)
+
+// bytesOf is what *v, of the codec's type, refers to.
+func bytesOf[T any](c *codec, v *T) (heap, arrays int64) {
+	base := unsafe.Pointer(v)
+	if c.carriers { // whose methods may keep what they are given
+		kept := new(T)
+		*kept = *v
+		base = unsafe.Pointer(kept)
+	}
+	count := func(b shm.Binder) {
+		ref := b.Ref()
+		arrays += ref.Bytes()
+	}
+	for i := range c.ops {
+		o := &c.ops[i]
+		at := unsafe.Add(base, o.off)
+		switch o.kind {
+		case opString:
+			heap += int64(len(*(*string)(at)))
+		case opArray:
+			count(o.array.at(at))
+		case opCarrier:
+			meta, carried, err := o.carrier.at(at).Carry(nil)
+			if err != nil {
+				continue // who hands it over hears of it
+			}
+			heap += int64(len(meta))
+			for _, b := range carried {
+				count(b)
+			}
+		}
+	}
+	return heap, arrays
+}

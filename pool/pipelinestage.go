@@ -1,0 +1,243 @@
+package pool
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A stage is what the pipeline knows of one whatever its types are.
+type stage struct {
+	name  string
+	kind  StageKind
+	width int // as declared
+	at    int // its gate, and its place in the chain
+	pool  *Pool
+	auto  *autoStage
+	start func(r *pipelineRun)
+
+	in, out atomic.Int64 // items taken, and handed on
+	largest atomic.Int64 // bytes of a result: the most, lately
+
+	wake chan struct{} // holds a token when a slot may be free
+
+	mu    sync.Mutex
+	limit int // slots in force
+	held  int // slots taken
+	busy  waitClock
+	// capacity is how long all slots together could have been busy until limitAt.
+	capacity time.Duration
+	limitAt  time.Time
+}
+
+// A runner runs a stage's function for one item.
+type runner[In, Out any] func(ctx context.Context, it *item[In]) (Out, error)
+
+// A finished item is handed on, or has failed.
+type finished[T any] struct {
+	item[T]
+	ok bool
+}
+
+// runStage starts a stage: one goroutine takes items, each item has one, and in an
+// ordered pipeline one hands them on.
+func runStage[In, Out any](r *pipelineRun, s *stage, in *Flow[In], out *Flow[Out], do runner[In, Out]) {
+	if r.pl.opts.Unordered {
+		r.all.Go(func() {
+			var items sync.WaitGroup
+			for s.acquire(r) {
+				it, reserved, ok := takeItem(r, s, in)
+				if !ok {
+					break
+				}
+				items.Go(func() {
+					defer s.release()
+					runItem(r, s, out, it, reserved, do, func(f finished[Out]) { handOn(r, s, out, f) })
+				})
+			}
+			items.Wait()
+			out.queue.Close()
+		})
+		return
+	}
+	window := r.pl.opts.Window
+	if window == 0 {
+		window = 4 * s.width
+	}
+	places := make(chan struct{}, window)         // one is taken for each item until it is handed on
+	line := make(chan chan finished[Out], window) // in the order of the source
+	place := func() bool {
+		select {
+		case places <- struct{}{}:
+			return true
+		case <-r.ctx.Done():
+			r.stopped()
+			return false
+		}
+	}
+	r.all.Go(func() {
+		for place() && s.acquire(r) {
+			it, reserved, ok := takeItem(r, s, in)
+			if !ok {
+				break
+			}
+			done := make(chan finished[Out], 1)
+			line <- done
+			r.all.Go(func() {
+				defer s.release()
+				runItem(r, s, out, it, reserved, do, func(f finished[Out]) { done <- f })
+			})
+		}
+		close(line)
+	})
+	r.all.Go(func() {
+		for done := range line {
+			handOn(r, s, out, <-done)
+			<-places
+		}
+		out.queue.Close()
+	})
+}
+
+// takeItem takes the next item through the stage's gate, charged with its result too.
+func takeItem[In any](r *pipelineRun, s *stage, in *Flow[In]) (it item[In], reserved int64, ok bool) {
+	it, err := in.queue.Get(r.ctx)
+	if err != nil {
+		if r.ctx.Err() != nil {
+			r.stopped()
+		}
+		return it, 0, false
+	}
+	reserved = s.largest.Load()
+	if reserved == 0 {
+		reserved = it.bytes
+	}
+	if r.budget.enter(r.ctx, s.at, reserved) != nil {
+		r.drop(it.held, it.at, it.bytes)
+		r.stopped()
+		return it, 0, false
+	}
+	it.at = s.at
+	s.in.Add(1)
+	return it, reserved, true
+}
+
+// runItem runs the function and tells next, however it ends.
+func runItem[In, Out any](r *pipelineRun, s *stage, out *Flow[Out], it item[In], reserved int64, do runner[In, Out], next func(finished[Out])) {
+	var v Out
+	var err error
+	heap, arrays, returned := int64(0), int64(0), false
+	s.work()
+	defer func() {
+		s.rest()
+		if !returned {
+			err = broken(s.name, recover())
+		}
+		if err != nil {
+			r.fail(&StageError{s.name, it.number, err})
+			r.drop(it.held, s.at, it.bytes+reserved)
+			next(finished[Out]{})
+			return
+		}
+		bytes := heap + max(arrays, it.held.bytes())
+		if n := s.largest.Load(); bytes > n || n > 0 { // a lost update is no matter
+			s.largest.Store(max(bytes, n-n/16))
+		}
+		r.budget.change(bytes - it.bytes - reserved)
+		next(finished[Out]{item[Out]{v, it.number, s.at, bytes, it.held}, true})
+	}()
+	if v, err = do(r.ctx, &it); err == nil {
+		heap, arrays = out.size(&v)
+	}
+	returned = true
+}
+
+// handOn puts an item into the next queue, or drops it.
+func handOn[T any](r *pipelineRun, s *stage, out *Flow[T], f finished[T]) {
+	switch {
+	case !f.ok:
+	case out.queue.Put(r.ctx, f.item, f.bytes) != nil:
+		r.drop(f.held, f.at, f.bytes)
+		r.stopped()
+	default:
+		s.out.Add(1)
+	}
+}
+
+// acquire takes a slot, or reports that the run has ended.
+func (s *stage) acquire(r *pipelineRun) bool {
+	for {
+		s.mu.Lock()
+		free := s.held < s.limit
+		if free {
+			s.held++
+		}
+		s.mu.Unlock()
+		if free {
+			return true
+		}
+		select {
+		case <-s.wake:
+		case <-r.ctx.Done():
+			r.stopped()
+			return false
+		}
+	}
+}
+
+func (s *stage) release() { s.setSlots(-1, 0) }
+
+// setSlots changes the slots taken, and those in force where limit is not 0.
+func (s *stage) setSlots(held, limit int) {
+	now := time.Now()
+	s.mu.Lock()
+	s.held += held
+	if limit > 0 {
+		s.capacity, s.limitAt = s.capacityLocked(now), now
+		s.limit = limit
+	}
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// move is setSlots of a stage that goes to another place.
+func (s *stage) move(kind StageKind, limit int) {
+	s.mu.Lock()
+	s.kind = kind
+	s.mu.Unlock()
+	s.setSlots(0, limit)
+}
+
+// capacityLocked is how long all slots together could have been busy.
+func (s *stage) capacityLocked(now time.Time) time.Duration {
+	if s.limit == 0 {
+		return 0
+	}
+	return s.capacity + time.Duration(s.limit)*now.Sub(s.limitAt)
+}
+
+// work and rest frame the time for which a slot is busy.
+func (s *stage) work() {
+	now := time.Now()
+	s.mu.Lock()
+	s.busy.enter(now)
+	s.mu.Unlock()
+}
+
+func (s *stage) rest() {
+	now := time.Now()
+	s.mu.Lock()
+	s.busy.leave(now)
+	s.mu.Unlock()
+}
+
+// busyTime is the sum over the slots, what is under way included.
+func (s *stage) busyTime() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy.totalAt(time.Now())
+}

@@ -1,0 +1,160 @@
+package pool
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// A StageKind says where a stage runs.
+type StageKind string
+
+// The kinds. An Auto stage has the one of the place it runs in now.
+const (
+	KindSource    StageKind = "source"    // From: the sequence
+	KindGoroutine StageKind = "goroutine" // this process
+	KindProcess   StageKind = "process"   // workers of a pool
+	KindWrite     StageKind = "write"     // Drain: the caller's goroutine
+)
+
+// StageStats is a snapshot of one stage. Shares are from 0 to 1.
+type StageStats struct {
+	Name  string    `json:"name"`
+	Kind  StageKind `json:"kind"`
+	Width int       `json:"width"` // items at a time, now
+
+	In  int64 `json:"in"`  // items taken
+	Out int64 `json:"out"` // items handed on
+
+	// Busy is the time during which items were with the function, summed over them: of a
+	// process stage from Submit to the result, the wait for a worker included.
+	Busy        time.Duration `json:"busy_ns"`
+	Utilization float64       `json:"utilization"` // Busy as a share of what the width had time for
+
+	Queue      QueueStats    `json:"queue"`          // the one before it, whose bytes are as charged in the budget; zero of the source
+	QueueFull  float64       `json:"queue_full"`     // share of the time for which that was full
+	QueueEmpty float64       `json:"queue_empty"`    // share of the time for which that was empty
+	BudgetWait time.Duration `json:"budget_wait_ns"` // for which the next item waited for MaxBytes
+
+	// CPU is the CPU time of the workers of a process stage since the run began
+	// (CPUClock = ClockChild): of all their tasks, if others use the pool too, but for
+	// what a worker that died has used after the last look at it. Of one goroutine
+	// among others nobody can say it: then CPUClock is "", and see PipelineStats.SelfCPU.
+	CPU      time.Duration `json:"cpu_ns"`
+	CPUClock CPUClock      `json:"cpu_clock,omitempty"`
+	Workers  int           `json:"workers,omitempty"`       // of a process stage, alive now
+	Private  int64         `json:"private_bytes,omitempty"` // private memory of these, now
+	PSS      int64         `json:"pss_bytes,omitempty"`     // and with their share of what they share
+}
+
+// PipelineStats is a snapshot of a Pipeline.
+type PipelineStats struct {
+	Stages  []StageStats  `json:"stages"` // the source first, write last
+	Running bool          `json:"running"`
+	Wall    time.Duration `json:"wall_ns"`     // since Drain was called, until it returned
+	SelfCPU time.Duration `json:"self_cpu_ns"` // of this whole process meanwhile
+
+	Bytes     int64 `json:"bytes"`      // in flight now
+	HighBytes int64 `json:"high_bytes"` // the most in flight at once
+	MaxBytes  int64 `json:"max_bytes"`  // bound in force
+
+	Bottleneck string `json:"bottleneck"` // the stage that is short; "" if it is none alone
+	Verdict    string `json:"verdict"`    // the same in words, with the figures and what to do
+}
+
+// Stats returns a snapshot; after Drain that of its end, and before it only what was
+// declared. It reads /proc for each worker of a process stage: some tens of microseconds
+// each.
+func (pl *Pipeline) Stats() PipelineStats {
+	pl.mu.Lock()
+	r, stages, flows, final := pl.run, pl.stages, pl.flows, pl.final
+	pl.mu.Unlock()
+	if final != nil {
+		s := *final
+		s.Stages = append([]StageStats{}, s.Stages...)
+		return s
+	}
+	p := PipelineStats{MaxBytes: pl.opts.MaxBytes, Verdict: "it has not begun"}
+	if r != nil {
+		p.Running, p.Wall = true, time.Since(r.begun)
+		if now, err := cpuOfProcess(0); err == nil {
+			p.SelfCPU = now - r.self
+		}
+		r.budget.mu.Lock()
+		p.Bytes, p.HighBytes = r.budget.used, r.budget.high
+		r.budget.mu.Unlock()
+	}
+	for i, s := range stages {
+		st := s.stats()
+		if r != nil {
+			if i > 0 {
+				st.Queue = flows[i-1].stats()
+				st.QueueFull = ratioOf(st.Queue.FullTime, st.Queue.Age)
+				st.QueueEmpty = ratioOf(st.Queue.EmptyTime, st.Queue.Age)
+			}
+			if i < len(flows) {
+				st.BudgetWait = r.budget.waited(i)
+			}
+			if use := r.users[s.pool]; use != nil && st.Kind == KindProcess {
+				use.fill(&st)
+			}
+		}
+		p.Stages = append(p.Stages, st)
+	}
+	if r != nil {
+		p.judge()
+	}
+	return p
+}
+
+func ratioOf(part, whole time.Duration) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return min(max(float64(part)/float64(whole), 0), 1)
+}
+
+// stats is what the stage itself knows.
+func (s *stage) stats() StageStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	st := StageStats{Name: s.name, Kind: s.kind, Width: s.width, In: s.in.Load(), Out: s.out.Load(), Busy: s.busy.totalAt(now)}
+	if s.limit > 0 {
+		st.Width = s.limit
+		st.Utilization = ratioOf(st.Busy, s.capacityLocked(now))
+	}
+	return st
+}
+
+// String is a table of the stages, and the verdict.
+func (p PipelineStats) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-12s %-9s %5s %9s %9s %6s %6s %6s\n", "stage", "kind", "width", "in", "out", "busy", "full", "empty")
+	for _, s := range p.Stages {
+		fmt.Fprintf(&b, "%-12s %-9s %5d %9d %9d %4.0f %% %4.0f %% %4.0f %%", s.Name, s.Kind, s.Width, s.In, s.Out, 100*s.Utilization, 100*s.QueueFull, 100*s.QueueEmpty)
+		if s.CPUClock != "" {
+			fmt.Fprintf(&b, "  %d workers: %.2f s of CPU, %d MiB private, %d MiB PSS", s.Workers, s.CPU.Seconds(), s.Private>>20, s.PSS>>20)
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "%.3f s, %.3f s of CPU in this process, at most %d of %d bytes in flight\n%s", p.Wall.Seconds(), p.SelfCPU.Seconds(), p.HighBytes, p.MaxBytes, p.Verdict)
+	return b.String()
+}
+
+// String is Stats as a table.
+func (pl *Pipeline) String() string { return pl.Stats().String() }
+
+func (p PipelineStats) log(l *slog.Logger, err error) {
+	written := int64(0)
+	if n := len(p.Stages); n > 0 {
+		written = p.Stages[n-1].Out
+	}
+	args := []any{"items", written, "wall", p.Wall, "high_bytes", p.HighBytes, "verdict", p.Verdict}
+	if err != nil {
+		l.Warn("pipeline ended early", append(args, "error", err)...)
+		return
+	}
+	l.Info("pipeline ended", args...)
+}
