@@ -101,23 +101,20 @@ func load(p *Pool, elements int) func(context.Context, int) (pipeIn, error) {
 }
 
 // requireNothingHeld waits until neither arena of p has an array in use.
-func requireNothingHeld(t testing.TB, p *Pool) {
+func requireNothingHeld(t *testing.T, p *Pool) {
 	t.Helper()
 	eventually(t, func() bool {
 		s := p.Stats()
 		return s.Unresolved == 0 && p.Arena().Stats().Live == 0
 	}, "arrays or tasks are left")
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, w := range p.workers {
-		if w.results != nil {
-			for _, seg := range w.results.segs {
-				require.NotNil(t, seg)
-			}
-		}
-	}
 	for _, task := range p.tasks {
 		require.Equal(t, taskFree, task.state)
+	}
+	p.mu.Unlock()
+	for range 2 * p.opts.Workers { // whichever worker has it
+		s := resultArenaOf(t, p)
+		require.Zero(t, s.Live, "a result is held")
 	}
 }
 

@@ -98,9 +98,6 @@ func (b *budget) passLocked(k int, charge int64) {
 }
 
 func (b *budget) chargeLocked(bytes int64) {
-	if bytes > maxInt64-b.used {
-		bytes = maxInt64 - b.used
-	}
 	b.used += bytes
 	b.high = max(b.high, b.used)
 }

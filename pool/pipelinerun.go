@@ -204,7 +204,7 @@ func pull[T any](r *pipelineRun, s *stage, out *Flow[T], seq iter.Seq2[T, error]
 			r.fail(&StageError{s.name, number, err})
 			break
 		}
-		it := item[T]{v: v, number: number, bytes: heap + arrays, held: &holds{}}
+		it := item[T]{v: v, number: number, bytes: charge(heap, arrays, 0), held: &holds{}}
 		if r.budget.enter(r.ctx, 0, it.bytes) != nil {
 			r.stopped()
 			break

@@ -21,6 +21,16 @@ type sizer[T any] func(v *T) (heap, arrays int64)
 
 var sizerType = reflect.TypeFor[Sizer]()
 
+// largestItem is the most that an item is charged with, 256 TiB: sums of them do not
+// overflow.
+const largestItem = 1 << 48
+
+// charge is what an item is charged with that holds so many bytes of arrays: those in it
+// are these, as a rule.
+func charge(heap, arrays, held int64) int64 {
+	return min(min(heap, largestItem)+min(max(arrays, held), largestItem), largestItem)
+}
+
 func newSizer[T any]() sizer[T] {
 	t := reflect.TypeFor[T]()
 	declared := func(s Sizer) (heap, arrays int64) { return 0, max(s.SizeBytes(), 0) }

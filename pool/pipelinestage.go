@@ -140,7 +140,7 @@ func runItem[In, Out any](r *pipelineRun, s *stage, out *Flow[Out], it item[In],
 			next(finished[Out]{})
 			return
 		}
-		bytes := heap + max(arrays, it.held.bytes())
+		bytes := charge(heap, arrays, it.held.bytes())
 		if n := s.largest.Load(); bytes > n || n > 0 { // a lost update is no matter
 			s.largest.Store(max(bytes, n-n/16))
 		}

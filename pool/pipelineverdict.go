@@ -3,6 +3,7 @@ package pool
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // A stage is short of room where it is busy for most of the time and the next one
@@ -70,23 +71,26 @@ func (p *PipelineStats) short(i int) string {
 			fmt.Fprintf(&b, "; %s is starved, its input queue was empty %s of the time", next.Name, percent(next.QueueEmpty))
 		}
 	}
-	switch {
-	case s.Kind == KindSource:
-		b.WriteString(": move what is slow in it into a stage")
-	case s.Kind == KindWrite:
-		b.WriteString(": move what is slow in it into a stage")
-	case s.Kind == KindProcess && s.Width > s.Workers:
-		fmt.Fprintf(&b, ": add workers to its pool, which has %d", s.Workers)
-	case s.Kind == KindProcess && s.Width < s.Workers:
-		fmt.Fprintf(&b, ": widen it, its pool has %d workers", s.Workers)
-	case s.Kind == KindProcess && s.Width >= computingWidth():
-		fmt.Fprintf(&b, ": add workers, if it waits or there are more cores than %d", computingWidth())
-	case s.Kind == KindProcess:
-		b.WriteString(": add workers")
-	default:
-		fmt.Fprintf(&b, ": add I/O width to %s, or workers if it computes", s.Name)
-	}
+	b.WriteString(": " + p.remedy(s))
 	return b.String()
+}
+
+// remedy is what to do about the stage that is short.
+func (p *PipelineStats) remedy(s StageStats) string {
+	cores := computingWidth()
+	switch {
+	case s.Kind == KindSource || s.Kind == KindWrite:
+		return "move what is slow in it into a stage"
+	case s.Kind == KindGoroutine:
+		return fmt.Sprintf("add I/O width to %s, or workers if it computes", s.Name)
+	case s.Width > s.Workers:
+		return fmt.Sprintf("add workers to its pool, which has %d", s.Workers)
+	case s.Width < s.Workers:
+		return fmt.Sprintf("widen it, its pool has %d workers", s.Workers)
+	case s.CPUClock != "" && s.Workers >= cores && ratioOf(s.CPU, p.Wall*time.Duration(cores)) > cpuAbove:
+		return fmt.Sprintf("its workers use all of the %d usable cores: make it cheaper, more workers do not help", cores)
+	}
+	return "add workers"
 }
 
 // held is the verdict where the byte budget is what all wait for.

@@ -23,16 +23,13 @@ func newWorkerUse(p *Pool) *workerUse {
 
 // look reads what each worker has used, and calls each with those that are alive.
 func (u *workerUse) look(each func(w WorkerStats)) (cpu time.Duration) {
-	if u.p.opts.Isolation != Process {
-		return 0
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, w := range u.p.Stats().Workers {
 		if w.State == StateDead {
 			continue
 		}
-		if c, err := cpuOfProcess(w.PID); err == nil {
+		if c, err := cpuOfProcess(w.PID); err == nil && u.p.opts.Isolation == Process {
 			u.last[w.Incarnation] = c
 		}
 		if each != nil {
@@ -46,15 +43,19 @@ func (u *workerUse) look(each func(w WorkerStats)) (cpu time.Duration) {
 }
 
 func (u *workerUse) fill(st *StageStats) {
-	if u.p.opts.Isolation != Process {
-		return
+	processes := u.p.opts.Isolation == Process
+	if processes {
+		st.CPUClock = ClockChild
 	}
-	st.CPUClock = ClockChild
 	st.CPU = u.look(func(w WorkerStats) {
-		st.Workers++
-		m := memoryOfProcess(w.PID)
-		st.Private += m.private
-		st.PSS += m.pss
+		if w.State != StateStandby {
+			st.Workers++
+		}
+		if processes {
+			m := memoryOfProcess(w.PID)
+			st.Private += m.private
+			st.PSS += m.pss
+		}
 	})
 }
 
