@@ -212,6 +212,7 @@ func TestQueueBlockedTime(t *testing.T) {
 		want := QueueStats{
 			MaxItems: 1, MaxBytes: DefaultQueueBytes, HighItems: 1, HighBytes: 5, Puts: 1, Gets: 1,
 			GetsBlocked: 2, GetsWaiting: 1, GetBlockedTime: 7 * time.Second, // 3 and, going on, 4
+			Age: 4 * time.Second, EmptyTime: 4 * time.Second,
 		}
 		require.Equal(t, want, s)
 
@@ -224,9 +225,101 @@ func TestQueueBlockedTime(t *testing.T) {
 		want = QueueStats{
 			Items: 1, Bytes: 5, MaxItems: 1, MaxBytes: DefaultQueueBytes, HighItems: 1, HighBytes: 5, Puts: 3, Gets: 2,
 			PutsBlocked: 1, PutBlockedTime: 2 * time.Second, GetsBlocked: 2, GetBlockedTime: 7 * time.Second,
+			Age: time.Hour + 6*time.Second, EmptyTime: 4 * time.Second, FullTime: time.Hour + 2*time.Second,
 		}
 		require.Equal(t, want, q.Stats())
 	})
+}
+
+// Full is what makes a Put wait: items, bytes, or a large one that came before.
+func TestQueueFullTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := NewQueue[int](&QueueOptions{MaxItems: 2, MaxBytes: 10})
+		full := func(want time.Duration) {
+			t.Helper()
+			require.Equal(t, want, q.Stats().FullTime)
+		}
+		q.Put(t.Context(), 1, 1)
+		time.Sleep(time.Second)
+		full(0)
+		q.Put(t.Context(), 2, 1) // items
+		time.Sleep(time.Second)
+		full(time.Second)
+		q.Get(t.Context())
+		q.Get(t.Context())
+		q.Put(t.Context(), 3, 10) // bytes
+		time.Sleep(time.Second)
+		full(2 * time.Second)
+		q.Get(t.Context())
+		q.Put(t.Context(), 4, 5)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.Error(t, q.Put(ctx, 5, 6)) // there would be room for less
+		full(3 * time.Second)
+		time.Sleep(time.Second)
+		full(3 * time.Second)
+		require.Zero(t, q.Stats().EmptyTime)
+	})
+}
+
+// A large item waits for those before it, however many small ones come after it.
+func TestQueueStarvesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := NewQueue[int](&QueueOptions{MaxItems: 100, MaxBytes: 10})
+		for i := range 9 {
+			q.Put(t.Context(), i, 1)
+		}
+		go q.Put(t.Context(), 9, 10)
+		synctest.Wait()
+		for i := 10; i < 50; i++ {
+			go q.Put(t.Context(), i, 1)
+			synctest.Wait()
+		}
+		for i := range 50 {
+			v, err := q.Get(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, i, v)
+		}
+	})
+}
+
+func TestQueueAll(t *testing.T) {
+	q := NewQueue[int](nil)
+	for i := range 10 {
+		require.NoError(t, q.Put(t.Context(), i, 1))
+	}
+	next := 0
+	for v, err := range q.All(t.Context()) {
+		require.NoError(t, err)
+		require.Equal(t, next, v)
+		if next++; next == 4 {
+			break
+		}
+	}
+	require.Equal(t, 6, q.Stats().Items, "what was not yielded stays")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ends := 0
+	for v, err := range q.All(ctx) {
+		if err != nil {
+			require.ErrorIs(t, err, context.Canceled)
+			require.Zero(t, v)
+			ends++
+			continue
+		}
+		require.Equal(t, next, v)
+		if next++; next == 7 {
+			cancel()
+		}
+	}
+	require.Equal(t, 1, ends)
+	q.Close()
+	for v, err := range q.All(t.Context()) {
+		require.NoError(t, err)
+		require.Equal(t, next, v)
+		next++
+	}
+	require.Equal(t, 10, next)
 }
 
 // Producers and consumers give up at random all the time. Every item whose
@@ -295,6 +388,8 @@ func TestQueueCountsEveryItemOnce(t *testing.T) {
 	require.Less(t, s.HighBytes, int64(100))
 	s.HighItems, s.HighBytes, s.Puts, s.Gets = 0, 0, 0, 0
 	s.PutsBlocked, s.GetsBlocked, s.PutBlockedTime, s.GetBlockedTime = 0, 0, 0, 0
+	require.LessOrEqual(t, s.FullTime+s.EmptyTime, s.Age)
+	s.Age, s.FullTime, s.EmptyTime = 0, 0, 0
 	require.Equal(t, QueueStats{MaxItems: 4, MaxBytes: 64, Closed: true}, s, "something is left behind")
 }
 
