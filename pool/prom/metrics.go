@@ -8,13 +8,13 @@ import (
 	"example.com/handoff/pool"
 )
 
-// A metric is one family: how it is called, and what it is in Stats.
-type metric struct {
+// A metric is one family: how it is called, and what it is in the Stats of an S.
+type metric[S any] struct {
 	name string // behind the prefix
 	kind prometheus.ValueType
 	by   string // its label; "" if it has none
 	help string
-	read func(s *pool.Stats, put put)
+	read func(s *S, put put)
 }
 
 // put takes one value, with that of the label if there is one.
@@ -25,7 +25,7 @@ const (
 	gauge   = prometheus.GaugeValue
 )
 
-var metrics = []metric{
+var metrics = []metric[pool.Stats]{
 	{"attempts_total", counter, "", "Tasks and blocks of ranges started, again after a death included.",
 		func(s *pool.Stats, put put) { put(float64(s.Attempts)) }},
 	{"tasks_total", counter, "outcome", "Tasks resolved, ranges not among them.", outcomes},

@@ -1,0 +1,61 @@
+package prom
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.com/handoff/pool"
+)
+
+// NewQueue makes a collector of what a [pool.Queue] does, as New does of a pool: stats
+// is its Stats method. It keeps the queue.
+func NewQueue(stats func() pool.QueueStats, labels prometheus.Labels) prometheus.Collector {
+	return collectorOf("handoff_queue_", queueMetrics, stats, labels)
+}
+
+// NewPipeline makes a collector of the stages of pl, each with its name in the label
+// "stage". Each scrape is one [pool.Pipeline.Stats]. It keeps pl.
+func NewPipeline(pl *pool.Pipeline, labels prometheus.Labels) prometheus.Collector {
+	return collectorOf("handoff_pipeline_", pipelineMetrics, pl.Stats, labels)
+}
+
+func queueMetric(name string, kind prometheus.ValueType, help string, value func(s *pool.QueueStats) float64) metric[pool.QueueStats] {
+	return metric[pool.QueueStats]{name, kind, "", help, func(s *pool.QueueStats, put put) { put(value(s)) }}
+}
+
+func queueSeconds(name, help string, value func(s *pool.QueueStats) time.Duration) metric[pool.QueueStats] {
+	return queueMetric(name, counter, help, func(s *pool.QueueStats) float64 { return value(s).Seconds() })
+}
+
+var queueMetrics = []metric[pool.QueueStats]{
+	queueMetric("items", gauge, "Items held.", func(s *pool.QueueStats) float64 { return float64(s.Items) }),
+	queueMetric("bytes", gauge, "Bytes that the items held are charged with.", func(s *pool.QueueStats) float64 { return float64(s.Bytes) }),
+	queueMetric("max_items", gauge, "The bound in items.", func(s *pool.QueueStats) float64 { return float64(s.MaxItems) }),
+	queueMetric("max_bytes", gauge, "The bound in bytes.", func(s *pool.QueueStats) float64 { return float64(s.MaxBytes) }),
+	queueMetric("puts_total", counter, "Items admitted.", func(s *pool.QueueStats) float64 { return float64(s.Puts) }),
+	queueMetric("gets_total", counter, "Items taken.", func(s *pool.QueueStats) float64 { return float64(s.Gets) }),
+	queueSeconds("put_blocked_seconds_total", "Time that Puts were blocked, summed over all callers.", func(s *pool.QueueStats) time.Duration { return s.PutBlockedTime }),
+	queueSeconds("get_blocked_seconds_total", "Time that Gets were blocked, summed over all callers.", func(s *pool.QueueStats) time.Duration { return s.GetBlockedTime }),
+	queueSeconds("full_seconds_total", "Time during which a Put had to wait, or would have had to.", func(s *pool.QueueStats) time.Duration { return s.FullTime }),
+	queueSeconds("empty_seconds_total", "Time during which nothing was held.", func(s *pool.QueueStats) time.Duration { return s.EmptyTime }),
+}
+
+func stageMetric(name string, kind prometheus.ValueType, help string, value func(s *pool.StageStats) float64) metric[pool.PipelineStats] {
+	return metric[pool.PipelineStats]{name, kind, "stage", help, func(s *pool.PipelineStats, put put) {
+		for i := range s.Stages {
+			put(value(&s.Stages[i]), s.Stages[i].Name)
+		}
+	}}
+}
+
+var pipelineMetrics = []metric[pool.PipelineStats]{
+	{"bytes", gauge, "", "Bytes in flight.", func(s *pool.PipelineStats, put put) { put(float64(s.Bytes)) }},
+	{"max_bytes", gauge, "", "The bound of the bytes in flight.", func(s *pool.PipelineStats, put put) { put(float64(s.MaxBytes)) }},
+	stageMetric("items_total", counter, "Items that the stage has handed on.", func(s *pool.StageStats) float64 { return float64(s.Out) }),
+	stageMetric("width", gauge, "Items at a time.", func(s *pool.StageStats) float64 { return float64(s.Width) }),
+	stageMetric("busy_seconds_total", counter, "Time that items were with the stage's function, summed over them.", func(s *pool.StageStats) float64 { return s.Busy.Seconds() }),
+	stageMetric("queue_items", gauge, "Items in the queue before the stage.", func(s *pool.StageStats) float64 { return float64(s.Queue.Items) }),
+	stageMetric("queue_full_seconds_total", counter, "Time during which that queue was full.", func(s *pool.StageStats) float64 { return s.Queue.FullTime.Seconds() }),
+	stageMetric("queue_empty_seconds_total", counter, "Time during which that queue was empty.", func(s *pool.StageStats) float64 { return s.Queue.EmptyTime.Seconds() }),
+}
