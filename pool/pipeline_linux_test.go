@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -16,20 +15,6 @@ import (
 
 	"example.com/handoff/shm"
 )
-
-type pipeIn struct {
-	X    shm.View[float64]
-	N    int
-	How  string
-	Nap  time.Duration
-	Size int
-}
-
-type pipeOut struct {
-	N   int
-	Y   shm.View[float64]
-	Sum float64
-}
 
 // pipeTask is a process stage: it doubles X, or misbehaves.
 var pipeTask = Func("test.pipeTask", func(t *Task, in pipeIn) (out pipeOut, err error) {
@@ -74,16 +59,6 @@ var pipeAgain = Func("test.pipeAgain", func(t *Task, in pipeOut) (pipeOut, error
 	}
 	return out, nil
 })
-
-func numbers(n int) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		for i := range n {
-			if !yield(i) {
-				return
-			}
-		}
-	}
-}
 
 // load makes the array of an item in this process.
 func load(p *Pool, elements int) func(context.Context, int) (pipeIn, error) {
@@ -354,4 +329,48 @@ func TestPipelineOrderUnderKills(t *testing.T) {
 	require.Equal(t, n, next)
 	require.NotZero(t, kills, "the test tests nothing")
 	requireNothingHeld(t, p)
+}
+
+// A goroutine stage that uses the pool itself, whose table is small: it is refused or
+// has its turn, and all comes to an end.
+func TestPipelineNestedSubmit(t *testing.T) {
+	p := newPool(t, &Options{Workers: 1, MaxPending: 2})
+	for _, again := range []bool{false, true} {
+		done := watched(t, "the pipeline")
+		pl := NewPipeline(&PipelineOptions{QueueItems: 1})
+		nested := Go(pl, "nested", From(pl, numbers(100)), func(ctx context.Context, n int) (in pipeIn, err error) {
+			for {
+				f, err := pipeTask.Submit(ctx, p, pipeIn{N: n, Nap: time.Millisecond})
+				if again && errors.Is(err, ErrFull) {
+					time.Sleep(100 * time.Microsecond)
+					if err = ctx.Err(); err == nil {
+						continue
+					}
+				}
+				if err != nil {
+					return in, err
+				}
+				v, err := f.Wait(ctx)
+				if err != nil {
+					f.Discard() // else its place stays taken
+					return in, err
+				}
+				v.Y.Release()
+				return pipeIn{N: v.N}, nil
+			}
+		}, 8)
+		err := Drain(background(), Proc(pl, "double", nested, p, pipeTask, 8), func(context.Context, pipeOut) error { return nil })
+		done()
+		if again {
+			require.NoError(t, err)
+			continue
+		}
+		var failed *StageError
+		require.ErrorAs(t, err, &failed)
+		require.ErrorIs(t, err, ErrFull)
+		require.Equal(t, "nested", failed.Stage)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	require.Nil(t, p.placeFree)
 }

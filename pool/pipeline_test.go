@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"reflect"
@@ -22,6 +23,30 @@ import (
 )
 
 func soak() bool { return os.Getenv("HANDOFF_SOAK") != "" }
+
+type pipeIn struct {
+	X    shm.View[float64]
+	N    int
+	How  string
+	Nap  time.Duration
+	Size int
+}
+
+type pipeOut struct {
+	N   int
+	Y   shm.View[float64]
+	Sum float64
+}
+
+func numbers(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range n {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
 
 // A parcel says how large it is, whatever it takes.
 type parcel struct {

@@ -69,7 +69,7 @@ var graphStep = Func("test.graphStep", func(t *Task, in graphItem) (graphItem, e
 
 // watched fails the program, with all stacks, where something does not come to an end.
 func watched(t testing.TB, what string) (done func()) {
-	timer := time.AfterFunc(2*time.Minute, func() {
+	timer := time.AfterFunc(time.Minute, func() {
 		buf := make([]byte, 1<<20)
 		panic(fmt.Sprintf("%s: %s does not come to an end\n%s", t.Name(), what, buf[:runtime.Stack(buf, true)]))
 	})
@@ -399,4 +399,3 @@ func TestPipelineConnections(t *testing.T) {
 	servers.Wait()
 	requireNothingHeld(t, p)
 }
-

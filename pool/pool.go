@@ -46,9 +46,9 @@ type Pool struct {
 	tasks      []*task // the table
 	free       []*task
 	placeFree  chan struct{} // closed when one is; nil while nobody waits for it
-	unresolved int     // pending, sent
-	ending     []*task // resolved since mu was taken
-	spare      []*task // memory for ending
+	unresolved int           // pending, sent
+	ending     []*task       // resolved since mu was taken
+	spare      []*task       // memory for ending
 	// Results given up since mu was taken.
 	unwanted []shm.Binder
 	unpin    []shm.Pin // of jobs that ended alone
