@@ -106,12 +106,14 @@ func (s *cpuSample) readCPUTimes() error {
 // readWaits reads how long the calling thread, and all threads of the process, were
 // ready to run without a core.
 func (s *cpuSample) readWaits() {
-	s.cpuWait = readCPUWait("/proc/thread-self/schedstat")
+	s.cpuWait = readCPUWait(threadSchedstat)
 	threads, _ := os.ReadDir("/proc/self/task")
 	for _, t := range threads {
 		s.allWait += readCPUWait("/proc/self/task/" + t.Name() + "/schedstat")
 	}
 }
+
+const threadSchedstat = "/proc/thread-self/schedstat"
 
 // readCPUWait returns the second number of a schedstat file: how long the
 // thread was ready to run without a core. It is 0 where the kernel keeps none.

@@ -176,7 +176,7 @@ func (a *autoStage) measured(s cpuSample) {
 
 // verdictLocked is where the samples want it.
 func (a *autoStage) verdictLocked() (StageKind, string) {
-	c := judge(a.samples, a.judged, false)
+	c := judge(a.samples, a.judged, false, collections{}, nil)
 	cpu, wall := time.Duration(0), time.Since(a.since)
 	for _, s := range a.samples {
 		cpu += s.cpu

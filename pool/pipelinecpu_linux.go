@@ -45,11 +45,14 @@ func memoryOfProcess(pid int) (m processMemory) {
 // its thread meanwhile.
 func onThread() (end func() (cpuSample, bool)) {
 	runtime.LockOSThread()
-	before, err := readCPUTimes()
+	var before, after cpuSample
+	before.cpuWait = readCPUWait(threadSchedstat)
+	err := before.readCPUTimes()
 	begun := time.Now()
 	return func() (cpuSample, bool) {
 		wall := time.Since(begun)
-		after, err2 := readCPUTimes()
+		err2 := after.readCPUTimes()
+		after.cpuWait = readCPUWait(threadSchedstat)
 		runtime.UnlockOSThread()
 		cpu := after.cpu - before.cpu
 		// What it waited for a core is no wait of its own. The process's clock is that of
