@@ -177,8 +177,10 @@ func Go[In, Out any](pl *Pipeline, name string, in *Flow[In], f func(context.Con
 
 // Proc adds a stage that runs f in workers of p, width tasks at a time; 0: as many as p
 // has workers when Proc is called. A width above that keeps the next task of each worker
-// at hand, which is worth it for tasks of well below a millisecond. When the pipeline
-// ends early its tasks are cancelled ([Future.Cancel]) and Drain does not wait for them.
+// at hand, which is worth it for tasks of well below a millisecond; a stage costs some
+// microseconds an item, so tasks that are not worth that go through [Fn.Map], or several
+// to an item. When the pipeline ends early its tasks are cancelled ([Future.Cancel]) and
+// Drain does not wait for them.
 // Where futures of others take up the pool's whole table ([ErrFull]) the stage waits.
 // Proc panics as Go does.
 func Proc[In, Out any](pl *Pipeline, name string, in *Flow[In], p *Pool, f *Fn[In, Out], width int) *Flow[Out] {

@@ -90,9 +90,11 @@ type autoStage struct {
 	samples []cpuSample // of the look under way
 	sample  cpuSample   // the last of them, not long enough yet
 	calls   int
+	waited  time.Duration // for a core, in all of it
 	since   time.Time     // it began
 	busy    time.Duration // of the stage then
 	cpu     time.Duration // of the workers then
+	queued  time.Duration // how long these had been ready to run and had no core
 }
 
 func (a *autoStage) width(kind StageKind) int {
@@ -138,7 +140,7 @@ func (a *autoStage) measure() (end func()) {
 		}
 		a.mu.Lock()
 		if a.kind == KindGoroutine && a.measuring.CompareAndSwap(false, true) {
-			a.samples, a.sample, a.calls, a.since = nil, cpuSample{}, 0, time.Now()
+			a.samples, a.sample, a.calls, a.waited, a.since = nil, cpuSample{}, 0, 0, time.Now()
 		}
 		a.mu.Unlock()
 	}
@@ -158,6 +160,7 @@ func (a *autoStage) measured(s cpuSample) {
 		return
 	}
 	a.calls++
+	a.waited += s.cpuWait
 	a.sample.wall += s.wall
 	a.sample.cpu += s.cpu
 	a.sample.process += s.process
@@ -181,8 +184,9 @@ func (a *autoStage) verdictLocked() (StageKind, string) {
 	for _, s := range a.samples {
 		cpu += s.cpu
 	}
-	// Where more items compute than there are cores, each waits for one.
-	if all := ratioOf(cpu, wall*time.Duration(computingWidth())); c.Class != ClassCPU && all > cpuAbove && wall >= a.judged.MinSample {
+	// Where more items compute than there are cores, each waits for its turn; what other
+	// programs have of the cores, they cannot have.
+	if all := ratioOf(cpu, wall*time.Duration(computingWidth())-a.waited); c.Class != ClassCPU && all > cpuAbove && wall >= a.judged.MinSample {
 		c.Class, c.CPUToWall = ClassCPU, all
 		c.explain(a.judged)
 		c.Reason = fmt.Sprintf("its items together keep the %d usable cores busy %s of the time", computingWidth(), percent(all))
@@ -205,20 +209,23 @@ func (a *autoStage) ran(use *workerUse) {
 	if a.kind != KindProcess || time.Now().UnixNano() < a.due.Load() {
 		return
 	}
-	busy, cpu := a.stage.busyTime(), use.look(nil)
-	took, used := busy-a.busy, cpu-a.cpu
+	queued := time.Duration(0)
+	cpu := use.look(func(w WorkerStats) { queued += waitOfProcess(w.PID) })
+	busy := a.stage.busyTime()
+	took, used, waited := busy-a.busy, cpu-a.cpu, max(queued-a.queued, 0)
 	first := a.busy == 0
 	if took < a.judged.MinSample && !first {
 		return
 	}
-	a.busy, a.cpu = busy, cpu
+	a.busy, a.cpu, a.queued = busy, cpu, queued
 	if first || a.pool.opts.Isolation != Process {
 		a.due.Store(time.Now().Add(a.opts.Every).UnixNano())
 		return
 	}
 	// More tasks than workers wait for these.
 	took = time.Duration(float64(took) * min(float64(a.pool.opts.Workers)/float64(a.width(KindProcess)), 1))
-	ratio := used.Seconds() / max(took, 1).Seconds()
+	took = max(took-waited, used, 1) // other programs have had the cores
+	ratio := used.Seconds() / took.Seconds()
 	want := KindProcess
 	if classOf(ratio) == ClassIO {
 		want = KindGoroutine
@@ -237,7 +244,7 @@ func (a *autoStage) decideLocked(want StageKind, why string) {
 	} else if a.votes++; first || a.votes >= 2 {
 		a.votes = 0
 		a.logger.Info("stage moves", "from", a.kind, "to", want, "width", a.width(want), "why", why)
-		a.kind, a.busy, a.cpu = want, 0, 0
+		a.kind, a.busy, a.cpu, a.queued = want, 0, 0, 0
 		if want == KindProcess { // the first of its looks is where the next begins
 			a.due.Store(0)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -21,6 +22,16 @@ func cpuOfProcess(pid int) (time.Duration, error) {
 	var t unix.Timespec
 	err := unix.ClockGettime(clock, &t)
 	return time.Duration(t.Nano()), os.NewSyscallError("clock_gettime", err)
+}
+
+// waitOfProcess is how long the threads of a process that are there now were ready to run
+// and had no core; 0 where the kernel does not say.
+func waitOfProcess(pid int) (waited time.Duration) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, f := range files {
+		waited += readCPUWait(f)
+	}
+	return waited
 }
 
 // memoryOfProcess reads /proc. A process that has died gives none.
@@ -57,6 +68,7 @@ func onThread() (end func() (cpuSample, bool)) {
 		cpu := after.cpu - before.cpu
 		// What it waited for a core is no wait of its own. The process's clock is that of
 		// all stages.
-		return cpuSample{wall: max(wall-(after.cpuWait-before.cpuWait), cpu, 1), cpu: cpu, process: cpu, calls: 1}, err == nil && err2 == nil
+		waited := after.cpuWait - before.cpuWait
+		return cpuSample{wall: max(wall-waited, cpu, 1), cpu: cpu, process: cpu, cpuWait: waited, calls: 1}, err == nil && err2 == nil
 	}
 }

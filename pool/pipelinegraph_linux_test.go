@@ -399,3 +399,37 @@ func TestPipelineConnections(t *testing.T) {
 	servers.Wait()
 	requireNothingHeld(t, p)
 }
+
+// What a stage costs per item beside what it does, and a task in a stage against Map's.
+func BenchmarkPipeline(b *testing.B) {
+	source := func(pl *Pipeline, b *testing.B) *Flow[int] {
+		return From(pl, func(yield func(int) bool) {
+			for i := 0; b.Loop() && yield(i); i++ {
+			}
+		})
+	}
+	write := func(context.Context, int) error { return nil }
+	for _, order := range []string{"ordered", "unordered"} {
+		b.Run("stage=goroutine/order="+order, func(b *testing.B) {
+			b.ReportAllocs()
+			pl := NewPipeline(&PipelineOptions{Unordered: order == "unordered"})
+			out := Go(pl, "pass", source(pl, b), func(_ context.Context, n int) (int, error) { return n, nil }, 4)
+			require.NoError(b, Drain(background(), out, write))
+		})
+		b.Run("stage=process/order="+order, func(b *testing.B) {
+			b.ReportAllocs()
+			p := newPool(b, &Options{Workers: 2})
+			pl := NewPipeline(&PipelineOptions{Unordered: order == "unordered"})
+			require.NoError(b, Drain(background(), Proc(pl, "pass", source(pl, b), p, nothing, 16), write))
+		})
+	}
+	b.Run("stage=map", func(b *testing.B) {
+		p := newPool(b, &Options{Workers: 2})
+		for _, err := range nothing.Map(background(), p, func(yield func(int) bool) {
+			for i := 0; b.Loop() && yield(i); i++ {
+			}
+		}) {
+			require.NoError(b, err)
+		}
+	})
+}
