@@ -75,13 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Example: "  handoff doctor\n  handoff bench\n  handoff run flights.arrow --op describe\n  handoff shm ls",
 		Version: version(),
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			var err error
-			c.Flags().Visit(func(f *pflag.Flag) {
-				if f.Value.String() == "" {
-					err = usagef("--%s is empty", f.Name)
-				}
-			})
-			return err
+			return refuseEmpty(c.Flags())
 		},
 		SilenceErrors:      true,
 		SilenceUsage:       true,
@@ -94,7 +88,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetHelpCommand(helpCommand(root))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
-	root.AddCommand(benchCommand(s), classifyCommand(s), runCommand(s), shmCommand(s), doctorCommand(s))
+	root.AddCommand(benchCommand(s), classifyCommand(s), runCommand(s), chaosCommand(s), shmCommand(s), doctorCommand(s))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		err = out.err
@@ -115,6 +109,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitSome
 	}
 	return exitFailure
+}
+
+// refuseEmpty finds a flag that was given nothing.
+func refuseEmpty(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Value.String() == "" {
+			err = usagef("--%s is empty", f.Name)
+		}
+	})
+	return err
 }
 
 // helpCommand is cobra's, which takes an unknown verb for none, with an error.

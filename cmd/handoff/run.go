@@ -31,6 +31,11 @@ type runFlags struct {
 const mostQuarantined = 1000
 
 func runCommand(s streams) *cobra.Command {
+	c, _ := newRunCommand(s)
+	return c
+}
+
+func newRunCommand(s streams) (*cobra.Command, *runFlags) {
 	f := &runFlags{isolation: string(pool.Process), halt: string(batch.HaltNow), retries: 2}
 	c := &cobra.Command{
 		Use:   "run INPUT… --op NAME [flags]",
@@ -91,7 +96,7 @@ the chunks that run end, within 5 s; the second ends at once.`,
 	fl.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at `ADDR`, as localhost:9090, path /metrics")
 	jsonFlag(fl, &f.json, "the summary")
 	fl.BoolVar(&f.quiet, "quiet", false, "no progress and no summary on standard error")
-	return c
+	return c, f
 }
 
 // opsHelp is the operations for the help.
@@ -179,6 +184,7 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 		Workers: f.workers, Isolation: pool.Isolation(f.isolation), Attempts: f.retries + 1, TaskTimeout: f.timeout, MemoryLimit: int64(f.memory),
 	}
 	f.job.Halt = batch.Halt(f.halt)
+	f.job.FS = chaosFS()
 	if f.quarantine != "" {
 		f.job.Quarantine, f.job.QuarantineFile = mostQuarantined, f.quarantine
 		f.job.Pool.Attempts = 1

@@ -1,0 +1,17 @@
+//go:build !linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"example.com/handoff/pool/journal"
+)
+
+func chaosFS() journal.FS { return nil }
+
+func (c *chaosTest) run(context.Context, func(text string)) error {
+	return fmt.Errorf("chaos stops and kills processes by their handles, which needs Linux: %w", errors.ErrUnsupported)
+}
