@@ -41,7 +41,8 @@ func (id Identity) Diff(later Identity) string {
 
 func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
 
-// Identify is the Identity of a file.
+// Identify is the Identity of the file at path, or of what a link there points to. The
+// error is that of os.Stat.
 func Identify(path string) (Identity, error) {
 	info, err := os.Stat(path)
 	if err != nil {

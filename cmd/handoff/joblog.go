@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 
@@ -26,7 +27,7 @@ type joblog struct {
 func openJoblog(name string) (*joblog, error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--joblog: %w", err)
 	}
 	l := &joblog{f: f, w: csv.NewWriter(f)}
 	l.w.Comma = '\t'
@@ -54,4 +55,9 @@ func (l *joblog) write(a pool.Attempt) {
 		seconds(float64(a.Start.UnixMicro())/1e6), seconds(a.Wall.Seconds()), seconds(a.CPU.Seconds()), strconv.FormatInt(a.PeakPrivate, 10), class)
 }
 
-func (l *joblog) close() error { return errors.Join(l.err, l.f.Close()) }
+func (l *joblog) close() error {
+	if err := errors.Join(l.err, l.f.Close()); err != nil {
+		return fmt.Errorf("--joblog: %w", err)
+	}
+	return nil
+}

@@ -17,6 +17,7 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	server   *http.Server
+	url      string
 }
 
 func serveMetrics(addr string) (*metrics, error) {
@@ -24,7 +25,7 @@ func serveMetrics(addr string) (*metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--metrics: %w: expected HOST:PORT that is free, as localhost:9090", err)
 	}
-	m := &metrics{registry: prometheus.NewRegistry()}
+	m := &metrics{registry: prometheus.NewRegistry(), url: fmt.Sprintf("http://%s/metrics", l.Addr())}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	m.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}

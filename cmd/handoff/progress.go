@@ -17,6 +17,9 @@ import (
 type progress struct {
 	w     io.Writer
 	label string
+	start time.Time
+
+	rows, done rate
 
 	mu   sync.Mutex
 	next time.Time // of the next line
@@ -29,7 +32,8 @@ func newProgress(w io.Writer, label string, quiet bool) *progress {
 	if quiet {
 		return &progress{}
 	}
-	p := &progress{w: w, label: label, next: time.Now().Add(time.Second)}
+	now := time.Now()
+	p := &progress{w: w, label: label, start: now, next: now.Add(time.Second)}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.bars = mpb.New(mpb.WithOutput(f), mpb.WithWidth(40))
 		p.bar = p.bars.New(1, mpb.BarStyle(),
@@ -63,11 +67,46 @@ func (p *progress) show(done, total int64, text string) {
 	}
 }
 
+// showRows says that done of total is done, which is so many rows, how fast it is
+// going and, after the first second, how long it will take. One goroutine at a time
+// calls it.
+func (p *progress) showRows(done, total, rows int64) {
+	if p.w == nil {
+		return
+	}
+	now := time.Now()
+	p.rows.add(now, rows)
+	p.done.add(now, done)
+	text := short(float64(rows)) + " rows"
+	if speed := p.rows.perSecond(); speed > 0 {
+		text += ", " + short(speed) + " rows/s"
+	}
+	if speed := p.done.perSecond(); speed > 0 && now.Sub(p.start) > time.Second {
+		text += ", " + remaining(float64(total-done)/speed) + " left"
+	}
+	p.show(done, total, text)
+}
+
+// note says something between two lines, or above the bar.
+func (p *progress) note(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.bars != nil:
+		fmt.Fprintln(p.bars, text)
+	case p.w != nil:
+		fmt.Fprintln(p.w, text)
+	}
+}
+
 // end takes the bar away.
 func (p *progress) end() {
-	if p.bars != nil {
+	p.mu.Lock()
+	bars := p.bars
+	p.bars = nil
+	p.mu.Unlock()
+	if bars != nil { // whose decorators want mu
 		p.bar.Abort(true)
-		p.bars.Wait()
-		p.bars = nil
+		bars.Wait()
 	}
 }

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"example.com/handoff/arrowipc/files"
+	"example.com/handoff/pool/batch"
+)
+
+// check finds what is wrong with the command line.
+func (f *runFlags) check() error {
+	j := &f.job
+	if j.Op == "" {
+		return usagef("--op is needed: %s", opNames())
+	}
+	if _, _, err := batch.Lookup(j.Op); err != nil {
+		return usagef("--op: %w", err)
+	}
+	if j.Out == "-" {
+		j.Out = ""
+	}
+	if f.json == "-" && j.Out == "" {
+		return usagef("--json - and the result would both go to standard output: give --out FILE")
+	}
+	switch {
+	case j.State == "" && j.Resume:
+		return usagef("--resume needs --state DIR")
+	case j.State == "" && j.KeepState:
+		return usagef("--keep-state needs --state DIR")
+	case j.State != "" && j.Out == "":
+		return usagef("--state needs --out FILE: what goes to standard output cannot be written exactly once")
+	case f.timeout < 0:
+		return usagef("--timeout %v: expected 0 or more", f.timeout)
+	}
+	for _, q := range []string{f.quarantine, j.InputQuarantine, f.joblog} {
+		if q == "-" {
+			return usagef("rows that are left out and the job log go to files: give a name and not -")
+		}
+	}
+	if f.quarantine != "" {
+		if _, err := files.FormatOf(f.quarantine); err != nil {
+			return usagef("--quarantine: %w", err)
+		}
+	}
+	if ext := strings.ToLower(filepath.Ext(j.InputQuarantine)); ext != "" && ext != ".csv" {
+		return usagef("--input-quarantine %s: it is CSV: expected a name that ends in .csv", j.InputQuarantine)
+	}
+	if slices.Contains(j.Columns, "") || j.Columns != nil && len(j.Columns) == 0 {
+		return usagef("--columns has an empty name: expected NAME,NAME,…")
+	}
+	outs := map[string]string{"--out": j.Out, "--json": f.json, "--quarantine": f.quarantine, "--input-quarantine": j.InputQuarantine, "--joblog": f.joblog}
+	for a, name := range outs {
+		for b, other := range outs {
+			if a < b && name != "" && other != "" && name != "-" && sameFile(name, other) {
+				return usagef("%s and %s name the same file", a, b)
+			}
+		}
+		for _, in := range j.Inputs {
+			if name != "" && sameFile(in, name) {
+				return usagef("%s is an input and would be overwritten", in)
+			}
+		}
+	}
+	return nil
+}
+
+// isStream reports whether an output is something that cannot be replaced.
+func isStream(name string) bool {
+	info, err := os.Stat(name)
+	return strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/") || err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"example.com/handoff/pool"
+	"example.com/handoff/pool/batch"
+)
+
+// tell says what a job has done.
+func tell(s streams, f *runFlags, res *batch.Result, result, summary *output) error {
+	if res.FromStart {
+		fmt.Fprintf(s.err, "no journal in %s: started from the beginning\n", f.job.State)
+	}
+	if res.Finished {
+		fmt.Fprintf(s.err, "the job in %s is finished: nothing was done\n", f.job.State)
+	}
+	tellSkipped(s.err, res)
+	if !f.quiet && !res.Finished {
+		fmt.Fprintln(s.err, summaryLine(res.Summary, f.isolation))
+	}
+	if f.job.Out == "" {
+		if err := writeJSON(result, res.Value); err != nil {
+			return err
+		}
+	}
+	if f.json != "" {
+		if err := writeJSON(summary, res.Summary); err != nil {
+			return err
+		}
+	}
+	if err := result.Commit(); err != nil {
+		return err
+	}
+	if err := summary.Commit(); err != nil {
+		return err
+	}
+	if n := res.Summary.Quarantined + res.Summary.Unparsed; n > 0 {
+		return &quarantinedError{res, f}
+	}
+	return nil
+}
+
+// A quarantinedError ends a job that is done but for some rows.
+type quarantinedError struct {
+	res *batch.Result
+	f   *runFlags
+}
+
+func (e *quarantinedError) Error() string {
+	var parts []string
+	if n := e.res.Summary.Quarantined; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d rows that killed their workers are in %s", n, e.f.quarantine))
+		if len(e.res.Quarantined) > 0 {
+			q := e.res.Quarantined[0]
+			parts[0] += fmt.Sprintf(" (the first is row %d of %s: %s)", q.Row, q.Input, q.Reason)
+		}
+	}
+	if n := e.res.Summary.Unparsed; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d lines that cannot be parsed are in %s", n, e.f.job.InputQuarantine))
+	}
+	return "done, but " + strings.Join(parts, ", and ")
+}
+
+func tellSkipped(w io.Writer, res *batch.Result) {
+	const most = 5
+	for i, sk := range res.Skipped {
+		if i == most {
+			fmt.Fprintf(w, "skipped %d more columns\n", len(res.Skipped)-most)
+			break
+		}
+		fmt.Fprintf(w, "skipped column %q: %s\n", sk.Name, sk.Why)
+	}
+	if res.Columns == 0 {
+		fmt.Fprintln(w, "there is no numeric column")
+	}
+}
+
+// summaryLine is the summary for people.
+func summaryLine(s batch.Summary, isolation string) string {
+	kind := "worker processes"
+	if isolation == string(pool.Goroutine) {
+		kind = "worker goroutines"
+	}
+	chunks := fmt.Sprintf("%d chunks", s.Chunks)
+	if s.ChunksReused > 0 {
+		chunks += fmt.Sprintf(" (%d done before)", s.ChunksReused)
+	}
+	var workers []string
+	for _, w := range s.Workers {
+		workers = append(workers, fmt.Sprintf("pid %d: %d", w.PID, w.Tasks))
+	}
+	line := fmt.Sprintf("%d rows in %s, %.2f s, %d %s (tasks by %s); %s handed over by Ref, %s copied",
+		s.Rows, chunks, s.WallS, s.Width, kind, strings.Join(workers, ", "), human(s.BytesByRef), human(s.BytesCopied))
+	for _, class := range slices.Sorted(maps.Keys(s.Deaths)) {
+		line += fmt.Sprintf("; %d died (%s)", s.Deaths[class], class)
+	}
+	return line
+}
