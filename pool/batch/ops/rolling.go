@@ -182,21 +182,23 @@ func (w *window) value() (float64, bool) {
 // gonum's sum depends on where they lie in memory, and so on where the chunk began.
 func mean(x []float64) float64 {
 	n := float64(len(x))
-	m := sumOver(x, 1) / n
-	if math.IsInf(m, 0) || math.IsNaN(m) { // or the sum was too large
-		m = sumOver(x, n)
+	var a, b, c, d float64
+	for rest := x; ; rest = rest[4:] {
+		if len(rest) < 4 {
+			for _, v := range rest {
+				a += v
+			}
+			break
+		}
+		a, b, c, d = a+rest[0], b+rest[1], c+rest[2], d+rest[3]
+	}
+	sum := (a + b) + (c + d)
+	if !math.IsInf(sum, 0) && !math.IsNaN(sum) {
+		return sum / n
+	}
+	m := 0.0 // there is an infinity, or the sum was too large
+	for _, v := range x {
+		m += v / n
 	}
 	return m
-}
-
-// sumOver is the sum of x/by.
-func sumOver(x []float64, by float64) float64 {
-	var a, b, c, d float64
-	for ; len(x) >= 4; x = x[4:] {
-		a, b, c, d = a+x[0]/by, b+x[1]/by, c+x[2]/by, d+x[3]/by
-	}
-	for _, v := range x {
-		a += v / by
-	}
-	return (a + b) + (c + d)
 }
