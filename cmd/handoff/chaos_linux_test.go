@@ -105,7 +105,7 @@ func TestChaosEachFault(t *testing.T) {
 }
 
 // inProcess runs chaos here, over runs that are processes, with a hook.
-func inProcess(t *testing.T, spoil func(round int, out string), args ...string) (r chaosReport, stdout string, err error) {
+func chaosHere(t *testing.T, spoil func(round int, out string), args ...string) (r chaosReport, stdout string, err error) {
 	t.Helper()
 	t.Setenv("HANDOFF_TEST_COMMAND", "1") // for the runs
 	s := streams{io.Discard, io.Discard}
@@ -144,7 +144,7 @@ func TestChaosFindsABadJob(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, in := chaosJobOf(t, 8_001)
-			r, stdout, err := inProcess(t, func(_ int, out string) { require.NoError(t, row.spoil(out)) },
+			r, stdout, err := chaosHere(t, func(_ int, out string) { require.NoError(t, row.spoil(out)) },
 				in, "--op", "zscore", "--out", filepath.Join(dir, "z.csv"), "--workers", "2", "--chunk-rows", "400")
 			var bad *errChaosBad
 			require.ErrorAs(t, err, &bad)

@@ -176,6 +176,8 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 	switch {
 	case err == nil:
 		return tell(s, f, res, result, summary)
+	case errors.Is(err, batch.ErrNoOut):
+		return usagef("%w", err)
 	case errors.Is(err, batch.ErrDrained):
 		return fmt.Errorf("%w: go on by the same command with --resume", err)
 	case f.job.State != "" && ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -209,9 +211,6 @@ func openOutputs(s streams, f *runFlags) (result, summary *output, err error) {
 		if err == nil {
 			_, err = openOutput(name, s.out)
 		}
-	}
-	if errors.Is(err, batch.ErrNoOut) {
-		return usagef("%w", err)
 	}
 	if err != nil {
 		return nil, nil, err

@@ -69,7 +69,7 @@ func TestRunFlags(t *testing.T) {
 		"--op describe --columns a,,b":                                {2, "--columns has an empty name"},
 		"--op describe --columns c":                                   {1, `no column "c"; the file has "a", "b", "text"`},
 		"--op describe --columns a,text":                              {1, `column "text" was asked for, but is not numeric`},
-		"--op zscore":                                                 {1, "--out"},
+		"--op zscore":                                                 {2, "--out"},
 		"--op zscore --out o.parquet":                                 {1, "name it .csv for CSV, or .arrow"},
 		"--op zscore --out o":                                         {1, "name it .csv for CSV, or .arrow"},
 		"--op describe --out o.parquet":                               {1, "JSON, or CSV as .csv"},

@@ -41,7 +41,7 @@ func readFile(t *testing.T, name string) string {
 	return string(b)
 }
 
-func readSummary(t *testing.T, name string) (s batch.Summary) {
+func summaryIn(t *testing.T, name string) (s batch.Summary) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(readFile(t, name)), &s))
 	return s
@@ -61,7 +61,7 @@ func TestQuarantineCommand(t *testing.T) {
 		require.Contains(t, stderr, "the first is row 12 of "+in)
 		requireShort(t, stderr)
 		require.Equal(t, strings.Replace(readFile(t, in), "13\n", "", 1), readFile(t, at("out.csv")))
-		s := readSummary(t, at("sum.json"))
+		s := summaryIn(t, at("sum.json"))
 		require.Equal(t, int64(1), s.Quarantined)
 		require.Equal(t, int64(29), s.Rows)
 		require.NotEmpty(t, s.Deaths)
@@ -107,7 +107,7 @@ func TestInputQuarantineCommand(t *testing.T) {
 	require.Contains(t, stderr, "4 lines that cannot be parsed are in "+bad)
 	requireShort(t, stderr)
 	require.Regexp(t, `"count": 3,`, stdout)
-	require.Equal(t, int64(4), readSummary(t, sum).Unparsed)
+	require.Equal(t, int64(4), summaryIn(t, sum).Unparsed)
 	lines, err := csv.NewReader(strings.NewReader(readFile(t, bad))).ReadAll()
 	require.NoError(t, err)
 	require.Equal(t, [][]string{
@@ -137,7 +137,7 @@ func TestJoblog(t *testing.T) {
 		began := time.Now()
 		_, stderr, code := handoff(t, append([]string{"run", "--workers", "1", "--chunk-rows", "10", "--joblog", log, "--json", sum, "--out", filepath.Join(d, "out.csv")}, args...)...)
 		if code == 0 {
-			want["ok"] += int(readSummary(t, sum).Attempts)
+			want["ok"] += int(summaryIn(t, sum).Attempts)
 		} else {
 			require.Equal(t, 1, code, stderr)
 		}
@@ -330,7 +330,7 @@ func TestSignalsWithState(t *testing.T) {
 			require.Zero(t, code, stderr)
 			require.Empty(t, stderr)
 			require.Equal(t, readFile(t, in), readFile(t, out))
-			s := readSummary(t, sum)
+			s := summaryIn(t, sum)
 			require.Equal(t, int64(30), s.Chunks)
 			require.GreaterOrEqual(t, s.ChunksReused, map[bool]int64{false: 5, true: 0}[twice])
 			require.Less(t, s.ChunksReused, int64(30))
@@ -338,7 +338,7 @@ func TestSignalsWithState(t *testing.T) {
 			_, stderr, code = handoff(t, append(args, "--resume")...)
 			require.Zero(t, code, stderr)
 			require.Contains(t, stderr, "is finished: nothing was done")
-			require.Equal(t, int64(30), readSummary(t, sum).ChunksReused)
+			require.Equal(t, int64(30), summaryIn(t, sum).ChunksReused)
 		})
 	}
 }
