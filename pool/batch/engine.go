@@ -31,6 +31,7 @@ type engine struct {
 	disk   *disk  // where everything with store and sink is done
 	store  *store // nil without State
 	sink   *sink  // nil before there are rows to write
+	whole  *temp  // a reduction's output, once it is written
 	out    string // absolute, not a link; "" without Out
 	inputs []input
 
@@ -215,6 +216,9 @@ func (e *engine) beginOutput() error {
 			return err
 		}
 		if e.sink, err = newSink(t, format, e.schema, done); err != nil {
+			if e.store == nil || e.store.fresh {
+				return errors.Join(err, t.remove())
+			}
 			return errors.Join(err, t.close())
 		}
 		return nil
@@ -277,12 +281,14 @@ func (e *engine) close(ctx context.Context) error {
 	}
 	if e.disk != nil {
 		e.disk.do(func() {
+			t := e.whole
 			if e.sink != nil {
-				if e.sink.temp.name != "" && !e.kept && (e.store == nil || e.fruitless()) {
-					errs = append(errs, e.sink.temp.remove())
-				} else {
-					errs = append(errs, e.sink.temp.close())
-				}
+				t = e.sink.temp
+			}
+			if t != nil && !e.kept && (e.store == nil || e.fruitless()) {
+				errs = append(errs, t.remove())
+			} else if t != nil {
+				errs = append(errs, t.close())
 			}
 			if e.store != nil && e.fruitless() {
 				errs = append(errs, e.store.journal.Remove())

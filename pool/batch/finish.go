@@ -30,14 +30,14 @@ func (e *engine) finish() error {
 	if t != nil {
 		info, err := t.f.Stat()
 		if err != nil {
-			return errors.Join(err, t.close())
+			return err
 		}
 		id := files.IdentityOf(info)
 		if err := e.store.note(recordSeal, sealRecord{Size: id.Size, Device: id.Device, Inode: id.Inode, Summary: e.summary()}); err != nil {
-			return errors.Join(err, t.close())
+			return err
 		}
 		if err := t.publish(e.tempName); err != nil {
-			return errors.Join(err, t.close())
+			return err
 		}
 		e.kept = true
 	}
@@ -68,7 +68,8 @@ func (e *engine) wholeOutput() (*temp, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.writeTemp(e.out, b)
+	e.whole, err = e.writeTemp(e.out, b)
+	return e.whole, err
 }
 
 // reordered is the suffix of a second temporary file.

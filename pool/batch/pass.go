@@ -66,7 +66,7 @@ func (e *engine) runPass(ctx context.Context, n int) error {
 		return err
 	}
 	for _, c := range r.done {
-		r.rows += c.rows - int64(len(c.left))
+		r.rows += r.rowsKept(c.input, c.first, c.rows)
 		e.chunks++
 		e.reused++
 	}
@@ -328,7 +328,7 @@ func (r *passRun) complete(ctx context.Context, c *chunk) error {
 	}
 	r.left = append(r.left, c.left...)
 	r.end(c)
-	r.rows += c.rows - int64(len(c.left))
+	r.rows += r.rowsKept(c.input, c.first, c.rows)
 	r.engine.chunks++
 	if r.pass.Output != nil {
 		select {

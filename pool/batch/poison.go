@@ -122,11 +122,20 @@ func (s *search) leaveOut(row int64, death *pool.WorkerExitError) error {
 }
 
 // leftRows are the rows of a chunk that an earlier pass, or run, has left out.
-func (r *passRun) leftRows(c *chunk) (rows []int64) {
-	for _, q := range r.left {
-		if q.input == c.input && q.Row >= c.first && q.Row < c.first+c.rows {
-			rows = append(rows, q.Row)
+func (r *passRun) leftRows(c *chunk) []int64 {
+	return r.leftIn(c.input, c.first, c.rows)
+}
+
+func (e *engine) leftIn(input int, first, rows int64) (left []int64) {
+	for _, q := range e.left {
+		if q.input == input && q.Row >= first && q.Row < first+rows {
+			left = append(left, q.Row)
 		}
 	}
-	return rows
+	return left
+}
+
+// rowsKept is how many of some rows are not left out.
+func (e *engine) rowsKept(input int, first, rows int64) int64 {
+	return rows - int64(len(e.leftIn(input, first, rows)))
 }

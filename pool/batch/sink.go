@@ -174,9 +174,11 @@ func (s *sink) seal(next func() (*temp, error)) error {
 }
 
 func (s *sink) reorder(t *temp) error {
-	head := s.encoder.Head()
+	if err := t.f.Truncate(0); err != nil { // an earlier run's
+		return err
+	}
 	to := &spot{f: t.f}
-	if _, err := to.Write(head); err != nil {
+	if _, err := to.Write(s.encoder.Head()); err != nil {
 		return err
 	}
 	for i, x := range s.extents {

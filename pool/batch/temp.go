@@ -70,12 +70,7 @@ func (t *temp) publish(name func(suffix string) string) error {
 	return nil
 }
 
-func (t *temp) close() error {
-	if t == nil {
-		return nil
-	}
-	return t.f.Close()
-}
+func (t *temp) close() error { return t.f.Close() }
 
 func (t *temp) remove() error {
 	err := t.f.Close()
