@@ -88,7 +88,7 @@ func csvFile(t *testing.T, text string) string {
 // noResidue holds a job to leave nothing in /dev/shm.
 func noResidue(t *testing.T) {
 	t.Helper()
-	list := func() string {
+	list := func() []string {
 		all, err := filepath.Glob("/dev/shm/handoff-*")
 		require.NoError(t, err)
 		var ours []string
@@ -98,10 +98,10 @@ func noResidue(t *testing.T) {
 				ours = append(ours, f)
 			}
 		}
-		return strings.Join(ours, "\n")
+		return ours
 	}
 	before := list()
-	t.Cleanup(func() { require.Equal(t, before, list()) })
+	t.Cleanup(func() { require.Subset(t, before, list()) }) // what a killed process left may be gone meanwhile
 }
 
 func TestRun(t *testing.T) {
