@@ -33,8 +33,7 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 	case "-":
 		return &output{w: stdout}, nil
 	}
-	info, err := os.Stat(name)
-	if strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/") || err == nil && !info.Mode().IsRegular() {
+	if info, err := os.Stat(name); isStream(name) || err == nil && info.IsDir() {
 		f, err := os.OpenFile(name, os.O_WRONLY, 0) // open until the process ends
 		if err != nil {
 			return nil, fmt.Errorf("cannot write the output: %w", err)
@@ -51,6 +50,17 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 	probe.Close()
 	os.Remove(probe.Name())
 	return &output{name: name}, nil
+}
+
+// isStream reports whether an output is something that cannot be replaced: a pipe, a
+// device, what /dev/stdout leads to.
+func isStream(name string) bool {
+	name, err := filepath.Abs(name)
+	if err != nil || strings.HasPrefix(name, "/dev/shm/") {
+		return false
+	}
+	info, err := os.Stat(name)
+	return strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/") || err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
 
 // outputError names the output and not a temporary file beside it.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,8 +66,3 @@ func (f *runFlags) check() error {
 	return nil
 }
 
-// isStream reports whether an output is something that cannot be replaced.
-func isStream(name string) bool {
-	info, err := os.Stat(name)
-	return strings.HasPrefix(name, "/dev/") || strings.HasPrefix(name, "/proc/") || err == nil && !info.Mode().IsRegular() && !info.IsDir()
-}

@@ -19,8 +19,8 @@ import (
 	"example.com/handoff/pool/batch"
 )
 
-// BenchmarkJob holds jobs over one Arrow file against each other, in turns: with and
-// without a state folder, by two workers and by one, by processes and by goroutines. Its
+// BenchmarkJob holds jobs over one Arrow file against each other, in rounds: with and
+// without a state folder, by two workers and by one, by processes and by goroutines, in random order. Its
 // metrics are medians of the ratios of wall-clock in one round. The file is
 // HANDOFF_BENCH_FILE, or HANDOFF_BENCH_MIB (64) of two int16 columns and a float32.
 func BenchmarkJob(b *testing.B) {
@@ -43,24 +43,32 @@ func BenchmarkJob(b *testing.B) {
 				require.NoError(b, err)
 				return res.Summary.WallS
 			}
-			ratios := map[string][]float64{}
-			var walls []float64
+			variants := []func(*batch.Job){
+				func(*batch.Job) {},
+				func(j *batch.Job) { j.State = filepath.Join(dir, "state") },
+				func(j *batch.Job) { j.Pool.Workers = 1 },
+				func(j *batch.Job) { j.Pool.Isolation = pool.Goroutine },
+			}
+			var rounds [][4]float64
 			for b.Loop() {
-				off := run(func(*batch.Job) {})
-				state := run(func(j *batch.Job) { j.State = filepath.Join(dir, "state") })
-				one := run(func(j *batch.Job) { j.Pool.Workers = 1 })
-				goroutine := run(func(j *batch.Job) { j.Pool.Isolation = pool.Goroutine })
-				walls = append(walls, off)
-				ratios["state/none"] = append(ratios["state/none"], state/off)
-				ratios["1worker/2"] = append(ratios["1worker/2"], one/off)
-				ratios["process/goroutine"] = append(ratios["process/goroutine"], off/goroutine)
+				var walls [4]float64
+				for _, i := range rand.Perm(len(variants)) {
+					walls[i] = run(variants[i])
+				}
+				rounds = append(rounds, walls)
 			}
-			for name, of := range ratios {
-				slices.Sort(of)
-				b.ReportMetric(of[len(of)/2], name)
+			median := func(of func(w [4]float64) float64) float64 {
+				var all []float64
+				for _, w := range rounds {
+					all = append(all, of(w))
+				}
+				slices.Sort(all)
+				return all[len(all)/2]
 			}
-			slices.Sort(walls)
-			b.ReportMetric(walls[len(walls)/2], "s")
+			b.ReportMetric(median(func(w [4]float64) float64 { return w[0] }), "s")
+			b.ReportMetric(median(func(w [4]float64) float64 { return w[1] / w[0] }), "state/none")
+			b.ReportMetric(median(func(w [4]float64) float64 { return w[2] / w[0] }), "1worker/2")
+			b.ReportMetric(median(func(w [4]float64) float64 { return w[0] / w[3] }), "process/goroutine")
 			b.ReportMetric(0, "ns/op")
 		})
 	}

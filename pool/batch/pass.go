@@ -11,11 +11,11 @@ import (
 )
 
 // queueBytes bounds the chunks that were read and have no worker yet.
-const queueBytes = 128 << 20
+const queueBytes = 16 << 20
 
 // windowPerWorker bounds the tasks in flight: enough that no worker waits for
 // the dispatcher.
-const windowPerWorker = 4
+const windowPerWorker = 16
 
 // commitAhead bounds the chunks that are done and not committed yet.
 const commitAhead = 16
