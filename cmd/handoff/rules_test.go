@@ -63,6 +63,7 @@ var ruleTable = map[string]ruleRow{
 	"pool/chaos":     {[]string{"pool"}, []string{ruleSys}},
 	"pool/foreign":   {[]string{"pool"}, []string{ruleSys}},
 	"pool/prom":      {[]string{"pool"}, []string{ruleMetrics}},
+	"pool/tune":      {nil, []string{ruleSys}},
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf, ruleBars}},
 	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, ruleBars, rulePerf, "github.com/google/renameio/v2", "github.com/prometheus/client_golang"}},
 
@@ -72,7 +73,7 @@ var ruleTable = map[string]ruleRow{
 // ruleLibrary is every folder below bench and the command.
 var ruleLibrary = []string{
 	"shm", "shm/ring", "shm/gonum", "arrowipc", "arrowipc/files", "pool", "pool/journal", "pool/batch",
-	"pool/batch/ops", "pool/chaos", "pool/foreign", "pool/prom",
+	"pool/batch/ops", "pool/chaos", "pool/foreign", "pool/prom", "pool/tune",
 }
 
 // ruleBans lists what must not be linked, directly or through others, and the folders that are exempt or concerned.
@@ -92,7 +93,7 @@ var ruleBans = []struct {
 		[]string{"bench/...", "cmd/..."}, nil,
 		"command lines, bars and plots belong to bench and cmd: a worker runs every package initializer"},
 	{[]string{"net/http"}, nil,
-		[]string{"shm/...", "pool", "pool/journal", "pool/chaos", "pool/foreign"},
+		[]string{"shm/...", "pool", "pool/journal", "pool/chaos", "pool/foreign", "pool/tune"},
 		"shm and pool serve nothing over HTTP"},
 }
 

@@ -1,0 +1,114 @@
+package tune
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Verdict is what a comparison says.
+type Verdict string
+
+const (
+	Faster   Verdict = "faster"
+	NoFaster Verdict = "no faster"
+	Unclear  Verdict = "unclear" // the noise is too great for the rounds
+)
+
+// An Outcome is what an experiment says.
+type Outcome string
+
+const (
+	OutcomeBottleneck Outcome = "bottleneck" // one stage holds the job back
+	OutcomeShared     Outcome = "shared"     // several do: each a part, or only together
+	OutcomeNone       Outcome = "none"       // no stage does, at the widths it started with
+	OutcomeUnclear    Outcome = "unclear"    // cannot tell for noise
+)
+
+// A Comparison is of two settings, run in turns.
+type Comparison struct {
+	Change string `json:"change"` // in words
+	From   Widths `json:"from"`
+	To     Widths `json:"to"`
+	Rounds int    `json:"rounds"`
+	// Gain is how many times as fast To is as From: an estimate, and its bounds. 1 is
+	// as fast.
+	Gain    float64 `json:"gain"`
+	Low     float64 `json:"gain_low"`
+	High    float64 `json:"gain_high"`
+	Verdict Verdict `json:"verdict"`
+}
+
+// A Trial is all runs with the same widths.
+type Trial struct {
+	Widths Widths          `json:"widths"`
+	Walls  []time.Duration `json:"walls_ns"` // in the order they were run
+	// Median, and Q1 and Q3, between which the middle half of the runs lies.
+	Median time.Duration `json:"median_ns"`
+	Q1     time.Duration `json:"q1_ns"`
+	Q3     time.Duration `json:"q3_ns"`
+}
+
+// A Report is what an experiment gave. It is plain data.
+type Report struct {
+	Stages        []Stage `json:"stages"` // with the widths they started with
+	PhysicalCores int     `json:"physical_cores"`
+	UsableCores   int     `json:"usable_cores"`
+	MinGain       float64 `json:"min_gain"`
+	Seed          uint64  `json:"seed"`
+
+	Outcome    Outcome  `json:"outcome"`
+	Bottleneck string   `json:"bottleneck,omitempty"` // of OutcomeBottleneck
+	Shared     []string `json:"shared,omitempty"`     // of OutcomeShared
+	// Widths are what is recommended: the smallest of those tried that are as fast as
+	// any, the noise apart. Stages of which nothing is known keep what they have.
+	Widths Widths `json:"widths"`
+	// Gain is how many times as fast Widths are as Over: what it started with or, where a
+	// single stage was wide enough then, what is too narrow.
+	Gain   float64 `json:"gain"`
+	Over   Widths  `json:"over"`
+	Reason string  `json:"reason"` // in words
+
+	Comparisons []Comparison `json:"comparisons"` // in the order they were made
+	Trials      []Trial      `json:"trials"`
+}
+
+// add records a run.
+func (r *Report) add(w Widths, wall time.Duration) {
+	i := slices.IndexFunc(r.Trials, func(t Trial) bool { return maps.Equal(t.Widths, w) })
+	if i < 0 {
+		i = len(r.Trials)
+		r.Trials = append(r.Trials, Trial{Widths: w})
+	}
+	r.Trials[i].Walls = append(r.Trials[i].Walls, wall)
+}
+
+// sum fills in what follows from the runs.
+func (r *Report) sum() {
+	for i := range r.Trials {
+		t := &r.Trials[i]
+		sorted := slices.Sorted(slices.Values(t.Walls))
+		t.Q1, t.Median, t.Q3 = quantile(sorted, 0.25), quantile(sorted, 0.5), quantile(sorted, 0.75)
+	}
+}
+
+// quantile interpolates between the sorted values.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	at := q * float64(len(sorted)-1)
+	i := int(at)
+	if i+1 == len(sorted) {
+		return sorted[i]
+	}
+	return sorted[i] + time.Duration((at-float64(i))*float64(sorted[i+1]-sorted[i]))
+}
+
+// words are widths in the order of the stages: "fetch 4, parse 2".
+func (r *Report) words(w Widths) string {
+	var parts []string
+	for _, s := range r.Stages {
+		parts = append(parts, fmt.Sprintf("%s %d", s.Name, w[s.Name]))
+	}
+	return strings.Join(parts, ", ")
+}
