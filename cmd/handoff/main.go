@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetHelpCommand(helpCommand(root))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
-	root.AddCommand(benchCommand(s), classifyCommand(s), runCommand(s), chaosCommand(s), shmCommand(s), doctorCommand(s))
+	root.AddCommand(benchCommand(s), classifyCommand(s), runCommand(s), chaosCommand(s), tuneCommand(s), shmCommand(s), doctorCommand(s))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		err = out.err

@@ -25,6 +25,7 @@ type runFlags struct {
 	memory                byteSize
 	timeout               time.Duration
 	quiet, retriesGiven   bool
+	temporary             string // the folder that has the outputs instead, of tune
 }
 
 // mostQuarantined bounds the rows that --quarantine leaves out.
@@ -124,6 +125,20 @@ func opNames() string {
 	return strings.Join(names, ", ")
 }
 
+// configure makes the job of the flags.
+func (f *runFlags) configure() {
+	f.job.Pool = pool.Options{
+		Workers: f.workers, Isolation: pool.Isolation(f.isolation), Attempts: f.retries + 1, TaskTimeout: f.timeout, MemoryLimit: int64(f.memory),
+	}
+	f.job.Halt = batch.Halt(f.halt)
+	if f.quarantine != "" {
+		f.job.Quarantine, f.job.QuarantineFile = mostQuarantined, f.quarantine
+		if !f.retriesGiven {
+			f.job.Pool.Attempts = 1
+		}
+	}
+}
+
 func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 	result, summary, err := openOutputs(s, f)
 	if err != nil {
@@ -136,17 +151,8 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 		began = true
 		bar.showRows(p.Done, p.Total, p.Rows)
 	}
-	f.job.Pool = pool.Options{
-		Workers: f.workers, Isolation: pool.Isolation(f.isolation), Attempts: f.retries + 1, TaskTimeout: f.timeout, MemoryLimit: int64(f.memory),
-	}
-	f.job.Halt = batch.Halt(f.halt)
+	f.configure()
 	f.job.FS = chaosFS()
-	if f.quarantine != "" {
-		f.job.Quarantine, f.job.QuarantineFile = mostQuarantined, f.quarantine
-		if !f.retriesGiven {
-			f.job.Pool.Attempts = 1
-		}
-	}
 	if f.joblog != "" {
 		log, openErr := openJoblog(f.joblog)
 		if openErr != nil {

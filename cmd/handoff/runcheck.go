@@ -65,4 +65,3 @@ func (f *runFlags) check() error {
 	}
 	return nil
 }
-

@@ -32,7 +32,7 @@ func planFor(variants, rounds int) (schedule, error) {
 	case rounds == 0:
 		rounds = 3 * need
 	case rounds < roundsFor(alpha):
-		return schedule{}, fmt.Errorf("tune: %d rounds cannot tell anything from noise: expected %d or more for so many stages", rounds, roundsFor(alpha))
+		return schedule{}, fmt.Errorf("%d rounds cannot tell anything from noise: expected %d or more for so many stages", rounds, roundsFor(alpha))
 	case rounds <= need+1:
 		return schedule{[]int{rounds}, alpha}, nil
 	}

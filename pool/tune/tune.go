@@ -18,6 +18,9 @@ const (
 	IO  Kind = "io"  // it waits: twice the usable cores
 )
 
+// ErrOptions: stages or options are not what [Run] takes; nothing was run.
+var ErrOptions = errors.New("refused")
+
 // A Stage is a part of a job whose width can be changed.
 type Stage struct {
 	Name string `json:"name"`
@@ -89,14 +92,14 @@ func Run(ctx context.Context, stages []Stage, job Job, opts *Options) (*Report, 
 		t.opts = *opts
 	}
 	if err := t.check(stages); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tune: %w: %w", ErrOptions, err)
 	}
 	physical, usable := Cores()
 	t.report.PhysicalCores, t.report.UsableCores = physical, usable
 	for _, s := range stages {
 		s, err := t.start(s, physical, usable)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("tune: %w: %w", ErrOptions, err)
 		}
 		t.stages = append(t.stages, s)
 	}
@@ -112,20 +115,20 @@ func (t *tuner) check(stages []Stage) error {
 	o := &t.opts
 	switch {
 	case t.job == nil:
-		return errors.New("tune: the job is nil")
+		return errors.New("the job is nil")
 	case len(stages) == 0:
-		return errors.New("tune: there is no stage")
+		return errors.New("there is no stage")
 	case o.Rounds < 0 || o.Rounds > mostRounds:
-		return fmt.Errorf("tune: %d rounds: expected 1 to %d, or 0 for the default", o.Rounds, mostRounds)
+		return fmt.Errorf("%d rounds: expected 1 to %d, or 0 for the default", o.Rounds, mostRounds)
 	case o.MaxWidth < 0 || o.MaxWidth == 1 || o.MaxWidth > mostWidth:
-		return fmt.Errorf("tune: greatest width %d: expected 2 to %d, or 0 for the default", o.MaxWidth, mostWidth)
+		return fmt.Errorf("greatest width %d: expected 2 to %d, or 0 for the default", o.MaxWidth, mostWidth)
 	case !(o.MinGain >= 0 && o.MinGain < 10):
-		return fmt.Errorf("tune: least gain %v: expected a share of 0 or more, as 0.05", o.MinGain)
+		return fmt.Errorf("least gain %v: expected a share of 0 or more, as 0.05", o.MinGain)
 	}
 	names := map[string]bool{}
 	for _, s := range stages {
 		if s.Name == "" || names[s.Name] {
-			return fmt.Errorf("tune: stage %q: names are needed, and must differ", s.Name)
+			return fmt.Errorf("stage %q: names are needed, and must differ", s.Name)
 		}
 		names[s.Name] = true
 	}
@@ -149,7 +152,7 @@ func (t *tuner) start(s Stage, physical, usable int) (Stage, error) {
 	case IO:
 		first = 2 * usable
 	default:
-		return s, fmt.Errorf("tune: stage %q: kind %q, expected %q or %q", s.Name, s.Kind, CPU, IO)
+		return s, fmt.Errorf("stage %q: kind %q, expected %q or %q", s.Name, s.Kind, CPU, IO)
 	}
 	if s.Width == 0 {
 		s.Width = first
@@ -158,7 +161,7 @@ func (t *tuner) start(s Stage, physical, usable int) (Stage, error) {
 		}
 	}
 	if half := t.most(s) / 2; s.Width < 0 || s.Width > half {
-		return s, fmt.Errorf("tune: stage %q starts with width %d: expected 1 to %d, half of the greatest width", s.Name, s.Width, half)
+		return s, fmt.Errorf("stage %q starts with width %d: expected 1 to %d, half of the greatest width", s.Name, s.Width, half)
 	}
 	return s, nil
 }

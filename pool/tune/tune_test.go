@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -292,6 +293,7 @@ func TestRefused(t *testing.T) {
 	} {
 		_, err := Run(t.Context(), tt.stages, tt.job, &tt.opts)
 		require.ErrorContains(t, err, want)
+		require.Equal(t, !strings.HasPrefix(want, "the job says"), errors.Is(err, ErrOptions), want)
 	}
 }
 
