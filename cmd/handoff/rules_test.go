@@ -68,6 +68,7 @@ var ruleTable = map[string]ruleRow{
 	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, ruleBars, rulePerf, "github.com/google/renameio/v2", "github.com/prometheus/client_golang"}},
 
 	"pool/journal/journaltest": {[]string{"pool/journal"}, nil},
+	"pool/batch/weather":       {[]string{"pool", "pool/tune", "arrowipc", "arrowipc/files"}, []string{ruleArrow}}, // a program to try
 }
 
 // ruleLibrary is every folder below bench and the command.
