@@ -48,8 +48,9 @@ func (t *tuner) widened(s Stage, start, best Widths, steps, alone []Comparison) 
 	case Faster:
 		fmt.Fprintf(&b, "more than %d was not tried", best[s.Name])
 	case NoFaster:
-		b.WriteString(last.of(last.To[s.Name]) + t.onCores(s, last.To[s.Name]))
-		if len(t.stages) > 1 {
+		cores := t.onCores(s, last.To[s.Name])
+		b.WriteString(last.of(last.To[s.Name]) + cores)
+		if len(t.stages) > 1 && cores == "" {
 			b.WriteString(", something else is short by then")
 		}
 	default:

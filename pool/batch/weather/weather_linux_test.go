@@ -205,7 +205,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	s := start(t, time.Millisecond)
 	years, every := 120, 10*time.Millisecond
 	if soak() {
-		one := int64(len(header) + 37*len(s.values)) // about
+		one := int64(len(header) + 32*len(s.values)) // at least
 		years, every = int(2<<30/one)+1, 200*time.Millisecond
 	}
 	j := s.job(years)
