@@ -33,7 +33,11 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 	case "-":
 		return &output{w: stdout}, nil
 	}
-	if info, err := os.Stat(name); isStream(name) || err == nil && info.IsDir() {
+	info, err := os.Stat(name)
+	if err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
+		return &output{w: &latePipe{name}}, nil
+	}
+	if isStream(name) || err == nil && info.IsDir() {
 		f, err := os.OpenFile(name, os.O_WRONLY, 0) // open until the process ends
 		if err != nil {
 			return nil, fmt.Errorf("cannot write the output: %w", err)
@@ -50,6 +54,18 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 	probe.Close()
 	os.Remove(probe.Name())
 	return &output{name: name}, nil
+}
+
+// A latePipe is opened when it is written to: that waits for somebody who reads.
+type latePipe struct{ name string }
+
+func (p *latePipe) Write(b []byte) (int, error) {
+	f, err := os.OpenFile(p.name, os.O_WRONLY, 0)
+	if err != nil {
+		return 0, err
+	}
+	n, err := f.Write(b)
+	return n, errors.Join(err, f.Close())
 }
 
 // isStream reports whether an output is something that cannot be replaced: a pipe, a
