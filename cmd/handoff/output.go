@@ -47,12 +47,9 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 	if target, err := filepath.EvalSymlinks(name); err == nil {
 		name = target // what a link points to is replaced, not the link
 	}
-	probe, err := os.CreateTemp(filepath.Dir(name), ".handoff-*")
-	if err != nil {
+	if err := canWrite(filepath.Dir(name)); err != nil {
 		return nil, outputError(name, err)
 	}
-	probe.Close()
-	os.Remove(probe.Name())
 	return &output{name: name}, nil
 }
 

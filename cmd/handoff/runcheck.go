@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"example.com/handoff/arrowipc/files"
+	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
 )
 
@@ -31,6 +32,8 @@ func (f *runFlags) check() error {
 		return usagef("--keep-state needs --state DIR")
 	case j.State != "" && j.Out == "":
 		return usagef("--state needs --out FILE: what goes to standard output cannot be written exactly once")
+	case f.isolation == string(pool.Goroutine) && (f.timeout > 0 || f.memory > 0 || f.quarantine != "" || f.retriesGiven):
+		return usagef("--timeout, --mem-per-worker, --retries and --quarantine need worker processes: goroutines cannot be killed")
 	case f.timeout < 0:
 		return usagef("--timeout %v: expected 0 or more", f.timeout)
 	}

@@ -85,7 +85,11 @@ func TestRunFlags(t *testing.T) {
 		"--op zscore --out o.csv --state folder.csv/../in.csv":        {1, "in.csv"},
 	} {
 		t.Run(line, func(t *testing.T) {
-			stdout, stderr, code := inProcess(append([]string{"run", "in.csv", "--isolation", "goroutine"}, strings.Fields(line)...)...)
+			isolation := "goroutine"
+			if strings.Contains(line, " --quarantine ") {
+				isolation = "process"
+			}
+			stdout, stderr, code := inProcess(append([]string{"run", "in.csv", "--isolation", isolation}, strings.Fields(line)...)...)
 			require.Equal(t, row.code, code, stderr)
 			require.Empty(t, stdout)
 			require.Contains(t, stderr, row.want)

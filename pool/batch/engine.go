@@ -79,7 +79,7 @@ func (e *engine) open(ctx context.Context) (done bool, err error) {
 		}
 		if e.store.summed != nil {
 			e.summed = e.store.summed
-			return true, nil
+			return true, e.disk.try(e.checkPublished)
 		}
 		if e.store.seal != nil {
 			return true, e.disk.try(e.publishSealed)

@@ -107,25 +107,35 @@ func (e *engine) writeFile(out string, b []byte) error {
 // that the output is whole and its end.
 func (e *engine) publishSealed() error {
 	seal := e.store.seal
-	same := func(info fs.FileInfo) bool {
-		id := files.IdentityOf(info)
-		return id.Size == seal.Size && id.Device == seal.Device && id.Inode == seal.Inode
-	}
 	name := ""
 	for _, suffix := range []string{"", reordered} {
-		if info, err := e.fs.Stat(e.tempName(suffix)); err == nil && same(info) {
+		if info, err := e.fs.Stat(e.tempName(suffix)); err == nil && seal.is(info) {
 			name = e.tempName(suffix)
 		}
 	}
-	if name != "" {
-		if err := (&temp{fs: e.fs, name: name, out: e.out}).publish(e.tempName); err != nil {
+	if name == "" {
+		if err := e.checkPublished(); err != nil {
 			return err
 		}
-	} else if info, err := e.fs.Stat(e.out); err != nil || !same(info) {
-		return fmt.Errorf("%s was written whole and is not there any more, or is another file: start again with a new state folder", e.out)
+	} else if err := (&temp{fs: e.fs, name: name, out: e.out}).publish(e.tempName); err != nil {
+		return err
 	}
 	e.summed = &seal.Summary
 	return e.done()
+}
+
+// checkPublished holds the output against the one that the job has written.
+func (e *engine) checkPublished() error {
+	if info, err := e.fs.Stat(e.out); e.store.seal == nil || err != nil || !e.store.seal.is(info) {
+		return fmt.Errorf("the job is finished, and its output %s is not there any more, or is another file: start again with a new state folder", e.out)
+	}
+	return nil
+}
+
+// is reports whether a file is the one of the record.
+func (r *sealRecord) is(info fs.FileInfo) bool {
+	id := files.IdentityOf(info)
+	return id.Size == r.Size && id.Device == r.Device && id.Inode == r.Inode
 }
 
 func checkResultName(out string) error {

@@ -49,9 +49,15 @@ func (s *store) compare(ctx context.Context, h header) error {
 			diffs = append(diffs, fmt.Sprintf("%s was %s, is %s", what, was, is))
 		}
 	}
+	columns := func(names []string) string {
+		if names == nil {
+			return "all"
+		}
+		return strings.Join(names, ",")
+	}
 	differ("the op", was.Op, h.Op)
-	differ("the columns", was.Columns, h.Columns)
-	differ("the chunk's rows", was.ChunkRows, h.ChunkRows)
+	differ("the choice of columns", columns(was.Columns), columns(h.Columns))
+	differ("the number of rows of a chunk", was.ChunkRows, h.ChunkRows)
 	differ("the output", was.Out, h.Out)
 	differ("the number of inputs", len(was.Inputs), len(h.Inputs))
 	if diffs == nil {

@@ -65,7 +65,8 @@ type Job struct {
 	// chunk fails.
 	Quarantine int
 	// QuarantineFile gets the rows that were left out, Arrow or CSV by its name, such
-	// that it can be an input; it is not written if there are none. "": none.
+	// that it can be an input, also where the job fails; it is not written if there are
+	// none. "": none.
 	QuarantineFile string
 	// InputQuarantine gets the lines of CSV inputs that cannot be parsed, as CSV: file,
 	// line, text; they are left out. "": such a line is an error.
@@ -155,7 +156,7 @@ func Run(ctx context.Context, job Job) (_ *Result, err error) {
 		return e.result(), err
 	}
 	if err := e.run(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, e.disk.try(e.writeQuarantine))
 	}
 	return e.result(), nil
 }

@@ -271,6 +271,7 @@ func (r *passRun) taskFailed(ctx context.Context, w work, err error) error {
 
 // chunkFailed is an error if the job ends at once.
 func (r *passRun) chunkFailed(c *chunk, err error) error {
+	err = fmt.Errorf("%s, rows %d to %d: %w", r.job.Inputs[c.input], c.first, c.first+c.rows, err)
 	if r.job.Halt == "" || r.job.Halt == HaltNow {
 		return err
 	}
@@ -298,7 +299,7 @@ func (r *passRun) complete(ctx context.Context, c *chunk) error {
 	if c.err != nil {
 		r.failed++
 		if r.failure == nil {
-			r.failure = fmt.Errorf("%s, rows %d to %d: %w", r.job.Inputs[c.input], c.first, c.first+c.rows, c.err)
+			r.failure = c.err
 		}
 		r.end(c)
 		return nil

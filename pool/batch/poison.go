@@ -107,7 +107,10 @@ func (s *search) leaveOut(row int64, death *pool.WorkerExitError) error {
 		q.Column = s.fields[s.unit].Name
 	}
 	if len(s.left)+len(s.found) >= s.job.Quarantine {
-		return fmt.Errorf("%s: %d rows are left out already, the most that may be, and row %d: %w", q.Input, s.job.Quarantine, q.Row, death)
+		for _, q := range s.found { // for the file
+			s.left = append(s.left, q)
+		}
+		return fmt.Errorf("%s: row %d kills its worker, and %d rows, the most that may be, are left out already: %w", q.Input, q.Row, s.job.Quarantine, death)
 	}
 	var b bytes.Buffer
 	one := s.chunk.rec.NewSlice(row, row+1)

@@ -62,7 +62,7 @@ func TestPoisonousRows(t *testing.T) {
 func TestPoisonousRowsAreTooMany(t *testing.T) {
 	noResidue(t)
 	path := csvFile(t, "a\n"+strings.Repeat("1\n", 100)+"15\n1\n15\n1\n15\n")
-	for quarantine, want := range map[int]string{0: "exit status 0", 2: "2 rows are left out already, the most that may be, and row 104"} {
+	for quarantine, want := range map[int]string{0: "exit status 0", 2: "row 104 kills its worker, and 2 rows, the most that may be, are left out already"} {
 		res, err := Run(context.Background(), Job{Inputs: []string{path}, Op: "count", Quarantine: quarantine, Pool: pool.Options{Workers: 2}})
 		require.ErrorContains(t, err, want)
 		require.ErrorIs(t, err, pool.ErrWorkerDied)

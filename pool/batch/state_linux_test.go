@@ -43,8 +43,8 @@ func TestResumeRefuses(t *testing.T) {
 	}{
 		"another op":        {func(_ *testing.T, _ trial, j *batch.Job) { j.Op = "zscore" }, "the op was twice:log="},
 		"another parameter": {func(_ *testing.T, _ trial, j *batch.Job) { j.Op += ",fails=9" }, "fails=-1"},
-		"other chunks":      {func(_ *testing.T, _ trial, j *batch.Job) { j.ChunkRows = 51 }, "the chunk's rows was 50, is 51"},
-		"other columns":     {func(_ *testing.T, _ trial, j *batch.Job) { j.Columns = []string{"n"} }, "the columns was [], is [n]"},
+		"other chunks":      {func(_ *testing.T, _ trial, j *batch.Job) { j.ChunkRows = 51 }, "rows of a chunk was 50, is 51"},
+		"other columns":     {func(_ *testing.T, _ trial, j *batch.Job) { j.Columns = []string{"n"} }, "choice of columns was all, is n"},
 		"another output": {func(_ *testing.T, _ trial, j *batch.Job) {
 			j.Out = strings.Replace(j.Out, "out.csv", "new.csv", 1)
 		}, "new.csv"},
@@ -150,14 +150,20 @@ func TestResumeFromTheStart(t *testing.T) {
 	require.Zero(t, res.Summary.ChunksReused)
 
 	require.NoError(t, os.Remove(filepath.Join(tr.Dir, "log")))
-	require.NoError(t, os.WriteFile(job.Out, []byte("mine"), 0o600))
 	res, err = batch.Run(background(), job)
 	require.NoError(t, err)
 	require.True(t, res.Finished)
 	require.False(t, res.FromStart)
 	require.EqualValues(t, 12, res.Summary.ChunksReused)
 	require.Empty(t, tr.executed(t, 0))
+
+	require.NoError(t, os.WriteFile(job.Out, []byte("mine"), 0o600))
+	_, err = batch.Run(background(), job)
+	require.ErrorContains(t, err, "is another file")
 	require.Equal(t, "mine", tr.output(t))
+	require.NoError(t, os.Remove(job.Out))
+	_, err = batch.Run(background(), job)
+	require.ErrorContains(t, err, "is not there any more")
 }
 
 // The state folder of a job that has failed before its first chunk was committed is
