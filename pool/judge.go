@@ -132,7 +132,7 @@ func (o ClassifyOptions) needs() string {
 		asked bool
 		text  string
 	}{
-		{o.Foreign, "is not Go"},
+		{o.Foreign, "is another program, or not Go"},
 		{o.MayCrash, "may crash"},
 		{o.Cgo, "calls C"},
 		{o.KillSwitch, "needs a kill switch"},

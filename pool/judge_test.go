@@ -47,7 +47,7 @@ func TestJudge(t *testing.T) {
 		{name: "waits, may crash", samples: one(100*ms, ms, 0), opts: ClassifyOptions{MayCrash: true}, class: ClassIO, route: RouteGoroutine, clock: ClockThread,
 			reason: []string{"it may crash, though"}},
 		{name: "command computes", samples: one(100*ms, 150*ms, 0), command: true, opts: ClassifyOptions{Foreign: true},
-			class: ClassCPU, route: RouteProcess, clock: ClockChild, reason: []string{"is 1.500, above 0.7; it is not Go, which a process contains"}},
+			class: ClassCPU, route: RouteProcess, clock: ClockChild, reason: []string{"is 1.500, above 0.7; it is another program, or not Go, which a process contains"}},
 		{name: "command waits", samples: one(100*ms, ms, 0), command: true, opts: ClassifyOptions{Foreign: true}, class: ClassIO, route: RouteGoroutine, clock: ClockChild},
 		{name: "fans out", samples: one(100*ms, ms, 180*ms), class: ClassCPU, route: RouteGoroutine, clock: ClockProcess,
 			reason: []string{"its own thread used 0.001 s and the process 0.18 s", "(process clock)"}},

@@ -52,7 +52,7 @@ same to the last byte whatever the workers and isolation, and however often the
 job was killed and resumed; JSON and CSV also whatever --chunk-rows. In an Arrow
 file the values are the same too, but the record batches are the chunks.
 
-In CSV an empty cell is null, a line without any character is passed over, and a
+In CSV every number is a float64, an empty cell is null, a line without any character is passed over, and a
 column whose first value is no number is text. Other columns are skipped, and
 said so; one that is named in --columns must hold numbers.
 

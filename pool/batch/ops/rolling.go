@@ -21,7 +21,7 @@ import (
 // takes time in proportion to the window.
 var Rolling = batch.Register(&batch.Op{
 	Name: "rolling",
-	Doc:  "mean or median of the window of rows that ends with each row",
+	Doc:  "mean or median of the window of rows that ends with each row; null where the window is not full or holds a null",
 	Params: []batch.Param{
 		{Name: "stat", Default: "mean", Doc: "mean or median", Check: func(s string) error {
 			if s != "mean" && s != "median" {

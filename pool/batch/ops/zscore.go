@@ -17,7 +17,7 @@ import (
 // values. In a column whose values are all the same they are 0/0, NaN.
 var ZScore = batch.Register(&batch.Op{
 	Name: "zscore",
-	Doc:  "each value's distance from its column's mean, in standard deviations",
+	Doc:  "each value's distance from its column's mean, in standard deviations; NaN where these are 0",
 	Start: func(s batch.Start) (batch.Plan, error) {
 		return &zscore{newSums(s.Columns)}, nil
 	},
