@@ -165,7 +165,7 @@ func TestPipelineNamesStageAndItem(t *testing.T) {
 	told := errors.New("told to")
 	for _, how := range []string{"error", "panic", "goexit"} {
 		for _, place := range []string{"load", "double", "write"} {
-			for k := 0; k < 50; k += 1 + k/8 {
+			for k := range 50 {
 				for _, unordered := range []bool{false, true} {
 					if how == "goexit" && place == "write" {
 						continue // it ends the caller's goroutine
