@@ -53,11 +53,11 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 	return &output{name: name}, nil
 }
 
-// A latePipe is opened when it is written to: that waits for somebody who reads.
+// A latePipe is opened when it is written to.
 type latePipe struct{ name string }
 
 func (p *latePipe) Write(b []byte) (int, error) {
-	f, err := os.OpenFile(p.name, os.O_WRONLY, 0)
+	f, err := openPipe(p.name)
 	if err != nil {
 		return 0, err
 	}

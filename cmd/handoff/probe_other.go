@@ -12,3 +12,5 @@ func canWrite(dir string) error {
 	probe.Close()
 	return os.Remove(probe.Name())
 }
+
+func openPipe(name string) (*os.File, error) { return os.OpenFile(name, os.O_WRONLY, 0) }

@@ -53,7 +53,7 @@ func (f *runFlags) check() error {
 	if slices.Contains(j.Columns, "") || j.Columns != nil && len(j.Columns) == 0 {
 		return usagef("--columns has an empty name: expected NAME,NAME,…")
 	}
-	outs := map[string]string{"--out": j.Out, "--json": f.json, "--quarantine": f.quarantine, "--input-quarantine": j.InputQuarantine, "--joblog": f.joblog}
+	outs := map[string]string{"--out": j.Out, "--json": f.json, "--quarantine": f.quarantine, "--input-quarantine": j.InputQuarantine, "--joblog": f.joblog, "--state": j.State}
 	for a, name := range outs {
 		for b, other := range outs {
 			if a < b && name != "" && other != "" && name != "-" && sameFile(name, other) {

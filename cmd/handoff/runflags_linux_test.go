@@ -82,7 +82,7 @@ func TestRunFlags(t *testing.T) {
 		"--op describe --quarantine /dev/null.csv/x.csv":              {1, "/dev/null.csv/x.csv"},
 		"--op describe --joblog folder":                               {1, "--joblog: open folder"},
 		"--op describe --metrics nonsense":                            {1, "expected HOST:PORT"},
-		"--op zscore --out o.csv --state folder.csv/../in.csv":        {1, "in.csv"},
+		"--op zscore --out o.csv --state folder.csv/../in.csv":        {2, "in.csv"},
 	} {
 		t.Run(line, func(t *testing.T) {
 			isolation := "goroutine"

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -62,6 +63,12 @@ func newSink(t *temp, format files.Format, schema *arrow.Schema, done []extent) 
 
 // check reads what an earlier run has written.
 func (s *sink) check() error {
+	head := make([]byte, len(s.encoder.Head()))
+	if n, err := s.temp.f.ReadAt(head, 0); err != nil && err != io.EOF {
+		return err
+	} else if !bytes.Equal(head[:n], s.encoder.Head()) {
+		return fmt.Errorf("its first %d bytes are not what was written there: start again with a new state folder", len(head))
+	}
 	for _, x := range s.extents {
 		sum := crc32.New(castagnoli)
 		n, err := io.Copy(sum, io.NewSectionReader(s.temp.f, x.off, x.len))
@@ -77,6 +84,9 @@ func (s *sink) check() error {
 
 // write writes a block of rows.
 func (s *sink) write(ctx context.Context, b formatted) (extent, error) {
+	if err := s.temp.untouched(s.off); err != nil {
+		return extent{}, err
+	}
 	w := &spot{f: s.temp.f, off: s.off}
 	out := bufio.NewWriterSize(w, 64<<10)
 	piece, err := s.encode(ctx, out, b)
@@ -157,6 +167,9 @@ func (s *sink) seal(next func() (*temp, error)) error {
 			return err
 		}
 	}
+	if err := s.temp.untouched(s.off); err != nil {
+		return err
+	}
 	tail, err := s.encoder.Tail(func(yield func(files.Piece) bool) {
 		for _, x := range s.extents {
 			if !yield(files.Piece{Meta: x.piece[0], Body: x.piece[1]}) {
@@ -186,6 +199,9 @@ func (s *sink) reorder(t *temp) error {
 		if _, err := io.Copy(to, io.NewSectionReader(s.temp.f, x.off, x.len)); err != nil {
 			return err
 		}
+	}
+	if to.off != s.off {
+		return fmt.Errorf("%s has %d bytes of rows, expected %d", s.temp.name, to.off, s.off)
 	}
 	return nil
 }

@@ -86,6 +86,15 @@ func TestResumeRefuses(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, other.Close())
 		}, "version 2, expected 1"},
+		"a head that was written over": {func(t *testing.T, tr trial, j *batch.Job) {
+			temps, err := filepath.Glob(filepath.Join(tr.Dir, ".out.csv.handoff-*"))
+			require.NoError(t, err)
+			require.Len(t, temps, 1)
+			f, err := os.OpenFile(temps[0], os.O_WRONLY, 0)
+			require.NoError(t, err)
+			_, err = f.WriteAt([]byte("m"), 0)
+			require.NoError(t, errors.Join(err, f.Close()))
+		}, "its first 2 bytes are not what was written there"},
 		"rows that were written over": {func(t *testing.T, tr trial, j *batch.Job) {
 			temps, err := filepath.Glob(filepath.Join(tr.Dir, ".out.csv.handoff-*"))
 			require.NoError(t, err)
@@ -368,6 +377,38 @@ func TestInputQuarantine(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, fmt.Sprintf("file,line,text\n%s,103,\"one, two\"\n%s,603,x\n", in, in), string(b))
 	require.Equal(t, 601, strings.Count(tr.output(t), "\n"))
+}
+
+// Whoever cuts, removes or replaces the hidden file of a running job does not get it
+// as the output.
+func TestHiddenFileIsTouched(t *testing.T) {
+	for name, touch := range map[string]func(file string) error{
+		"cut":     func(file string) error { return os.Truncate(file, 10) },
+		"longer":  func(file string) error { return os.Truncate(file, 1<<20) },
+		"removed": os.Remove,
+		"replaced": func(file string) error {
+			return errors.Join(os.WriteFile(file+"x", []byte("x"), 0o600), os.Rename(file+"x", file))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTrial(t, "twice:log=LOG", "out.csv", 20_000)
+			job := tr.job()
+			touched := false
+			job.Progress = func(p batch.Progress) {
+				if p.Rows >= 10_000 && !touched {
+					temps, err := filepath.Glob(filepath.Join(tr.Dir, ".out.csv.handoff-*"))
+					require.NoError(t, err)
+					require.Len(t, temps, 1)
+					time.Sleep(50 * time.Millisecond) // what is done is written: between a look and a write it is not noticed
+					require.NoError(t, touch(temps[0]))
+					touched = true
+				}
+			}
+			_, err := batch.Run(background(), job)
+			require.ErrorContains(t, err, "start again")
+			require.NoFileExists(t, job.Out)
+		})
+	}
 }
 
 // An input that changes between two passes, or while it is read, is an error.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"example.com/handoff/arrowipc/files"
 	"example.com/handoff/pool/journal"
 )
 
@@ -47,6 +48,26 @@ func (e *engine) tempName(suffix string) string { return e.tempNameOf(e.out, suf
 
 func (e *engine) tempNameOf(out, suffix string) string {
 	return filepath.Join(filepath.Dir(out), fmt.Sprintf(".%.100s.handoff-%s%s", filepath.Base(out), e.id, suffix))
+}
+
+// untouched reports, as an error, that somebody else has cut, lengthened, removed or
+// replaced the file. Between this and the next write it goes unnoticed.
+func (t *temp) untouched(size int64) error {
+	mine, err := t.f.Stat()
+	if err != nil {
+		return err
+	}
+	if mine.Size() != size {
+		return fmt.Errorf("%s has %d bytes, and %d were written: start again with a new state folder", t.name, mine.Size(), size)
+	}
+	if t.name == "" {
+		return nil
+	}
+	there, err := t.fs.Stat(t.name)
+	if is, was := files.IdentityOf, files.IdentityOf(mine); err != nil || is(there).Inode != was.Inode || is(there).Device != was.Device {
+		return fmt.Errorf("%s was removed or replaced while the job ran: start again with a new state folder", t.name)
+	}
+	return nil
 }
 
 // publish gives the file, which is synced, the output's name.
