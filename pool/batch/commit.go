@@ -135,11 +135,12 @@ func (r *passRun) commitAll(ctx context.Context, fail func(error)) {
 // write writes the rows of a chunk behind those that are there, and puts its record
 // into the next group.
 func (r *passRun) write(ctx context.Context, c *commit) error {
+	from := r.sink.off
 	for _, b := range c.blocks {
 		x, err := r.sink.write(ctx, b)
 		if err != nil {
 			if context.Cause(ctx) != nil { // its worker was not waited for
-				return nil
+				return r.sink.rewind(from)
 			}
 			return err
 		}

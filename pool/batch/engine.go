@@ -49,6 +49,7 @@ type engine struct {
 	skipped    []files.Skipped
 	sawSkipped bool
 	bad        []badLine
+	badAt      map[[2]int]bool // input and line of each; nil until it is needed
 
 	left      []Quarantined
 	rows      int64 // of the last pass
@@ -57,7 +58,7 @@ type engine struct {
 	value     any
 	summed    *Summary // of a job that was finished before
 	fromStart bool
-	kept      bool // the journal is to stay
+	kept      bool // the output has its name
 }
 
 // open gets ready whatever the job needs before its first chunk. done: there is
@@ -257,7 +258,7 @@ func (e *engine) endPass(r *passRun) error {
 
 // restore is endPass's inverse, for a pass that an earlier run has ended.
 func (e *engine) restore(end *passRecord) {
-	e.rows, e.bad, e.skipped, e.sawSkipped = end.Rows, end.Bad, nil, true
+	e.rows, e.bad, e.badAt, e.skipped, e.sawSkipped = end.Rows, end.Bad, nil, nil, true
 	copy(e.text, end.Text)
 	for _, s := range end.Skipped {
 		e.skipped = append(e.skipped, files.Skipped(s))

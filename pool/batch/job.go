@@ -103,7 +103,7 @@ type Progress struct {
 type Result struct {
 	Value   any // of a reduction, for encoding/json; nil of a job that was finished before
 	Summary Summary
-	Columns int             // numeric ones
+	Columns int             // numeric ones; −1 of a job that was finished before
 	Skipped []files.Skipped // columns of the input that are not numeric
 	// Quarantined are the rows that were left out, in the order of the inputs.
 	Quarantined []Quarantined

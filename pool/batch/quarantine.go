@@ -25,10 +25,17 @@ type badLine struct {
 func (e *engine) badRow(i int, b files.BadRow) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	known := slices.ContainsFunc(e.bad, func(o badLine) bool { return o.Input == i && o.Line == b.Line })
-	if known { // from an earlier pass or run
+	at := [2]int{i, b.Line}
+	if e.badAt == nil {
+		e.badAt = map[[2]int]bool{}
+		for _, o := range e.bad {
+			e.badAt[[2]int{o.Input, o.Line}] = true
+		}
+	}
+	if e.badAt[at] { // known from an earlier pass or run
 		return nil
 	}
+	e.badAt[at] = true
 	if len(e.bad) == mostBad {
 		return fmt.Errorf("%s: %d lines of the inputs cannot be parsed, the most that may be left out, and line %d", e.job.Inputs[i], mostBad, b.Line)
 	}

@@ -134,6 +134,16 @@ func (s *spot) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// rewind takes back what was written from an offset on: the blocks of a chunk that
+// was not finished, which would be a gap between those that are recorded.
+func (s *sink) rewind(from int64) error {
+	if s.off == from {
+		return nil
+	}
+	s.off = from
+	return s.temp.f.Truncate(from)
+}
+
 // keep notes extents that belong to the output.
 func (s *sink) keep(x []extent) {
 	if s != nil {
