@@ -32,7 +32,7 @@ const (
 func main() {
 	pool.Main() // does not return in a worker
 	ctx, stop, signalled := notifySignals(context.Background())
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], standardOutput(), os.Stderr)
 	stop()
 	if n := signalled(); n != 0 {
 		code = 128 + n

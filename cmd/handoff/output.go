@@ -31,6 +31,9 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 	case "":
 		return &output{w: io.Discard}, nil
 	case "-":
+		if _, err := stdout.Write(nil); err != nil { // closed
+			return nil, err
+		}
 		return &output{w: stdout}, nil
 	}
 	info, err := os.Stat(name)
