@@ -133,9 +133,24 @@ func checkInodes(m shm.Mount) check {
 	return c
 }
 
-// checkLeftovers is about this user's runs, and what others have in /dev/shm.
-func checkLeftovers(runs []shm.RunInfo, otherFiles int, otherBytes int64, err error) check {
-	c := check{Name: "leftovers", Status: fine, Values: map[string]any{"other_files": otherFiles, "other_bytes": otherBytes}}
+// foreign counts files in /dev/shm that are not of this user's runs.
+type foreign struct {
+	files int
+	bytes int64
+}
+
+func (f *foreign) add(bytes int64) {
+	f.files++
+	f.bytes += bytes
+}
+
+// checkLeftovers is about this user's runs, and what other users' runs and other
+// programs have in /dev/shm.
+func checkLeftovers(runs []shm.RunInfo, users, programs foreign, err error) check {
+	c := check{Name: "leftovers", Status: fine, Values: map[string]any{
+		"other_users_files": users.files, "other_users_bytes": users.bytes,
+		"other_files": programs.files, "other_bytes": programs.bytes,
+	}}
 	if err != nil {
 		c.Status, c.Found = unknown, err.Error()
 		return c
@@ -174,8 +189,11 @@ func checkLeftovers(runs []shm.RunInfo, otherFiles int, otherBytes int64, err er
 	if len(found) == 0 {
 		found = append(found, "nothing of handoff's")
 	}
-	if otherFiles > 0 {
-		found = append(found, fmt.Sprintf("%d files (%s) of other programs", otherFiles, human(otherBytes)))
+	if users.files > 0 {
+		found = append(found, fmt.Sprintf("%d files (%s) of other users' runs", users.files, human(users.bytes)))
+	}
+	if programs.files > 0 {
+		found = append(found, fmt.Sprintf("%d files (%s) of other programs", programs.files, human(programs.bytes)))
 	}
 	c.Found = strings.Join(found, ", ")
 	return c

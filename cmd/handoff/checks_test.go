@@ -43,13 +43,13 @@ func TestChecks(t *testing.T) {
 		"inodes: used up":   {checkInodes(shm.Mount{Inodes: 9, FreeInodes: 0}), problem, "0 free of 9", "nr_inodes"},
 		"inodes: few":       {checkInodes(shm.Mount{Inodes: 100, FreeInodes: 90}), warning, "", "nr_inodes"},
 
-		"no leftovers": {checkLeftovers(nil, 0, 0, nil), fine, "nothing of handoff's", ""},
-		"not listed":   {checkLeftovers(nil, 0, 0, fs.ErrPermission), unknown, "permission denied", ""},
-		"others":       {checkLeftovers(nil, 2, 3*mib, nil), fine, "2 files (3.00 MiB) of other programs", ""},
+		"no leftovers": {checkLeftovers(nil, foreign{}, foreign{}, nil), fine, "nothing of handoff's", ""},
+		"not listed":   {checkLeftovers(nil, foreign{}, foreign{}, fs.ErrPermission), unknown, "permission denied", ""},
+		"others":       {checkLeftovers(nil, foreign{1, mib}, foreign{2, 3 * mib}, nil), fine, "1 files (1.00 MiB) of other users' runs, 2 files (3.00 MiB) of other programs", ""},
 		"all kinds": {checkLeftovers([]shm.RunInfo{
 			{State: shm.Alive, Segments: []shm.SegmentInfo{{Bytes: mib}, {Bytes: mib}}}, {State: shm.Orphan, Segments: []shm.SegmentInfo{{Bytes: 7}}},
 			{State: shm.Orphan}, {State: shm.Unknown, Segments: []shm.SegmentInfo{{Bytes: 8}}},
-		}, 0, 0, nil), warning, "1 segments (7 B) of dead runs, 1 segments (8 B) whose run's lock file is missing, 2 segments (2.00 MiB) of living runs", "handoff shm gc; see 'handoff shm ls'"},
+		}, foreign{}, foreign{}, nil), warning, "1 segments (7 B) of dead runs, 1 segments (8 B) whose run's lock file is missing, 2 segments (2.00 MiB) of living runs", "handoff shm gc; see 'handoff shm ls'"},
 
 		"memory: not known":    {checkMemory(none), unknown, "MemAvailable", ""},
 		"memory: short":        {checkMemory(5 * mib), problem, "5.00 MiB available", "free memory"},

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -64,7 +65,7 @@ func tryWrite() check {
 func lookForLeftovers() check {
 	runs, err := shm.List()
 	if err != nil {
-		return checkLeftovers(nil, 0, 0, err)
+		return checkLeftovers(nil, foreign{}, foreign{}, err)
 	}
 	ours := map[string]bool{}
 	for _, r := range runs {
@@ -74,14 +75,18 @@ func lookForLeftovers() check {
 		}
 	}
 	entries, err := os.ReadDir(shmDir)
-	n, bytes := 0, int64(0)
+	var users, programs foreign
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && !ours[e.Name()] {
-			n++
-			bytes += info.Size()
+		info, err := e.Info()
+		switch {
+		case err != nil || ours[e.Name()]:
+		case strings.HasPrefix(e.Name(), "handoff-") && info.Sys().(*syscall.Stat_t).Uid != uint32(os.Getuid()):
+			users.add(info.Size())
+		default:
+			programs.add(info.Size())
 		}
 	}
-	return checkLeftovers(runs, n, bytes, err)
+	return checkLeftovers(runs, users, programs, err)
 }
 
 // limitOf is a limit of this process; Go's start raises that of open files as

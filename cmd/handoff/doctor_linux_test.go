@@ -163,6 +163,22 @@ func TestDoctorLeftovers(t *testing.T) {
 	require.Equal(t, fine, c.Status, c.Found)
 }
 
+// Another user's segments are not files of other programs.
+func TestDoctorOtherUsers(t *testing.T) {
+	if !shmtest.Private(t, "") {
+		return
+	}
+	for name, uid := range map[string]int{"handoff-0123456789abcdef01234567-1": 1, "handoff-notes": os.Getuid(), "sem.x": 1} {
+		require.NoError(t, os.WriteFile("/dev/shm/"+name, []byte("four"), 0o600))
+		if err := os.Chown("/dev/shm/"+name, uid, -1); err != nil {
+			t.Skipf("only root can give files away: %v", err)
+		}
+	}
+	c := doctor(t, command("doctor", "--json", "-")).check(t, "leftovers")
+	require.Contains(t, c.Found, "nothing of handoff's, 1 files (4 B) of other users' runs, 2 files (8 B) of other programs")
+	require.Equal(t, 1.0, c.Values["other_users_files"])
+}
+
 // Limits of a real process.
 func TestDoctorLimits(t *testing.T) {
 	exe, err := os.Executable()
