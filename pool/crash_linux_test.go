@@ -304,7 +304,7 @@ func TestWorkersThatDoNotStart(t *testing.T) {
 
 	out, err = program("bad start", "hang").CombinedOutput()
 	require.NoError(t, err)
-	require.Contains(t, string(out), "it said nothing within Options.StartTimeout, 50ms, and was killed")
+	require.Contains(t, string(out), "it said nothing within its start timeout of 50ms and was killed")
 
 	// Whoever gives up waiting for them does not wait for StartTimeout.
 	out, err = program("bad start", "give up").CombinedOutput()

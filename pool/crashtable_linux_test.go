@@ -63,7 +63,7 @@ var tableHarms = []struct {
 	{"goexit", fate{}}, // it depends: see tableExceptions
 	{"overflow", fate{class: ClassFatal, says: "stack overflow"}},
 	{"stop", fate{class: ClassStopped, says: "it was stopped"}},
-	{"block", fate{class: ClassDeadline, says: "ran longer than Options.TaskTimeout"}},
+	{"block", fate{class: ClassDeadline, says: "ran longer than its time limit"}},
 	{"garbage", fate{class: ClassProtocol, says: "it sent a message of kind 110"}},
 }
 
@@ -97,7 +97,7 @@ var tableExceptions = map[string]fate{
 	"idle/goexit":             {survives: true},
 	"drained/goexit":          {retired: true},
 	// Or it ends the goroutine that reads messages: the task waits for its segment.
-	"attached/goexit": {class: ClassDeadline, says: "ran longer than Options.TaskTimeout", lost: between{1, 1}},
+	"attached/goexit": {class: ClassDeadline, says: "ran longer than its time limit", lost: between{1, 1}},
 
 	// A worker that was asked to end and does not is given as long as Close gives a task.
 	"draining/goexit": {class: ClassDeadline, says: "did not end within"},

@@ -10,9 +10,12 @@ import (
 	"example.com/handoff/shm"
 )
 
+// MinMemoryLimit is the least [Options].MemoryLimit, in bytes: a Go process needs as
+// much before its first task.
+const MinMemoryLimit = 16 << 20
+
 const (
 	maxWorkerProcs  = 4096
-	minMemoryLimit  = 16 << 20
 	minWorkerMemory = 16 << 20 // the runtime alone takes 6 MiB, and near its limit collects all the time
 )
 

@@ -204,8 +204,8 @@ func (o *Options) withDefaults() (Options, error) {
 		c.Spares, c.MemoryLimit = 0, 0
 		c.KeepWidth = c.KeepWidth || c.launch == nil // nobody is killed
 	}
-	if m := c.MemoryLimit; m > 0 && m < minMemoryLimit {
-		return c, fmt.Errorf("pool: a memory limit of %d bytes, at least %d: a Go process needs as much before its first task", m, minMemoryLimit)
+	if m := c.MemoryLimit; m > 0 && m < MinMemoryLimit {
+		return c, fmt.Errorf("pool: a memory limit of %d bytes, at least %d: a Go process needs as much before its first task", m, MinMemoryLimit)
 	}
 	if c.Results == nil {
 		c.Results = &shm.ArenaOptions{}

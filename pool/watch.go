@@ -135,7 +135,7 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 			w.endLocked(ClassStopped, fmt.Errorf("it has not begun its next task for %v", p.opts.StopTimeout))
 		case t == nil:
 		case p.opts.TaskTimeout > 0 && w.watch.ran >= p.opts.TaskTimeout:
-			w.endLocked(ClassDeadline, fmt.Errorf("%s ran longer than Options.TaskTimeout, %v", t.entry.name, p.opts.TaskTimeout))
+			w.endLocked(ClassDeadline, fmt.Errorf("%s ran longer than its time limit of %v", t.entry.name, p.opts.TaskTimeout))
 		case t.cancelled && !t.gentle:
 			if w.watch.cancelled {
 				w.watch.ending += awake
@@ -174,7 +174,7 @@ func (w *worker) sample() {
 		w.watch.stopped, w.watch.still = 0, false
 	}
 	if most := p.opts.RecycleMemory; most > 0 && s.private > most {
-		w.retireLocked(fmt.Sprintf("it has %d bytes of private memory, more than Options.RecycleMemory", s.private))
+		w.retireLocked(fmt.Sprintf("it has %d bytes of private memory, more than it may have when it is kept", s.private))
 	}
 }
 

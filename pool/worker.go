@@ -209,7 +209,7 @@ func (w *worker) greet(proc process, link transport, want hello, buf []byte) err
 	if err != nil {
 		select {
 		case <-late:
-			return fmt.Errorf("it said nothing within Options.StartTimeout, %v, and was killed: an Init that hangs, or a main that does not call pool.Main() first?", timeout)
+			return fmt.Errorf("it said nothing within its start timeout of %v and was killed: an Init that hangs, or a main that does not call pool.Main() first?", timeout)
 		default:
 		}
 		if err == io.EOF {

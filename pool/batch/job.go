@@ -133,7 +133,8 @@ func (j *Job) check() error {
 
 // Run runs the job to its end. ctx ends it early with its error; with State what
 // is done by then is kept. All processes and memory it used are gone when it
-// returns.
+// returns. A job that fails once it has begun has a Result too: its Summary says how
+// far it came.
 func Run(ctx context.Context, job Job) (_ *Result, err error) {
 	if err := job.check(); err != nil {
 		return nil, err
@@ -156,7 +157,7 @@ func Run(ctx context.Context, job Job) (_ *Result, err error) {
 		return e.result(), err
 	}
 	if err := e.run(ctx); err != nil {
-		return nil, errors.Join(err, e.disk.try(e.writeQuarantine))
+		return e.result(), errors.Join(err, e.disk.try(e.writeQuarantine))
 	}
 	return e.result(), nil
 }
