@@ -179,11 +179,22 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 	}
 	res, err := batch.Run(ctx, f.job)
 	bar.end()
-	switch {
-	case err == nil:
+	if err == nil {
 		return tell(s, f, res, result, summary)
-	case errors.Is(err, batch.ErrNoOut):
+	}
+	if errors.Is(err, batch.ErrNoOut) {
 		return usagef("%w", err)
+	}
+	err = f.advise(ctx, err, began)
+	if f.json != "" {
+		err = errors.Join(err, writeFailure(summary, res, err))
+	}
+	return err
+}
+
+// advise adds to the error of a job with a state folder how to go on with it.
+func (f *runFlags) advise(ctx context.Context, err error, began bool) error {
+	switch {
 	case errors.Is(err, batch.ErrDrained):
 		return fmt.Errorf("%w: go on by the same command with --resume", err)
 	case f.job.State != "" && ctx.Err() != nil && errors.Is(err, context.Canceled):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,6 +37,13 @@ func (f *runFlags) check() error {
 		return usagef("--timeout, --mem-per-worker, --retries and --quarantine need worker processes: goroutines cannot be killed")
 	case f.timeout < 0:
 		return usagef("--timeout %v: expected 0 or more", f.timeout)
+	case f.memory > 0 && f.memory < pool.MinMemoryLimit:
+		return usagef("--mem-per-worker %s: expected at least %s, which a worker needs before its first task", human(int64(f.memory)), human(pool.MinMemoryLimit))
+	}
+	if f.metrics != "" {
+		if _, _, err := net.SplitHostPort(f.metrics); err != nil {
+			return usagef("--metrics %s: expected HOST:PORT, as localhost:9090", f.metrics)
+		}
 	}
 	for _, q := range []string{f.quarantine, j.InputQuarantine, f.joblog} {
 		if q == "-" {

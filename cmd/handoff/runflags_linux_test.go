@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/pool/batch"
 )
 
 // inProcess runs the command in this process: what does not come as far as workers.
@@ -125,4 +127,30 @@ func TestRunColumnsAndSummary(t *testing.T) {
 		require.NotEmpty(t, summary[field], field)
 	}
 	require.Len(t, summary, 13)
+}
+
+// A job that fails writes its summary too, with its error.
+func TestFailedJobSummary(t *testing.T) {
+	in := write(t, "in.csv", "x\n"+strings.Repeat("1\n", 100)+"no number\n")
+	stdout, stderr, code := handoff(t, "run", in, "--op", "describe", "--quiet", "--chunk-rows", "10", "--out", filepath.Join(t.TempDir(), "out.json"), "--json", "-")
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "no number")
+	s := parse[struct {
+		batch.Summary
+		Error string
+	}](t, stdout)
+	require.Contains(t, s.Error, "no number")
+	require.Positive(t, s.Width)
+	stdout, _, code = handoff(t, "run", in+"x", "--op", "describe", "--quiet", "--out", filepath.Join(t.TempDir(), "out.json"), "--json", "-")
+	require.Equal(t, 1, code)
+	require.Contains(t, parse[map[string]any](t, stdout)["error"], "no such file")
+}
+
+// A message about a limit is about the flag that set it.
+func TestTimeoutMessage(t *testing.T) {
+	in := write(t, "in.csv", "x\n"+strings.Repeat("1\n", 300_000))
+	_, stderr, code := handoff(t, "run", in, "--op", "rolling:window=65536,stat=median", "--quiet", "--timeout", "1ms", "--retries", "0", "--out", filepath.Join(t.TempDir(), "o.csv"))
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "ran longer than its time limit of 1ms")
+	require.NotContains(t, stderr, "Options.")
 }

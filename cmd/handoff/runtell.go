@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -43,6 +44,18 @@ func tell(s streams, f *runFlags, res *batch.Result, result, summary *output) er
 		return &quarantinedError{res, f}
 	}
 	return nil
+}
+
+// writeFailure writes the summary of a job that failed, with its error.
+func writeFailure(summary *output, res *batch.Result, jobErr error) error {
+	failed := struct {
+		batch.Summary
+		Error string `json:"error"`
+	}{Error: jobErr.Error()}
+	if res != nil {
+		failed.Summary = res.Summary
+	}
+	return errors.Join(writeJSON(summary, failed), summary.Commit())
 }
 
 // A quarantinedError ends a job that is done but for some rows.
