@@ -122,7 +122,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 // is tried again whatever else becomes known of the death.
 func (w *worker) triesAgainLocked(exit exitState) bool {
 	t := w.lane.running()
-	return exit.signal != "" && (t == nil || t.job == nil && !t.cancelled && !t.discarded && w.pool.cause == nil && t.attempt < w.pool.opts.Attempts)
+	return exit.signal != "" && (t == nil || t.job == nil && !t.cancelled && w.pool.cause == nil && t.attempt < w.pool.opts.Attempts)
 }
 
 // mournLocked counts a death, tells of it, and lets fewer workers run where it was
@@ -179,7 +179,7 @@ func (p *Pool) forgetLocked(w *worker, ran *task, death *WorkerExitError) {
 			p.requeueLocked(t)
 		case p.cause != nil:
 			p.resolveLocked(t, nil, p.endedLocked())
-		case t.cancelled || t.discarded:
+		case t.cancelled:
 			p.resolveLocked(t, nil, ErrCancelled)
 		default:
 			p.requeueLocked(t)
@@ -211,7 +211,7 @@ func (w *worker) giveBackLocked(t *task, death *WorkerExitError) {
 	switch {
 	case p.cause != nil:
 		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
-	case t.cancelled || t.discarded:
+	case t.cancelled:
 		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, death))
 	case t.attempt-t.memory >= p.opts.Attempts || t.attempt == maxAttempts:
 		p.resolveLocked(t, nil, death)

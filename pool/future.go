@@ -54,8 +54,9 @@ func (f Future[Out]) Cancel() {
 	}
 }
 
-// Discard gives the result up: the task goes on, its place in the table is
-// free when it ends. A later Wait is [ErrWaited].
+// Discard gives the result up: the task goes on, and is tried again like any other
+// if its worker dies; its place in the table is free when it ends. A later Wait is
+// [ErrWaited].
 func (f Future[Out]) Discard() {
 	if f.p != nil {
 		f.p.discard(f.id)

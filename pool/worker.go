@@ -353,7 +353,7 @@ func (w *worker) finishLocked(record []byte) error {
 		l.pop()
 		switch {
 		case t == nil:
-		case t.cancelled || t.discarded || p.cause != nil:
+		case t.cancelled || p.cause != nil:
 			t.attempt--
 			p.resolveLocked(t, nil, cmp.Or(p.endedLocked(), ErrCancelled))
 		default:
