@@ -16,10 +16,6 @@ import (
 //	0 length of meta · 4 number of arrays · 8 meta… · wire refs…
 const carrierBytes = 8
 
-var carrierType = reflect.TypeFor[shm.Carrier]()
-
-func isCarrier(t reflect.Type) bool { return reflect.PointerTo(t).Implements(carrierType) }
-
 // errCarrier: a Carrier did not take what came. That is the task's own error: the
 // record was whole.
 var errCarrier = errors.New("it was not received")

@@ -45,8 +45,6 @@ const (
 	opCarrier               // a shm.Carrier: see carrier.go
 )
 
-var binderType = reflect.TypeFor[shm.Binder]()
-
 // compile builds the codec of t. Arrays are allowed in arguments only.
 func compile(t reflect.Type, args bool) (*codec, error) {
 	c := &codec{typ: t}
@@ -79,7 +77,7 @@ func (c *codec) add(t reflect.Type, off uintptr, path string, args bool) error {
 	if len(c.ops) >= maxOps {
 		return fmt.Errorf("%s: more than %d separate fields", path, maxOps)
 	}
-	if reflect.PointerTo(t).Implements(binderType) {
+	if isArray(t) {
 		array := newBinder(t)
 		if !args && array.proto.Writable() {
 			return fmt.Errorf("%s: %v is not possible in a result: its memory goes back to the worker, which is its one writer; return the array's View()", path, t)
@@ -138,7 +136,7 @@ func (c *codec) field(path string, args bool) string {
 // plain reports whether every bit pattern of t's bytes is a value of t: numbers
 // and their arrays and structs without padding.
 func plain(t reflect.Type) bool {
-	if isCarrier(t) {
+	if isCarrier(t) || isArray(t) {
 		return false
 	}
 	switch t.Kind() {
@@ -149,9 +147,6 @@ func plain(t reflect.Type) bool {
 	case reflect.Array:
 		return plain(t.Elem())
 	case reflect.Struct:
-		if reflect.PointerTo(t).Implements(binderType) {
-			return false
-		}
 		end := uintptr(0)
 		for i := range t.NumField() {
 			f := t.Field(i)

@@ -13,7 +13,8 @@ type Fn[In, Out any] struct {
 // are numbers, bools, strings, arrays and structs of them, at most 4096 bytes as
 // encoded (4 more for each string, 24 and 8 per dimension for each View); In may contain [shm.View] (read-only input) and [shm.Array] (writable,
 // from [Pool.Outputs]), Out may contain [shm.View], both a [shm.Carrier]. Anything else, no name, and a
-// name that is taken, panics here.
+// name that is taken, panics here. A struct that embeds one of them beside other
+// fields crosses field by field: to use methods of its own instead, give the field a name.
 //
 // f runs in a worker, one call at a time per worker. Its views are dead when it
 // returns. A View in its result must be of an array, or a part of one, that f made

@@ -1,8 +1,6 @@
 package pool
 
 import (
-	"encoding"
-	"encoding/gob"
 	"fmt"
 	"math"
 	"reflect"
@@ -34,35 +32,29 @@ func (f *form) of(v any) any {
 // newLike is a pointer to a zero value of v's type.
 func newLike(v any) any { return reflect.New(reflect.TypeOf(v)).Interface() }
 
-var (
-	gobEncoderType = reflect.TypeFor[gob.GobEncoder]()
-	marshalerType  = reflect.TypeFor[encoding.BinaryMarshaler]()
-)
-
 // value is the form of a value with an address; invalid if it has no fields.
 func (f *form) value(v reflect.Value) reflect.Value {
 	t := v.Type()
 	v = reflect.NewAt(t, unsafe.Pointer(v.UnsafeAddr())).Elem() // of an unexported field too
-	pt := reflect.PointerTo(t)
 	switch {
-	case pt.Implements(binderType):
+	case isArray(t):
 		return f.array(v.Addr().Interface().(shm.Binder))
-	case pt.Implements(carrierType):
+	case isCarrier(t):
 		return f.carrier(v.Addr().Interface().(shm.Carrier))
-	case pt.Implements(gobEncoderType) || pt.Implements(marshalerType):
+	case gobMethods.own(t) || binaryMethods.own(t):
 		return v
 	case t.Kind() == reflect.Slice && plain(t.Elem()):
 		return f.cut(v, int64(v.Len())*int64(t.Elem().Size()))
-	case t.Kind() == reflect.Struct && (f.private || shares(t) || t.NumField() == 0):
+	case t.Kind() == reflect.Struct && (f.private || reshaped(t) || t.NumField() == 0):
 		var parts []reflect.Value
 		var fields []reflect.StructField
 		for i := range t.NumField() {
-			if t.Field(i).IsExported() || f.private || shares(t.Field(i).Type) {
+			if t.Field(i).IsExported() || t.Field(i).Anonymous || f.private || reshaped(t.Field(i).Type) {
 				f.add(&fields, &parts, v.Field(i))
 			}
 		}
 		return build(fields, parts)
-	case t.Kind() == reflect.Array && (f.private && !plain(t) || shares(t)):
+	case t.Kind() == reflect.Array && (f.private && !plain(t) || reshaped(t)):
 		var parts []reflect.Value
 		var fields []reflect.StructField
 		for i := range t.Len() {
@@ -122,18 +114,22 @@ func (f *form) cut(s reflect.Value, bytes int64) reflect.Value {
 	return s.Slice(0, n)
 }
 
-// shares reports whether a value of type t has Views, Arrays or Carriers in its
-// fields or elements.
-func shares(t reflect.Type) bool {
-	if pt := reflect.PointerTo(t); pt.Implements(binderType) || pt.Implements(carrierType) {
+// reshaped reports whether gob needs another form of a t because of what is in its
+// fields or elements: Views, Arrays and Carriers, or a struct of which gob would
+// encode no more than the field whose methods are promoted.
+func reshaped(t reflect.Type) bool {
+	switch {
+	case isArray(t) || isCarrier(t) || gobMethods.promoted(t) || binaryMethods.promoted(t):
 		return true
+	case gobMethods.own(t) || binaryMethods.own(t):
+		return false
 	}
 	switch t.Kind() {
 	case reflect.Array:
-		return shares(t.Elem())
+		return reshaped(t.Elem())
 	case reflect.Struct:
 		for i := range t.NumField() {
-			if shares(t.Field(i).Type) {
+			if reshaped(t.Field(i).Type) {
 				return true
 			}
 		}

@@ -518,6 +518,24 @@ func TestSizers(t *testing.T) {
 	views := []shm.View[float64]{{}, {}}
 	h, a = newSizer[[]shm.View[float64]]()(&views)
 	check("slice of Views", h, a, 24+2*int64(reflect.TypeFor[shm.View[float64]]().Size()), 0)
+
+	// A struct that embeds a Sizer beside other fields has its method, which knows nothing of them.
+	type labelled struct {
+		parcel
+		Label string
+	}
+	l := labelled{parcel{1, 77}, "hello"}
+	h, a = newSizer[labelled]()(&l)
+	check("embedded", h, a, int64(reflect.TypeFor[labelled]().Size())+5, 77-int64(reflect.TypeFor[parcel]().Size()))
+	lp := &l
+	h, a = newSizer[*labelled]()(&lp)
+	check("embedded behind a pointer", h, a, 8+int64(reflect.TypeFor[labelled]().Size())+5, 77-int64(reflect.TypeFor[parcel]().Size()))
+	ls := []parcel{{1, 77}, {2, 78}}
+	h, a = newSizer[[]parcel]()(&ls)
+	check("in a slice", h, a, 24+2*int64(reflect.TypeFor[parcel]().Size()), 77+78-2*int64(reflect.TypeFor[parcel]().Size()))
+	type alone struct{ parcel }
+	h, a = newSizer[alone]()(&alone{parcel{1, 79}})
+	check("the only field", h, a, 0, 79)
 }
 
 // Pipelines of goroutines, of any shape, in which anything may happen: each comes to an

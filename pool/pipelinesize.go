@@ -10,7 +10,8 @@ import (
 // the item has come out of a stage. Of other items it counts the value itself, strings,
 // slices, and the arrays of Views and Carriers, in arrays, structs and slices, and behind a
 // pointer that is the item; what is behind other pointers, maps and interfaces
-// is not counted.
+// is not counted. A Sizer among them is asked, also one that a struct embeds beside other
+// fields: its method is not the struct's.
 type Sizer interface {
 	// SizeBytes is how many bytes the item keeps in memory, 0 or more.
 	SizeBytes() int64
@@ -18,8 +19,6 @@ type Sizer interface {
 
 // A sizer says what an item takes in the heap, and in arrays.
 type sizer[T any] func(v *T) (heap, arrays int64)
-
-var sizerType = reflect.TypeFor[Sizer]()
 
 // largestItem is the most that an item is charged with, 256 TiB: sums of them do not
 // overflow.
@@ -37,14 +36,14 @@ func newSizer[T any]() sizer[T] {
 	switch {
 	case t.Kind() == reflect.Interface:
 		return func(v *T) (heap, arrays int64) {
-			if s, ok := any(*v).(Sizer); ok {
+			if s, ok := any(*v).(Sizer); ok && sizes(reflect.TypeOf(s)) {
 				return declared(s)
 			}
 			return walk(reflect.ValueOf(v).Elem())
 		}
-	case t.Implements(sizerType):
+	case sizes(t) && t.Kind() == reflect.Pointer:
 		return func(v *T) (heap, arrays int64) { return declared(any(*v).(Sizer)) }
-	case reflect.PointerTo(t).Implements(sizerType):
+	case sizes(t):
 		return func(v *T) (heap, arrays int64) { return declared(any(v).(Sizer)) }
 	case t.Kind() == reflect.Pointer:
 		return func(v *T) (heap, arrays int64) {
@@ -54,13 +53,39 @@ func newSizer[T any]() sizer[T] {
 			return heap + int64(t.Size()), arrays
 		}
 	}
-	if c, err := compile(t, true); err == nil { // what a task can have: without reflection
+	if c, err := compile(t, true); err == nil && !hasSizer(t) { // what a task can have: without reflection
 		return func(v *T) (heap, arrays int64) {
 			heap, arrays = bytesOf(c, v)
 			return heap + int64(t.Size()), arrays
 		}
 	}
 	return func(v *T) (heap, arrays int64) { return walk(reflect.ValueOf(v).Elem()) }
+}
+
+// sizes reports whether an item of type t says what it takes.
+func sizes(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return sizerMethods.own(t)
+}
+
+// hasSizer reports whether a t, or one of its fields or elements, is a Sizer.
+func hasSizer(t reflect.Type) bool {
+	if sizerMethods.own(t) {
+		return true
+	}
+	switch t.Kind() {
+	case reflect.Array:
+		return hasSizer(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if hasSizer(t.Field(i).Type) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // walk is what v takes, itself included.
@@ -72,6 +97,9 @@ func walk(v reflect.Value) (heap, arrays int64) {
 // behind is what v refers to.
 func behind(v reflect.Value) (heap, arrays int64) {
 	t := v.Type()
+	if s, ok := sizerOf(v); ok {
+		return 0, min(max(s.SizeBytes()-int64(t.Size()), 0), largestItem)
+	}
 	if b, ok := binderOf(v); ok {
 		ref := b.Ref()
 		return 0, ref.Bytes()
@@ -91,7 +119,7 @@ func behind(v reflect.Value) (heap, arrays int64) {
 	default:
 		return 0, 0
 	}
-	if plain(t.Elem()) {
+	if plain(t.Elem()) && !hasSizer(t.Elem()) {
 		return heap, 0
 	}
 	for i := range v.Len() {
@@ -102,7 +130,7 @@ func behind(v reflect.Value) (heap, arrays int64) {
 }
 
 func binderOf(v reflect.Value) (b interface{ Ref() shm.Ref }, ok bool) {
-	if v.Kind() != reflect.Struct || !v.CanInterface() || !reflect.PointerTo(v.Type()).Implements(binderType) {
+	if v.Kind() != reflect.Struct || !v.CanInterface() || !isArray(v.Type()) {
 		return nil, false
 	}
 	b, ok = v.Interface().(interface{ Ref() shm.Ref })

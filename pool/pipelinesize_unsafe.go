@@ -1,10 +1,19 @@
 package pool
 
 import (
+	"reflect"
 	"unsafe"
 
 	"example.com/handoff/shm"
 )
+
+// sizerOf is v, which may be an unexported field, if it is a Sizer and has an address.
+func sizerOf(v reflect.Value) (Sizer, bool) {
+	if !v.CanAddr() || !sizerMethods.own(v.Type()) {
+		return nil, false
+	}
+	return reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Interface().(Sizer), true
+}
 
 // bytesOf is what *v, of the codec's type, refers to.
 func bytesOf[T any](c *codec, v *T) (heap, arrays int64) {

@@ -8,6 +8,10 @@ import "fmt"
 // copied, and should be small; the arrays cross as Refs, of 32 bytes for one dimension.
 // A pool's message has 4096 bytes for all of it: some 120 arrays.
 //
+// The methods must be T's own: a struct that embeds a Carrier, or one of its methods,
+// beside other fields is taken for a struct, since what is promoted knows nothing of the
+// other fields.
+//
 // The methods are called by whoever hands the value over, a pool mostly, on a copy
 // of it, and not at the same time. They must not wait for anything, nor use the pool:
 // others' results wait for them.

@@ -1,0 +1,224 @@
+package pool
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/shm"
+)
+
+// Structs that embed what crosses by its methods, beside other fields.
+type (
+	scaled struct {
+		shm.View[float64]
+		Scale float64
+	}
+	deeper struct { // promoted twice
+		scaled
+		Name string
+	}
+	single  struct{ shm.View[float64] }
+	twice   struct{ single } // no field anywhere but the View
+	outputs struct {
+		shm.Array[float64]
+		From int
+	}
+	labelled struct {
+		frame
+		Label string
+	}
+	// overriding overrides what it embeds beside another field: it is walked all the same.
+	overriding struct {
+		frame
+		Label string
+	}
+	// naming names the field, and its own methods count.
+	naming struct {
+		f     frame
+		Label string
+	}
+	halfCarry   struct{ N int }
+	halfReceive struct{ M int }
+	halves      struct { // a Carrier by two fields, each of which has one method
+		halfCarry
+		halfReceive
+		Label string
+	}
+	celsius struct{ V float64 } // has MarshalBinary
+	kelvin  struct{ V float64 } // has GobEncode
+	weather struct {
+		celsius
+		kelvin
+		Place string
+	}
+)
+
+func (o *overriding) Carry(meta []byte) ([]byte, []shm.Binder, error) { return meta, nil, nil }
+func (o *overriding) Receive([]byte, []shm.Binder) error              { return nil }
+
+func (n *naming) Carry(meta []byte) ([]byte, []shm.Binder, error) {
+	meta, arrays, err := n.f.Carry(append(meta, byte(len(n.Label))))
+	return append(meta, n.Label...), arrays, err
+}
+
+func (n *naming) Receive(meta []byte, arrays []shm.Binder) error {
+	at := len(meta) - int(meta[0])
+	n.Label = string(meta[at:]) + ", by its own methods"
+	return n.f.Receive(meta[1:at], arrays)
+}
+
+func (halfCarry) Carry(meta []byte) ([]byte, []shm.Binder, error) { return meta, nil, nil }
+func (halfReceive) Receive([]byte, []shm.Binder) error            { return nil }
+
+func (c celsius) MarshalBinary() ([]byte, error)  { return []byte{1, 2, 3, 4, 5, 6, 7, 8, 9}, nil }
+func (c *celsius) UnmarshalBinary(b []byte) error { return nil }
+func (k kelvin) GobEncode() ([]byte, error)       { return []byte{1, 2, 3}, nil }
+func (k *kelvin) GobDecode(b []byte) error        { return nil }
+
+type embeddedIn struct {
+	A  scaled
+	B  deeper
+	C  [2]scaled
+	D  single
+	E  twice
+	O  outputs
+	L  labelled
+	V  overriding
+	N  naming
+	H  halves
+	W  weather
+	W2 [2]weather
+}
+
+type embeddedOut struct {
+	A scaled
+	B [2]deeper
+	C twice
+	L labelled
+	N naming
+	W weather
+}
+
+// embedded fails where something of its arguments has not arrived.
+var embedded = Func("test.embedded", func(t *Task, in embeddedIn) (out embeddedOut, err error) {
+	one := func(f *frame) string { return fmt.Sprint(f.names, f.floats[0].Data()) }
+	got := fmt.Sprintln(
+		in.A.Data(), in.A.Scale, in.B.Data(), in.B.Scale, in.B.Name, in.C[0].Data(), in.C[0].Scale, in.C[1].Data(), in.C[1].Scale,
+		in.D.Data(), in.E.Data(), in.O.From, one(&in.L.frame), in.L.Label, one(&in.V.frame), in.V.Label, one(&in.N.f), in.N.Label, in.H, in.W, in.W2)
+	want := "[1 2 3] 2 [1 2 3] 3 b [1 2 3] 4 [1 2 3] 5 " +
+		"[1 2 3] [1 2 3] 7 [x] [1 2 3] l [y] [1 2 3] v [z] [1 2 3] n, by its own methods {{6} {7} h} {{1} {2} w} [{{3} {4} w0} {{5} {6} w1}]\n"
+	if got != want {
+		return out, fmt.Errorf("got  %s\nwant %s", got, want)
+	}
+	in.O.Data()[0] = float64(in.O.From)
+	v, err := shm.PutCopy(t.Arena(), []float64{4, 5})
+	if err != nil {
+		return out, err
+	}
+	out.A = scaled{v.View(), 8}
+	out.B = [2]deeper{{scaled{v.View(), 9}, "b0"}, {scaled{v.View(), 10}, "b1"}}
+	out.C = twice{single{v.View()}}
+	out.L = labelled{frame{names: []string{"p"}, floats: []shm.View[float64]{v.View()}}, "lo"}
+	out.N = naming{frame{names: []string{"q"}, floats: []shm.View[float64]{v.View()}}, "no"}
+	out.W = weather{celsius{11}, kelvin{12}, "wo"}
+	return out, nil
+})
+
+// A struct that embeds a View, a Carrier or a type with a marshaller crosses with all
+// its fields, wherever it stands.
+func TestEmbedding(t *testing.T) {
+	bothIsolations(t, func(t *testing.T, opts Options) {
+		p := newPool(t, &opts)
+		a, err := shm.PutCopy(p.Arena(), []float64{1, 2, 3})
+		require.NoError(t, err)
+		defer a.Release()
+		o, err := shm.Make[float64](p.Outputs(), 1)
+		require.NoError(t, err)
+		defer o.Release()
+		v := a.View()
+		f := func(name string) frame { return frame{names: []string{name}, floats: []shm.View[float64]{v}} }
+		fut, err := embedded.Submit(background(), p, embeddedIn{
+			A: scaled{v, 2}, B: deeper{scaled{v, 3}, "b"}, C: [2]scaled{{v, 4}, {v, 5}}, D: single{v}, E: twice{single{v}}, O: outputs{o, 7},
+			L: labelled{f("x"), "l"}, V: overriding{f("y"), "v"}, N: naming{f("z"), "n"}, H: halves{halfCarry{6}, halfReceive{7}, "h"},
+			W: weather{celsius{1}, kelvin{2}, "w"}, W2: [2]weather{{celsius{3}, kelvin{4}, "w0"}, {celsius{5}, kelvin{6}, "w1"}},
+		})
+		require.NoError(t, err)
+		out, err := fut.Wait(background())
+		require.NoError(t, err)
+		require.Equal(t, 7.0, o.Data()[0])
+		require.Equal(t, []any{8.0, 9.0, "b0", 10.0, "b1", "lo", "no, by its own methods", weather{celsius{11}, kelvin{12}, "wo"}},
+			[]any{out.A.Scale, out.B[0].Scale, out.B[0].Name, out.B[1].Scale, out.B[1].Name, out.L.Label, out.N.Label, out.W})
+		for _, v := range []shm.View[float64]{out.A.View, out.B[0].View, out.B[1].View, out.C.View, out.L.floats[0], out.N.f.floats[0]} {
+			require.Equal(t, []float64{4, 5}, v.Data())
+			v.Release()
+		}
+	})
+}
+
+// What is embedded as a pointer or an interface is refused by its path: there is no
+// value of its own that could cross.
+func TestEmbeddingRefused(t *testing.T) {
+	for want, in := range map[string]reflect.Type{
+		".View: a value of type *shm.View": reflect.TypeFor[struct {
+			*shm.View[float64]
+			Scale float64
+		}](),
+		".Binder: a value of type shm.Binder": reflect.TypeFor[struct {
+			shm.Binder
+			Scale float64
+		}](),
+		".Carrier: a value of type shm.Carrier": reflect.TypeFor[struct {
+			shm.Carrier
+			Scale float64
+		}](),
+		".frame: a value of type *pool.frame": reflect.TypeFor[struct {
+			*frame
+			Scale float64
+		}](),
+		"}.Binder: a value of type shm.Binder":   reflect.TypeFor[struct{ shm.Binder }](),
+		"}.Carrier: a value of type shm.Carrier": reflect.TypeFor[struct{ shm.Carrier }](),
+		"}.frame: a value of type *pool.frame":   reflect.TypeFor[struct{ *frame }](),
+	} {
+		_, err := compile(in, true)
+		require.ErrorContains(t, err, want)
+	}
+	_, err := compile(reflect.TypeFor[outputs](), false)
+	require.ErrorContains(t, err, "outputs.Array: shm.Array[float64] is not possible in a result")
+}
+
+// The sizes of a payload are those of all fields, where gob would take a promoted
+// marshaller for the whole.
+func TestPayloadOfEmbedding(t *testing.T) {
+	type big struct {
+		celsius
+		Rest [1000]float64
+	}
+	in := big{}
+	for i := range in.Rest {
+		in.Rest[i] = 1 / float64(i+3)
+	}
+	for _, private := range []bool{false, true} {
+		p, err := measurePayload(&in, &[2]big{in, in}, private)
+		require.NoError(t, err)
+		require.Greater(t, p.InGobBytes, int64(8000))
+		require.Greater(t, p.OutGobBytes, int64(16000))
+	}
+	p := newPool(t, &Options{Workers: 1})
+	a, err := shm.Make[float64](p.Arena(), 1000)
+	require.NoError(t, err)
+	defer a.Release()
+	type viewed struct {
+		shm.View[float64]
+		Rest [1000]float64
+	}
+	v := viewed{a.View(), in.Rest}
+	for _, private := range []bool{false, true} {
+		p, err := measurePayload(&v, &v, private)
+		require.NoError(t, err)
+		require.Equal(t, int64(8000), p.InRefBytes)
+		require.Greater(t, p.ValueBytes, int64(16000))
+	}
+}
