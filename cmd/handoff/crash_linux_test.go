@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -68,20 +67,19 @@ func filesOf(t *testing.T, pid int) []string {
 }
 
 func TestWorkerKilledDuringRun(t *testing.T) {
-	in := bigCSV(t, 400000)
-	want, stderr, code := handoff(t, "run", in, "--op", "describe")
-	require.Zero(t, code, stderr)
-	sum := filepath.Join(t.TempDir(), "sum.json")
-	cmd := command("run", in, "--op", "describe", "--workers", "2", "--chunk-rows", "1000", "--json", sum)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	require.NoError(t, cmd.Start())
+	in, gate := numbers(t, 300), write(t, "gate", "")
+	out, sum := filepath.Join(t.TempDir(), "out.csv"), filepath.Join(t.TempDir(), "sum.json")
+	cmd, errs := begin(t, "run", in, "--op", "test-fussy:file="+gate, "--workers", "2", "--chunk-rows", "10", "--retries", "20", "--out", out, "--json", sum)
 	for range 3 {
-		require.NoError(t, unix.Kill(busyWorkerOf(t, cmd.Process.Pid), unix.SIGKILL))
-		time.Sleep(30 * time.Millisecond)
+		pid := busyWorkerOf(t, cmd.Process.Pid)
+		require.NoError(t, unix.Kill(pid, unix.SIGKILL))
+		for !dead(pid) {
+			time.Sleep(time.Millisecond)
+		}
 	}
+	require.NoError(t, os.Remove(gate))
 	require.NoError(t, cmd.Wait(), errs.String())
-	require.Equal(t, want, out.String())
+	require.Equal(t, readFile(t, in), readFile(t, out))
 	b, err := os.ReadFile(sum)
 	require.NoError(t, err)
 	require.Contains(t, string(b), `"signal": `, "no worker died: the test tests nothing")
@@ -93,8 +91,7 @@ func TestSupervisorKilledDuringRun(t *testing.T) {
 		return
 	}
 	d := t.TempDir()
-	cmd := command("run", bigCSV(t, 400000), "--op", "describe", "--workers", "2", "--out", filepath.Join(d, "out.json"))
-	require.NoError(t, cmd.Start())
+	cmd, _ := begin(t, gated(t, "--workers", "2", "--out", filepath.Join(d, "out.csv"))...)
 	workers := workersOf(t, cmd.Process.Pid, 2)
 	for len(filesOf(t, cmd.Process.Pid)) < 2 { // an arena is in use
 		time.Sleep(time.Millisecond)
@@ -133,12 +130,8 @@ func zombie(pid int) bool {
 func TestInterrupted(t *testing.T) {
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
 		d := t.TempDir()
-		out := filepath.Join(d, "out.json")
-		var errs bytes.Buffer
-		cmd := command("run", bigCSV(t, 200000), "--op", "describe", "--workers", "2", "--out", out)
-		cmd.Stderr = &errs
-		require.NoError(t, cmd.Start())
-		workersOf(t, cmd.Process.Pid, 2)
+		cmd, errs := begin(t, gated(t, "--workers", "2", "--out", filepath.Join(d, "out.csv"))...)
+		busyWorkerOf(t, cmd.Process.Pid)
 		require.NoError(t, cmd.Process.Signal(sig))
 		cmd.Wait()
 		require.Equal(t, 128+int(sig), cmd.ProcessState.ExitCode(), errs.String())
@@ -149,15 +142,24 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// gated is the command line of a job that does not end.
+func gated(t *testing.T, more ...string) []string {
+	t.Helper()
+	return append([]string{"run", numbers(t, 30), "--op", "test-fussy:file=" + write(t, "gate", "")}, more...)
+}
+
 // A signal that was ignored when the command began stays so.
 func TestIgnoredSignal(t *testing.T) {
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `trap '' HUP; exec "$0" "$@"`, exe, "run", bigCSV(t, 200000), "--op", "describe", "--workers", "2", "--quiet")
+	gate := write(t, "gate", "")
+	cmd := exec.Command("sh", "-c", `trap '' HUP; exec "$0" "$@"`, exe, "run", numbers(t, 30), "--op", "test-fussy:file="+gate, "--quiet", "--out", filepath.Join(t.TempDir(), "out.csv"))
 	cmd.Env = append(os.Environ(), "HANDOFF_TEST_COMMAND=1")
 	require.NoError(t, cmd.Start())
-	workersOf(t, cmd.Process.Pid, 2)
+	t.Cleanup(func() { kill(cmd) })
+	busyWorkerOf(t, cmd.Process.Pid)
 	require.NoError(t, cmd.Process.Signal(unix.SIGHUP))
+	require.NoError(t, os.Remove(gate))
 	require.NoError(t, cmd.Wait())
 }
 
