@@ -7,30 +7,37 @@ import (
 	"runtime/debug"
 )
 
-// A FaultError says that bytes of a segment could not be read: they are no
-// longer there. It unwraps to [ErrForeign]. Attaching again says what is left.
+// A FaultError says that bytes of a segment could not be accessed: they were not
+// there, or were stored to where they are read-only. It unwraps to [ErrForeign].
+// Attaching again says what is left.
 type FaultError struct {
 	Segment string // segment name
 	Offset  int64  // of the byte that was touched, from the segment's start
 	Size    int64  // bytes of the segment when it was attached
+	// Readable: the byte could be read right after the fault. Either it was stored to
+	// through a read-only mapping, or it was gone and is back.
+	Readable bool
 }
 
 func (e *FaultError) Error() string {
+	if e.Readable {
+		return fmt.Sprintf("shm: segment %q: a fault at byte %d of %d, which can be read: it was a store to a read-only view, or another process truncated the file and grew it again", e.Segment, e.Offset, e.Size)
+	}
 	return fmt.Sprintf("shm: segment %q: no memory at byte %d of %d: another process probably truncated its file", e.Segment, e.Offset, e.Size)
 }
 
 func (e *FaultError) Unwrap() error { return ErrForeign }
 
-// Guarded calls f with the elements of v and returns its error; where they are
+// Guarded calls f with the elements of v and returns its error; where f faults at
+// an address within v's segment, it is a [*FaultError]: the elements are, or were,
 // gone because another process truncated the segment's file, which would
-// otherwise end this process with SIGBUS, it is a [*FaultError]. f has then run
+// otherwise end this process with SIGBUS, or f has stored to v. f has then run
 // up to some point within: its deferred calls have run too. For an array, guard
 // its View. Anonymous segments need no guard, nobody can truncate them.
 //
 // It covers loads and copies that f does itself: not those of other goroutines
-// that it starts, and not system calls, which return EFAULT. Any other panic, a
-// store to memory that is there but read-only, and any fault outside of v's
-// segment go on their way. v stays pinned while f runs; the
+// that it starts, and not system calls, which return EFAULT. Any other panic, and any
+// fault outside of v's segment, go on their way. v stays pinned while f runs; the
 // error wraps [ErrReleased] if it was released before.
 //
 // Guarded may be called from several goroutines. It costs well under a
@@ -48,7 +55,8 @@ func (v View[T]) Guarded(f func(data []T) error) (err error) {
 	return seg.guarded(func() error { return f(v.Data()) })
 }
 
-// guarded calls f and makes an error of a fault within s.
+// guarded calls f and makes an error of a fault within s. The address alone decides:
+// by the time that anybody looks again, the file may have been grown again.
 func (s *Segment) guarded(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -57,18 +65,18 @@ func (s *Segment) guarded(f func() error) (err error) {
 			return
 		}
 		at, readable, ok := FaultIn(r, s.mem)
-		if !ok || readable {
+		if !ok {
 			panic(r)
 		}
-		err = &FaultError{Segment: s.name, Offset: int64(at), Size: s.Size()}
+		err = &FaultError{Segment: s.name, Offset: int64(at), Size: s.Size(), Readable: readable}
 	}()
 	return f()
 }
 
 // FaultIn tells whether v, what was recovered from a panic, is a fault at an
-// address within mem: at which byte, and whether that can be read, so that it was
-// a store that faulted. It is for goroutines that have called
-// [debug.SetPanicOnFault].
+// address within mem: at which byte, and whether that can be read now. Then a store
+// has faulted, as a rule: the byte may also have been gone and be back. It is for
+// goroutines that have called [debug.SetPanicOnFault].
 func FaultIn(v any, mem []byte) (at int, readable, ok bool) {
 	e, ok := v.(interface {
 		runtime.Error

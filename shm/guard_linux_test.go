@@ -234,6 +234,61 @@ func TestGuardedLetsPass(t *testing.T) {
 	require.Equal(t, 1, pins(), "a pin was left")
 }
 
+// A file that is cut and at once grown again is the same error: the bytes are there
+// when somebody looks, and have been gone for the one who read them.
+func TestGuardedSurvivesCutAndGrown(t *testing.T) {
+	seg, err := newRun(t).Create(8192)
+	require.NoError(t, err)
+	attached, err := Attach(seg.Name(), 8192, ReadOnly)
+	require.NoError(t, err)
+	v := byteView(t, attached)
+	path := dir + "/" + seg.Name()
+	err = v.Guarded(func(data []byte) error {
+		defer func() { require.NoError(t, os.Truncate(path, 8192)) }() // before Guarded sees the panic
+		require.NoError(t, os.Truncate(path, 4096))
+		sumOf(data)
+		return nil
+	})
+	var fault *FaultError
+	require.ErrorAs(t, err, &fault)
+	require.Equal(t, &FaultError{Segment: seg.Name(), Offset: 4096, Size: 8192, Readable: true}, fault)
+	require.ErrorContains(t, err, "another process truncated the file and grew it again")
+
+	err = v.Guarded(func(data []byte) error { data[77] = 1; return nil }) // a store, which looks the same
+	require.ErrorAs(t, err, &fault)
+	require.Equal(t, &FaultError{Segment: seg.Name(), Offset: 77, Size: 8192, Readable: true}, fault)
+
+	// The package's own loads, under a process that does nothing else.
+	stop := make(chan struct{})
+	var cutter sync.WaitGroup
+	cutter.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				os.Truncate(path, 0)
+				os.Truncate(path, 8192)
+			}
+		}
+	})
+	faults := 0
+	for range 10_000 {
+		b, err := Bind[bool](attached, Ref{Segment: seg.Name(), DType: Bool, Shape: Shape{rank: 1, dims: [MaxRank]int{8192}}})
+		if err != nil {
+			require.ErrorAs(t, err, &fault)
+			faults++
+			continue
+		}
+		b.Release()
+	}
+	t.Log(faults, "faults")
+	close(stop)
+	cutter.Wait()
+	v.Release()
+	require.NoError(t, attached.Close())
+}
+
 func TestGuardedRestoresTheSetting(t *testing.T) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(false))
 	seg, err := newRun(t).Create(4096)
