@@ -3,11 +3,12 @@ package files
 // A batch is a record batch's metadata, checked: every buffer lies in the body
 // and holds what the rows need.
 type batch struct {
-	rows    int64
-	body    int64 // where the body starts in the file
-	bodyLen int64
-	codec   codec
-	cols    []batchColumn // the numeric columns
+	rows      int64
+	body      int64 // where the body starts in the file
+	bodyLen   int64
+	codec     codec
+	bigEndian bool
+	cols      []batchColumn // the numeric columns
 }
 
 type batchColumn struct {
@@ -26,9 +27,13 @@ const (
 
 // parseBatch reads a RecordBatch table: 0 length, 1 nodes (int64 length, int64
 // null count), 2 buffers (int64 offset, int64 length), 3 compression, 4 numbers
-// of further buffers. The body of bodyLen bytes is known to lie in the file.
-func parseBatch(t fbTable, l *layout, body, bodyLen int64) (*batch, error) {
-	b := &batch{rows: t.i64(0), body: body, bodyLen: bodyLen, codec: uncompressed}
+// of further buffers. The message's body is known to lie in the file.
+func parseBatch(m *message, l *layout) (*batch, error) {
+	if m.version != l.version { // which buffers a union has depends on it
+		return nil, corruptf("record batch of metadata version %d behind a schema of version %d", int(m.version)+1, int(l.version)+1)
+	}
+	t := m.header
+	b := &batch{rows: t.i64(0), body: m.body, bodyLen: m.end - m.body, codec: uncompressed, bigEndian: l.bigEndian}
 	if compression, has := t.table(3); has { // 0 codec, 1 method
 		if b.codec = codec(compression.u8(0)); b.codec > zstdFrame || compression.u8(1) != 0 {
 			return nil, unsupportedf("record batch: compression %d", b.codec)
@@ -66,7 +71,7 @@ func parseBatch(t fbTable, l *layout, body, bodyLen int64) (*batch, error) {
 		}
 		// Disjoint buffers, as writers make them, are no more than the body; a
 		// body that is referred to again and again could be read for ever.
-		if used += col.values.n + col.valid.n; used > bodyLen {
+		if used += col.values.n + col.valid.n; used > b.bodyLen {
 			return nil, corruptf("record batch: buffers overlap")
 		}
 		b.cols = append(b.cols, col)

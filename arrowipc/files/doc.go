@@ -8,7 +8,8 @@
 //
 //   - Arrow IPC, as a file or a stream, is known by its content. Values are read
 //     from the file straight into the arena, in one copy; buffers compressed with
-//     LZ4 or Zstandard and big-endian values are converted on the way.
+//     LZ4 or Zstandard and big-endian values are converted on the way. Several
+//     streams with the same columns that lie behind one another are one table.
 //   - CSV with a header line is known by its extension, .csv in any case.
 //
 // [Reader.Skip] goes on behind the records that an earlier run has done, and
@@ -47,8 +48,9 @@
 // A file is input from a stranger. Lengths, offsets and counts in it are held
 // against the file's size before anything is read or allocated by them; a
 // truncated or inconsistent file is an error that names it. A stream may end
-// without its end mark, as the format allows, but only between two messages; a
-// file must have its footer. Decompressed sizes are bounded by what the codec
+// without its end mark, as the format allows, but only between two messages, and
+// [Reader.Cut] tells of it; behind an end mark nothing may lie but another stream. A
+// file must have its footer, and that must list all that is in it. Decompressed sizes are bounded by what the codec
 // could make of the bytes, and by the arena. Metadata is bounded to 64 MiB, a CSV
 // row to [Options.RowBytes]. Only regular files are opened.
 //

@@ -208,14 +208,15 @@ func TestEncodeArrowIsRead(t *testing.T) {
 		}
 		requireCells(t, want, cols[i])
 	}
-	_, stream, _, err := readAll(t, a, newFile(t, "x.stream", file[8:]), nil) // the file behind its magic is a stream
+	at := len(file) - int(tail)
+	f := &flatbuf{buf: file[at-int(binary.LittleEndian.Uint32(file[at:])) : at]}
+	between := file[8 : at-len(f.buf)] // the magic and the footer lies a stream
+	_, stream, _, err := readAll(t, a, newFile(t, "x.stream", between), nil)
 	require.NoError(t, err)
 	for i := range cols {
 		requireCells(t, cols[i], stream[i])
 	}
 
-	at := len(file) - int(tail)
-	f := &flatbuf{buf: file[at-int(binary.LittleEndian.Uint32(file[at:])) : at]}
 	require.Zero(t, (at-len(f.buf))%alignment)
 	blocks := f.root().vector(3, blockBytes)
 	require.Equal(t, len(recs), blocks.n)

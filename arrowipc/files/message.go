@@ -11,12 +11,13 @@ import (
 //	metadata: a Message table: 0 version, 1 kind of header, 2 header, 3 length of the body
 //	body
 //
-// A length of 0 ends a stream.
+// A length of 0 is the mark that ends a stream.
 type message struct {
 	version   int16
 	kind      uint8
 	header    fbTable
 	body, end int64 // in the file
+	endMark   bool  // nothing but end is set
 }
 
 const (
@@ -27,7 +28,7 @@ const (
 )
 
 // readMessage reads the message at byte off without its body, which is known to
-// lie before byte limit; nil where the stream ends.
+// lie before byte limit.
 func readMessage(in *input, off, limit int64) (*message, error) {
 	var word [4]byte
 	if err := in.read(word[:], off); err != nil {
@@ -43,7 +44,7 @@ func readMessage(in *input, off, limit int64) (*message, error) {
 		length = binary.LittleEndian.Uint32(word[:])
 	}
 	if length == 0 {
-		return nil, nil
+		return &message{end: off, endMark: true}, nil
 	}
 	if length > maxMetadata {
 		return nil, corruptf("message at byte %d: %d bytes of metadata, expected at most %d", off, length, maxMetadata)
@@ -89,5 +90,5 @@ func isArrowStream(in *input, head []byte) bool {
 		return true
 	}
 	m, err := readMessage(in, 0, in.size)
-	return err == nil && m != nil && m.kind == headerSchema
+	return err == nil && m.kind == headerSchema
 }

@@ -99,6 +99,14 @@ func (r *Reader) BytesRead() (done, total int64) {
 // CSV file may become more while it is read: see the package comment.
 func (r *Reader) Skipped() []Skipped { return r.src.skipped() }
 
+// Cut reports whether an Arrow stream has ended without its end mark, which the
+// format allows: it may have been cut off between two record batches, and then
+// rows are missing. It is known once Next has given [io.EOF].
+func (r *Reader) Cut() bool {
+	s, ok := r.src.(*arrowSource)
+	return ok && s.cut.Load()
+}
+
 // Close closes the file. Records that were handed out stay good. Close is safe
 // to call twice.
 func (r *Reader) Close() error {

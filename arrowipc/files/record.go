@@ -147,7 +147,7 @@ func fill(alloc *arrowipc.Allocator, n int64, f func([]byte) error) (*memory.Buf
 
 // toNative turns the values of a file with the other byte order around.
 func (s *arrowSource) toNative(b *memory.Buffer, width int64) {
-	if !s.bigEndian || width == 1 {
+	if !s.batch.bigEndian || width == 1 {
 		return
 	}
 	for value := range slices.Chunk(b.Bytes(), int(width)) {

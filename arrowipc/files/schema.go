@@ -89,6 +89,32 @@ func (l *layout) settle() {
 	l.arrow = arrow.NewSchema(fields, nil)
 }
 
+// diff says in which column another layout would give other records; "" if in none.
+func (l *layout) diff(other *layout) string {
+	if len(l.columns) != len(other.columns) {
+		return fmt.Sprintf("%d of them, expected %d", len(other.columns), len(l.columns))
+	}
+	for i, want := range l.columns {
+		if got := other.columns[i]; got.name != want.name || got.String() != want.String() {
+			return fmt.Sprintf("column %d is %s, %v, expected %s, %v", i+1, show(got.name), got, show(want.name), want)
+		}
+	}
+	return ""
+}
+
+// String is the type of the column, and why it is in no record.
+func (c column) String() string {
+	switch {
+	case c.typ == nil && c.why == "":
+		return "not asked for"
+	case c.typ == nil:
+		return c.why
+	case c.null:
+		return c.typ.String() + " with nulls"
+	}
+	return c.typ.String()
+}
+
 func (l *layout) skipped() (s []Skipped) {
 	for _, c := range l.columns {
 		if c.why != "" {

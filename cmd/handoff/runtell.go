@@ -21,6 +21,9 @@ func tell(s streams, f *runFlags, res *batch.Result, result, summary *output) er
 		fmt.Fprintf(s.err, "the job in %s is finished: nothing was done\n", f.job.State)
 	}
 	tellSkipped(s.err, res)
+	for _, path := range res.Summary.NoEndMark {
+		fmt.Fprintf(s.err, "warning: %s: this Arrow stream has no end mark: if it was cut off, rows are missing\n", path)
+	}
 	if !f.quiet && !res.Finished {
 		fmt.Fprintln(s.err, summaryLine(res.Summary, f.isolation))
 	}

@@ -48,6 +48,7 @@ type engine struct {
 	text       []bool     // by field: it turned out to be text
 	skipped    []files.Skipped
 	sawSkipped bool
+	cut        []int // inputs without their end mark
 	bad        []badLine
 	badAt      map[[2]int]bool // input and line of each; nil until it is needed
 
@@ -249,7 +250,7 @@ func (e *engine) run(ctx context.Context) (err error) {
 // endPass notes that a pass has done all its chunks.
 func (e *engine) endPass(r *passRun) error {
 	e.rows = r.rows
-	end := passRecord{Pass: r.n, Chunks: r.whole, Rows: r.rows, Text: e.text, Bad: e.bad}
+	end := passRecord{Pass: r.n, Chunks: r.whole, Rows: r.rows, Text: e.text, Bad: e.bad, Cut: e.cut}
 	for _, s := range e.skipped {
 		end.Skipped = append(end.Skipped, skippedJSON(s))
 	}
@@ -258,7 +259,7 @@ func (e *engine) endPass(r *passRun) error {
 
 // restore is endPass's inverse, for a pass that an earlier run has ended.
 func (e *engine) restore(end *passRecord) {
-	e.rows, e.bad, e.badAt, e.skipped, e.sawSkipped = end.Rows, end.Bad, nil, nil, true
+	e.rows, e.bad, e.badAt, e.cut, e.skipped, e.sawSkipped = end.Rows, end.Bad, nil, end.Cut, nil, true
 	copy(e.text, end.Text)
 	for _, s := range end.Skipped {
 		e.skipped = append(e.skipped, files.Skipped(s))

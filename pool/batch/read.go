@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
@@ -128,6 +129,9 @@ func (r *passRun) readFile(ctx context.Context, i int, index *int64, tail *[]arr
 		}
 	}
 	r.skippedIn(i, in.Skipped())
+	if in.Cut() {
+		r.cutIn(i)
+	}
 	return nil
 }
 
@@ -202,6 +206,15 @@ func (e *engine) skippedIn(i int, skipped []files.Skipped) {
 		}
 	}
 	e.sawSkipped = true
+}
+
+// cutIn notes an input without its end mark.
+func (e *engine) cutIn(i int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !slices.Contains(e.cut, i) { // known from an earlier pass
+		e.cut = append(e.cut, i)
+	}
 }
 
 func recordBytes(rec arrow.Record) (n int64) {

@@ -48,6 +48,7 @@ type passRecord struct {
 	Text    []bool        `json:"text"` // by column
 	Skipped []skippedJSON `json:"skipped"`
 	Bad     []badLine     `json:"bad"`
+	Cut     []int         `json:"cut,omitempty"` // inputs
 }
 
 type skippedJSON struct {

@@ -104,6 +104,11 @@ func (s *store) take(rec []byte) (err error) {
 			if p.Pass != len(s.passes) || p.Pass >= mostPasses {
 				return fmt.Errorf("%w: the end of pass %d", errRecord, p.Pass)
 			}
+			for _, i := range p.Cut {
+				if i < 0 || i >= len(s.header.Inputs) {
+					return fmt.Errorf("%w: input %d of %d", errRecord, i, len(s.header.Inputs))
+				}
+			}
 			s.passes = append(s.passes, &p)
 		}
 	case recordSeal:

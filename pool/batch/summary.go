@@ -20,6 +20,7 @@ type Summary struct {
 	Respawns     int64                `json:"respawns"`
 	Quarantined  int64                `json:"quarantined"` // rows
 	Unparsed     int64                `json:"unparsed"`    // lines of CSV
+	NoEndMark    []string             `json:"no_end_mark"` // inputs that are Arrow streams without their end: they may have been cut off
 	Width        int                  `json:"width"`       // workers at once
 }
 
@@ -33,11 +34,14 @@ type Worker struct {
 func (e *engine) summary() Summary {
 	s := Summary{
 		Rows: e.rows, Chunks: e.chunks, ChunksReused: e.reused, WallS: time.Since(e.start).Seconds(),
-		Workers: []Worker{}, Deaths: map[pool.Class]int64{}, Quarantined: int64(len(e.left)), Unparsed: int64(len(e.bad)),
+		Workers: []Worker{}, NoEndMark: []string{}, Deaths: map[pool.Class]int64{}, Quarantined: int64(len(e.left)), Unparsed: int64(len(e.bad)),
 	}
-	if e.summed != nil {
-		old := e.summed
+	for _, i := range e.cut {
+		s.NoEndMark = append(s.NoEndMark, e.job.Inputs[i])
+	}
+	if old := e.summed; old != nil {
 		s.Rows, s.Chunks, s.ChunksReused, s.Quarantined, s.Unparsed = old.Rows, old.Chunks, old.Chunks, old.Quarantined, old.Unparsed
+		s.NoEndMark = append(s.NoEndMark, old.NoEndMark...)
 	}
 	if e.pool == nil {
 		return s
