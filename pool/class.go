@@ -22,7 +22,7 @@ func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState
 	}()
 	killed := exit.signal == "killed"
 	switch {
-	case exit.oomKilled && killed && w.killed == "":
+	case exit.oomKilled && (killed || exit.unknown != "") && w.killed == "":
 		d.Class, d.Evidence = ClassOOM, "the kernel counts an OOM kill in its memory cgroup"
 	case outOfMemory(exit):
 		d.Class, d.Evidence = ClassOOM, "Go found no memory: "+tellingLine(exit.output)
@@ -30,12 +30,16 @@ func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState
 		d.Class = ClassStart
 	case w.killed != "":
 		d.Class = w.killed
+	case exit.alive:
+		d.Class, d.Evidence = ClassUnknown, exit.unknown
 	case d.Reason != "":
 		d.Class = ClassProtocol
+	case exit.byGo() && goSaysWhy(exit.output):
+		d.Class, d.Evidence = ClassFatal, exit.status()+", and Go says why: "+tellingLine(exit.output)
+	case exit.unknown != "":
+		d.Class, d.Evidence = ClassUnknown, exit.unknown
 	case exit.signal != "":
 		d.Class = ClassSignal
-	case exit.code == 2 && goSaysWhy(exit.output):
-		d.Class, d.Evidence = ClassFatal, "exit status 2, and Go says why: "+tellingLine(exit.output)
 	default:
 		d.Class = ClassExit
 	}
@@ -71,8 +75,23 @@ func goSaysWhy(output string) bool {
 	return false
 }
 
+// byGo reports whether the Go run-time may have ended the process: by exit status 2,
+// or, with GOTRACEBACK=crash, by SIGABRT.
+func (e exitState) byGo() bool { return e.code == 2 || e.signal == "aborted" || e.unknown != "" }
+
+// status is the exit status in words.
+func (e exitState) status() string {
+	switch {
+	case e.unknown != "":
+		return "exit status unknown"
+	case e.signal != "":
+		return "signal " + e.signal
+	}
+	return fmt.Sprintf("exit status %d", e.code)
+}
+
 // outOfMemory reports whether the Go run-time found none.
 func outOfMemory(exit exitState) bool {
-	return exit.code == 2 && (strings.Contains(exit.output, "out of memory") || strings.Contains(exit.output, "cannot allocate memory")) &&
+	return exit.byGo() && (strings.Contains(exit.output, "out of memory") || strings.Contains(exit.output, "cannot allocate memory")) &&
 		strings.Contains(exit.output, "fatal error: ")
 }

@@ -56,7 +56,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		}
 		ran := w.ranLocked()
 		done = w.done > 0 || ran != nil // which has its own bound
-		orderly = w.retired != "" && reason == nil && exit.code == 0 && ran == nil
+		orderly = w.retired != "" && reason == nil && (exit.code == 0 || exit.unknown != "") && !exit.alive && ran == nil
 		if ran != nil {
 			death.Func, death.Attempt = ran.entry.name, ran.attempt
 		}
@@ -81,6 +81,9 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		w.classifyLocked(death, false, exit, nil)
 	}
 	w.proc = nil
+	if exit.alive {
+		w.undead = append(w.undead, proc)
+	}
 	ending := p.cause != nil
 	switch {
 	case ending:

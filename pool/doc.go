@@ -91,7 +91,7 @@
 // the pool. Results that nobody takes, by [Future.Discard] or the end of a
 // sequence or of the pool, are released by the pool. A dead worker's segments
 // are removed when the last View over them is released. An attempt begins
-// after the last process of the one before was reaped, and with no array of it but
+// after the last process of the one before is dead, and with no array of it but
 // one: an Array argument holds what a dead attempt has already written. So write
 // outputs, do not add to them.
 //
@@ -125,7 +125,9 @@
 // worker: its memory may be damaged. With Isolation = Goroutine inputs are mapped
 // writable, and a fault elsewhere is the task's panic.
 //
-// The death of a worker is what its pidfd says. The task it ran is tried again
+// The death of a worker is what its pidfd says, whoever reaps it; one that was killed
+// and that a debugger or the kernel holds counts as dead after 10 s, since it never
+// runs the program again. The task it ran is tried again
 // on another worker, three times in all, at once the first time and after a pause
 // from then on; what waited in its lane goes to others. Of a range, the blocks that
 // it had taken and not done do (job.go), and with Quarantine they are halved

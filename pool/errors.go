@@ -61,6 +61,7 @@ const (
 	ClassStopped  Class = "stopped"  // it was stopped, or left a task lying, for longer than Options.StopTimeout
 	ClassStart    Class = "start"    // it never said hello
 	ClassProtocol Class = "protocol" // it broke the protocol and was killed for it
+	ClassUnknown  Class = "unknown"  // it is dead, and nobody knows its exit status: SIGCHLD is ignored, another part of the program reaps, or a debugger holds it
 )
 
 // A WorkerExitError is the death of a worker. It unwraps to [ErrWorkerDied].
@@ -68,7 +69,7 @@ type WorkerExitError struct {
 	Worker   int    // slot, 0…workers−1
 	PID      int    // of the dead incarnation; 0 if it could not be started at all
 	Class    Class  //
-	ExitCode int    // −1 if a signal ended it
+	ExitCode int    // −1 if a signal ended it, or of ClassUnknown
 	Signal   string // "killed", "segmentation fault", …; "" if none
 	Func     string // the task it was running; "" if it was idle
 	Lo, Hi   int    // of a range: the indices that it was running, from Lo up to Hi
@@ -101,6 +102,8 @@ func (e *WorkerExitError) Error() string {
 		fmt.Fprintf(&b, ", out of memory: %s", e.Evidence)
 	case ClassExit:
 		b.WriteString(", by os.Exit or the like")
+	case ClassUnknown:
+		fmt.Fprintf(&b, ", exit status unknown: %s", e.Evidence)
 	}
 	if e.Reason != "" {
 		fmt.Fprintf(&b, ": %s", e.Reason)

@@ -21,6 +21,8 @@ func (l *localProcess) Terminate()            {}
 func (l *localProcess) Kill()                 { l.link.Close() }
 func (l *localProcess) Dead() <-chan struct{} { return l.dead }
 
+func (l *localProcess) Left() error { return nil }
+
 func (l *localProcess) Release() {
 	if l.end != nil {
 		l.end()

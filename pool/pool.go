@@ -272,13 +272,15 @@ func (p *Pool) Run() *shm.Run { return p.run }
 // A result with Views that nobody waits for by then is given up. It is safe to call twice and from
 // several goroutines: all wait for the first. It also waits until Options.OnAttempt was
 // called with every attempt, for as long as that takes. With Isolation = Goroutine a
-// running task cannot be ended: Close then reports it as an error.
+// running task cannot be ended: Close then reports it as an error, as it does worker
+// processes that have not died 10 s after they were killed, held by a debugger or the
+// kernel.
 func (p *Pool) Close(ctx context.Context) error {
 	p.end(ErrClosed)
 	p.close.Do(func() {
 		gone := make(chan struct{})
 		go func() { p.owners.Wait(); close(gone) }()
-		err := p.endWorkers(ctx, gone)
+		err := errors.Join(p.endWorkers(ctx, gone), p.undead())
 		p.stopDispatch()
 		p.giveUpResults()
 		p.attempts.wait()
@@ -317,13 +319,28 @@ func (p *Pool) endWorkers(ctx context.Context, gone chan struct{}) error {
 	}
 	p.each((*worker).killLocked)
 	if p.opts.Isolation == Process {
-		<-gone // the kernel's word
+		<-gone // within killTime
 		return nil
 	}
 	if wait(context.Background(), closeStep) {
 		return nil
 	}
 	return fmt.Errorf("pool: close: a task still runs and goroutines cannot be killed")
+}
+
+// undead says which workers could not be killed.
+func (p *Pool) undead() (err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.workers {
+		for _, proc := range w.undead {
+			err = errors.Join(err, proc.Left())
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("pool: close: workers are left behind: %w", err)
+	}
+	return err
 }
 
 func (p *Pool) each(f func(*worker)) {

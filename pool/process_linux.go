@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -74,11 +73,9 @@ func (p *Pool) launch(slot int) (process, transport, *lane, hello, error) {
 		link.EndReceive()
 	}()
 	c.pool = p
-	c.mu.Lock() // while its number is certain to be its own
-	if !c.reaped {
+	if c.hasNumber() {
 		c.group, err = p.bound(c.PID(), slot)
 	}
-	c.mu.Unlock()
 	if err != nil {
 		c.Kill()
 		<-c.dead
@@ -170,99 +167,20 @@ func (s *starter) start(files []*os.File, env []string, on cores, lines func([]b
 		r.Close()
 		return nil, err
 	}
-	c := &child{cmd: cmd, dead: make(chan struct{}), told: make(chan struct{})}
 	if handle < 0 {
 		cmd.Process.Kill()
 		cmd.Wait()
 		r.Close()
 		return nil, fmt.Errorf("pidfd: %w: Linux 5.10 or newer is needed", unix.ENOSYS)
 	}
-	unix.SetNonblock(handle, true)
-	c.handle = os.NewFile(uintptr(handle), "pidfd")
+	c, err := newChild(cmd, handle)
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
 	c.tail.read(r, lines)
 	go c.watch()
 	return c, nil
-}
-
-// A child is a worker process and the leader of its process group.
-type child struct {
-	cmd    *exec.Cmd
-	handle *os.File // pidfd, in the netpoller
-	tail   tail
-	dead   chan struct{}
-	told   chan struct{} // closed when output is what it will be
-	output string
-	pool   *Pool
-	group  memoryGroup
-
-	mu     sync.Mutex
-	reaped bool
-	exit   exitState
-}
-
-// watch waits for the death, kills what is left of the group while the dead
-// leader still holds its number, and reaps.
-func (c *child) watch() {
-	raw, err := c.handle.SyscallConn()
-	if err == nil {
-		err = raw.Read(func(fd uintptr) bool {
-			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-			return n > 0 || err != nil && err != unix.EINTR
-		})
-	}
-	c.mu.Lock()
-	if err == nil {
-		unix.Kill(-c.cmd.Process.Pid, unix.SIGKILL)
-	}
-	c.cmd.Wait()
-	c.reaped = true
-	c.mu.Unlock()
-
-	c.exit = exitState{code: c.cmd.ProcessState.ExitCode(), cpu: c.cmd.ProcessState.UserTime() + c.cmd.ProcessState.SystemTime()}
-	if ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		c.exit.signal = ws.Signal().String()
-	}
-	close(c.dead)
-	c.output = c.tail.end()
-	close(c.told)
-}
-
-func (c *child) PID() int              { return c.cmd.Process.Pid }
-func (c *child) Dead() <-chan struct{} { return c.dead }
-
-func (c *child) Exit() exitState { return c.exit }
-
-func (c *child) OOMKilled() bool {
-	return c.exit.signal == "killed" && c.pool.oomKilled(c.group)
-}
-
-func (c *child) Peak() int64 { return c.group.peak() }
-
-func (c *child) Output() string {
-	<-c.told
-	return c.output
-}
-
-func (c *child) Release() {
-	<-c.told
-	c.handle.Close()
-	if c.group.own {
-		c.group.remove()
-	}
-}
-
-func (c *child) Terminate() { c.cmd.Process.Signal(syscall.SIGTERM) }
-
-// Kill kills the group while its number is certain to be ours.
-func (c *child) Kill() {
-	if !c.mu.TryLock() {
-		return // being reaped: it is dead, and watch has killed the group
-	}
-	defer c.mu.Unlock()
-	if !c.reaped {
-		unix.Kill(-c.cmd.Process.Pid, unix.SIGKILL)
-		unix.Kill(c.cmd.Process.Pid, unix.SIGKILL) // which may have left its group
-	}
 }
 
 // closeFD closes a descriptor that came with a message; −1 is none.

@@ -39,6 +39,7 @@ type worker struct {
 	spent                            time.Duration // CPU time of its process, once it is dead
 	lost                             *Attempt      // that it has died under, until it is told of
 	retries                          []Event       // of tasks that are tried again, until its death was told of
+	undead                           []process     // incarnations that were killed and have not died in time
 }
 
 // A process is one incarnation: a child process, or goroutines of this one.
@@ -46,8 +47,11 @@ type process interface {
 	PID() int
 	Terminate() // SIGTERM
 	Kill()      // SIGKILL to its whole process group
-	// Dead is closed when it is dead and reaped and its group was killed.
+	// Dead is closed when it is dead and its group was killed, or at the latest killTime
+	// after Kill.
 	Dead() <-chan struct{}
+	// Left is nil, or says what keeps a process that counts as dead.
+	Left() error
 	// Exit is valid once Dead is closed, but for the output.
 	Exit() exitState
 	// OOMKilled reports whether the kernel has killed it, or another process of its
@@ -62,8 +66,10 @@ type process interface {
 }
 
 type exitState struct {
-	code      int    // −1 if a signal ended it
+	code      int    // −1 if a signal ended it, or if it is unknown
 	signal    string // "" if none
+	unknown   string // why nobody knows its exit status; "" where it is known
+	alive     bool   // it was killed, and has not died in time
 	output    string // the last of its stdout and stderr
 	oomKilled bool
 	cpu       time.Duration // user and system time; 0 if nobody knows

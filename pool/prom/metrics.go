@@ -71,7 +71,7 @@ func outcomes(s *pool.Stats, put put) {
 // classes are there before the first death of each.
 var classes = []pool.Class{
 	pool.ClassExit, pool.ClassFatal, pool.ClassSignal, pool.ClassOOM, pool.ClassDeadline,
-	pool.ClassCancel, pool.ClassStopped, pool.ClassStart, pool.ClassProtocol,
+	pool.ClassCancel, pool.ClassStopped, pool.ClassStart, pool.ClassProtocol, pool.ClassUnknown,
 }
 
 func deaths(s *pool.Stats, put put) {
