@@ -80,6 +80,12 @@ func everyType(rows int) (t table) {
 	return t
 }
 
+// addPadded adds a column whose other cells are null.
+func (t *table) addPadded(name string, typ arrow.DataType, cells []string) {
+	t.names, t.types = append(t.names, name), append(t.types, typ)
+	t.cells = append(t.cells, append(cells, make([]string, len(t.cells[0])-len(cells))...))
+}
+
 // floats are column c's values, and whether they are null.
 func (t table) floats(c int) (values []float64, null []bool) {
 	bits := t.types[c].(arrow.FixedWidthDataType).BitWidth()

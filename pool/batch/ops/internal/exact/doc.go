@@ -5,8 +5,8 @@
 // [Sums] is the count, the sum S and the sum of squares Q of a multiset of
 // numbers; [MinMax] is its least and greatest value; [Column] is both plus the
 // count of nulls. A worker adds slices to a Column with [AddColumn], hands it
-// over as a plain value, and the receiver calls [Column.Merge]. Only [Sums.Mean]
-// and [Sums.Std] round, once each.
+// over as a plain value, and the receiver calls [Column.Merge]. Only [Sums.Mean],
+// [Sums.Std] and [Score] round, once each.
 //
 // # Layout
 //
@@ -65,6 +65,34 @@
 // Both are computed from the integers: quotient and root are cut off some bits
 // below the mantissa of the result, with a last bit that says whether anything
 // was lost, and this is rounded to the nearest float64, ties to even.
+//
+// # Scores
+//
+// [Score] gives the float64 nearest to (x − mean) / std of the exact mean and std. It
+// computes the score as a float p and a small float q, whose sum is off by less than
+// some slack. If p+(q−slack) and p+(q+slack) are the same float64, that is the nearest
+// one, as rounding is monotone. Else the next way is tried. With u = 2^-53:
+//
+//  1. direct: x·r − m, where r = 1/std and m = mean/std are pairs of floats with an
+//     error of u² of themselves. The upper product, what it loses (by FMA) and the
+//     difference of it and m are exact; the rest are terms of u(|x·r|+|m|) at most,
+//     and rounding them, their sums and r and m makes up to 11u²(|x·r|+|m|). The slack
+//     is 2^-101 of that sum for the x that is furthest from 0. Columns of integers
+//     beyond 2^53, and those whose slack would be near the last bit of a score, start
+//     with the next way.
+//  2. viaCenter: (x − c − f)·r, where c is the float (or the integer) next to the mean
+//     and f = mean − c. x − c is exact as a pair of floats a+b. c is not further from
+//     the mean than x is, so |f| ≤ |x − mean| and |a| ≤ 2|x − mean|: nothing cancels
+//     but one bit, and the error is relative to the score. It is below 36u²; the slack
+//     is 2^-99. Powers of two scale floats so far that nothing underflows in scores
+//     above 2^-800.
+//  3. exactly: integers, and a root that is cut off with a last bit that says whether
+//     anything was lost.
+//
+// The second takes some four times as long as the first, the third some microseconds
+// (BenchmarkScore). Where the largest value is 2^k deviations, about one value in
+// 2^(47-k) needs the second; the third is for scores within 2^-45 of an ulp of the point
+// halfway between two floats.
 //
 // # Lifetimes
 //

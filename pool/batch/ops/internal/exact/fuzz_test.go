@@ -53,6 +53,9 @@ func FuzzSumsAgainstRat(f *testing.F) {
 			t.Errorf("Nulls = %d, want %d", whole.Nulls, want)
 		}
 		refFloats(kept).verify(t, &whole.Sums)
+		if len(kept) > 1 {
+			newScored(t, kept, ratOf).verify(t)
+		}
 	})
 }
 

@@ -55,24 +55,37 @@ func (s *Sums) Std() (float64, bool) {
 	if s.NaN != 0 || s.PosInf != 0 || s.NegInf != 0 {
 		return math.NaN(), true
 	}
-	n, sum := big.NewInt(s.N), bigSigned(s.S[:])
-	spread := bigUnsigned(s.Q[:])
-	spread.Mul(spread, n).Sub(spread, sum.Mul(sum, sum))
+	spread := s.spread()
 	if spread.Sign() < 0 {
 		return math.NaN(), true // no numbers have such sums, see Check
 	}
-	scale := new(big.Int).Sub(n, big.NewInt(1))
-	scale.Mul(scale, n)
+	return root(spread, s.pairs(), -sumUnit), true
+}
 
+// spread returns n·Q − S², in units of 2^-squareUnit.
+func (s *Sums) spread() *big.Int {
+	spread := bigUnsigned(s.Q[:])
+	sum := bigSigned(s.S[:])
+	return spread.Mul(spread, big.NewInt(s.N)).Sub(spread, sum.Mul(sum, sum))
+}
+
+// pairs returns n·(n−1).
+func (s *Sums) pairs() *big.Int {
+	pairs := big.NewInt(s.N)
+	return pairs.Mul(pairs, big.NewInt(s.N-1))
+}
+
+// root returns √(x/y)·2^exponent as the nearest float64, ties to even. It changes x.
+func root(x, y *big.Int, exponent int) float64 {
 	// An even shift: half of it is left after the root.
-	shift := max(0, 2*guardBits+scale.BitLen()-spread.BitLen())
+	shift := max(0, 2*guardBits+y.BitLen()-x.BitLen())
 	shift += shift % 2
-	spread.Lsh(spread, uint(shift))
+	x.Lsh(x, uint(shift))
 	rest := new(big.Int)
-	spread.QuoRem(spread, scale, rest)
-	root := new(big.Int).Sqrt(spread)
-	inexact := rest.Sign() != 0 || rest.Mul(root, root).Cmp(spread) != 0
-	return round(root, inexact, -sumUnit-shift/2), true
+	x.QuoRem(x, y, rest)
+	root := new(big.Int).Sqrt(x)
+	inexact := rest.Sign() != 0 || rest.Mul(root, root).Cmp(x) != 0
+	return round(root, inexact, exponent-shift/2)
 }
 
 // round returns (m + ε)·2^exponent as the nearest float64, ties to even, where ε
