@@ -15,11 +15,14 @@ import (
 //
 // It is read-only; a Column may be read from several goroutines and processes.
 type Column[T shm.Element] struct {
-	Values    shm.View[T]    // Len elements; what stands at a null is undefined
-	Valid     shm.View[byte] // the bytes of the bitmap that cover them, 1 is valid; without elements if Nulls is 0
-	BitOffset int64          // bit of Valid's first byte that is element 0; 0…7
-	Len       int64          // elements
-	Nulls     int64          // nulls among them
+	Values shm.View[T]    // Len elements; what stands at a null is undefined
+	Valid  shm.View[byte] // the bytes of the bitmap that cover them, 1 is valid; without elements if Nulls is 0
+	// BitOffset is the bit of Valid's first byte that is element 0, 0 to 7. Where it is
+	// not 0 and there are nulls, as many elements must lie ahead of Values in its
+	// segment, as they do in a slice of an array: [ArrayOf] counts from there.
+	BitOffset int64
+	Len       int64 // elements
+	Nulls     int64 // nulls among them
 }
 
 // IsNull reports whether element i is null. It panics if i is out of range.

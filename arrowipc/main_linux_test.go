@@ -8,10 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	pool.Main()
+	goleak.VerifyTestMain(m)
+}
 
 // newAllocator makes an allocator that is held to have everything back, and its
 // run to leave nothing, at the end of the test.

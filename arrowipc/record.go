@@ -14,7 +14,7 @@ import (
 // two with nulls. The zero value has no columns.
 //
 // It holds nothing of its own, as [Column]; in a worker it lives as the task's
-// other views do.
+// other views do. What is to live longer than a result's Release are its Arrays.
 type Record struct {
 	columns []anyColumn
 }
@@ -22,7 +22,7 @@ type Record struct {
 // anyColumn is a Column of any type.
 type anyColumn interface {
 	carry(meta []byte, arrays []shm.Binder) ([]byte, []shm.Binder)
-	array(release func()) (arrow.Array, error)
+	array() (arrow.Array, error)
 	release()
 }
 
@@ -46,11 +46,12 @@ func RecordOf(a *Allocator, arrays []arrow.Array) (r Record, err error) {
 // AddColumn adds a column.
 func AddColumn[T shm.Element](r *Record, c Column[T]) { r.columns = append(r.columns, typed[T]{c}) }
 
-// Arrays are the columns as Arrow arrays over the same memory, which they borrow:
-// they are dead when the Record's views are. The caller releases them.
+// Arrays are the columns as Arrow arrays over the same memory, which they hold until
+// the last reference to each is released, also past r's Release. The caller releases
+// them: in a task before its function returns, as nothing holds an argument longer.
 func (r Record) Arrays() (arrays []arrow.Array, err error) {
 	for i, c := range r.columns {
-		arr, err := c.array(nil)
+		arr, err := c.array()
 		if err != nil {
 			for _, a := range arrays {
 				a.Release()
@@ -62,7 +63,8 @@ func (r Record) Arrays() (arrays []arrow.Array, err error) {
 	return arrays, nil
 }
 
-// Release releases the views of a Record that a task has returned.
+// Release releases the views of a Record that a task has returned. Their memory goes
+// back when the last of its Arrays is released too.
 func (r Record) Release() {
 	for _, c := range r.columns {
 		c.release()
@@ -104,7 +106,7 @@ func (r *Record) Receive(meta []byte, arrays []shm.Binder) error {
 // typed is a Column among others.
 type typed[T shm.Element] struct{ Column[T] }
 
-func (c typed[T]) array(release func()) (arrow.Array, error) { return ArrayOf(c.Column, release) }
+func (c typed[T]) array() (arrow.Array, error) { return ArrayOf(c.Column, nil) }
 
 func (c typed[T]) release() {
 	c.Values.Release()
@@ -135,12 +137,7 @@ func receive[T shm.Element](meta []byte, arrays []shm.Binder) (_ anyColumn, rest
 		return nil, nil, fmt.Errorf("arrowipc: %w: an array of %v is missing or of another type", ErrCorrupt, shm.DTypeOf[T]())
 	}
 	c.Values = *values
-	arr, err := ArrayOf(c, nil) // checks
-	if err != nil {
-		return nil, nil, err
-	}
-	arr.Release()
-	return typed[T]{c}, arrays, nil
+	return typed[T]{c}, arrays, c.check()
 }
 
 func first[T shm.Element](arrays *[]shm.Binder) (*shm.View[T], bool) {

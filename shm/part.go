@@ -15,6 +15,23 @@ func (v View[T]) Rows(lo, hi int) View[T] { return View[T]{v.rows(lo, hi)} }
 // and panics if the number of elements differs.
 func (v View[T]) Reshape(dims ...int) View[T] { return View[T]{v.reshape(dims)} }
 
+// BytesAhead is the bytes of v with those ahead of it in the segment, as many as n
+// elements have. They are not v's and may be anybody's or nobody's: it is for formats
+// that count from some element before the first one that is looked at, as Arrow does
+// where the bit of that is not the first of a byte. A segment that begins less than n
+// elements ahead is a [*RefError]. The slice is dead once v was released.
+func (v View[T]) BytesAhead(n int) ([]byte, error) {
+	v.check()
+	if n == 0 || v.h == nil {
+		return v.raw, nil
+	}
+	lead, end := int64(n)*DTypeOf[T]().Size(), v.ref.Offset+int64(len(v.raw))
+	if n < 0 || lead > v.ref.Offset {
+		return nil, v.ref.refuse(fmt.Sprintf("%d elements ahead of offset %d", n, v.ref.Offset))
+	}
+	return v.h.seg.mem[v.ref.Offset-lead : end : end], nil
+}
+
 // Row is [View.Row], writable.
 func (a Array[T]) Row(i int) Array[T] { return Array[T]{a.row(i)} }
 
