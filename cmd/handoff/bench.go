@@ -85,7 +85,7 @@ func runBench(ctx context.Context, s streams, opts bench.Options, f benchFlags) 
 	bar := newProgress(s.err, "bench", f.quiet)
 	opts.Progress = func(done, total int, text string) { bar.show(int64(done), int64(total), text) }
 	report, err := bench.Run(ctx, &opts)
-	bar.end()
+	bar.end(err == nil)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func runMemory(c *cobra.Command, s streams, sizes []int64, f benchFlags) error {
 	bar := newProgress(s.err, "bench", f.quiet)
 	opts.Progress = func(done, total int, text string) { bar.show(int64(done), int64(total), text) }
 	report, err := bench.Memory(c.Context(), &opts)
-	bar.end()
+	bar.end(err == nil)
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func (t *chaosTest) do(ctx context.Context, s streams) error {
 	err = t.run(ctx, func(text string) {
 		bar.show(int64(len(t.report.Rounds)), int64(t.flags.rounds), fmt.Sprintf("seed %d, %s", t.flags.seed, text))
 	})
-	bar.end()
+	bar.end(err == nil)
 	if err != nil {
 		if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
 			err = fmt.Errorf("%w (seed %d)", err, t.flags.seed)

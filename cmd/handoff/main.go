@@ -34,7 +34,7 @@ func main() {
 	ctx, stop, signalled := notifySignals(context.Background())
 	code := run(ctx, os.Args[1:], standardOutput(), os.Stderr)
 	stop()
-	if n := signalled(); n != 0 {
+	if n := signalled(); n != 0 && code == exitFailure {
 		code = 128 + n
 	}
 	os.Exit(code)

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,6 +86,36 @@ func command(args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), "HANDOFF_TEST_COMMAND=1")
 	return cmd
+}
+
+// A lineReader collects what a command writes to standard error.
+type lineReader struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lineReader) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lineReader) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// await waits until a text is there.
+func (l *lineReader) await(t *testing.T, pattern string) []string {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		if m := re.FindStringSubmatch(l.String()); m != nil {
+			return m
+		}
+		require.True(t, time.Now().Before(end), "no %q in %q", pattern, l)
+	}
 }
 
 // handoff runs the command to its end.

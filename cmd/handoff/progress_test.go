@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,27 +14,89 @@ import (
 // A line a second at most, however many chunks are done, with what is left to do.
 func TestProgressLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		p := newProgress(&out, "zscore", false)
+		out := &lineReader{}
+		p := newProgress(out, "zscore", false)
 		for i := range int64(101) { // 100,000 rows a second, done in 10 s
 			p.showRows(i*800_000, 80_000_000, i*10_000)
-			if i <= 10 {
-				require.NotContains(t, p.text, "left", "in the first second")
+			if i < 10 {
+				require.NotContains(t, p.now.text, "left", "in the first second")
+				synctest.Wait()
 				require.Empty(t, out.String())
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
 		p.note("a note")
-		p.end()
+		p.end(true)
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-		require.Equal(t, "zscore: 11% 110k rows, 100k rows/s, 9 s left", lines[0])
+		require.Regexp(t, `^zscore: (9% 90k|10% 100k) rows, 100k rows/s(, 9 s left)?$`, lines[0])
 		require.Equal(t, "a note", lines[len(lines)-1])
-		require.Len(t, lines, 10)
+		require.Len(t, lines, 11)
 	})
 	quiet := newProgress(&bytes.Buffer{}, "zscore", true)
 	quiet.showRows(1, 2, 3)
 	quiet.note("nothing")
-	quiet.end()
+	quiet.end(true)
+}
+
+// A stuck is a terminal that is stopped, or a full pipe.
+type stuck struct{ until chan struct{} }
+
+func (s stuck) Write(b []byte) (int, error) { <-s.until; return len(b), nil }
+
+// A gone is a pipe whose reader has left.
+type gone struct{ writes int }
+
+func (g *gone) Write([]byte) (int, error) { g.writes++; return 0, io.ErrClosedPipe }
+
+// A verb does not wait for what takes nothing any more, and writes no more to what has
+// gone away.
+func TestProgressToNowhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stuck{make(chan struct{})}
+		p := newProgress(s, "zscore", false)
+		p.note("a note")
+		for i := range int64(100) {
+			p.show(i, 100, "")
+			p.note("another")
+		}
+		begin := time.Now()
+		p.end(true)
+		p.end(true)
+		require.LessOrEqual(t, time.Since(begin), 2*lastWrite)
+		close(s.until)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		g := &gone{}
+		p := newProgress(g, "zscore", false)
+		for range 10 {
+			p.note("a note")
+			time.Sleep(linePause)
+		}
+		p.end(true)
+		require.Equal(t, 1, g.writes)
+	})
+}
+
+// A bar fits into any number of columns: it is the text that is cut first, and the label
+// last.
+func TestFrame(t *testing.T) {
+	text := "1.2M rows, 300k rows/s, 4 s left"
+	for columns, want := range map[int]string{
+		199: "zscore  45% [##################----------------------] " + text,
+		79:  "zscore  45% [##############------------------] " + text,
+		50:  "zscore  45% [####------] 1.2M rows, 300k rows/s, 4",
+		24:  "zscore  45% [####------]",
+		23:  "zscore  45% 1.2M rows, ",
+		19:  "zscore  45% 1.2M ro",
+		5:   "zscor",
+		0:   "",
+	} {
+		got := frame("zscore", 45, text, columns)
+		require.LessOrEqual(t, len(got), columns)
+		require.Equal(t, want, got, "%d columns", columns)
+	}
+	require.Equal(t, "zscore   0% [----------------------------------------]", frame("zscore", 0, "", 79))
+	require.Equal(t, "zscore 100% [########################################]", frame("zscore", 100, "", 79))
 }
 
 // The rate follows a change within seconds, and is no wilder than it.

@@ -44,7 +44,6 @@ const (
 	ruleFlat    = "github.com/google/flatbuffers"
 	ruleMetrics = "github.com/prometheus"
 	ruleCobra   = "github.com/spf13"
-	ruleBars    = "github.com/vbauerster"
 	ruleGRPC    = "google.golang.org/grpc"
 )
 
@@ -64,8 +63,8 @@ var ruleTable = map[string]ruleRow{
 	"pool/foreign":   {[]string{"pool"}, []string{ruleSys}},
 	"pool/prom":      {[]string{"pool"}, []string{ruleMetrics}},
 	"pool/tune":      {nil, []string{ruleSys}},
-	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf, ruleBars}},
-	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, ruleBars, rulePerf, "github.com/google/renameio/v2", "github.com/prometheus/client_golang"}},
+	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf}},
+	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, rulePerf, "github.com/google/renameio/v2", "github.com/prometheus/client_golang"}},
 
 	"pool/journal/journaltest": {[]string{"pool/journal"}, nil},
 	"pool/batch/weather":       {[]string{"pool", "pool/tune", "arrowipc", "arrowipc/files"}, []string{ruleArrow}}, // a program to try
@@ -90,7 +89,7 @@ var ruleBans = []struct {
 	{[]string{"github.com/apache/arrow", "github.com/apache/arrow-go"},
 		[]string{"arrowipc/...", "pool/batch/...", "bench/...", "cmd/..."}, nil,
 		"shm and pool work without Arrow"},
-	{[]string{ruleCobra, ruleBars, rulePlot, rulePerf, "github.com/urfave", "github.com/schollz", "github.com/cheggaaa"},
+	{[]string{ruleCobra, rulePlot, rulePerf, "github.com/urfave", "github.com/schollz", "github.com/cheggaaa", "github.com/vbauerster"},
 		[]string{"bench/...", "cmd/..."}, nil,
 		"command lines, bars and plots belong to bench and cmd: a worker runs every package initializer"},
 	{[]string{"net/http"}, nil,

@@ -145,7 +145,7 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 		return err
 	}
 	bar := newProgress(s.err, strings.SplitN(f.job.Op, ":", 2)[0], f.quiet)
-	defer bar.end()
+	defer bar.end(false)
 	began := false // there may be something to go on with
 	f.job.Progress = func(p batch.Progress) {
 		began = true
@@ -178,7 +178,7 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 		ctx = secondSignal(ctx)
 	}
 	res, err := batch.Run(ctx, f.job)
-	bar.end()
+	bar.end(err == nil)
 	if err == nil {
 		return tell(s, f, res, result, summary)
 	}

@@ -11,10 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -211,36 +209,6 @@ func TestHaltCommand(t *testing.T) {
 		if halt == "never" {
 			require.Equal(t, 6, strings.Count(readFile(t, log), "handoff.test.fussy"), "all chunks were tried")
 		}
-	}
-}
-
-// A lineReader collects what a command writes to standard error.
-type lineReader struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lineReader) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lineReader) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// await waits until a text is there.
-func (l *lineReader) await(t *testing.T, pattern string) []string {
-	t.Helper()
-	re := regexp.MustCompile(pattern)
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		if m := re.FindStringSubmatch(l.String()); m != nil {
-			return m
-		}
-		require.True(t, time.Now().Before(end), "no %q in %q", pattern, l)
 	}
 }
 

@@ -1,26 +1,15 @@
 package main
 
-import (
-	"context"
-	"sync/atomic"
-)
+import "context"
 
-// A secondWaiter is where a verb says that it waits for a second signal.
-type secondWaiter struct {
-	ctx   context.Context
-	waits atomic.Bool
-}
+// secondKey is the key of the context that ends at the second signal.
+type secondKey struct{}
 
 // secondSignal is a context that ends at the second signal, where ctx ends at the
 // first.
 func secondSignal(ctx context.Context) context.Context {
-	w, ok := ctx.Value(secondKey{}).(*secondWaiter)
-	if !ok {
-		return context.WithoutCancel(ctx)
+	if second, ok := ctx.Value(secondKey{}).(context.Context); ok {
+		return second
 	}
-	w.waits.Store(true)
-	return w.ctx
+	return context.WithoutCancel(ctx)
 }
-
-// secondKey is the key of a context's secondWaiter.
-type secondKey struct{}

@@ -5,19 +5,27 @@ import (
 	"os"
 	"os/signal"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// notifySignals ends the context at the first SIGINT, SIGTERM, SIGHUP or
-// SIGQUIT, so that the verb can clean up; a second one ends the process by its
-// default action, unless the verb waits for it ([secondSignal]): then a third.
-// One that is ignored stays so (nohup). signalled is the number of the first; 0 if
-// none came.
+// lastCleanup is how long a verb may go on cleaning up after the second signal.
+const lastCleanup = 10 * time.Second
+
+// notifySignals ends the context at the first SIGINT, SIGTERM, SIGHUP or SIGQUIT, so
+// that the verb can clean up, and that of [secondSignal] at the second, for what a verb
+// finishes first. Further ones change nothing, as a verb that is killed leaves files
+// behind: the process ends by itself within lastCleanup. One that is ignored stays so
+// (nohup). signalled is the number of the first; 0 if none came.
+//
+// A write to a pipe without a reader is an error from now on, and not the end of the
+// process, which SIGPIPE makes it on standard output and standard error. It is not
+// ignored, as child processes would inherit that.
 func notifySignals(parent context.Context) (ctx context.Context, stop func(), signalled func() int) {
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	second, now := context.WithCancel(parent)
-	w := &secondWaiter{ctx: second}
-	ctx, cancel := context.WithCancel(context.WithValue(parent, secondKey{}, w))
+	ctx, cancel := context.WithCancel(context.WithValue(parent, secondKey{}, second))
 	var first atomic.Int32
 	signals := make(chan os.Signal, 2)
 	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
@@ -26,20 +34,13 @@ func notifySignals(parent context.Context) (ctx context.Context, stop func(), si
 		}
 	}
 	go func() {
-		s, ok := (<-signals).(unix.Signal)
-		if !ok {
-			return
-		}
+		s, _ := (<-signals).(unix.Signal)
 		first.Store(int32(s))
-		if w.waits.Load() {
-			cancel()
-			<-signals
-			signal.Reset()
-			now()
-			return
-		}
-		signal.Reset()
 		cancel()
+		<-signals
+		now()
+		time.Sleep(lastCleanup)
+		os.Exit(128 + int(s))
 	}()
 	return ctx, func() { cancel(); now() }, func() int { return int(first.Load()) }
 }

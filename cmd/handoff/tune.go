@@ -109,7 +109,7 @@ func runTune(ctx context.Context, s streams, f *tuneFlags, job *runFlags) (err e
 	}}
 	stages := []tune.Stage{{Name: tunedStage, Kind: tune.CPU, Width: job.workers}}
 	report, err := tune.Run(ctx, stages, job.once, opts)
-	bar.end()
+	bar.end(err == nil)
 	if errors.Is(err, tune.ErrOptions) {
 		return usagef("%w", err)
 	}
