@@ -49,8 +49,9 @@ func isPlain(name string) bool {
 //
 // Lines end with "\n". A null is an empty cell, or "" in quotes where it is the
 // line's only one. A number has the fewest digits that are read back as the same
-// float64, as encoding/json writes them: with an exponent below 1e-6 and from
-// 1e21 on. A float32 is written as the float64 that it is: 0.1 is
+// float64, with an exponent below 1e-6 and from 2^53 on. So what looks like an integer is
+// that very number: the fewest digits of 2^60 without an exponent are those of another
+// integer, and -0, which is written as -0.0, is none. A float32 is written as the float64 that it is: 0.1 is
 // 0.10000000149011612. Integers are written whole; a Reader rounds those beyond
 // ±2⁵³. The rest is NaN, +Inf and -Inf.
 func AppendCSV(dst []byte, rec arrow.Record) ([]byte, error) {
@@ -136,8 +137,12 @@ func float[T float32 | float64](v []T) func([]byte, int) []byte {
 }
 
 func appendFloat(dst []byte, v float64) []byte {
+	a := math.Abs(v)
+	if v == 0 && math.Signbit(v) {
+		return append(dst, "-0.0"...)
+	}
 	format := byte('f')
-	if a := math.Abs(v); a != 0 && (a < 1e-6 || a >= 1e21) {
+	if v != 0 && a < 1e-6 || a >= 1<<53 {
 		format = 'e'
 	}
 	return strconv.AppendFloat(dst, v, format, -1, 64)

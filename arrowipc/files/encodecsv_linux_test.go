@@ -43,9 +43,9 @@ func TestEncodeCSV(t *testing.T) {
 	}{
 		{[]string{"a", "b"}, [][]any{{1.0, nil, 0.1}, {nil, nil, -2.5}}, "a,b\n1,\n,\n0.1,-2.5\n"},
 		{[]string{"a"}, [][]any{{nil, 1.0, nil}}, "a\n\"\"\n1\n\"\"\n"},
-		{[]string{"a"}, [][]any{{math.NaN(), math.Inf(1), math.Inf(-1), 0.0, zero}}, "a\nNaN\n+Inf\n-Inf\n0\n-0\n"},
-		{[]string{"a"}, [][]any{{1e6, 123456789.0, 1e20, 1e21, 1e-6, 1e-7, math.MaxFloat64}},
-			"a\n1000000\n123456789\n100000000000000000000\n1e+21\n0.000001\n1e-07\n1.7976931348623157e+308\n"},
+		{[]string{"a"}, [][]any{{math.NaN(), math.Inf(1), math.Inf(-1), 0.0, zero}}, "a\nNaN\n+Inf\n-Inf\n0\n-0.0\n"},
+		{[]string{"a"}, [][]any{{1e6, 123456789.0, 0x1p53 - 1, -0x1p53, 0x1p60, 1e20, 1e21, 1e-6, 1e-7, math.MaxFloat64}},
+			"a\n1000000\n123456789\n9007199254740991\n-9.007199254740992e+15\n1.152921504606847e+18\n1e+20\n1e+21\n0.000001\n1e-07\n1.7976931348623157e+308\n"},
 		{[]string{"x,y", `say "a"`, "two\nlines", " b", ""}, [][]any{{}, {}, {}, {}, {}}, "\"x,y\",\"say \"\"a\"\"\",\"two\nlines\",\" b\",\n"},
 		{[]string{""}, [][]any{{}}, "\"\"\n"},
 		{[]string{"\ufeffa", "\ufeffb"}, [][]any{{}, {}}, "\"\ufeffa\",\ufeffb\n"},

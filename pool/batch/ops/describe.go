@@ -13,8 +13,12 @@ import (
 //	{"columns":[{"name","dtype","count","nulls","mean","std","min","max"}…]}
 //
 // count is of the values that are not null. std is that of a sample, null for
-// fewer than two values; mean, min and max are null without any. NaN and
-// infinities give what IEEE 754 gives, as the strings "NaN", "+Inf", "-Inf". As
+// fewer than two values; mean, min and max are null without any. min and max are
+// values of the column, with all digits and the sign of a zero; mean and std are the
+// float64 nearest to the exact ones. A mean never overflows; a std above the largest
+// float64 is "+Inf", one below half the smallest is 0. NaN and infinities give what
+// IEEE 754 gives, as the strings "NaN", "+Inf", "-Inf". What is written as an integer
+// is that number to the digit: a float64 from 2^53 on has an exponent, -0 is -0.0. As
 // CSV it is a line for each column, null is an empty cell.
 var Describe = batch.Register(&batch.Op{
 	Name: "describe",
@@ -53,7 +57,7 @@ func (d *describe) Result(keep []bool) (any, error) {
 		}
 		t := &d.totals[i]
 		col := describedColumn{Name: c.Name, DType: c.DType, Count: t.Sums.N, Nulls: t.Nulls}
-		col.Mean = floatValue(t.Sums.Mean())
+		col.Mean = floatValue(t.Mean())
 		col.Std = floatValue(t.Sums.Std())
 		if lo, hi, ok := t.Range.Int64(); ok {
 			col.Min, col.Max = intValue(lo), intValue(hi)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/stat"
+	"pgregory.net/rapid"
 
 	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
@@ -150,15 +152,45 @@ func TestDescribeEveryType(t *testing.T) {
 // Numbers keep all their digits.
 func TestValues(t *testing.T) {
 	for want, v := range map[string]value{
-		"18446744073709551615": intValue(uint64(math.MaxUint64)),
-		"-9223372036854775808": intValue(int64(math.MinInt64)),
-		`"-Inf"`:               floatValue(math.Inf(-1), true),
-		"-0":                   floatValue(math.Copysign(0, -1), true),
-		"5e-324":               floatValue(5e-324, true),
-		"null":                 floatValue(1, false),
+		"18446744073709551615":   intValue(uint64(math.MaxUint64)),
+		"-9223372036854775808":   intValue(int64(math.MinInt64)),
+		`"-Inf"`:                 floatValue(math.Inf(-1), true),
+		"-0.0":                   floatValue(math.Copysign(0, -1), true),
+		"0":                      floatValue(0, true),
+		"5e-324":                 floatValue(5e-324, true),
+		"1e-07":                  floatValue(1e-7, true),
+		"0.000001":               floatValue(1e-6, true),
+		"9007199254740991":       floatValue(1<<53-1, true),
+		"-9.007199254740992e+15": floatValue(-1<<53, true),
+		"1.152921504606847e+18":  floatValue(1<<60, true),
+		"1e+20":                  floatValue(1e20, true),
+		"null":                   floatValue(1, false),
 	} {
 		b, err := json.Marshal(v)
 		require.NoError(t, err)
 		require.Equal(t, want, string(b))
 	}
+}
+
+// What looks like an integer is the number that it says, and everything is read back
+// as the same float64.
+func TestFloatsReadExactly(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		f := rapid.OneOf(rapid.Float64(), rapid.Custom(func(rt *rapid.T) float64 {
+			return math.Trunc(math.Ldexp(rapid.Float64Range(-1, 1).Draw(rt, "fraction"), rapid.IntRange(0, 80).Draw(rt, "exponent")))
+		})).Draw(rt, "float")
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return
+		}
+		text := floatValue(f, true).text
+		var back float64
+		if err := json.Unmarshal([]byte(text), &back); err != nil || math.Float64bits(back) != math.Float64bits(f) {
+			rt.Fatalf("%v is written as %s and read back as %v, %v", f, text, back, err)
+		}
+		if n, ok := new(big.Int).SetString(text, 10); ok {
+			if exactly, _ := big.NewFloat(f).Int(nil); n.Cmp(exactly) != 0 || math.Signbit(f) != (n.Sign() < 0) {
+				rt.Fatalf("%s is another number than %f", text, f)
+			}
+		}
+	})
 }

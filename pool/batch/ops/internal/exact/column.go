@@ -36,6 +36,14 @@ func AddColumn[T Number](c *Column, values []T, valid []byte, bitOffset int) err
 	return nil
 }
 
+// Mean is [Sums.Mean], but -0 if every value is -0.
+func (c *Column) Mean() (float64, bool) {
+	if _, greatest, ok := c.Range.Float64(); ok && greatest == 0 && math.Signbit(greatest) && c.Range.Min == c.Range.Max {
+		return greatest, true
+	}
+	return c.Sums.Mean()
+}
+
 // Merge adds the elements of o to c. It commutes and associates exactly. o is
 // not changed, and may be c itself.
 //

@@ -170,6 +170,9 @@ func TestMinMax(t *testing.T) {
 		if !ok || math.Float64bits(lo) != math.Float64bits(c.min) || math.Float64bits(hi) != math.Float64bits(c.max) {
 			t.Errorf("%v: got %v, %v, %v", c.values, lo, hi, ok)
 		}
+		if mean, ok := whole.Mean(); !ok || len(c.values) == 1 && math.Float64bits(mean) != math.Float64bits(c.values[0]) {
+			t.Errorf("%v: mean %v, %v", c.values, mean, ok)
+		}
 	}
 
 	var signed, unsigned, none Column
