@@ -105,7 +105,7 @@ func runTune(ctx context.Context, s streams, f *tuneFlags, job *runFlags) (err e
 	defer func() { err = errors.Join(err, os.RemoveAll(job.temporary)) }()
 	bar := newProgress(s.err, "tune", f.quiet)
 	opts := &tune.Options{Rounds: f.rounds, MaxWidth: f.maxWidth, Progress: func(p tune.Progress) {
-		bar.show(int64(p.Round-1), int64(p.Most), fmt.Sprintf("%s, run %d", p.Doing, p.Run))
+		bar.show(int64(1000*p.Done), 1000, fmt.Sprintf("%s, run %d", p.Doing, p.Run))
 	}}
 	stages := []tune.Stage{{Name: tunedStage, Kind: tune.CPU, Width: job.workers}}
 	report, err := tune.Run(ctx, stages, job.once, opts)

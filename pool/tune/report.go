@@ -33,6 +33,9 @@ type Comparison struct {
 	From   Widths `json:"from"`
 	To     Widths `json:"to"`
 	Rounds int    `json:"rounds"`
+	// Before and After are the medians of its own runs with From and with To.
+	Before time.Duration `json:"before_ns"`
+	After  time.Duration `json:"after_ns"`
 	// Gain is how many times as fast To is as From: an estimate, and its bounds. 1 is
 	// as fast.
 	Gain    float64 `json:"gain"`
@@ -41,7 +44,9 @@ type Comparison struct {
 	Verdict Verdict `json:"verdict"`
 }
 
-// A Trial is all runs with the same widths.
+// A Trial is all runs with the same widths, in whichever comparisons. Where the machine
+// was busier in one comparison than in another, trials cannot be held against each other:
+// comparisons can, which are made in turns.
 type Trial struct {
 	Widths Widths          `json:"widths"`
 	Walls  []time.Duration `json:"walls_ns"` // in the order they were run

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -48,7 +49,8 @@ func (p schedule) most() int { return p.looks[len(p.looks)-1] }
 
 // compare makes rounds until each variant is judged, or there were enough.
 func (t *tuner) compare(ctx context.Context, variants []variant) ([]Comparison, error) {
-	pairs := make([][]float64, len(variants)) // log of from over to, one per round
+	t.steps++
+	pairs := make([]pairs, len(variants))
 	judged := make([]Comparison, len(variants))
 	for i, v := range variants {
 		judged[i] = Comparison{Change: v.change, From: v.from, To: v.to, Verdict: Unclear}
@@ -61,7 +63,7 @@ func (t *tuner) compare(ctx context.Context, variants []variant) ([]Comparison, 
 		}
 		for i, v := range variants {
 			if judged[i].Verdict == Unclear {
-				pairs[i] = append(pairs[i], math.Log(float64(walls.of(v.from))/float64(walls.of(v.to))))
+				pairs[i].add(walls.of(v.from), walls.of(v.to))
 			}
 		}
 		if round < t.plan.looks[look] {
@@ -76,6 +78,17 @@ func (t *tuner) compare(ctx context.Context, variants []variant) ([]Comparison, 
 	}
 	t.report.Comparisons = append(t.report.Comparisons, judged...)
 	return judged, nil
+}
+
+// pairs are the runs of a comparison, a pair in each round.
+type pairs struct {
+	gains         []float64 // log of before over after
+	before, after []time.Duration
+}
+
+func (p *pairs) add(before, after time.Duration) {
+	p.gains = append(p.gains, math.Log(float64(before)/float64(after)))
+	p.before, p.after = append(p.before, before), append(p.after, after)
 }
 
 // walls are the runs of one round.
@@ -138,16 +151,23 @@ func (t *tuner) once(ctx context.Context, w Widths) (time.Duration, error) {
 
 func (t *tuner) progress(doing string, round, most int) {
 	t.runs++
-	if t.opts.Progress != nil {
-		t.opts.Progress(Progress{Doing: doing, Run: t.runs, Round: round, Most: most})
+	if t.opts.Progress == nil {
+		return
 	}
+	done := (float64(max(t.steps-1, 0)) + float64(round-1)/float64(most)) / float64(t.most)
+	t.opts.Progress(Progress{Doing: doing, Run: t.runs, Round: round, Most: most, Done: done})
+}
+
+func median(walls []time.Duration) time.Duration {
+	return quantile(slices.Sorted(slices.Values(walls)), 0.5)
 }
 
 // judge reports whether the pairs are enough for a verdict. In no case is the estimate
 // outside the bounds.
-func (c *Comparison) judge(pairs []float64, alpha, minGain float64) bool {
-	low, mid, high := signedRank(pairs, alpha)
-	c.Rounds, c.Low, c.Gain, c.High = len(pairs), math.Exp(low), math.Exp(mid), math.Exp(high)
+func (c *Comparison) judge(p pairs, alpha, minGain float64) bool {
+	low, mid, high := signedRank(p.gains, alpha)
+	c.Rounds, c.Low, c.Gain, c.High = len(p.gains), math.Exp(low), math.Exp(mid), math.Exp(high)
+	c.Before, c.After = median(p.before), median(p.after)
 	switch {
 	case c.Low > 1 && c.Gain >= 1+minGain:
 		c.Verdict = Faster

@@ -1,8 +1,8 @@
 package tune
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -10,25 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// String is the trials and comparisons as tables, the wall-clocks as bars, and the reason.
+// String is the comparisons as a table, the wall-clocks as bars, and the reason.
 func (r *Report) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, s := range r.Stages {
-		fmt.Fprintf(w, "%s\t", s.Name)
-	}
-	fmt.Fprint(w, "runs\tmedian\tquartiles\t\n")
-	for _, t := range r.sorted() {
-		for _, s := range r.Stages {
-			fmt.Fprintf(w, "%d\t", t.Widths[s.Name])
-		}
-		fmt.Fprintf(w, "%d\t%s\t%s – %s\t\n", len(t.Walls), short(t.Median), short(t.Q1), short(t.Q3))
-	}
-	w.Flush()
-	b.WriteByte('\n')
-	fmt.Fprint(w, "change\tgain\tbetween\trounds\tverdict\t\n")
+	fmt.Fprint(w, "change\tbefore\tafter\tgain\tbetween\trounds\tverdict\t\n")
 	for _, c := range r.Comparisons {
-		fmt.Fprintf(w, "%s\t%s\t%.3g – %.3g\t%d\t%s\t\n", c.Change, times(c.Gain), c.Low, c.High, c.Rounds, c.Verdict)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.3g – %.3g\t%d\t%s\t\n", c.Change, short(c.Before), short(c.After), times(c.Gain), c.Low, c.High, c.Rounds, c.Verdict)
 	}
 	w.Flush()
 	if chart := r.Chart(60); chart != "" {
@@ -38,50 +26,59 @@ func (r *Report) String() string {
 	return b.String()
 }
 
-// sorted are the trials by their widths.
-func (r *Report) sorted() []Trial {
-	return slices.SortedFunc(slices.Values(r.Trials), func(a, b Trial) int {
-		for _, s := range r.Stages {
-			if c := cmp.Compare(a.Widths[s.Name], b.Widths[s.Name]); c != 0 {
-				return c
-			}
-		}
-		return 0
-	})
-}
-
 // Chart is the wall-clock against the width as bars, columns wide at most, with a mark at
 // what is recommended: of the bottleneck or of the only stage, with the others as they
-// were at first. It is "" where there is neither.
+// were at first. It is "" where there is neither. The wall-clock is the median of the
+// first comparison at the width that it started with; at the others it follows by the
+// gains of the comparisons, as the verdicts do.
 func (r *Report) Chart(columns int) string {
 	name := r.Bottleneck
 	if name == "" && len(r.Stages) == 1 {
 		name = r.Stages[0].Name
 	}
-	var trials []Trial
-	longest := time.Duration(0)
-	for _, t := range r.sorted() {
-		alone := !slices.ContainsFunc(r.Stages, func(s Stage) bool { return s.Name != name && t.Widths[s.Name] != s.Width })
-		if alone && name != "" {
-			trials = append(trials, t)
-			longest = max(longest, t.Median)
-		}
-	}
-	if len(trials) == 0 {
+	walls := r.walls(name)
+	if len(walls) == 0 {
 		return ""
+	}
+	longest := 0.0
+	for _, wall := range walls {
+		longest = max(longest, wall)
 	}
 	label := max(utf8.RuneCountInString(name), 4)
 	room := max(columns-label-2-24, 10)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%*s  wall-clock\n", label, name)
-	for _, t := range trials {
+	for _, width := range slices.Sorted(maps.Keys(walls)) {
 		mark := ""
-		if r.Outcome != OutcomeUnclear && t.Widths[name] == r.Widths[name] {
+		if r.Outcome != OutcomeUnclear && width == r.Widths[name] {
 			mark = "  ◀ enough"
 		}
-		fmt.Fprintf(&b, "%*d  %s %s%s\n", label, t.Widths[name], bar(float64(t.Median)/float64(longest), room), short(t.Median), mark)
+		fmt.Fprintf(&b, "%*d  %s %s%s\n", label, width, bar(walls[width]/longest, room), short(time.Duration(walls[width])), mark)
 	}
 	return b.String()
+}
+
+// walls are the wall-clocks by the width of a stage, the others as they were at first.
+func (r *Report) walls(name string) map[int]float64 {
+	walls := map[int]float64{}
+	for _, c := range r.Comparisons {
+		alone := !slices.ContainsFunc(r.Stages, func(s Stage) bool {
+			return s.Name != name && (c.From[s.Name] != s.Width || c.To[s.Name] != s.Width)
+		})
+		if name == "" || !alone {
+			continue
+		}
+		from, to := c.From[name], c.To[name]
+		if len(walls) == 0 {
+			walls[from] = float64(c.Before)
+		}
+		if walls[from] > 0 {
+			walls[to] = walls[from] / c.Gain
+		} else if walls[to] > 0 {
+			walls[from] = walls[to] * c.Gain
+		}
+	}
+	return walls
 }
 
 // bar is a share of room columns, to an eighth of a column.

@@ -63,6 +63,9 @@ type Progress struct {
 	Run   int    // in all, from 1
 	Round int    // of this comparison, from 1
 	Most  int    // rounds it takes at most
+	// Done is the share of the whole experiment that is done if every comparison that may
+	// be needed takes all its rounds. It never falls.
+	Done float64
 }
 
 const (
@@ -81,6 +84,8 @@ type tuner struct {
 	random *rand.Rand
 	report *Report
 	runs   int
+	steps  int // comparisons that were begun
+	most   int // that there may be
 }
 
 // Run makes the experiment. The stages are at least one, with names that differ. ctx ends
@@ -160,14 +165,14 @@ func (t *tuner) start(s Stage, physical, usable int) (Stage, error) {
 			s.Width = min(s.Width, t.opts.MaxWidth/2)
 		}
 	}
-	if half := t.most(s) / 2; s.Width < 0 || s.Width > half {
+	if half := t.widest(s) / 2; s.Width < 0 || s.Width > half {
 		return s, fmt.Errorf("stage %q starts with width %d: expected 1 to %d, half of the greatest width", s.Name, s.Width, half)
 	}
 	return s, nil
 }
 
-// most is the greatest width that is tried.
-func (t *tuner) most(s Stage) int {
+// widest is the greatest width that is tried.
+func (t *tuner) widest(s Stage) int {
 	if t.opts.MaxWidth > 0 {
 		return t.opts.MaxWidth
 	}
@@ -186,6 +191,7 @@ func (t *tuner) run(ctx context.Context) error {
 		start[s.Name] = s.Width
 	}
 	t.report.Widths, t.report.Over, t.report.Gain = start, start, 1
+	t.most = t.mostSteps()
 	t.progress("warming up", 1, 1)
 	if _, err := t.once(ctx, start); err != nil { // not counted
 		return err

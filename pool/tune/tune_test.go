@@ -325,6 +325,8 @@ func TestProgress(t *testing.T) {
 	_, err := Run(t.Context(), stages("a", "b"), m.job, &Options{Progress: func(p Progress) {
 		require.Equal(t, last.Run+1, p.Run)
 		require.LessOrEqual(t, p.Round, p.Most)
+		require.GreaterOrEqual(t, p.Done, last.Done)
+		require.Less(t, p.Done, 1.0)
 		last = p
 	}})
 	require.NoError(t, err)
@@ -355,6 +357,24 @@ func TestChart(t *testing.T) {
     4  ███████▎ 100ms  ◀ enough
     8  ███████▎ 100ms
 `, r.Chart(60))
-	require.Contains(t, r.String(), "fetch from 4 to 8   1 ×    1 – 1       8  no faster")
+	require.Regexp(t, `fetch from 4 to 8 +100ms +100ms +1 × +1 – 1 +8 +no faster`, r.String())
 	require.Empty(t, (&Report{}).Chart(0))
+}
+
+// A machine that gets slower from one comparison to the next makes no width look faster
+// than it is: within a comparison the runs alternate.
+func TestChartOfSlowingMachine(t *testing.T) {
+	runs := 0
+	slower := func() float64 { runs++; return math.Exp(float64(runs) / 40) }
+	m := &model{wall: func(w Widths) float64 { return 4 / min(float64(w["w"]), 4) }, noise: slower}
+	r, err := Run(t.Context(), []Stage{{"w", CPU, 4}}, m.job, &Options{Seed: 1})
+	require.NoError(t, err)
+	require.Equal(t, Widths{"w": 4}, r.Widths, r.Reason)
+	walls := r.walls("w")
+	require.Len(t, walls, 3)
+	require.InEpsilon(t, walls[4], walls[8], 0.05)
+	require.InEpsilon(t, 2*walls[4], walls[2], 0.05)
+	for _, c := range r.Comparisons {
+		require.InEpsilon(t, c.Gain, float64(c.Before)/float64(c.After), 0.1, c.Change)
+	}
 }

@@ -11,7 +11,7 @@ func (t *tuner) widen(ctx context.Context, s Stage, start Widths, alone []Compar
 	now := steps[0].To
 	for {
 		next := double(now, s.Name)
-		next[s.Name] = min(next[s.Name], t.most(s))
+		next[s.Name] = min(next[s.Name], t.widest(s))
 		if next[s.Name] == now[s.Name] {
 			break
 		}
@@ -55,4 +55,23 @@ func (t *tuner) step(ctx context.Context, s Stage, from, to Widths) (Comparison,
 		return Comparison{}, err
 	}
 	return list[0], nil
+}
+
+// mostSteps is how many comparisons there are at most.
+func (t *tuner) mostSteps() int {
+	most := 1
+	if len(t.stages) > 1 {
+		most = 3 // all together, and each left out
+	}
+	for _, s := range t.stages {
+		widen, narrow := 0, 0
+		for w := 2 * s.Width; w < t.widest(s); w *= 2 {
+			widen++
+		}
+		for w := s.Width; w > 1 && len(t.stages) == 1; w /= 2 {
+			narrow++
+		}
+		most = max(most, 1+widen, 1+narrow)
+	}
+	return most
 }
