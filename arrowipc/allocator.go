@@ -87,6 +87,7 @@ func (a *Allocator) Reallocate(size int, b []byte) []byte {
 		panic(err)
 	}
 	n := copy(grown, b)
+	a.CountCopied(int64(n))
 	clear(grown[n:cap(grown)])
 	a.Free(b)
 	return grown
@@ -144,6 +145,10 @@ func (a *Allocator) take(size int, mk func(*shm.Arena, ...int) (shm.Array[byte],
 	a.blocks[start(whole)] = block
 	return whole[:size], nil
 }
+
+// CountCopied tells the arena what its caller has copied, or read, into blocks:
+// [shm.Arena.CountCopied]. Reallocate, CopyArray and Concatenate count themselves.
+func (a *Allocator) CountCopied(bytes int64) { a.arena.CountCopied(bytes) }
 
 // Live is the number of blocks handed out and not yet freed. A program that has
 // released every array, record and builder sees 0.

@@ -257,3 +257,49 @@ func writeStream(t *testing.T, rows int) []byte {
 	require.NoError(t, w.Close())
 	return out.Bytes()
 }
+
+// What is copied into blocks is counted, by as many bytes, and nothing else is.
+func TestCopiesAreCounted(t *testing.T) {
+	a, arena := newAllocator(t, 0)
+	last := int64(0)
+	copied := func() int64 {
+		now := arena.Stats().Copied
+		defer func() { last = now }()
+		return now - last
+	}
+	b := a.Allocate(100)
+	b = a.Reallocate(120, b)
+	require.Zero(t, copied(), "it grows in place")
+	b = a.Reallocate(1000, b)
+	require.Equal(t, int64(120), copied())
+	a.Free(b)
+
+	heap := buildInts(memory.DefaultAllocator, 60, true)
+	defer heap.Release()
+	part := array.NewSlice(heap, 13, 50)
+	defer part.Release()
+	ours, err := CopyArray(a, part)
+	require.NoError(t, err)
+	require.Equal(t, int64(37*8+6), copied(), "37 numbers, and the bytes that bits 13 to 50 lie in")
+	require.NotSame(t, &part.Data().Buffers()[1].Bytes()[13*8], &ours.Data().Buffers()[1].Bytes()[5*8])
+	again, err := CopyArray(a, ours)
+	require.NoError(t, err)
+	require.Zero(t, copied(), "it is there already")
+	require.Same(t, &ours.Data().Buffers()[1].Bytes()[0], &again.Data().Buffers()[1].Bytes()[0])
+	_, err = ColumnOf[int64](a, again)
+	require.NoError(t, err)
+	require.Zero(t, copied())
+	joined, err := Concatenate(a, []arrow.Array{ours, again})
+	require.NoError(t, err)
+	require.Equal(t, int64(2*37*8+(2*37+7)/8), copied())
+	require.Equal(t, 74, joined.Len())
+	for _, arr := range []arrow.Array{ours, again, joined} {
+		arr.Release()
+	}
+	_, err = Concatenate(a, nil)
+	require.Error(t, err)
+	x, err := shm.PutCopy(arena, make([]int64, 10))
+	require.NoError(t, err)
+	require.Equal(t, int64(80), copied())
+	x.Release()
+}

@@ -38,18 +38,37 @@ func CopyArray(a *Allocator, arr arrow.Array) (arrow.Array, error) {
 	defer values.Release()
 	lead := l.bitOffset * size
 	clear(values.Bytes()[:lead])
-	copy(values.Bytes()[lead:], l.values)
+	a.CountCopied(int64(copy(values.Bytes()[lead:], l.values)))
 	var valid *memory.Buffer
 	if l.nulls > 0 {
 		if valid, err = a.NewBuffer(len(l.valid)); err != nil {
 			return nil, err
 		}
 		defer valid.Release()
-		copy(valid.Bytes(), l.valid)
+		a.CountCopied(int64(copy(valid.Bytes(), l.valid)))
 	}
 	data := array.NewData(arr.DataType(), l.n, []*memory.Buffer{valid, values}, nil, l.nulls, l.bitOffset)
 	defer data.Release()
 	return array.MakeFromData(data), nil
+}
+
+// Concatenate is the elements of numeric arrays of one type, one behind the other, in
+// a's arena: a copy. The caller releases the array; arrays are left as they are. The
+// error is an [*AllocError], or Arrow's own for arrays of several types or none.
+func Concatenate(a *Allocator, arrays []arrow.Array) (joined arrow.Array, err error) {
+	err = a.Contain(func() (err error) {
+		joined, err = array.Concatenate(arrays, a)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range joined.Data().Buffers() {
+		if b != nil {
+			a.CountCopied(int64(b.Len()))
+		}
+	}
+	return joined, nil
 }
 
 // here reports whether all of the elements lie in a's arena.

@@ -7,7 +7,8 @@
 //     Arrow's own IPC readers, that are given it put their buffers there.
 //   - [ColumnOf] turns a numeric Arrow array, sliced ones too, into a [Column]:
 //     a plain struct of views that crosses a process boundary as a task argument.
-//   - [CopyArray] brings an array that lies elsewhere into the arena: the one copy.
+//   - [CopyArray] brings an array that lies elsewhere into the arena, [Concatenate]
+//     joins arrays there: copies, which the arena counts ([shm.ArenaStats].Copied).
 //
 // The sub-package files reads Arrow and CSV files into such arrays.
 //

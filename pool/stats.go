@@ -8,6 +8,7 @@ type Stats struct {
 	Respawns         int64 // deaths after which another is started, once as many are wanted
 	BytesByRef       int64 // size of the arrays that tasks named
 	ResultBytesByRef int64 // size of the arrays that results named
+	BytesCopied      int64 // copied into arrays of Pool.Arena: [shm.ArenaStats].Copied
 	ResultMapped     int64 // size of the segments that workers' results lie in, now
 	Width            int   // workers at once; less than asked for while memory is short
 
@@ -56,6 +57,7 @@ func (p *Pool) Stats() Stats {
 	}
 	s := p.stats
 	s.Width, s.Target, s.Ceiling, s.ResultMapped = p.width, p.target, p.ceiling, p.results.bytes
+	s.BytesCopied = p.arena.Stats().Copied
 	s.Pending, s.Unresolved = p.pending.n+p.later.n, p.unresolved
 	s.Deaths = map[Class]int64{}
 	for c, n := range p.stats.Deaths {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // ArenaOptions says how an arena grows. The zero value and nil work.
@@ -36,8 +37,9 @@ const (
 // Its methods, and [Make] and its siblings, may be called from several
 // goroutines; only the process that made the arena allocates from it.
 type Arena struct {
-	grow func(bytes int64) (*Segment, error)
-	opts ArenaOptions
+	grow   func(bytes int64) (*Segment, error)
+	opts   ArenaOptions
+	copied atomic.Int64
 
 	growing sync.Mutex // held while a segment is made; taken before mu
 
@@ -74,6 +76,7 @@ type ArenaStats struct {
 	Free      int64 // of Mapped: the rest
 	HighWater int64 // the largest Live so far
 	Huge      int64 // of Mapped: on huge pages when the segments were made
+	Copied    int64 // into arrays so far: by PutCopy, and what CountCopied was told of
 }
 
 // NewArena makes an arena of named segments of this run. It takes no memory
@@ -278,12 +281,16 @@ func (a *Arena) Stats() ArenaStats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	mapped := a.mappedLocked()
-	s := ArenaStats{Segments: len(a.slabs), Mapped: mapped, Live: a.liveBytes, Free: mapped - a.liveBytes, HighWater: a.highWater}
+	s := ArenaStats{Segments: len(a.slabs), Mapped: mapped, Live: a.liveBytes, Free: mapped - a.liveBytes, HighWater: a.highWater, Copied: a.copied.Load()}
 	for _, sl := range a.slabs {
 		s.Huge += sl.seg.Huge()
 	}
 	return s
 }
+
+// CountCopied adds to [ArenaStats].Copied what its caller has copied into arrays of a:
+// bytes that lay elsewhere, or were read there. [PutCopy] counts itself.
+func (a *Arena) CountCopied(bytes int64) { a.copied.Add(bytes) }
 
 func (a *Arena) mappedLocked() (bytes int64) {
 	for _, s := range a.slabs {

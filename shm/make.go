@@ -71,7 +71,10 @@ func PutCopy[T Element](a *Arena, src []T, dims ...int) (Array[T], error) {
 		arr.Release()
 		panic(fmt.Sprintf("shm: PutCopy of %d elements into shape %v", len(src), dims))
 	}
-	return arr.filled(func(raw []byte) { copyIn(raw, bytesOf(src)) })
+	return arr.filled(func(raw []byte) {
+		copyIn(raw, bytesOf(src))
+		a.CountCopied(int64(len(raw)))
+	})
 }
 
 const (

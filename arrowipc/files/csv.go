@@ -147,6 +147,7 @@ func (s *csvSource) chunk() (rec arrow.Record, err error) {
 	var cols []arrow.Array
 	for i := range s.cols {
 		if c := &s.cols[i]; c.in {
+			s.alloc.CountCopied(int64(n*8 + (n+7)/8))
 			cols = append(cols, c.buf.array(arrow.PrimitiveTypes.Float64, 0, n))
 		}
 	}

@@ -129,7 +129,7 @@ func (s *arrowSource) decode(col batchColumn, width int64) (p pair, err error) {
 	return p, nil
 }
 
-// fill is a new buffer of n bytes, filled by f.
+// fill is a new buffer of n bytes, filled by f: what the file costs in copies.
 func fill(alloc *arrowipc.Allocator, n int64, f func([]byte) error) (*memory.Buffer, error) {
 	if n != int64(int(n)) {
 		return nil, unsupportedf("%d bytes in one column", n)
@@ -142,6 +142,7 @@ func fill(alloc *arrowipc.Allocator, n int64, f func([]byte) error) (*memory.Buf
 		b.Release()
 		return nil, err
 	}
+	alloc.CountCopied(n)
 	return b, nil
 }
 

@@ -111,7 +111,7 @@ func TestRunColumnsAndSummary(t *testing.T) {
 	require.Zero(t, code, stderr)
 	got, err := os.ReadFile(out)
 	require.NoError(t, err)
-	require.Equal(t, "b\n-0.7071067811865475\n0.7071067811865475\n", string(got))
+	require.Equal(t, "b\n-0.7071067811865476\n0.7071067811865476\n", string(got))
 	require.NotContains(t, stderr, "skipped", "what was not asked for is not told of")
 	dec := json.NewDecoder(strings.NewReader(stdout))
 	var summary map[string]any
@@ -119,7 +119,7 @@ func TestRunColumnsAndSummary(t *testing.T) {
 	require.ErrorIs(t, dec.Decode(&summary), io.EOF)
 	for field, want := range map[string]any{
 		"rows": 2.0, "chunks": 2.0, "chunks_reused": 0.0, "quarantined": 0.0, "unparsed": 0.0, "width": 1.0,
-		"respawns": 0.0, "bytes_copied": 0.0, "deaths": map[string]any{}, "no_end_mark": []any{},
+		"respawns": 0.0, "bytes_copied": 34.0 + 39, "deaths": map[string]any{}, "no_end_mark": []any{},
 	} {
 		require.Equal(t, want, summary[field], field)
 	}

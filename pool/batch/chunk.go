@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 
+	"example.com/handoff/arrowipc"
 	"example.com/handoff/pool"
 )
 
@@ -181,12 +182,7 @@ func (r *passRun) halo(tail, rows arrow.Array, from int64) (arrow.Array, error) 
 	defer end.Release()
 	head := array.NewSlice(rows, 0, from)
 	defer head.Release()
-	var joined arrow.Array
-	err := r.alloc.Contain(func() (err error) {
-		joined, err = array.Concatenate([]arrow.Array{end, head}, r.alloc)
-		return err
-	})
-	return joined, err
+	return arrowipc.Concatenate(r.alloc, []arrow.Array{end, head})
 }
 
 // again does one piece of work over, as often as workers die that no row is known to kill.

@@ -42,25 +42,30 @@ type formatted struct {
 
 type csvIn struct{ Rows arrowipc.Record }
 
+type csvOut struct {
+	Text   shm.View[byte]
+	Copied int64 // bytes of it: the worker makes it in its own memory
+}
+
 // formatCSV makes CSV of rows in a worker.
-var formatCSV = pool.Func("batch.csv", func(t *pool.Task, in csvIn) (shm.View[byte], error) {
+var formatCSV = pool.Func("batch.csv", func(t *pool.Task, in csvIn) (csvOut, error) {
 	arrays, err := in.Rows.Arrays()
 	if err != nil {
-		return shm.View[byte]{}, err
+		return csvOut{}, err
 	}
 	defer releaseArrays(arrays)
 	rec := array.NewRecord(schemaOf(arrays), arrays, int64(arrays[0].Len()))
 	defer rec.Release()
 	text, err := files.AppendCSV(nil, rec)
 	if err != nil {
-		return shm.View[byte]{}, err
+		return csvOut{}, err
 	}
 	out, err := shm.MakeWait[byte](t.Context(), t.Arena(), len(text))
 	if err != nil {
-		return shm.View[byte]{}, err
+		return csvOut{}, err
 	}
-	copy(out.Data(), text)
-	return out.View(), nil
+	n := copy(out.Data(), text)
+	return csvOut{out.View(), int64(n)}, nil
 })
 
 // schemaOf is a schema for arrays without names.
@@ -86,7 +91,11 @@ func (r *passRun) format(ctx context.Context, b block) formatted {
 	if err != nil {
 		return f
 	}
-	f.text = func(ctx context.Context) (shm.View[byte], error) { return future.Wait(ctx) }
+	f.text = func(ctx context.Context) (shm.View[byte], error) {
+		out, err := future.Wait(ctx)
+		r.copied.Add(out.Copied)
+		return out.Text, err
+	}
 	return f
 }
 

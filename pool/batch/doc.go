@@ -23,6 +23,26 @@
 // are done and not written: an input larger than memory goes through in pieces. A
 // chunk's memory returns to the arena when its last column is done.
 //
+// # Copies
+//
+// Workers are handed rows by Ref. What is copied before and after that is counted
+// where it happens, in bytes, as [Summary].BytesCopied:
+//
+//   - what is read from Arrow files into shared memory, by read calls, and what is
+//     decompressed there: values and validity bits of the columns that are asked for,
+//     in every pass again;
+//   - numbers that are parsed from CSV into shared memory, 8 bytes each, and a
+//     validity bit for each;
+//   - rows ahead of a piece ([Pass].Halo) that had to be joined from two chunks;
+//   - CSV of the output, which a worker makes in its own memory and copies into shared
+//     memory;
+//   - rows that are kept aside because they kill their workers, as an Arrow stream.
+//
+// It does not count a file's metadata, the bytes of CSV and of compressed buffers on
+// their way through a reader's buffer, what tasks take and give by value (parameters,
+// partial results), nor what is written to files. What workers compute is made in
+// place.
+//
 // # Operations
 //
 // An operation says three things. Map: what a worker does with a piece of a column,

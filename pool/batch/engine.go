@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -35,9 +36,10 @@ type engine struct {
 	out    string // absolute, not a link; "" without Out
 	inputs []input
 
-	pool  *pool.Pool
-	alloc *arrowipc.Allocator
-	ahead *files.Reader // the first input, opened for its columns
+	pool   *pool.Pool
+	alloc  *arrowipc.Allocator
+	copied atomic.Int64  // bytes, elsewhere than into the pool's arena
+	ahead  *files.Reader // the first input, opened for its columns
 
 	fields []arrow.Field
 	schema *arrow.Schema // of the output's rows

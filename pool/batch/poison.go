@@ -120,6 +120,7 @@ func (s *search) leaveOut(row int64, death *pool.WorkerExitError) error {
 		return err
 	}
 	q.values = b.Bytes()
+	s.copied.Add(int64(b.Len()))
 	s.found[row] = q
 	return nil
 }

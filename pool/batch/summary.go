@@ -14,7 +14,7 @@ type Summary struct {
 	Workers      []Worker             `json:"workers"`       // incarnations
 	WallS        float64              `json:"wall_s"`        // seconds, start of the workers included
 	BytesByRef   int64                `json:"bytes_by_ref"`  // of the arrays that tasks were handed
-	BytesCopied  int64                `json:"bytes_copied"`  // of these, copied on the way to a worker
+	BytesCopied  int64                `json:"bytes_copied"`  // of rows, wherever they were copied: see the package's Copies
 	Attempts     int64                `json:"attempts"`      // tasks started, again after a death included
 	Deaths       map[pool.Class]int64 `json:"deaths"`
 	Respawns     int64                `json:"respawns"`
@@ -47,6 +47,7 @@ func (e *engine) summary() Summary {
 		return s
 	}
 	st := e.pool.Stats()
+	s.BytesCopied = st.BytesCopied + e.copied.Load()
 	s.BytesByRef, s.Attempts, s.Deaths, s.Respawns, s.Width = st.BytesByRef, st.Attempts, st.Deaths, st.Respawns, st.Width
 	for _, w := range st.Workers {
 		s.Workers = append(s.Workers, Worker{PID: w.PID, Tasks: w.Tasks})

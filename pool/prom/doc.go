@@ -31,6 +31,7 @@
 //	handoff_pool_quarantined_indices_total  indices of ranges that were left out
 //	handoff_pool_task_array_bytes_total     size of the arrays that tasks named
 //	handoff_pool_result_array_bytes_total   size of the arrays that results named
+//	handoff_pool_copied_bytes_total         bytes that were copied into arrays of Pool.Arena
 //
 // Gauges, now:
 //

@@ -44,6 +44,8 @@ var metrics = []metric[pool.Stats]{
 		func(s *pool.Stats, put put) { put(float64(s.BytesByRef)) }},
 	{"result_array_bytes_total", counter, "", "Size of the arrays that results named.",
 		func(s *pool.Stats, put put) { put(float64(s.ResultBytesByRef)) }},
+	{"copied_bytes_total", counter, "", "Bytes that were copied into arrays of the pool's arena.",
+		func(s *pool.Stats, put put) { put(float64(s.BytesCopied)) }},
 
 	{"width", gauge, "", "Workers that may run at once: fewer than the target while memory is short.",
 		func(s *pool.Stats, put put) { put(float64(s.Width)) }},
