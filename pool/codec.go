@@ -161,3 +161,14 @@ func plain(t reflect.Type) bool {
 }
 
 var errRecord = errors.New("malformed record")
+
+// encodeGiven is encode of what a caller hands over: where its own methods panic, or
+// its memory faults, that is an error, and unwinds nobody who holds a lock.
+func encodeGiven[T any](c *codec, dst []byte, v *T, wire wiring) (out []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			out, err = dst, fmt.Errorf("panic: %.1000v", r)
+		}
+	}()
+	return encode(c, dst, v, wire)
+}

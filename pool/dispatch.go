@@ -27,7 +27,7 @@ func (p *Pool) dispatch() {
 			idle = 0
 			if !p.polling && (p.polls == polls || p.due) {
 				p.polling, p.due = true, false
-				p.pollLocked(context.Background(), nil)
+				p.pollLocked(context.Background(), nil, nil)
 			}
 		} else {
 			idle++

@@ -93,7 +93,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	}
 	var t task
 	var err error
-	j.args, err = encode(e.in, nil, in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(&t, field, b) })
+	j.args, err = encodeGiven(e.in, nil, in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(&t, field, b) })
 	j.pins, j.segs = t.pins, t.segs
 	if err != nil {
 		release(j.pins)
@@ -108,6 +108,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 		release(j.pins)
 		return nil, p.broken()
 	}
+	done := ctx.Done()
 	p.mu.Lock()
 	if err := p.enterJobLocked(j); err != nil {
 		p.unlock()
@@ -117,7 +118,8 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	}
 	p.stats.BytesByRef += t.bytes
 	p.dispatchLocked()
-	if err = p.waitLocked(ctx, &j.waiter); err != nil {
+	if !p.waitLocked(ctx, done, &j.waiter) {
+		p.awayLocked(func() { err = contextErr(ctx) })
 		p.failJobLocked(j, err)
 	}
 	over := j.over

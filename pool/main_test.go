@@ -111,6 +111,18 @@ func eventually(t testing.TB, cond func() bool, msg string) {
 	t.Fatal(msg)
 }
 
+// within fails where f takes as long as a hang.
+func within(t *testing.T, f func()) {
+	t.Helper()
+	ended := make(chan struct{})
+	go func() { defer close(ended); f() }()
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it hangs")
+	}
+}
+
 // bothIsolations runs a test in both isolations, and with processes over both
 // kinds of segments.
 func bothIsolations(t *testing.T, test func(t *testing.T, opts Options)) {

@@ -158,11 +158,12 @@ type group struct {
 // awaitAny returns with p.mu held and a task of the group resolved and the
 // caller's to free, or with an error and without p.mu.
 func (p *Pool) awaitAny(ctx context.Context, g *group) (*task, error) {
+	done := ctx.Done()
 	p.mu.Lock()
 	g.looked, g.short, g.flows = false, false, true
-	if err := p.waitLocked(ctx, &g.waiter); err != nil {
+	if !p.waitLocked(ctx, done, &g.waiter) {
 		p.unlock()
-		return nil, err
+		return nil, contextErr(ctx)
 	}
 	t := g.ready[0]
 	t.looked, t.short = g.looked, g.short

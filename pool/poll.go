@@ -28,6 +28,11 @@ import (
 // into its channel, which it takes in every case. The poller itself is told by a
 // kick of what did not come through a ring: its own task was resolved by somebody
 // else, its context has ended, there is a new lane, or somebody needs the role at once.
+//
+// Code that is not this package's must not hold anybody up. The methods of a caller's
+// context, which may be of any type, are called without the lock; marshalling methods
+// and the hooks of segments and views run recovered, without the lock; and a panic that
+// unwinds the poller gives the role on.
 
 // A waiter is parked until it has a token: its task is resolved, or it is given the role.
 type waiter struct {
@@ -83,6 +88,7 @@ func (l *waiterList) remove(w *waiter) {
 // await returns with p.mu held and the future's task resolved and the caller's
 // to free, or with an error and without p.mu.
 func (p *Pool) await(ctx context.Context, id taskID, flows bool) (*task, error) {
+	done := ctx.Done()
 	p.mu.Lock()
 	t := p.lookLocked(id)
 	if t == nil || t.waiting {
@@ -90,22 +96,42 @@ func (p *Pool) await(ctx context.Context, id taskID, flows bool) (*task, error) 
 		return nil, ErrWaited
 	}
 	t.waiting, t.flows = true, flows
-	if err := p.waitLocked(ctx, &t.waiter); err != nil {
+	if !p.waitLocked(ctx, done, &t.waiter) {
 		t.waiting = false
 		p.unlock()
-		return nil, err
+		return nil, contextErr(ctx)
 	}
 	return t, nil
 }
 
-// waitLocked waits until w is over, or ctx has ended.
-func (p *Pool) waitLocked(ctx context.Context, w *waiter) (err error) {
-	for !w.over && err == nil {
+// contextErr is why a context has ended whose Done is closed. It calls a method of the
+// context, and so needs Pool.mu not to be held.
+func contextErr(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return context.Canceled
+}
+
+// hasEnded reports whether done, of a context, is closed.
+func hasEnded(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// waitLocked waits until w is over, or ctx, whose Done is done, has ended. It reports
+// whether w is over.
+func (p *Pool) waitLocked(ctx context.Context, done <-chan struct{}, w *waiter) bool {
+	for ended := false; !w.over && !ended; {
 		if (p.polling || w.patient) && !w.poller {
-			err = p.parkLocked(ctx, w)
+			ended = p.parkLocked(done, w)
 		} else {
 			p.polling, w.poller = true, false
-			err = p.pollLocked(ctx, w)
+			ended = p.pollLocked(ctx, done, w)
 		}
 	}
 	if w.poller { // it was given the role too late
@@ -113,22 +139,19 @@ func (p *Pool) waitLocked(ctx context.Context, w *waiter) (err error) {
 		p.passLocked()
 	}
 	w.patient, w.flows, w.slept = false, false, time.Time{}
-	if w.over {
-		return nil
-	}
-	return err
+	return w.over
 }
 
-// parkLocked waits for a token.
-func (p *Pool) parkLocked(ctx context.Context, w *waiter) error {
+// parkLocked waits for a token, and reports whether done was closed instead.
+func (p *Pool) parkLocked(done <-chan struct{}, w *waiter) (ended bool) {
 	w.looked = true
 	p.parkedOf(w).push(w)
 	p.unlock()
 	select {
 	case <-w.token:
 		p.mu.Lock()
-		return nil
-	case <-ctx.Done():
+		return false
+	case <-done:
 		p.mu.Lock()
 	}
 	if w.parked {
@@ -136,7 +159,7 @@ func (p *Pool) parkLocked(ctx context.Context, w *waiter) error {
 	} else {
 		<-w.token
 	}
-	return ctx.Err()
+	return true
 }
 
 // overLocked tells who waits, or will.
@@ -213,54 +236,70 @@ func (w *waiter) isPatient() bool {
 const longestSleep = time.Second
 
 // pollLocked has the role. It polls until w is over (with nil: until no task
-// is unresolved, or somebody waits), ctx has ended, or somebody needs the role at
-// once, and gives it on.
-func (p *Pool) pollLocked(ctx context.Context, w *waiter) error {
+// is unresolved, or somebody waits), ctx, whose Done is done, has ended, or somebody
+// needs the role at once, and gives it on. It reports whether ctx has ended.
+func (p *Pool) pollLocked(ctx context.Context, done <-chan struct{}, w *waiter) (ended bool) {
 	p.waited = w
+	passed := false
+	defer p.unwindLocked(&passed)
 	for {
 		came := p.parked.first != nil
 		p.drainLocked()
-		if w != nil && w.over {
+		over := w != nil && w.over
+		ended = !over && hasEnded(done)
+		if over || ended || p.parked.first != nil && (w == nil || p.parked.first.urgent) || w == nil && (came || p.unresolved == 0 || p.stopping) {
+			passed = true
 			p.passLocked()
-			return nil
-		}
-		if err := ctx.Err(); err != nil || p.parked.first != nil && (w == nil || p.parked.first.urgent) || w == nil && (came || p.unresolved == 0 || p.stopping) {
-			p.passLocked()
-			return err
+			return ended
 		}
 		if w != nil {
 			w.looked = true
 			if w.flows && p.flowingLocked(w) {
-				p.unlock()
-				p.bell.Nap(napTime)
-				p.mu.Lock()
+				p.awayLocked(func() { p.bell.Nap(napTime) })
 				continue
 			}
 		}
 		p.seen, p.watched = p.kicks.Load(), p.lanes
-		p.unlock()
-		ready := p.bell.Look(p.readyFunc, longestSleep)
-		p.mu.Lock()
+		ready := false
+		p.awayLocked(func() { ready = p.bell.Look(p.readyFunc, longestSleep) })
 		if ready || p.stealLocked(false) {
 			continue
 		}
 		if w != nil && w.isPatient() {
 			w.patient, p.due = true, true
+			passed = true
 			p.passLocked()
-			return nil
+			return false
 		}
 		lies := p.liesLocked()
-		p.unlock()
-		p.hook(ctx)
 		most := longestSleep
 		if w != nil {
 			most = patientAfter
 		} else if lies {
 			most = stuckAfter
 		}
-		p.bell.Sleep(p.readyFunc, most)
-		p.mu.Lock()
+		p.awayLocked(func() {
+			p.hook(ctx, done)
+			p.bell.Sleep(p.readyFunc, most)
+		})
 	}
+}
+
+// unwindLocked gives the role and the lock up where a panic, which is the caller's,
+// unwinds the poller before it has passed the role on: others go on.
+func (p *Pool) unwindLocked(passed *bool) {
+	if !*passed {
+		p.draining = false
+		p.passLocked()
+		p.unlock()
+	}
+}
+
+// awayLocked calls f without Pool.mu, and holds it again however f has ended.
+func (p *Pool) awayLocked(f func()) {
+	p.unlock()
+	defer p.mu.Lock()
+	f()
 }
 
 // ready is what the poller looks at without the lock.
@@ -278,8 +317,8 @@ func (p *Pool) ready() bool {
 
 // hook makes the end of ctx a kick. It stays until there is another context to
 // wait under, so that a context that is used again costs nothing.
-func (p *Pool) hook(ctx context.Context) {
-	if done := ctx.Done(); done != p.hooked {
+func (p *Pool) hook(ctx context.Context, done <-chan struct{}) {
+	if done != p.hooked {
 		p.unhook()
 		if done != nil {
 			p.hooked, p.unhookFunc = done, context.AfterFunc(ctx, p.contextEnded)

@@ -19,82 +19,38 @@ import (
 	"example.com/handoff/shm"
 )
 
-// An unluckyContext ends while its waiter looks at it, once somebody is to hear
-// of the end: the waiter still sees it alive.
-type unluckyContext struct {
-	context.Context
-	done  chan struct{}
-	ended func(hears func()) // calls what hears of the end, and waits a while for it
-
-	mu    sync.Mutex
-	hears func()
-	err   error
-}
-
-func (c *unluckyContext) Done() <-chan struct{} { return c.done }
-
-func (c *unluckyContext) AfterFunc(f func()) func() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hears = f
-	return func() bool { return true }
-}
-
-func (c *unluckyContext) Err() error {
-	c.mu.Lock()
-	if c.err != nil || c.hears == nil {
-		defer c.mu.Unlock()
-		return c.err
-	}
-	c.err = context.Canceled
-	c.mu.Unlock()
-	close(c.done)
-	c.ended(c.hears)
-	return nil
-}
-
-// The end of a context is not lost on a poller that has just looked at it.
+// The end of a context is not lost on the poller, wherever it stands when that comes:
+// between its look at the context and its sleep, or in it.
 func TestContextEndsBehindThePoller(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2})
-	var ended, lost atomic.Bool
-	var kicks uint32
-	ctx := &unluckyContext{Context: background(), done: make(chan struct{})}
-	ctx.ended = func(hears func()) {
-		kicks = p.kicks.Load()
-		hears()
-		ended.Store(true)
-		for range 20 {
-			if time.Sleep(time.Millisecond); p.kicks.Load() != kicks {
-				return
-			}
-		}
-	}
+	p := newPool(t, &Options{Workers: 2, CloseTimeout: time.Millisecond})
+	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not all are up")
+	var looked atomic.Pointer[func()]
 	p.mu.Lock()
 	p.readyFunc = func() bool {
-		kicked := ended.Load() && p.kicks.Load() != kicks
-		ready := p.ready()
-		if kicked && !ready {
-			p.mu.Lock()
-			if p.waited != nil { // else it is the dispatcher, who does not wait under ctx
-				lost.Store(true)
-			}
-			p.mu.Unlock()
+		if f := looked.Load(); f != nil {
+			(*f)()
 		}
-		return ready || kicked
+		return p.ready()
 	}
 	p.mu.Unlock()
-	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not all are up")
 	long, err := untilCancelled.Submit(background(), p, struct{}{})
 	require.NoError(t, err)
-	short, err := pid.Submit(background(), p, 50*time.Millisecond) // wakes the poller
-	require.NoError(t, err)
-	_, err = long.Wait(ctx)
-	require.ErrorIs(t, err, context.Canceled)
-	require.False(t, lost.Load(), "the poller would sleep on")
+	for _, at := range []int32{1, 2, 3, 5, 10, 30} {
+		ctx, cancel := context.WithCancel(background())
+		var looks atomic.Int32
+		look := func() {
+			if looks.Add(1) == at {
+				cancel()
+			}
+		}
+		looked.Store(&look)
+		within(t, func() {
+			_, err := long.Wait(ctx)
+			require.ErrorIs(t, err, context.Canceled)
+		})
+	}
 	long.Cancel()
 	long.Discard()
-	_, err = short.Wait(background())
-	require.NoError(t, err)
 }
 
 // What hears of a context's end is a goroutine: it may run when the pool is gone,

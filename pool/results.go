@@ -115,6 +115,11 @@ type taken struct {
 // take checks the refs of a result and binds its Views. The error is what the
 // worker did wrong; nothing is bound then.
 func (r *results) take(e *entry, payload []byte) (t taken, err error) {
+	defer func() {
+		if v := recover(); v != nil { // the poller is not to end by what a worker sends
+			t, err = taken{}, fmt.Errorf("panic: %.1000v", v)
+		}
+	}()
 	t.value, err = e.take(payload, func(field string, b shm.Binder, w shm.WireRef) error {
 		var seg *shm.Segment
 		size := int64(0)

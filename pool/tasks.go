@@ -3,6 +3,7 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"example.com/handoff/shm"
 )
@@ -73,12 +74,12 @@ func submit[In any](p *Pool, e *entry, in *In, g *group, tag int) (id taskID, se
 	}
 	t.group, t.tag = g, tag
 	if !e.in.arrays {
-		if t.args, err = encode(e.in, t.args[:0], in, nil); err == nil {
+		if t.args, err = encodeGiven(e.in, t.args[:0], in, nil); err == nil {
 			p.enterLocked(t)
 		}
 	} else {
 		p.mu.Unlock() // until it is pending nobody else looks at it
-		t.args, err = encode(e.in, t.args[:0], in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(t, field, b) })
+		t.args, err = encodeGiven(e.in, t.args[:0], in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(t, field, b) })
 		if err != nil {
 			release(t.pins)
 		}
@@ -118,7 +119,10 @@ func (p *Pool) enterLocked(t *task) {
 	p.dispatchLocked()
 	if t.state == taskPending && !p.polling { // the lanes are full, perhaps of results
 		p.polling = true
+		passed := false
+		defer p.unwindLocked(&passed)
 		p.drainLocked()
+		passed = true
 		p.passLocked()
 	}
 }
@@ -316,9 +320,22 @@ func (p *Pool) unlock() {
 	p.mu.Unlock()
 }
 
+// release releases all, whatever the hooks of their segments do: a panic in one is a
+// panic of its own goroutine, and the program's end, and does not unwind whoever
+// happens to be here.
 func release[R interface{ Release() }](held []R) {
 	for _, h := range held {
-		h.Release()
+		func() {
+			over := false
+			defer func() {
+				if !over {
+					v, stack := recover(), debug.Stack() // nil for runtime.Goexit
+					go func() { panic(fmt.Sprintf("pool: a hook of a view or segment has not returned: %v\n\n%s", v, stack)) }()
+				}
+			}()
+			h.Release()
+			over = true
+		}()
 	}
 }
 

@@ -370,10 +370,8 @@ func (w *worker) finishLocked(record []byte) error {
 	var got taken
 	if status == statusOK && t.entry.take != nil {
 		t.taken = true // else a worker that has lied about begun would lose it meanwhile
-		p.mu.Unlock()
 		var err error
-		got, err = w.results.take(t.entry, payload)
-		p.mu.Lock()
+		p.awayLocked(func() { got, err = w.results.take(t.entry, payload) })
 		if err != nil {
 			return fmt.Errorf("its result of %s: %w", t.entry.name, err)
 		}
