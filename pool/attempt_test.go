@@ -180,7 +180,7 @@ func FuzzUsage(f *testing.F) {
 }
 
 func TestAttemptClass(t *testing.T) {
-	own := taskError("f", statusFault, []byte("x"))
+	own := taskError("f", statusFault, appendFailure(nil, "x", ""))
 	for _, row := range []struct {
 		err  error
 		want Class

@@ -90,7 +90,7 @@ func FuzzDecode(f *testing.F) {
 // Whatever a worker sends, the supervisor's readers end with a value or an error.
 func FuzzMessages(f *testing.F) {
 	f.Add(hello{}.append(nil))
-	f.Add(append(appendResult(nil, statusPanic, taskID{1, 2}), "text\x00stack"...))
+	f.Add(appendFailure(appendResult(nil, statusPanic, taskID{1, 2}), "text", "stack"))
 	f.Add(append(appendResult(nil, statusFault, taskID{1, 2}), "text"...))
 	f.Add(appendTask(nil, 1, taskID{1, 2}, 1, []byte("args")))
 	f.Add(announce{id: 1, use: useResult, size: 9, name: "x"}.append(nil))

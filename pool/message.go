@@ -45,7 +45,7 @@ const (
 
 const (
 	magic           = 0x464f4448 // "HDOF"
-	protocolVersion = 4
+	protocolVersion = 5
 	maxMessage      = 16 + maxInline + 4 // the largest of them, a full free
 )
 

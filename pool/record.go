@@ -2,6 +2,7 @@ package pool
 
 import (
 	"encoding/binary"
+	"fmt"
 	"strings"
 
 	"example.com/handoff/shm"
@@ -49,11 +50,11 @@ const maxAttempts = 255
 // What a result says of the task.
 const (
 	statusOK     = 0 // payload is the encoded result
-	statusError  = 1 // payload is text
-	statusPanic  = 2 // payload is text, NUL, stack
-	statusGoexit = 3
-	statusFault  = 4 // payload is text, NUL, stack
-	statusFull   = 5 // payload is text: an error that wraps shm.ErrFull
+	statusError  = 1 // payload is a failure
+	statusPanic  = 2 // payload is a failure
+	statusGoexit = 3 // payload is a failure
+	statusFault  = 4 // payload is a failure
+	statusFull   = 5 // payload is a failure: an error that wraps shm.ErrFull
 	statusBack   = 6 // the task was taken back before it was begun
 )
 
@@ -160,9 +161,41 @@ func readResult(b []byte) (status byte, id taskID, payload []byte, ok bool) {
 func setFrees(b []byte, read uint16) { binary.LittleEndian.PutUint16(b[2:], read) }
 func frees(b []byte) uint16          { return binary.LittleEndian.Uint16(b[2:]) }
 
+// A failure is the payload of a result that is none:
+//
+//	0 length of text · 4 text… · stack…
+const failureBytes = 4
+
+// appendFailure appends as much of both as fits into maxInline bytes, and says where
+// the text goes on.
+func appendFailure(b []byte, text, stack string) []byte {
+	const most, more = maxInline - failureBytes, " … (%d bytes more)"
+	room := most
+	if stack != "" {
+		room = most / 2
+	}
+	if len(text) > room {
+		kept := room - len(more) - 20
+		text = text[:kept] + fmt.Sprintf(more, len(text)-kept)
+	}
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(text)))
+	b = append(b, text...)
+	return append(b, stack[:min(len(stack), most-len(text))]...)
+}
+
+// readFailure reads a failure, whatever it is.
+func readFailure(b []byte) (text, stack string) {
+	if len(b) < failureBytes {
+		return "", ""
+	}
+	n := min(uint64(binary.LittleEndian.Uint32(b)), uint64(len(b)-failureBytes))
+	b = b[failureBytes:]
+	return strings.ToValidUTF8(string(b[:n]), "\uFFFD"), strings.ToValidUTF8(string(b[n:]), "\uFFFD")
+}
+
 // taskError reads the payload of a result that is none.
 func taskError(fn string, status byte, payload []byte) *TaskError {
-	text, stack, _ := strings.Cut(strings.ToValidUTF8(string(payload), "\uFFFD"), "\x00")
+	text, stack := readFailure(payload)
 	e := &TaskError{Func: fn, Text: text, Stack: stack}
 	e.Kind = map[byte]string{statusError: "error", statusFull: "error", statusPanic: "panic", statusGoexit: "goexit", statusFault: "fault"}[status]
 	if status == statusFull {

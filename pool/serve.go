@@ -329,19 +329,19 @@ func (s *server) outcome(err error) {
 	case err == nil:
 		s.out[1] = statusOK
 	case errors.Is(err, shm.ErrFull):
-		s.fail(statusFull, err.Error())
+		s.fail(statusFull, err.Error(), "")
 	default:
-		s.fail(statusError, err.Error())
+		s.fail(statusError, err.Error(), "")
 	}
 }
 
 // fail makes the answer a failure.
-func (s *server) fail(status byte, text string) {
+func (s *server) fail(status byte, text, stack string) {
 	if s.hi > 0 { // a block that has not returned
 		text = fmt.Sprintf("[%d, %d): %s", s.lo, s.hi, text)
 		s.lo, s.hi = 0, 0
 	}
-	s.out = append(s.out[:resultBytes], text[:min(len(text), maxInline)]...)
+	s.out = appendFailure(s.out[:resultBytes], text, stack)
 	s.out[1] = status
 }
 
@@ -358,16 +358,16 @@ func (s *server) finish(arrays bool) {
 		default:
 			text = fmt.Sprintf("%.1000v", v)
 		}
-		s.fail(status, fmt.Sprintf("%s\x00%s", text, debug.Stack()))
+		s.fail(status, text, string(debug.Stack()))
 	} else if s.out[1] == statusGoexit {
-		s.fail(statusGoexit, "the function called runtime.Goexit")
+		s.fail(statusGoexit, "the function called runtime.Goexit", "")
 	}
 	if len(s.bound) > 0 {
 		err := releaseAll(s.bound)
 		clear(s.bound)
 		s.bound = s.bound[:0]
 		if err != nil && s.out[1] == statusOK {
-			s.fail(statusError, err.Error())
+			s.fail(statusError, err.Error(), "")
 		}
 	}
 	if arrays || s.task.arena {
