@@ -57,7 +57,7 @@ var ruleTable = map[string]ruleRow{
 	"arrowipc/files": {[]string{"arrowipc"}, []string{ruleSys, ruleArrow, ruleFlat, "github.com/klauspost/compress", "github.com/pierrec/lz4/v4"}},
 	"pool":           {[]string{"shm", "shm/ring"}, []string{ruleSys}},
 	"pool/journal":   {nil, []string{ruleSys}},
-	"pool/batch":     {[]string{"pool", "pool/journal", "arrowipc", "arrowipc/files"}, []string{ruleSys, ruleArrow}},
+	"pool/batch":     {[]string{"pool", "pool/journal", "pool/batch/outfile", "arrowipc", "arrowipc/files"}, []string{ruleSys, ruleArrow}},
 	"pool/batch/ops": {[]string{"pool/batch", "shm/gonum"}, []string{ruleGonum, ruleArrow}},
 	"pool/chaos":     {[]string{"pool"}, []string{ruleSys}},
 	"pool/foreign":   {[]string{"pool"}, []string{ruleSys}},
@@ -66,6 +66,7 @@ var ruleTable = map[string]ruleRow{
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf}},
 	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, rulePerf, "github.com/google/renameio/v2", "github.com/prometheus/client_golang"}},
 
+	"pool/batch/outfile":       {nil, []string{ruleSys}},
 	"pool/journal/journaltest": {[]string{"pool/journal"}, nil},
 	"pool/batch/weather":       {[]string{"pool", "pool/tune", "arrowipc", "arrowipc/files"}, []string{ruleArrow}}, // a program to try
 }
@@ -73,7 +74,7 @@ var ruleTable = map[string]ruleRow{
 // ruleLibrary is every folder below bench and the command.
 var ruleLibrary = []string{
 	"shm", "shm/ring", "shm/gonum", "arrowipc", "arrowipc/files", "pool", "pool/journal", "pool/batch",
-	"pool/batch/ops", "pool/chaos", "pool/foreign", "pool/prom", "pool/tune",
+	"pool/batch/ops", "pool/batch/outfile", "pool/chaos", "pool/foreign", "pool/prom", "pool/tune",
 }
 
 // ruleBans lists what must not be linked, directly or through others, and the folders that are exempt or concerned.
