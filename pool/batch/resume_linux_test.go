@@ -137,7 +137,6 @@ type trial struct {
 	Resume   bool
 	KillTime time.Duration // after it has begun; 0: never
 	Keep     bool
-	Bare     bool // the state folder was there without a journal: it is not the job's
 }
 
 func (tr trial) job() batch.Job {
@@ -263,12 +262,6 @@ func (tr trial) nothingLeft(t *testing.T) {
 	require.NoError(t, err)
 	var names []string
 	for _, e := range entries {
-		if e.Name() == "state" && tr.Bare {
-			inside, err := os.ReadDir(filepath.Join(tr.Dir, "state"))
-			require.NoError(t, err)
-			require.Empty(t, inside)
-			continue
-		}
 		if e.Name() != "log" && e.Name() != "mended" {
 			names = append(names, e.Name())
 		}
@@ -313,8 +306,6 @@ func TestKilledAtEveryStep(t *testing.T) {
 					break
 				}
 				steps++
-				_, err := os.Stat(filepath.Join(tr.Dir, "state", "journal"))
-				tr.Bare = err != nil
 				committed := tr.committed(t)
 				tr.KillAt, tr.Resume = 0, true
 				s, pid, killed := tr.startAs(t)
@@ -348,7 +339,6 @@ func TestKilledAtAnyTime(t *testing.T) {
 	whole := newTrial(t, "zscore", "z.csv", rows)
 	whole.start(t)
 	tr := newTrial(t, "zscore", "z.csv", rows)
-	tr.Bare = true
 	kills := 0
 	for range times {
 		tr.KillTime = time.Duration(rand.Int64N(int64(most))) + 1

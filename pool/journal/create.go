@@ -11,8 +11,13 @@ import (
 
 const createTries = 100
 
+// madeMode is the mode of a folder that Create makes. The sticky bit, which has no
+// other effect there, is set by the call that makes the folder: so the next Create
+// knows it for one of ours where a killed process has left it without a journal.
+const madeMode = 0o700 | fs.ModeSticky
+
 // Create makes a journal with a header of at most MaxRecord bytes in a folder, which
-// it makes (mode 0700) if it is not there; the folder above it must be. When Create
+// it makes (mode 01700) if it is not there; the folder above it must be. When Create
 // returns nil, the journal survives the loss of power.
 //
 // Errors: ErrExists, a *LockedError, ErrTooLarge, and those of the file system. After
@@ -45,7 +50,7 @@ func Create(dir string, header []byte, opts *Options) (*Journal, error) {
 func lockFolder(fsys FS, dir string) (lock io.Closer, made bool, err error) {
 	for range createTries {
 		made = false
-		switch err = fsys.Mkdir(dir, 0o700); {
+		switch err = fsys.Mkdir(dir, madeMode); {
 		case err == nil:
 			made = true
 		case !errors.Is(err, fs.ErrExist):
@@ -54,6 +59,8 @@ func lockFolder(fsys FS, dir string) (lock io.Closer, made bool, err error) {
 			if err = isFolder(fsys, dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, false, err
 			}
+			info, e := fsys.Stat(dir)
+			made = e == nil && info.Mode() == fs.ModeDir|madeMode
 		}
 		lock, err = fsys.Lock(filepath.Join(dir, lockName))
 		if !errors.Is(err, fs.ErrNotExist) {

@@ -18,7 +18,7 @@
 //
 //	file       0  8  magic "HANDOFFJ"
 //	           8  4  format version: the magic and this field stay where they are in every version
-//	          12  4  flags: 1 = Create made the folder
+//	          12  4  flags: 1 = Create made the folder, which goes with the journal
 //	          16 12  id, random
 //	          28  4  CRC of bytes 8…28; stays where it is in every version
 //	          32     frames, one after the other, each at a multiple of 8
@@ -72,7 +72,10 @@
 //
 // Create gives the file its name, "journal", after it has been written whole and
 // synced: a file of that name that is empty or has half a header is damage. What a
-// killed Create leaves, "journal.tmp", is removed by the next Create or Open. Open
+// killed Create leaves, "journal.tmp", is removed by the next Create or Open. A folder
+// that Create makes has the sticky bit: what a process leaves of it that was killed
+// before its journal was there, or after it was removed, is taken over by the next
+// Create as if that had made it, and goes with its journal. Open
 // makes durable whatever it will hand out: it writes the last seal and the records after
 // it once more, since the process before it may have died of a failed fdatasync, and
 // syncs file and folder.

@@ -24,6 +24,9 @@ const (
 	tornBytes = 1 << 30
 )
 
+// Names are the files of a journal in its folder, some of which are there for a moment only.
+func Names() []string { return []string{fileName, tmpName, lockName} }
+
 // A Journal is an open journal. Its methods may be called from several goroutines at
 // once. There is no useful zero value: see Create and Open.
 type Journal struct {

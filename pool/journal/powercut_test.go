@@ -16,6 +16,7 @@ import (
 // A script is the life of a journal on a file system, with what was promised so far.
 type script struct {
 	fs       journal.FS
+	there    bool     // the folder was, before Create
 	appended []string // in this order
 	acked    int      // so many of them survive
 	created  bool     // Create has returned nil
@@ -87,7 +88,13 @@ func (s *script) check(fsys journal.FS) ([]string, error) {
 		if j, err = journal.Create("state", []byte(scriptHeader), &journal.Options{FS: fsys}); err != nil {
 			return nil, fmt.Errorf("cannot begin again: %w", err)
 		}
-		return nil, j.Remove()
+		if err := j.Remove(); err != nil {
+			return nil, err
+		}
+		if _, err := fsys.Stat("state"); s.there != (err == nil) {
+			return nil, fmt.Errorf("the folder: %v, expected it to be there: %v", err, s.there)
+		}
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err
@@ -125,7 +132,7 @@ func testPowerCut(t *testing.T, there bool) {
 		require.NoError(t, p.Mkdir("state", 0o700))
 		require.NoError(t, p.SyncDir("/"))
 	}
-	s := &script{fs: p}
+	s := &script{fs: p, there: there}
 	images, failed := 0, false
 	check := func(op any) {
 		for _, keep := range keeps {
