@@ -39,6 +39,12 @@ func (id Identity) Diff(later Identity) string {
 	return strings.Join(d, ", ")
 }
 
+// SameContent reports whether size and time of the content are the same: copied with
+// its times, moved, or with other attributes, a file still has the same content.
+func (id Identity) SameContent(later Identity) bool {
+	return id.Size == later.Size && id.ModTime == later.ModTime
+}
+
 func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
 
 // Identify is the Identity of the file at path, or of what a link there points to. The
@@ -67,7 +73,7 @@ func checkUnchanged(f *os.File, id Identity) error {
 		return err
 	}
 	now := IdentityOf(info)
-	if now.Size == id.Size && now.ModTime == id.ModTime {
+	if id.SameContent(now) {
 		return nil
 	}
 	return &changed{id.Diff(now)}

@@ -62,30 +62,46 @@ func (s *store) compare(ctx context.Context, h header) error {
 	differ("the number of inputs", len(was.Inputs), len(h.Inputs))
 	if diffs == nil {
 		for i, in := range h.Inputs {
-			old := was.Inputs[i]
-			differ(fmt.Sprintf("input %d", i+1), old.Path, in.Path)
-			diff := old.Identity.Diff(in.Identity)
-			if diff == "" || old.Path != in.Path {
-				continue
+			differ(fmt.Sprintf("input %d", i+1), was.Inputs[i].Path, in.Path)
+		}
+	}
+	if diffs == nil {
+		for i, in := range h.Inputs {
+			diff, err := s.changed(ctx, i, in)
+			if err != nil {
+				return err
 			}
-			hash, known := s.hashes[i]
-			if known && old.Identity.Size == in.Identity.Size {
-				is, err := hashFile(ctx, in.Path, 0)
-				if err != nil {
-					return err
-				}
-				if bytes.Equal(is, hash) {
-					continue
-				}
-				diff += ", and its content is another"
+			if diff != "" {
+				diffs = append(diffs, fmt.Sprintf("%s has changed: %s", in.Path, diff))
 			}
-			diffs = append(diffs, fmt.Sprintf("%s has changed: %s", in.Path, diff))
 		}
 	}
 	if diffs != nil {
 		return fmt.Errorf("%w: %s: give the same again, or another state folder", ErrOtherJob, strings.Join(diffs, "; "))
 	}
 	return nil
+}
+
+// changed says how an input differs from what it was; "" if it is the same. One that
+// looks as it did is. One that was copied, moved, touched or given other attributes is
+// told by its hash, or by its size and time while the journal has no hash of it.
+func (s *store) changed(ctx context.Context, i int, in input) (string, error) {
+	was := s.header.Inputs[i].Identity
+	diff := was.Diff(in.Identity)
+	hash, known := s.hashes[i]
+	switch {
+	case diff == "" || !known && was.SameContent(in.Identity):
+		return "", nil
+	case was.Size != in.Identity.Size:
+		return diff, nil
+	case !known:
+		return diff + ", and no hash of it was taken that would tell whether its content has", nil
+	}
+	is, err := hashFile(ctx, in.Path, 0)
+	if err != nil || bytes.Equal(is, hash) {
+		return "", err
+	}
+	return diff + ", and its content is another", nil
 }
 
 // hashFile reads a file, with a pause before each 256 KiB.
@@ -118,11 +134,11 @@ func hashFile(ctx context.Context, path string, pause time.Duration) ([]byte, er
 }
 
 // Hashing takes some hundredths of a core, for 50 MB a second, and begins when the job
-// has run for a while; small files are hashed at once.
+// has run for a while. Small inputs are hashed before it begins.
 const (
 	hashPause = 5 * time.Millisecond
 	hashAfter = time.Second
-	hashSmall = 4 << 20 // bytes
+	hashSmall = 4 << 20 // bytes, of all inputs together
 )
 
 // hashInputs puts hashes of the inputs' content into the journal, beside the job and
@@ -132,31 +148,40 @@ func (e *engine) hashInputs(ctx context.Context) (wait func()) {
 	if e.store == nil {
 		return func() {}
 	}
+	size := int64(0)
+	for _, in := range e.inputs {
+		size += in.Identity.Size
+	}
+	if size <= hashSmall {
+		e.hashAll(ctx, 0)
+		return func() {}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for i, in := range e.inputs {
-			if e.store.hashes[i] != nil {
-				continue
-			}
-			pause := time.Duration(0)
-			if in.Identity.Size > hashSmall {
-				pause = hashPause
-				select {
-				case <-time.After(hashAfter - time.Since(e.start)):
-				case <-ctx.Done():
-				}
-			}
-			sum, err := hashFile(ctx, in.Path, pause)
-			id, again := files.Identify(in.Path)
-			if err != nil || again != nil || in.Identity.Diff(id) != "" {
-				return // reading it says so
-			}
-			if rec, err := jsonRecord(recordHash, hashRecord{i, sum}); err == nil && e.store.journal.Append(rec) != nil {
-				return
-			}
+		select {
+		case <-time.After(hashAfter - time.Since(e.start)):
+			e.hashAll(ctx, hashPause)
+		case <-ctx.Done():
 		}
 	}()
 	return func() { cancel(); <-done }
+}
+
+// hashAll ends at a file that cannot be read or has changed: the job's reading says so.
+func (e *engine) hashAll(ctx context.Context, pause time.Duration) {
+	for i, in := range e.inputs {
+		if e.store.hashes[i] != nil {
+			continue
+		}
+		sum, err := hashFile(ctx, in.Path, pause)
+		id, again := files.Identify(in.Path)
+		if err != nil || again != nil || !in.Identity.SameContent(id) {
+			return
+		}
+		if rec, err := jsonRecord(recordHash, hashRecord{i, sum}); err != nil || e.store.journal.Append(rec) != nil {
+			return
+		}
+	}
 }

@@ -29,9 +29,9 @@ func (e *engine) openInput(i int) (*files.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if diff := e.inputs[i].Identity.Diff(r.Identity()); diff != "" {
+	if was := e.inputs[i].Identity; !was.SameContent(r.Identity()) {
 		r.Close()
-		return nil, fmt.Errorf("%s: %w since the job began: %s", path, files.ErrChanged, diff)
+		return nil, fmt.Errorf("%s: %w since the job began: %s", path, files.ErrChanged, was.Diff(r.Identity()))
 	}
 	if e.fields == nil {
 		e.fields = r.Schema().Fields()
