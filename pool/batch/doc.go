@@ -72,12 +72,14 @@
 // A run that is killed anywhere is resumed from what is synced: rows without a
 // record are cut off and made again, steps from 3 on are done again. So each
 // chunk is in the output exactly once, and no committed chunk runs again. Chunks
-// are synced in groups, at most 100 ms apart.
+// are synced in groups, at most 100 ms apart. What fails behind step 5 is a warning.
 //
-// The journal is bound to the inputs (size, times and inode are trusted; where they
-// differ, the hash of the content decides, if the first run has come to it), to the
+// The journal is bound to the inputs (where anything about one differs, the hash of
+// its content decides, if the first run has come to it, else size and time), to the
 // operation with all parameters, the columns, the rows of a chunk and the output's
 // name. Anything else may be different: workers, isolation, limits, quarantine.
+//
+// Without a state folder the hidden file is that of package outfile.
 //
 // # Failure
 //

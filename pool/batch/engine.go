@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -17,6 +16,7 @@ import (
 	"example.com/handoff/arrowipc"
 	"example.com/handoff/arrowipc/files"
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/batch/outfile"
 	"example.com/handoff/pool/journal"
 )
 
@@ -62,6 +62,7 @@ type engine struct {
 	summed    *Summary // of a job that was finished before
 	fromStart bool
 	kept      bool // the output has its name
+	warnings  []error
 }
 
 // open gets ready whatever the job needs before its first chunk. done: there is
@@ -74,7 +75,7 @@ func (e *engine) open(ctx context.Context) (done bool, err error) {
 		e.fs = journal.OS()
 	}
 	e.disk = newDisk()
-	if err := e.findOut(); err != nil {
+	if err := e.lookAtOutputs(); err != nil {
 		return false, err
 	}
 	if e.job.State != "" {
@@ -139,24 +140,28 @@ func newID() (string, error) {
 	return hex.EncodeToString(b), err
 }
 
-// findOut says early what is wrong with Out.
-func (e *engine) findOut() (err error) {
-	if e.job.Out == "" {
-		return nil
+// lookAtOutputs says early what is wrong with the files that the job writes.
+func (e *engine) lookAtOutputs() (err error) {
+	if name := e.job.QuarantineFile; name != "" {
+		if _, err := files.FormatOf(name); err != nil {
+			return err
+		}
 	}
-	if e.out, err = filepath.Abs(e.job.Out); err != nil {
-		return err
-	}
-	if target, err := filepath.EvalSymlinks(e.out); err == nil {
-		e.out = target // what a link points to is replaced, not the link
-	}
-	if info, err := os.Stat(e.out); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("cannot write the output %s: expected a regular file, or a name that is not taken", e.job.Out)
-	}
-	if info, err := os.Stat(filepath.Dir(e.out)); err != nil {
-		return outputError(e.out, err)
-	} else if !info.IsDir() {
-		return fmt.Errorf("cannot write the output %s: %s is not a folder", e.job.Out, filepath.Dir(e.out))
+	e.out = e.job.Out
+	for _, name := range []*string{&e.out, &e.job.QuarantineFile, &e.job.InputQuarantine} {
+		if *name == "" {
+			continue
+		}
+		path, err := outfile.Resolve(*name)
+		if err != nil {
+			return outputError(*name, err)
+		}
+		if e.job.State != "" { // the journal relies on what is in the folder
+			if err := e.disk.try(func() error { return e.fs.SyncDir(filepath.Dir(path)) }); err != nil {
+				return fmt.Errorf("cannot write the output %s: its folder cannot be synced: %w", *name, outfile.Cause(err))
+			}
+		}
+		*name = path
 	}
 	return nil
 }
@@ -285,14 +290,16 @@ func (e *engine) close(ctx context.Context) error {
 	}
 	if e.disk != nil {
 		e.disk.do(func() {
-			t := e.whole
+			temps := []*temp{e.whole}
 			if e.sink != nil {
-				t = e.sink.temp
+				temps = append(temps, e.sink.temp, e.sink.old)
 			}
-			if t != nil && !e.kept && (e.store == nil || e.fruitless()) {
-				errs = append(errs, t.remove())
-			} else if t != nil {
-				errs = append(errs, t.close())
+			for _, t := range temps {
+				if t != nil && !e.kept && (e.store == nil || e.fruitless()) {
+					errs = append(errs, t.remove())
+				} else if t != nil {
+					errs = append(errs, t.close())
+				}
 			}
 			if e.store != nil && e.fruitless() {
 				errs = append(errs, e.store.journal.Remove())

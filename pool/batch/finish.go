@@ -11,11 +11,12 @@ import (
 	"strings"
 
 	"example.com/handoff/arrowipc/files"
+	"example.com/handoff/pool/batch/outfile"
 )
 
 // finish makes the output appear, in steps that a later run can do again: the file
 // is whole under its temporary name; the journal says so; it gets its name; the
-// journal says that too; the journal goes.
+// journal goes, or says that too.
 func (e *engine) finish() error {
 	if err := e.writeQuarantine(); err != nil {
 		return err
@@ -23,36 +24,78 @@ func (e *engine) finish() error {
 	if err := e.writeBad(); err != nil {
 		return err
 	}
+	if err := e.removeStale(); err != nil {
+		return err
+	}
 	t, err := e.wholeOutput()
+	if err != nil || t == nil {
+		return err
+	}
+	info, err := t.f.Stat()
 	if err != nil {
 		return err
 	}
-	if t != nil {
-		info, err := t.f.Stat()
-		if err != nil {
-			return err
-		}
-		id := files.IdentityOf(info)
-		if err := e.store.note(recordSeal, sealRecord{Size: id.Size, Device: id.Device, Inode: id.Inode, Summary: e.summary()}); err != nil {
-			return err
-		}
-		if err := t.publish(e.tempName); err != nil {
-			return err
-		}
-		e.kept = true
+	id := files.IdentityOf(info)
+	if err := e.store.note(recordSeal, sealRecord{Size: id.Size, Device: id.Device, Inode: id.Inode, Summary: e.summary()}); err != nil {
+		return err
 	}
-	return e.done()
+	if err := t.publish(); err != nil {
+		return err
+	}
+	e.end()
+	return nil
 }
 
-// done ends the journal.
-func (e *engine) done() error {
-	if e.store == nil {
-		return nil
+// end is what follows when the output has its name. The job is done then, so what goes
+// wrong is a warning. As long as the name is not durable the journal stays: after a
+// loss of power another run has to give it again.
+func (e *engine) end() {
+	e.kept = true
+	if e.store != nil {
+		for _, suffix := range []string{"", reordered} {
+			if err := e.fs.Remove(e.tempName(suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				e.warn(fmt.Errorf("a hidden file stays beside the output: %w", err))
+			}
+		}
 	}
-	if e.job.KeepState {
-		return e.store.note(recordDone, e.summary())
+	if err := e.fs.SyncDir(filepath.Dir(e.out)); err != nil {
+		e.warn(fmt.Errorf("the output %s is whole, but its folder cannot be synced: a loss of power may take its name: %w", e.out, outfile.Cause(err)))
+		return
 	}
-	return e.store.journal.Remove()
+	switch {
+	case e.store == nil:
+	case e.job.KeepState:
+		if err := e.store.note(recordDone, e.summary()); err != nil {
+			e.warn(fmt.Errorf("the output %s is whole, but the state does not say so: %w", e.out, err))
+		}
+	default:
+		if err := e.store.journal.Remove(); err != nil {
+			e.warn(fmt.Errorf("the output %s is whole, but its state folder stays: %w", e.out, err))
+		}
+	}
+}
+
+func (e *engine) warn(err error) { e.warnings = append(e.warnings, err) }
+
+// removeStale removes an earlier run's files of what was left out, where this run has
+// left nothing out: they would be taken for its own.
+func (e *engine) removeStale() error {
+	stale := []string{}
+	if len(e.left) == 0 {
+		stale = append(stale, e.job.QuarantineFile)
+	}
+	if len(e.bad) == 0 {
+		stale = append(stale, e.job.InputQuarantine)
+	}
+	for _, name := range stale {
+		if name == "" {
+			continue
+		}
+		if err := e.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot remove %s, which an earlier run has written: %w", name, outfile.Cause(err))
+		}
+	}
+	return nil
 }
 
 // wholeOutput is the output under its temporary name, synced; nil without Out.
@@ -100,7 +143,13 @@ func (e *engine) writeFile(out string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(t.publish(func(string) string { return e.tempNameOf(out, "") }), t.close())
+	if err := t.publish(); err != nil {
+		return errors.Join(err, t.remove())
+	}
+	if e.store != nil {
+		err = outputErrorOf(out, e.fs.SyncDir(filepath.Dir(out)))
+	}
+	return errors.Join(err, t.close())
 }
 
 // publishSealed goes on where an earlier run has ended between the journal's word
@@ -117,17 +166,18 @@ func (e *engine) publishSealed() error {
 		if err := e.checkPublished(); err != nil {
 			return err
 		}
-	} else if err := (&temp{fs: e.fs, name: name, out: e.out}).publish(e.tempName); err != nil {
+	} else if err := (&temp{fs: e.fs, name: name, out: e.out}).publish(); err != nil {
 		return err
 	}
 	e.summed = &seal.Summary
-	return e.done()
+	e.end()
+	return nil
 }
 
 // checkPublished holds the output against the one that the job has written.
 func (e *engine) checkPublished() error {
 	if info, err := e.fs.Stat(e.out); e.store.seal == nil || err != nil || !e.store.seal.is(info) {
-		return fmt.Errorf("the job is finished, and its output %s is not there any more, or is another file: start again with a new state folder", e.out)
+		return fmt.Errorf("the job is finished, and its output %s is not there any more, or is another file: %w", e.out, ErrStartAgain)
 	}
 	return nil
 }
@@ -168,7 +218,7 @@ func resultBytes(v any, out string) ([]byte, error) {
 func (e *engine) result() *Result {
 	r := &Result{
 		Value: e.value, Skipped: e.skipped, Quarantined: e.left, FromStart: e.fromStart,
-		Summary: e.summary(), Finished: e.summed != nil,
+		Summary: e.summary(), Finished: e.summed != nil, Warnings: e.warnings,
 	}
 	for _, text := range e.text {
 		if !text {
@@ -179,11 +229,4 @@ func (e *engine) result() *Result {
 		r.Columns = -1
 	}
 	return r
-}
-
-func outputErrorOf(out string, err error) error {
-	if err != nil {
-		err = outputError(out, err)
-	}
-	return err
 }

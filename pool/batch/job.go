@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"example.com/handoff/arrowipc/files"
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/batch/outfile"
 	"example.com/handoff/pool/journal"
 )
 
@@ -17,6 +19,9 @@ var ErrDrained = errors.New("stopped before its end")
 
 // ErrNoOut: the operation gives rows, and there is no [Job].Out for them.
 var ErrNoOut = errors.New("rows need a file: give --out FILE, .arrow or .csv")
+
+// ErrStartAgain: what is in the state folder cannot be gone on with.
+var ErrStartAgain = errors.New("start again, with a new state folder if there was one")
 
 // A Halt says what a chunk that fails does to the others. A chunk fails by an error
 // of the operation, or when its workers have died [pool.Options].Attempts times and
@@ -65,11 +70,12 @@ type Job struct {
 	// chunk fails.
 	Quarantine int
 	// QuarantineFile gets the rows that were left out, Arrow or CSV by its name, such
-	// that it can be an input, also where the job fails; it is not written if there are
-	// none. "": none.
+	// that it can be an input, also where the job fails. If there are none it is not
+	// written, and a job that succeeds removes an earlier run's. "": none.
 	QuarantineFile string
 	// InputQuarantine gets the lines of CSV inputs that cannot be parsed, as CSV: file,
-	// line, text; they are left out. "": such a line is an error.
+	// line, text; they are left out. If there are none it is not there afterwards. "":
+	// such a line is an error.
 	InputQuarantine string
 
 	// Halt says what a chunk that fails does to the others. "": HaltNow.
@@ -111,6 +117,9 @@ type Result struct {
 	FromStart bool
 	// Finished: an earlier run had finished the job, and nothing was done.
 	Finished bool
+	// Warnings are what went wrong when the result was there: a folder that cannot be
+	// synced, a state folder that cannot be removed. The job is done all the same.
+	Warnings []error
 }
 
 func (j *Job) check() error {
@@ -128,6 +137,24 @@ func (j *Job) check() error {
 	case !slices.Contains([]Halt{"", HaltNow, HaltSoon, HaltNever}, j.Halt):
 		return fmt.Errorf("batch: halt %q, expected %s, %s or %s", j.Halt, HaltNow, HaltSoon, HaltNever)
 	}
+	return j.checkNames()
+}
+
+// checkNames refuses a file that is named twice and would be written over.
+func (j *Job) checkNames() error {
+	outs, taken := []string{j.Out, j.QuarantineFile, j.InputQuarantine}, slices.Clone(j.Inputs)
+	if j.State != "" {
+		for _, name := range journal.Names() {
+			taken = append(taken, filepath.Join(j.State, name))
+		}
+	}
+	for i, out := range outs {
+		for _, other := range slices.Concat(outs[:i], taken) {
+			if outfile.Same(out, other) {
+				return fmt.Errorf("%s and %s are the same file, which would be written over: give another name", other, out)
+			}
+		}
+	}
 	return nil
 }
 
@@ -135,7 +162,7 @@ func (j *Job) check() error {
 // is done by then is kept. All processes and memory it used are gone when it
 // returns. A job that fails once it has begun has a Result too: its Summary says how
 // far it came.
-func Run(ctx context.Context, job Job) (_ *Result, err error) {
+func Run(ctx context.Context, job Job) (res *Result, err error) {
 	if err := job.check(); err != nil {
 		return nil, err
 	}
@@ -152,7 +179,14 @@ func Run(ctx context.Context, job Job) (_ *Result, err error) {
 	if e.op, e.params, err = Lookup(job.Op); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, e.close(ctx)) }()
+	defer func() {
+		closing := e.close(ctx)
+		if err == nil && closing != nil {
+			res.Warnings = append(res.Warnings, closing)
+			return
+		}
+		err = errors.Join(err, closing)
+	}()
 	if done, err := e.open(ctx); done || err != nil {
 		return e.result(), err
 	}

@@ -22,6 +22,7 @@ import (
 // where a chunk has failed and was done later; then seal puts them in order.
 type sink struct {
 	temp    *temp
+	old     *temp // what temp was before seal has put the pieces in order; nil if they were
 	format  files.Format
 	schema  *arrow.Schema
 	encoder *files.Encoder
@@ -67,7 +68,7 @@ func (s *sink) check() error {
 	if n, err := s.temp.f.ReadAt(head, 0); err != nil && err != io.EOF {
 		return err
 	} else if !bytes.Equal(head[:n], s.encoder.Head()) {
-		return fmt.Errorf("its first %d bytes are not what was written there: start again with a new state folder", len(head))
+		return fmt.Errorf("its first %d bytes are not what was written there: %w", len(head), ErrStartAgain)
 	}
 	for _, x := range s.extents {
 		sum := crc32.New(castagnoli)
@@ -76,7 +77,7 @@ func (s *sink) check() error {
 			return err
 		}
 		if n != x.len || sum.Sum32() != x.crc {
-			return fmt.Errorf("bytes %d to %d are not what was written there: start again with a new state folder", x.off, x.off+x.len)
+			return fmt.Errorf("bytes %d to %d are not what was written there: %w", x.off, x.off+x.len, ErrStartAgain)
 		}
 	}
 	return nil
@@ -172,10 +173,7 @@ func (s *sink) seal(next func() (*temp, error)) error {
 		if err := s.reorder(t); err != nil {
 			return errors.Join(err, t.remove())
 		}
-		s.temp = t
-		if err := old.remove(); err != nil {
-			return err
-		}
+		s.temp, s.old = t, old // until the journal says that the new one is whole, it is what a later run goes on with
 	}
 	if err := s.temp.untouched(s.off); err != nil {
 		return err
