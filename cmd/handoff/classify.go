@@ -16,6 +16,7 @@ import (
 	"example.com/handoff/bench"
 	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
+	"example.com/handoff/pool/batch/outfile"
 )
 
 type classifyFlags struct {
@@ -79,9 +80,9 @@ func (f classifyFlags) check(args []string) error {
 	switch {
 	case f.profile == "-":
 		return usagef("--cpuprofile needs the name of a file")
-	case f.profile != "" && f.json != "" && sameFile(f.profile, f.json):
+	case f.profile != "" && f.json != "" && outfile.Same(f.profile, f.json):
 		return usagef("--cpuprofile and --json name the same file")
-	case sameFile(args[0], f.profile) || sameFile(args[0], f.json):
+	case outfile.Same(args[0], f.profile) || outfile.Same(args[0], f.json):
 		return usagef("%s is the input and would be overwritten", args[0])
 	}
 	return nil

@@ -11,8 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/perf/benchunit"
+
+	"example.com/handoff/pool/batch/outfile"
 )
 
 // An output is a file that appears whole or not at all, or a stream. What is
@@ -47,13 +48,11 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 		}
 		return &output{w: f}, nil
 	}
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		name = target // what a link points to is replaced, not the link
-	}
-	if err := canWrite(filepath.Dir(name)); err != nil {
+	path, err := outfile.Resolve(name)
+	if err != nil {
 		return nil, outputError(name, err)
 	}
-	return &output{name: name}, nil
+	return &output{name: path}, nil
 }
 
 // A latePipe is opened when it is written to.
@@ -81,11 +80,7 @@ func isStream(name string) bool {
 
 // outputError names the output and not a temporary file beside it.
 func outputError(name string, err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		err = path.Err
-	}
-	return fmt.Errorf("cannot write the output %s: %w", name, err)
+	return fmt.Errorf("cannot write the output %s: %w", name, outfile.Cause(err))
 }
 
 // Commit makes the output appear.
@@ -96,9 +91,17 @@ func (o *output) Commit() error {
 		}
 		return nil
 	}
-	err := renameio.WriteFile(o.name, o.Bytes(), 0o644, renameio.WithTempDir(filepath.Dir(o.name)), renameio.WithExistingPermissions())
+	f, err := outfile.Create(o.name)
 	if err != nil {
 		return outputError(o.name, err)
+	}
+	_, err = f.Write(o.Bytes())
+	if err == nil {
+		err = f.Commit()
+	}
+	closing := f.Close()
+	if err != nil {
+		return outputError(o.name, errors.Join(err, closing))
 	}
 	return nil
 }
@@ -111,16 +114,6 @@ func writeJSON(w io.Writer, v any) error {
 	}
 	_, err = w.Write(append(b, '\n'))
 	return err
-}
-
-// sameFile reports whether two names are one file, which may not exist yet.
-func sameFile(a, b string) bool {
-	ia, errA := os.Stat(a)
-	ib, errB := os.Stat(b)
-	if errA == nil && errB == nil {
-		return os.SameFile(ia, ib) && ia.Mode().IsRegular()
-	}
-	return errA != nil && errB != nil && filepath.Clean(a) == filepath.Clean(b)
 }
 
 // human is a number of bytes for people: "1.53 MiB".

@@ -64,7 +64,7 @@ var ruleTable = map[string]ruleRow{
 	"pool/prom":      {[]string{"pool"}, []string{ruleMetrics}},
 	"pool/tune":      {nil, []string{ruleSys}},
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf}},
-	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, rulePerf, "github.com/google/renameio/v2", "github.com/prometheus/client_golang"}},
+	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, rulePerf, "github.com/prometheus/client_golang"}},
 
 	"pool/batch/outfile":       {nil, []string{ruleSys}},
 	"pool/journal/journaltest": {[]string{"pool/journal"}, nil},

@@ -199,10 +199,23 @@ func (f *runFlags) advise(ctx context.Context, err error, began bool) error {
 		return fmt.Errorf("%w: go on by the same command with --resume", err)
 	case f.job.State != "" && ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return errors.New("interrupted: go on by the same command with --resume")
-	case f.job.State != "" && began && !errors.Is(err, files.ErrChanged):
-		return fmt.Errorf("%w\nwhat is done is kept in %s: mend this and go on by the same command with --resume", err, f.job.State)
+	case f.job.State == "" || !began || errors.Is(err, files.ErrChanged) || errors.Is(err, batch.ErrStartAgain):
+		return err
+	case isInputError(err):
+		advice := "what is done is kept in %s, for the inputs as they are: "
+		if row := (*files.RowError)(nil); errors.As(err, &row) && f.job.InputQuarantine == "" {
+			advice += "go on without such lines with --resume --input-quarantine FILE, or "
+		}
+		return fmt.Errorf("%w\n"+advice+"mend the input and begin again with another --state", err, f.job.State)
 	}
-	return err
+	return fmt.Errorf("%w\nwhat is done is kept in %s: mend this and go on by the same command with --resume", err, f.job.State)
+}
+
+// isInputError reports that it is an input that would have to be mended, which makes
+// another job of it.
+func isInputError(err error) bool {
+	var row *files.RowError
+	return errors.As(err, &row) || errors.Is(err, files.ErrCorrupt) || errors.Is(err, files.ErrColumn) || errors.Is(err, files.ErrUnsupported)
 }
 
 // openOutputs says at once what cannot be written. The file that gets the result is

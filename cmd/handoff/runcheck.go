@@ -9,6 +9,8 @@ import (
 	"example.com/handoff/arrowipc/files"
 	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
+	"example.com/handoff/pool/batch/outfile"
+	"example.com/handoff/pool/journal"
 )
 
 // check finds what is wrong with the command line.
@@ -61,16 +63,34 @@ func (f *runFlags) check() error {
 	if slices.Contains(j.Columns, "") || j.Columns != nil && len(j.Columns) == 0 {
 		return usagef("--columns has an empty name: expected NAME,NAME,…")
 	}
+	return f.checkNames()
+}
+
+// checkNames refuses a file that is named twice and would be written over.
+func (f *runFlags) checkNames() error {
+	const stdout = "/dev/stdout"
+	j := &f.job
 	outs := map[string]string{"--out": j.Out, "--json": f.json, "--quarantine": f.quarantine, "--input-quarantine": j.InputQuarantine, "--joblog": f.joblog, "--state": j.State}
+	if j.Out == "" {
+		outs["standard output"] = stdout
+	}
+	if f.json == "-" {
+		outs["--json"] = stdout
+	}
 	for a, name := range outs {
 		for b, other := range outs {
-			if a < b && name != "" && other != "" && name != "-" && sameFile(name, other) {
+			if a < b && outfile.Same(name, other) {
 				return usagef("%s and %s name the same file", a, b)
 			}
 		}
 		for _, in := range j.Inputs {
-			if name != "" && sameFile(in, name) {
+			if outfile.Same(in, name) {
 				return usagef("%s is an input and would be overwritten", in)
+			}
+		}
+		for _, file := range journal.Names() {
+			if j.State != "" && outfile.Same(name, filepath.Join(j.State, file)) {
+				return usagef("%s %s is a file of --state: give another name", a, name)
 			}
 		}
 	}

@@ -24,6 +24,9 @@ func tell(s streams, f *runFlags, res *batch.Result, result, summary *output) er
 	for _, path := range res.Summary.NoEndMark {
 		fmt.Fprintf(s.err, "warning: %s: this Arrow stream has no end mark: if it was cut off, rows are missing\n", path)
 	}
+	for _, w := range res.Warnings {
+		fmt.Fprintln(s.err, "warning: "+printable(strings.ReplaceAll(w.Error(), "\n", "; ")))
+	}
 	if !f.quiet && !res.Finished {
 		fmt.Fprintln(s.err, summaryLine(res.Summary, f.isolation))
 	}
