@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"example.com/handoff/shm"
 )
@@ -27,7 +26,9 @@ import (
 //
 // A block that the dead worker had claimed has lost an attempt. The model in
 // range_model_test.go goes through all orders of the steps of workers, deaths and
-// recoveries, and shows that each step here is needed.
+// recoveries, and shows that each step here is needed; range_walk_test.go takes the
+// code itself through all orders of what is reported, of deaths, overruns and stores
+// to the counter.
 type rangeJob struct {
 	waiter
 	number  uint32
@@ -44,15 +45,15 @@ type rangeJob struct {
 
 	quarantine int               // the most indices that may be left out
 	poison     []PoisonIndex     // those that are
-	splits     map[uint32]*split // blocks that were, by number
+	splits     map[uint32]*split // blocks that are done in parts, by number
 
 	joined  map[*lane]bool
 	members int // shares that are not answered
 	done    []uint64
 	left    int // blocks that are not done
 	given   []uint64
-	deaths  map[uint32]int // under a block
-	parts   [][]byte       // of a reduction
+	losses  map[uint32]losses // of blocks
+	parts   [][]byte          // of a reduction
 	err     error
 	barren  int  // shares in a row that brought nothing though there are blocks
 	odd     bool // somebody has written to the counter: no more shares
@@ -69,6 +70,9 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	if opts != nil {
 		o = *opts
 	}
+	if o.Report != nil {
+		*o.Report = RangeReport{}
+	}
 	if n < 0 || o.Grain < 0 || o.Quarantine < 0 {
 		return fail(fmt.Errorf("n is %d, RangeOptions.Grain %d and Quarantine %d, expected 0 or more", n, o.Grain, o.Quarantine))
 	}
@@ -79,7 +83,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	if err := p.broken(); err != nil || n == 0 {
 		return nil, err
 	}
-	j := &rangeJob{entry: e, fn: fn, n: n, grain: o.Grain, joined: map[*lane]bool{}, deaths: map[uint32]int{}}
+	j := &rangeJob{entry: e, fn: fn, n: n, grain: o.Grain, joined: map[*lane]bool{}, losses: map[uint32]losses{}}
 	j.quarantine, j.splits = o.Quarantine, map[uint32]*split{}
 	p.mu.Lock()
 	j.workers = p.target
@@ -124,6 +128,9 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	}
 	over := j.over
 	j.alone = !over
+	if o.Report != nil {
+		*o.Report = RangeReport{Blocks: j.cut.count, Split: len(j.splits)}
+	}
 	p.unlock()
 	if over {
 		release(j.pins)
@@ -209,6 +216,9 @@ func (w *worker) partLocked(t *task, block uint32, u usage, payload []byte) erro
 		return nil
 	}
 	j.barren = 0
+	if s := j.splits[block]; s != nil {
+		p.endSplitLocked(j, block, s)
+	}
 	setBit(j.done, block)
 	clearBit(j.given, block)
 	w.attemptLocked(t, block, u, nil)
@@ -270,26 +280,36 @@ func (p *Pool) failJobLocked(j *rangeJob, err error) {
 func (p *Pool) endJobLocked(j *rangeJob) {
 	_, stop := counters(p.control.bytes, j.number)
 	stop.Store(1)
+	p.withdrawLocked(func(t *task) bool { return t.job == j }, func(w *worker, t *task) {
+		if j.err != nil {
+			w.link.Send(appendCancel(nil, t.id), -1)
+		}
+	})
+	p.settleLocked(j)
+}
+
+// withdrawLocked takes tasks of ranges back: those that wait, here or in a lane.
+// running, if not nil, is called with the others.
+func (p *Pool) withdrawLocked(of func(*task) bool, running func(*worker, *task)) {
 	for t := p.pending.first; t != nil; {
 		next := t.next
-		if t.job == j {
+		if of(t) {
 			p.pending.remove(t)
-			j.members--
+			t.job.members--
 		}
 		t = next
 	}
 	for _, w := range p.lanes {
 		for i := len(w.lane.sent) - 1; i >= w.lane.first; i-- {
 			switch t := w.lane.sent[i].t; {
-			case t == nil || t.job != j:
+			case t == nil || !of(t):
 			case w.lane.takeBack(t):
-				j.members--
-			case j.err != nil:
-				w.link.Send(appendCancel(nil, t.id), -1)
+				t.job.members--
+			case running != nil:
+				running(w, t)
 			}
 		}
 	}
-	p.settleLocked(j)
 }
 
 // settleLocked ends the job when nobody works on it any more.
@@ -311,6 +331,7 @@ func (p *Pool) settleLocked(j *rangeJob) {
 	if j.err == nil && len(j.poison) > 0 {
 		slices.SortFunc(j.poison, func(a, b PoisonIndex) int { return cmp.Compare(a.Index, b.Index) })
 		j.err = &QuarantineError{Func: j.entry.name, Indices: j.poison}
+		p.stats.Quarantined += int64(len(j.poison))
 	}
 	p.unresolved--
 	<-p.jobSlots
@@ -318,118 +339,4 @@ func (p *Pool) settleLocked(j *rangeJob) {
 		p.unpin = append(p.unpin, j.pins...)
 	}
 	p.overLocked(&j.waiter)
-}
-
-// maxBarren is how many shares more than there are workers may bring nothing:
-// one ends where others have taken the last blocks meanwhile.
-const maxBarren = 8
-
-// distrustLocked ends all shares of a job whose counter somebody has written to;
-// what is left is given out block by block.
-func (p *Pool) distrustLocked(j *rangeJob) {
-	j.odd = true
-	_, stop := counters(p.control.bytes, j.number)
-	stop.Store(1)
-}
-
-// completeLocked gives out what nobody has taken, where all shares have ended and
-// blocks are left: somebody else has written to the counter.
-func (p *Pool) completeLocked(j *rangeJob) {
-	for b := range uint32(j.cut.count) {
-		if !hasBit(j.done, b) && !hasBit(j.given, b) {
-			p.giveLocked(j, b)
-		}
-	}
-}
-
-// giveLocked makes a block a task of its own, for any worker.
-func (p *Pool) giveLocked(j *rangeJob, block uint32) {
-	t := j.newTask(p, block)
-	t.attempt, t.state = j.deaths[block], taskPending
-	setBit(j.given, block)
-	j.members++
-	p.pending.pushFront(t)
-}
-
-// choosingTime bounds the wait for a worker that was stopped between two steps.
-const choosingTime = time.Second
-
-// abandonLocked is the end of a share whose worker is dead, and its rings are
-// drained. The caller has the role.
-func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
-	j := t.job
-	j.members--
-	if t.block == sharePart {
-		w.abandonPartLocked(j, t, death)
-		p.settleLocked(j)
-		return
-	}
-	block, claimed := t.block, t.block != shareAll
-	if !claimed {
-		claim := w.lane.claim.Load()
-		if uint32(claim>>32) == j.number && uint32(claim) >= claimBlock {
-			block, claimed = uint32(claim)-claimBlock, true
-		}
-	}
-	claimed = claimed && int64(block) < int64(j.cut.count) && !hasBit(j.done, block)
-	if claimed {
-		j.deaths[block]++
-		death.Func, death.Attempt = j.entry.name, j.deaths[block]
-		death.Lo, death.Hi = j.cut.at(int(block))
-		w.lostLocked(t, death)
-		clearBit(j.given, block)
-	}
-	switch {
-	case p.cause != nil:
-		p.failJobLocked(j, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
-	case claimed && j.err == nil && (j.quarantine > 0 || death.Class == ClassDeadline && death.Hi-death.Lo > 1):
-		p.splitLocked(j, block, death)
-		if t.block == shareAll {
-			p.recoverLocked(j)
-		}
-	case claimed && j.deaths[block] >= p.opts.Attempts:
-		p.failJobLocked(j, death)
-	case j.err == nil && t.block != shareAll && claimed:
-		p.giveLocked(j, block)
-	case j.err == nil && t.block == shareAll:
-		p.recoverLocked(j)
-	}
-	p.settleLocked(j)
-}
-
-// recoverLocked finds the blocks that a dead worker has left.
-func (p *Pool) recoverLocked(j *rangeJob) {
-	counter, _ := counters(p.control.bytes, j.number)
-	next := min(int64(counter.Load()), int64(j.cut.count))
-	claims := newBits(j.cut.count)
-	until := time.Now().Add(choosingTime)
-	for _, w := range p.lanes {
-		l := w.lane
-		for looks := 0; ; looks++ {
-			claim := l.claim.Load()
-			if uint32(claim>>32) != j.number || uint32(claim) != claimChoosing {
-				if b := uint32(claim) - claimBlock; uint32(claim>>32) == j.number && uint32(claim) >= claimBlock && int64(b) < int64(j.cut.count) {
-					setBit(claims, b)
-				}
-				break
-			}
-			if time.Now().After(until) {
-				w.failLocked(fmt.Errorf("it took no block of %s for %v", j.entry.name, choosingTime))
-			}
-			select {
-			case <-w.proc.Dead():
-				return // its own recovery, which comes next, finds all
-			default:
-			}
-			p.unlock()
-			time.Sleep(min(time.Duration(looks), 100) * 10 * time.Microsecond)
-			p.mu.Lock()
-		}
-	}
-	p.drainLocked()
-	for b := range uint32(next) {
-		if j.err == nil && !hasBit(j.done, b) && !hasBit(claims, b) && !hasBit(j.given, b) {
-			p.giveLocked(j, b)
-		}
-	}
 }

@@ -52,7 +52,8 @@ type Options struct {
 	// TaskTimeout is how long a task, or a block of a range, may run before its
 	// worker is killed: that attempt is lost ([ClassDeadline]). The first blocks of a
 	// range are large, a third of it divided by the workers; one that takes too long is
-	// tried again in halves. 0: for ever.
+	// tried again whole, and in halves if it takes too long again. For one of several
+	// indices this does not count against Attempts. 0: for ever.
 	TaskTimeout time.Duration
 	// CancelGrace is how long a task may go on after [Future.Cancel] has ended its
 	// context before its worker is killed. 0: 5 s.

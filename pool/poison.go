@@ -28,10 +28,14 @@ func (e *QuarantineError) Error() string {
 func (e *QuarantineError) Unwrap() error { return ErrWorkerDied }
 
 // A split is a block whose worker died, on its way to the index that did it, or a
-// block that took longer than Options.TaskTimeout: each
+// block that took longer than Options.TaskTimeout twice: each
 // part is a task of its own, and one that dies is halved. An index that is alone is
 // tried once more, because the death may have had another cause. So n indices of
 // which one is to blame cost two attempts for each halving: about 2·log₂ n.
+//
+// Where somebody has written to the counter another worker may have the block too,
+// whole. If that arrives before the last part, it is the block's result and the
+// split is over: what its parts bring is dropped.
 type split struct {
 	left  int // parts that are not done
 	parts []part
@@ -51,7 +55,16 @@ func (p *Pool) splitLocked(j *rangeJob, block uint32, death *WorkerExitError) {
 	s := &split{}
 	j.splits[block] = s
 	setBit(j.given, block)
+	p.opts.Logger.Warn("block split", "func", j.entry.name, "lo", lo, "hi", hi, "error", death)
 	p.halveLocked(j, s, block, part{lo: lo, hi: hi, deaths: 1}, death)
+}
+
+// endSplitLocked ends the split of a block that has arrived whole.
+func (p *Pool) endSplitLocked(j *rangeJob, block uint32, s *split) {
+	delete(j.splits, block)
+	p.withdrawLocked(func(t *task) bool { return t.split == s }, nil)
+	lo, hi := j.cut.at(int(block))
+	j.poison = slices.DeleteFunc(j.poison, func(i PoisonIndex) bool { return lo <= i.Index && i.Index < hi })
 }
 
 // halveLocked gives out a part whose worker died, in halves, and leaves it out if
@@ -78,7 +91,6 @@ func (p *Pool) halveLocked(j *rangeJob, s *split, block uint32, of part, death *
 		p.failJobLocked(j, fmt.Errorf("%s: indices %v are left out already, as many as RangeOptions.Quarantine allows, and then: %w", j.entry.name, left, death))
 	default:
 		j.poison = append(j.poison, PoisonIndex{of.lo, death})
-		p.stats.Quarantined++
 		p.opts.Logger.Warn("index left out", "func", j.entry.name, "index", of.lo, "error", death)
 		p.events.emit(Event{Kind: EventQuarantine, Func: j.entry.name, Lo: of.lo, Death: death})
 		p.partOverLocked(j, s, block)
@@ -96,7 +108,7 @@ func (p *Pool) givePartLocked(j *rangeJob, s *split, block uint32, of part) {
 
 // partOverLocked ends the block when its last part is done or left out.
 func (p *Pool) partOverLocked(j *rangeJob, s *split, block uint32) {
-	if s.left > 0 || hasBit(j.done, block) {
+	if s.left > 0 {
 		return
 	}
 	setBit(j.done, block)
@@ -113,6 +125,10 @@ func (w *worker) splitPartLocked(j *rangeJob, t *task, u usage, payload []byte) 
 	}
 	t.part.done = true
 	w.attemptLocked(t, sharePart, u, nil)
+	if hasBit(j.done, t.parent) {
+		p.stats.dropped++
+		return nil
+	}
 	s := t.split
 	if j.parts != nil {
 		t.part.result = append([]byte(nil), payload...)
@@ -126,7 +142,7 @@ func (w *worker) splitPartLocked(j *rangeJob, t *task, u usage, payload []byte) 
 // splitMemberLocked ends a part whose worker has answered and has not failed.
 func (p *Pool) splitMemberLocked(j *rangeJob, t *task, status byte) error {
 	switch {
-	case t.part.done || j.err != nil:
+	case t.part.done || j.err != nil || hasBit(j.done, t.parent):
 	case status == statusOK:
 		return fmt.Errorf("it said that indices %d to %d of %s were done, and sent no result", t.part.lo, t.part.hi, j.entry.name)
 	default: // taken back
@@ -148,7 +164,7 @@ func (w *worker) abandonPartLocked(j *rangeJob, t *task, death *WorkerExitError)
 	switch {
 	case p.cause != nil:
 		p.failJobLocked(j, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
-	case j.err == nil:
+	case j.err == nil && !hasBit(j.done, t.parent):
 		t.split.left--
 		p.halveLocked(j, t.split, t.parent, t.part, death)
 	}

@@ -73,7 +73,10 @@ func TestPoisonIsQuarantined(t *testing.T) {
 				out.Data()[i] = -1
 			}
 			c := cut(n, 0, 2)
-			sum, err := treadSum.Reduce(background(), p, poisonIn{tt.poison, out}, n, &RangeOptions{Quarantine: 5})
+			var report RangeReport
+			sum, err := treadSum.Reduce(background(), p, poisonIn{tt.poison, out}, n, &RangeOptions{Quarantine: 5, Report: &report})
+			require.Equal(t, c.count, report.Blocks)
+			require.Equal(t, len(tt.want) > 0, report.Split > 0, "%+v", report)
 			want := counted{N: n, Sum: sumTo(n)}
 			for _, i := range tt.want {
 				want.N--

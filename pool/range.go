@@ -18,6 +18,17 @@ type RangeOptions struct {
 	// All others are done, and the error is a [*QuarantineError]. 0: none is left out,
 	// and a range ends when the workers of one block have died Options.Attempts times.
 	Quarantine int
+	// Report, if not nil, is set when the call returns.
+	Report *RangeReport
+}
+
+// A RangeReport says how a range was done.
+type RangeReport struct {
+	Blocks int // that the range was cut into; 0 if it was not begun
+	// Split is how many of these were not done as a whole, but in parts, because of
+	// Options.TaskTimeout or Quarantine. If it is 0, a [ReduceFn.Reduce] has merged
+	// what it always merges for this n, grain and number of workers.
+	Split int
 }
 
 // A RangeFn is a function over a range of indices that workers share.
@@ -70,8 +81,9 @@ func (f *ReduceFn[In, Out]) Name() string { return f.e.name }
 
 // Reduce is ForRange with a result: those of the blocks, merged in the order of
 // the indices, whoever was done first. The blocks are the same for the same n,
-// grain and number of workers, and so is the result, to the last bit, unless
-// RangeOptions.Quarantine has split some. It is the zero value if n is 0. With a
+// grain and number of workers, and so is the result, to the last bit, unless some were
+// split: by RangeOptions.Quarantine, or because they took longer than
+// Options.TaskTimeout twice. RangeOptions.Report says how many were. It is the zero value if n is 0. With a
 // [*QuarantineError] it is the result of all others.
 func (f *ReduceFn[In, Out]) Reduce(ctx context.Context, p *Pool, in In, n int, opts *RangeOptions) (total Out, err error) {
 	parts, err := runRange(ctx, p, f.e, &in, n, opts)

@@ -68,6 +68,7 @@ func (m *fakeMachine) launch(p *Pool, slot int) (process, transport, *lane, hell
 var fakeBlock struct {
 	until   atomic.Pointer[chan struct{}]
 	running atomic.Int32
+	begun   atomic.Int32
 }
 
 // fakeTask blocks until the test lets it go, whatever happens to its worker.
@@ -194,6 +195,50 @@ func TestFakeDeadline(t *testing.T) {
 		require.LessOrEqual(t, took, 20*time.Second+2*2*p.opts.watchInterval()+time.Second)
 		require.Equal(t, int64(2), p.Stats().Deaths[ClassDeadline])
 	})
+}
+
+// fakeReduce counts indices; that of index 0 blocks for the first so many times.
+var fakeReduce = ReduceFunc("test.fakeReduce", func(_ *Task, blocks int, lo, hi int) (counted, error) {
+	if lo == 0 && fakeBlock.begun.Add(1) <= int32(blocks) {
+		<-*fakeBlock.until.Load()
+	}
+	c := counted{Order: uint64(lo)*31 + uint64(hi)}
+	for i := lo; i < hi; i++ {
+		c.N++
+		c.Sum += int64(i)
+	}
+	return c, nil
+}, func(a, b counted) counted {
+	return counted{a.N + b.N, a.Sum + b.Sum, a.Order*1099511628211 + b.Order}
+})
+
+// A block that has run too long is tried again as it is, so that a reduction is the
+// same to the last bit, and in halves only if it does so again: then it is reported.
+func TestFakeOverrunsInReduce(t *testing.T) {
+	for _, attempts := range []int{1, 3} {
+		inBubble(t, Options{Workers: 2, TaskTimeout: 10 * time.Second, Attempts: attempts}, func(t *testing.T, p *Pool, m *fakeMachine) {
+			const n = 1000
+			blocks := cut(n, 0, 2).count
+			var want counted
+			for overruns, split := range []int{0, 0, 1} {
+				fakeBlock.begun.Store(0)
+				report := RangeReport{Blocks: -1, Split: -1}
+				got, err := fakeReduce.Reduce(background(), p, overruns, n, &RangeOptions{Report: &report})
+				require.NoError(t, err)
+				require.Equal(t, RangeReport{Blocks: blocks, Split: split}, report)
+				require.Equal(t, int64(overruns*(overruns+1)/2), p.Stats().Deaths[ClassDeadline])
+				switch overruns {
+				case 0:
+					want = got
+				case 1:
+					require.Equal(t, want, got)
+				default:
+					require.NotEqual(t, want.Order, got.Order, "it was cut elsewhere")
+				}
+				require.Equal(t, []int64{n, sumTo(n)}, []int64{got.N, got.Sum})
+			}
+		})
+	}
 }
 
 // A cancelled task is asked first, and its worker killed after the grace.
