@@ -1,9 +1,12 @@
 package shm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 )
 
@@ -59,31 +62,66 @@ func (r Ref) Validate(segBytes int64) error {
 
 func (r Ref) refuse(reason string) error { return &RefError{Segment: r.Segment, Reason: reason} }
 
-// UnmarshalJSON reads the form above (generation may be missing: 0). Missing fields and anything
-// that no segment could satisfy are errors; the segment's size is checked when
-// the Ref is bound.
+// UnmarshalJSON reads the form above (generation may be missing: 0). Missing fields,
+// others, one that stands there twice or is null, and anything that no segment could
+// satisfy are errors; names are compared to the letter. The segment's size is checked
+// when the Ref is bound.
 func (r *Ref) UnmarshalJSON(b []byte) error {
-	var in struct {
-		Segment    *string
-		Offset     *int64
-		Generation *uint32
-		DType      *DType
-		Shape      *Shape
+	var v Ref
+	fields := map[string]any{
+		"segment": &v.Segment, "offset": &v.Offset, "generation": &v.Generation, "dtype": &v.DType, "shape": &v.Shape,
 	}
-	if err := json.Unmarshal(b, &in); err != nil {
+	if err := readObject(b, fields); err != nil {
 		return fmt.Errorf("shm: ref: %w", err)
 	}
-	if in.Segment == nil || in.Offset == nil || in.DType == nil || in.Shape == nil {
-		return fmt.Errorf("shm: ref: expected segment, offset, dtype and shape")
-	}
-	v := Ref{Segment: *in.Segment, Offset: *in.Offset, DType: *in.DType, Shape: *in.Shape}
-	if in.Generation != nil {
-		v.Generation = *in.Generation
+	for _, name := range []string{"segment", "offset", "dtype", "shape"} {
+		if fields[name] != nil {
+			return fmt.Errorf("shm: ref: %s is missing, expected segment, offset, dtype and shape", name)
+		}
 	}
 	if err := v.Validate(math.MaxInt64); err != nil {
 		return err
 	}
 	*r = v
+	return nil
+}
+
+// readObject reads a JSON object into fields, from which it deletes what it has read.
+// encoding/json alone takes any case for a name, the last of two values, and null for
+// nothing.
+func readObject(b []byte, fields map[string]any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return fmt.Errorf("%.40q is no object", b)
+	}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := t.(string)
+		to, ok := fields[name]
+		if !ok {
+			return fmt.Errorf("%.40q is no field of it, or stands there twice", name)
+		}
+		delete(fields, name)
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return err
+		}
+		if string(value) == "null" {
+			return fmt.Errorf("%s is null", name)
+		}
+		if err := json.Unmarshal(value, to); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if _, err := d.Token(); err != nil { // its end
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something follows the object")
+	}
 	return nil
 }
 

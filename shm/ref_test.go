@@ -85,10 +85,36 @@ func TestRefJSON(t *testing.T) {
 		`{"segment":"s","offset":0,"generation":-1,"dtype":"float64","shape":[1]}`,
 		`{"segment":"s","offset":1e30,"dtype":"float64","shape":[1]}`,
 		`{"segment":"/etc/passwd","offset":0,"dtype":"float64","shape":[1]}`,
+		// What encoding/json would take for something else.
+		`null`,
+		`{"segment":"s","offset":0,"dtype":"float64","shape":[null]}`,
+		`{"segment":"s","offset":0,"dtype":"float64","shape":[2,null]}`,
+		`{"segment":"s","offset":0,"dtype":"float64","shape":[2.0]}`,
+		`{"segment":"s","offset":0,"dtype":"float64","shape":[99999999999999999999]}`,
+		`{"segment":"s","offset":0,"dtype":"float64","shape":{}}`,
+		`{"segment":"s","offset":0,"dtype":"float64","Shape":[1]}`,
+		`{"SEGMENT":"s","offset":0,"dtype":"float64","shape":[1]}`,
+		`{"segment":"s","offset":0,"dtype":"float64","shape":[1],"Shape":[2]}`,
+		`{"segment":"s","offset":0,"dtype":"float64","ſhape":[1]}`, // the long s folds to s
+		`{"segment":"s","offset":0,"dtype":"float64","shape":[1],"shape":[2]}`,
+		`{"segment":"s","offset":0,"offset":8,"dtype":"float64","shape":[1]}`,
+		`{"segment":"s","offset":0,"dtype":"float64","shape":[1],"order":"F"}`,
+		`{"segment":"s","offset":0,"generation":null,"dtype":"float64","shape":[1]}`,
+		`{"segment":null,"offset":0,"dtype":"float64","shape":[1]}`,
+		`{"segment":"s","offset":null,"dtype":"float64","shape":[1]}`,
+		`{"segment":"s","offset":0,"dtype":null,"shape":[1]}`,
+		`{"segment":"s","offset":0.0,"dtype":"float64","shape":[1]}`,
+		`{"segment":"s","offset":"0","dtype":"float64","shape":[1]}`,
+		`{"segment":"s","offset":0,"generation":4294967296,"dtype":"float64","shape":[1]}`,
+		`{"segment":"s","offset":0,"dtype":11,"shape":[1]}`,
+		`{"segment":"\ud800","offset":0,"dtype":"float64","shape":[1]}`, // no character
 	} {
 		before := got
 		require.Error(t, json.Unmarshal([]byte(bad), &got), bad)
 		require.Equal(t, before, got, "a refused Ref must leave no trace")
+	}
+	for _, bad := range []string{`{"segment":"s","offset":0,"dtype":"float64","shape":[1]} {}`, `{"segment":"s"`, `{"segment":"s",`, ``} {
+		require.Error(t, got.UnmarshalJSON([]byte(bad)), bad) // json.Unmarshal itself refuses these
 	}
 }
 

@@ -85,11 +85,18 @@ func (s Shape) MarshalJSON() ([]byte, error) { return json.Marshal(s.Dims()) }
 
 // UnmarshalJSON reads an array of at most [MaxRank] non-negative integers.
 func (s *Shape) UnmarshalJSON(b []byte) error {
-	var dims []int
-	if err := json.Unmarshal(b, &dims); err != nil {
+	var given []*int // nil for null
+	if err := json.Unmarshal(b, &given); err != nil {
 		return fmt.Errorf("shm: shape: %w", err)
 	}
-	if dims == nil {
+	dims := make([]int, len(given))
+	for i, d := range given {
+		if d == nil {
+			return fmt.Errorf("shm: shape: dimension %d is null, expected an integer", i)
+		}
+		dims[i] = *d
+	}
+	if given == nil {
 		return fmt.Errorf("shm: shape is null, expected an array of integers")
 	}
 	v, err := ShapeOf(dims...)
