@@ -11,14 +11,18 @@ import (
 	"example.com/handoff/arrowipc"
 	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
+	"example.com/handoff/pool/batch/ops/internal/exact"
 	"example.com/handoff/shm"
 )
 
 // Rolling is the operation "rolling": every value becomes the mean or median of the
-// window of rows that ends with it, a float64. It is null where the window reaches
-// over the first row or holds a null, NaN where it holds a NaN. Each window is
-// computed by itself, so the result does not depend on how the rows are cut; the mean
-// takes time in proportion to the window.
+// window of rows that ends with it: the float64 nearest to the exact one, also of
+// integers beyond 2^53. The median of an even number of rows is the mean of the two in
+// the middle. A mean of infinities is what IEEE 754 makes of their sum. The result is
+// null where the window reaches over the first row or holds a null, NaN where it holds
+// a NaN, -0 where the rows that it is the mean of are all -0.
+//
+// As nothing is rounded but the result, it does not depend on how the rows are cut.
 var Rolling = batch.Register(&batch.Op{
 	Name: "rolling",
 	Doc:  "mean or median of the window of rows that ends with each row; null where the window is not full or holds a null",
@@ -88,12 +92,12 @@ func newRoller[T number]() roller {
 		if err != nil {
 			return out.column, err
 		}
-		w := newWindow(in.Window, in.Median)
+		w := newWindow[T](in.Window, in.Median)
 		for i, v := range in.Before.Values.Data() {
-			w.add(float64(v), in.Before.IsNull(i))
+			w.add(v, in.Before.IsNull(i))
 		}
 		for i, v := range in.Rows.Values.Data() {
-			w.add(float64(v), in.Rows.IsNull(i))
+			w.add(v, in.Rows.IsNull(i))
 			if v, ok := w.value(); ok {
 				out.set(i, v)
 			}
@@ -120,85 +124,69 @@ func newRoller[T number]() roller {
 }
 
 // A window is the last rows that were added.
-type window struct {
+type window[T number] struct {
 	n      int
 	median bool
-	rows   []float64 // the last of them, up to 2·n
-	null   []bool    // as rows
-	nulls  int       // in the window
-	nans   int       // in the window
-	sorted []float64 // those in the window that are numbers, for the median
+	rows   []T    // the last of them, up to 2·n
+	null   []bool // as rows
+	nulls  int    // in the window
+	nans   int    // in the window
+	// Of those in the window that are neither null nor NaN.
+	sum    exact.Running // for the mean
+	sorted []uint64      // for the median: their keys
 }
 
-func newWindow(n int, median bool) *window { return &window{n: n, median: median} }
+func newWindow[T number](n int, median bool) *window[T] { return &window[T]{n: n, median: median} }
 
-func (w *window) add(v float64, null bool) {
+func (w *window[T]) add(v T, null bool) {
 	if len(w.rows) == 2*w.n {
 		w.rows, w.null = append(w.rows[:0], w.rows[w.n:]...), append(w.null[:0], w.null[w.n:]...)
 	}
 	if len(w.rows) >= w.n {
-		w.count(w.rows[len(w.rows)-w.n], w.null[len(w.null)-w.n], -1)
+		w.leave(w.rows[len(w.rows)-w.n], w.null[len(w.null)-w.n])
 	}
 	w.rows, w.null = append(w.rows, v), append(w.null, null)
-	w.count(v, null, 1)
-}
-
-// count takes a row into the window, or out of it.
-func (w *window) count(v float64, null bool, by int) {
 	switch {
 	case null:
-		w.nulls += by
-	case math.IsNaN(v):
-		w.nans += by
+		w.nulls++
+	case v != v:
+		w.nans++
 	case w.median:
-		i, _ := slices.BinarySearch(w.sorted, v)
-		if by > 0 {
-			w.sorted = slices.Insert(w.sorted, i, v)
-		} else {
-			w.sorted = slices.Delete(w.sorted, i, i+1)
-		}
+		key := exact.Key(v)
+		i, _ := slices.BinarySearch(w.sorted, key)
+		w.sorted = slices.Insert(w.sorted, i, key)
+	default:
+		exact.Enter(&w.sum, v)
+	}
+}
+
+// leave takes a row out of the window.
+func (w *window[T]) leave(v T, null bool) {
+	switch {
+	case null:
+		w.nulls--
+	case v != v:
+		w.nans--
+	case w.median:
+		i, _ := slices.BinarySearch(w.sorted, exact.Key(v))
+		w.sorted = slices.Delete(w.sorted, i, i+1)
+	default:
+		exact.Leave(&w.sum, v)
 	}
 }
 
 // value is what the window gives; false for null.
-func (w *window) value() (float64, bool) {
+func (w *window[T]) value() (float64, bool) {
 	switch {
 	case len(w.rows) < w.n || w.nulls > 0:
 		return 0, false
 	case w.nans > 0:
 		return math.NaN(), true
 	case !w.median:
-		return mean(w.rows[len(w.rows)-w.n:]), true
+		return w.sum.Mean()
 	}
-	lo, hi := w.sorted[(w.n-1)/2], w.sorted[w.n/2]
-	mid := (lo + hi) / 2
-	if math.IsInf(mid, 0) { // or the sum was too large
-		mid = lo/2 + hi/2
-	}
-	return mid + 0, true // which of 0 and −0 is first in sorted is chance
-}
-
-// mean adds up in an order that depends on nothing but the number of values. That of
-// gonum's sum depends on where they lie in memory, and so on where the chunk began.
-func mean(x []float64) float64 {
-	n := float64(len(x))
-	var a, b, c, d float64
-	for rest := x; ; rest = rest[4:] {
-		if len(rest) < 4 {
-			for _, v := range rest {
-				a += v
-			}
-			break
-		}
-		a, b, c, d = a+rest[0], b+rest[1], c+rest[2], d+rest[3]
-	}
-	sum := (a + b) + (c + d)
-	if !math.IsInf(sum, 0) && !math.IsNaN(sum) {
-		return sum / n
-	}
-	m := 0.0 // there is an infinity, or the sum was too large
-	for _, v := range x {
-		m += v / n
-	}
-	return m
+	var middle exact.Running
+	exact.Enter(&middle, exact.FromKey[T](w.sorted[(w.n-1)/2]))
+	exact.Enter(&middle, exact.FromKey[T](w.sorted[w.n/2]))
+	return middle.Mean()
 }

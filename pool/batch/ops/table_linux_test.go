@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -105,6 +106,30 @@ func (t table) floats(c int) (values []float64, null []bool) {
 		values, null = append(values, v), append(null, s == "")
 	}
 	return values, null
+}
+
+// A cell holds all digits of a number; none of NaN and null.
+type cell struct {
+	number *big.Float
+	null   bool
+}
+
+// exactCells are column c's values.
+func (t table) exactCells(c int) (cells []cell) {
+	values, null := t.floats(c)
+	for i, v := range values {
+		x := new(big.Float).SetPrec(100)
+		switch {
+		case null[i] || math.IsNaN(v):
+			x = nil
+		case arrow.IsFloating(t.types[c].ID()):
+			x.SetFloat64(v)
+		default:
+			x.Parse(t.cells[c][i], 10)
+		}
+		cells = append(cells, cell{x, null[i]})
+	}
+	return cells
 }
 
 // files writes the rows as Arrow files of batches of the given sizes.

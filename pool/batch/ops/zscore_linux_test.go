@@ -19,26 +19,21 @@ import (
 // exactScores are the scores of column c by arithmetic of many more bits than float64
 // has; nil if it has none.
 func (t table) exactScores(c int) []float64 {
-	const prec = 4400 // holds sums of any floats and their squares
-	number := func() *big.Float { return new(big.Float).SetPrec(prec) }
-	values, null := t.floats(c)
-	var x []*big.Float
+	number := func() *big.Float { return new(big.Float).SetPrec(4400) } // for sums of any floats' squares
+	cells := t.exactCells(c)
 	n, sum := number(), number()
-	for i, v := range values {
+	var x []*big.Float
+	for _, cell := range cells {
 		switch {
-		case null[i]:
+		case cell.null:
 			x = append(x, nil)
 			continue
-		case math.IsNaN(v) || math.IsInf(v, 0):
+		case cell.number == nil || cell.number.IsInf():
 			return nil
-		case arrow.IsFloating(t.types[c].ID()):
-			x = append(x, number().SetFloat64(v))
-		default:
-			v, _, _ := number().Parse(t.cells[c][i], 10)
-			x = append(x, v)
 		}
+		x = append(x, number().Set(cell.number))
 		n.Add(n, big.NewFloat(1))
-		sum.Add(sum, x[i])
+		sum.Add(sum, cell.number)
 	}
 	mean, spread := sum.Quo(sum, n), number()
 	for _, v := range x {

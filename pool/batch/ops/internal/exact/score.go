@@ -20,7 +20,7 @@ type Standard struct {
 	// far from 1, so that nothing overflows or loses bits on the way. Else it is 1.
 	Scale float64
 	// Center is the float next to the scaled mean. For integers it is 0 and IntCenter
-	// is the integer next to the mean, with the sign bit flipped if Kind is KindInt64.
+	// is the Key of the integer next to the mean.
 	Center    float64
 	IntCenter uint64
 	// Rest is the scaled mean less the center, Inverse is 1 over the scaled deviation.
