@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.S
 			}
 			end := err != nil && (ctx.Err() != nil || p.broken() != nil || errors.Is(err, ErrFull))
 			if end {
-				item.Index = -1
+				item.Index, err = -1, cmp.Or(ctx.Err(), err)
 			}
 			if !end || fl.err != nil {
 				first = (first + 1) % most
@@ -121,7 +122,10 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 			return yield(item, err) && !end
 		}
 		for in := range ins {
-			_, _, err := submit(p, f.e, &in, g, index)
+			err := ctx.Err()
+			if err == nil {
+				_, _, err = submit(p, f.e, &in, g, index)
+			}
 			for errors.Is(err, ErrFull) && n > 0 {
 				if !deliver() {
 					return
@@ -134,9 +138,9 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 				}
 			} else {
 				item := Item[Out]{Index: index}
-				end := p.broken() != nil || errors.Is(err, ErrFull)
+				end := ctx.Err() != nil || p.broken() != nil || errors.Is(err, ErrFull)
 				if end {
-					item.Index = -1
+					item.Index, err = -1, cmp.Or(ctx.Err(), err)
 				}
 				if !yield(item, err) || end {
 					return

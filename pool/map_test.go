@@ -2,11 +2,15 @@ package pool
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/shm"
 )
 
 // upTo yields 0 … n−1 and counts what was pulled.
@@ -130,4 +134,45 @@ func TestMapUnorderedEnds(t *testing.T) {
 			require.ErrorIs(t, err, ErrClosed)
 		}
 	})
+}
+
+// A sequence ends when its context does, whatever becomes of its items: with the
+// context's error, and last.
+func TestMapEndsWithItsContext(t *testing.T) {
+	p := newPool(t, &Options{Workers: 1})
+	x, err := shm.PutCopy(p.Arena(), []float64{3, 4})
+	require.NoError(t, err)
+	defer x.Release()
+	gone, err := shm.PutCopy(p.Arena(), []float64{1})
+	require.NoError(t, err)
+	gone.Release()
+	for name, in := range map[string]normIn{"items succeed": {x.View(), 1}, "items fail": {gone.View(), 1}} {
+		for order, f := range map[string]func(context.Context, *Pool, iter.Seq[normIn]) iter.Seq2[Item[float64], error]{"ordered": norm.Map, "unordered": norm.MapUnordered} {
+			t.Run(name+", "+order, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(background())
+				defer cancel()
+				after := 0 // items since it has ended
+				_, most := p.windows(norm.e)
+				var last error
+				for r, err := range f(ctx, p, func(yield func(normIn) bool) {
+					for yield(in) {
+					}
+				}) {
+					if last = err; r.Index < 0 {
+						break
+					}
+					require.Equal(t, name == "items fail", errors.Is(err, shm.ErrReleased), "%v", err)
+					eventually(t, func() bool { return p.Stats().Unresolved == 0 }, "not all are there") // the caller never waits
+					if r.Index == 10 {
+						cancel()
+					}
+					if ctx.Err() != nil {
+						after++
+					}
+					require.LessOrEqual(t, after, most+1)
+				}
+				require.Equal(t, context.Canceled, last)
+			})
+		}
+	}
 }
