@@ -201,33 +201,11 @@ func (a *Allocator) Contain(f func() error) (err error) {
 
 // View is b, in place, as a view that can be named in other processes. It
 // borrows b's block: it is dead once that was freed, and has no Release of its
-// own. b may be any part of a slice that this allocator gave out; false if it is
-// not. A slice without elements is the zero View, and true.
+// own. b may be any part of a slice that lies in the allocator's arena; false if it
+// does not. A slice without elements is the zero View, and true.
 func (a *Allocator) View(b []byte) (shm.View[byte], bool) {
 	if len(b) == 0 {
 		return shm.View[byte]{}, true
 	}
-	block, off, ok := a.find(b)
-	if !ok {
-		return shm.View[byte]{}, false
-	}
-	v, err := shm.Cast[byte](block.View(), int64(off), len(b))
-	return v, err == nil
-}
-
-// find is the block that b lies in, and where in it b starts. Arrow's buffers,
-// also those of sliced arrays, begin where their block begins, which is one
-// look-up; for others the live blocks are gone through.
-func (a *Allocator) find(b []byte) (block shm.Array[byte], off int, ok bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if block, ok := a.blocks[start(b)]; ok {
-		return block, 0, len(b) <= block.Len()
-	}
-	for _, block := range a.blocks {
-		if off, ok := offsetIn(block.Data(), b); ok {
-			return block, off, true
-		}
-	}
-	return shm.Array[byte]{}, 0, false
+	return a.arena.Find(b)
 }

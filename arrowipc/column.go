@@ -63,16 +63,16 @@ func ColumnOf[T shm.Element](a *Allocator, arr arrow.Array) (Column[T], error) {
 	return c, nil
 }
 
-// part is the n elements of b as a view of the block that b lies in.
+// part is the n elements of b, which lies in a's arena, as a view.
 func part[T shm.Element](a *Allocator, b []byte, n int) (shm.View[T], error) {
 	if n == 0 {
 		return shm.View[T]{}, nil
 	}
-	block, off, ok := a.find(b)
+	v, ok := a.View(b)
 	if !ok {
 		return shm.View[T]{}, ErrNotShared
 	}
-	return shm.Cast[T](block.View(), int64(off), n)
+	return shm.Cast[T](v, 0, n)
 }
 
 var typeIDs = map[shm.DType]arrow.Type{

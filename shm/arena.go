@@ -1,9 +1,9 @@
 package shm
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -44,10 +44,11 @@ type Arena struct {
 	growing sync.Mutex // held while a segment is made; taken before mu
 
 	mu        sync.Mutex
-	slabs     []*slab
+	slabs     []*slab // by address
 	space     space
-	live      map[extent]liveBlock // in use
-	next      int64                // size of the next segment, if what is asked for fits
+	live      map[blockID]liveBlock // in use
+	made      []madeArray           // since the last Reset, if that is to end them
+	next      int64                 // size of the next segment, if what is asked for fits
 	liveBytes int64
 	highWater int64
 	waiters   waiters
@@ -60,12 +61,27 @@ type slab struct {
 	gen  uint32 // of the block given out last
 	used int64  // bytes from the start that were given out at least once: the rest is still zeroed
 	live int    // blocks in use
+
+	starts starts // of these
+}
+
+// A blockID is where a block begins.
+type blockID struct {
+	slab *slab
+	off  int64
 }
 
 type liveBlock struct {
+	size int64
 	gen  uint32
 	use  uint32
 	hold holdRef
+}
+
+// A madeArray is an array that Reset is to end, if it was not released by then.
+type madeArray struct {
+	h   *hold
+	use uint32
 }
 
 // ArenaStats counts bytes, but for Segments.
@@ -88,7 +104,7 @@ func (r *Run) NewArena(opts *ArenaOptions) *Arena { return NewArena(r.Create, op
 // one goroutine at a time, from within [Make] and its siblings; an error of it
 // that wraps [ErrFull], and not [ErrTooLarge], is one that [MakeWait] waits over.
 func NewArena(grow func(bytes int64) (*Segment, error), opts *ArenaOptions) *Arena {
-	a := &Arena{grow: grow, space: newSpace(), live: map[extent]liveBlock{}}
+	a := &Arena{grow: grow, space: newSpace(), live: map[blockID]liveBlock{}}
 	if opts != nil {
 		a.opts = *opts
 	}
@@ -146,7 +162,11 @@ func (a *Arena) take(size int64) (b extent, gen uint32, h *hold, use uint32, dir
 	gen = s.gen
 	s.used = max(s.used, b.off+b.size)
 	s.live++
-	a.live[b] = liveBlock{gen, use, refTo(h, a.opts.Scratch)}
+	s.starts.set(b.off)
+	a.live[blockID{s, b.off}] = liveBlock{b.size, gen, use, refTo(h, a.opts.Scratch)}
+	if a.opts.Scratch {
+		a.madeLocked(madeArray{h, use})
+	}
 	a.liveBytes += b.size
 	a.highWater = max(a.highWater, a.liveBytes)
 	return
@@ -200,8 +220,8 @@ func (a *Arena) growBy(class int64) error {
 	}
 	defer a.mu.Unlock()
 	a.next = min(2*a.next, a.opts.SegmentBytes)
-	sl := &slab{seg: s}
-	a.slabs = append(a.slabs, sl)
+	sl := &slab{seg: s, starts: newStarts(s.Size())}
+	a.slabs = slices.Insert(a.slabs, a.slabAfter(address(s.mem)), sl)
 	a.space.add(extent{sl, 0, s.Size()})
 	return nil
 }
@@ -240,7 +260,8 @@ func (a *Arena) give(b extent) {
 }
 
 func (a *Arena) giveLocked(b extent) {
-	delete(a.live, b)
+	delete(a.live, blockID{b.slab, b.off})
+	b.slab.starts.clear(b.off)
 	if !a.closed { // or nobody gets the block after this
 		poison(b)
 	}
@@ -250,28 +271,48 @@ func (a *Arena) giveLocked(b extent) {
 	a.waiters.wake()
 }
 
+// madeLocked notes an array for Reset. Those that were released meanwhile are
+// forgotten once they are more than what is in use.
+func (a *Arena) madeLocked(m madeArray) {
+	if len(a.made) == cap(a.made) && len(a.made) > 2*len(a.live)+64 {
+		a.made = slices.DeleteFunc(a.made, func(m madeArray) bool { return !m.h.live(m.use) })
+	}
+	a.made = append(a.made, m)
+}
+
 // Reset releases every array that is still in use: their slices are dead. What
-// a [Pin] holds stays until the Pin ends.
+// a [Pin] holds stays until the Pin ends. In an arena with [ArenaOptions].Scratch it
+// takes time in proportion to the arrays that were made since the last Reset.
 func (a *Arena) Reset() {
+	if a.opts.Scratch {
+		a.mu.Lock()
+		made := a.made
+		a.made = nil
+		a.mu.Unlock()
+		for _, m := range made {
+			m.h.release(m.use)
+		}
+		return
+	}
 	a.mu.Lock()
-	live := make(map[extent]liveBlock, len(a.live))
-	for e, b := range a.live {
-		live[e] = b
+	live := make(map[blockID]liveBlock, len(a.live))
+	for id, b := range a.live {
+		live[id] = b
 	}
 	a.mu.Unlock()
-	for e, b := range live {
+	for id, b := range live {
 		if h := b.hold.get(); h != nil {
 			h.release(b.use)
 			continue
 		}
 		a.mu.Lock() // assertion build: lost, and reported; or released meanwhile
-		now, lost := a.live[e]
+		now, lost := a.live[id]
 		if lost = lost && now.gen == b.gen; lost {
-			a.giveLocked(e)
+			a.giveLocked(extent{id.slab, id.off, b.size})
 		}
 		a.mu.Unlock()
 		if lost {
-			e.slab.seg.unpin()
+			id.slab.seg.unpin()
 		}
 	}
 }
@@ -325,67 +366,4 @@ func (a *Arena) Close() error {
 		errs = append(errs, s.seg.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// waiters are the calls of MakeWait that wait for room, in the order of their coming.
-type waiters struct{ queue []chan struct{} }
-
-func (w *waiters) wake() {
-	if len(w.queue) > 0 {
-		signal(w.queue[0])
-	}
-}
-
-func (w *waiters) wakeAll() {
-	for _, c := range w.queue {
-		signal(c)
-	}
-}
-
-// signal leaves one token in c.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// waitFor calls try when it is this call's turn and whenever room may have come,
-// until try reports that it is done or ctx ends.
-func (a *Arena) waitFor(ctx context.Context, try func() (done bool)) error {
-	a.mu.Lock()
-	first := len(a.waiters.queue) == 0
-	a.mu.Unlock()
-	if first && try() {
-		return nil
-	}
-	c := make(chan struct{}, 1)
-	c <- struct{}{} // room may have come between try and now
-	a.mu.Lock()
-	a.waiters.queue = append(a.waiters.queue, c)
-	a.mu.Unlock()
-	defer func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		for i, o := range a.waiters.queue {
-			if o == c {
-				a.waiters.queue = append(a.waiters.queue[:i:i], a.waiters.queue[i+1:]...)
-				break
-			}
-		}
-		a.waiters.wake() // the next in turn
-	}()
-	for {
-		select {
-		case <-c:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		a.mu.Lock()
-		turn := a.waiters.queue[0] == c || a.closed
-		a.mu.Unlock()
-		if turn && try() {
-			return nil
-		}
-	}
 }

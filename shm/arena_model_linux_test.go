@@ -165,7 +165,7 @@ func (m *arenaModel) Check(t *rapid.T) {
 	s := m.a.Stats()
 	require.LessOrEqual(t, s.Mapped, m.a.opts.MaxBytes)
 	require.GreaterOrEqual(t, s.HighWater, s.Live)
-	require.Len(t, m.a.live, len(m.live)+len(m.pinned))
+	require.Equal(t, len(m.live)+len(m.pinned), len(m.a.live))
 
 	// Blocks in use and free ones tile every segment: none lost, none twice.
 	all := slices.Clone(m.a.space.extents)
@@ -176,9 +176,14 @@ func (m *arenaModel) Check(t *rapid.T) {
 		all = append(all, bin...)
 	}
 	used := int64(0)
-	for e := range m.a.live {
-		all = append(all, e)
-		used += e.size
+	for id, b := range m.a.live {
+		all = append(all, extent{id.slab, id.off, b.size})
+		used += b.size
+		for _, off := range []int64{id.off, id.off + b.size - 1} {
+			start, ok := id.slab.starts.before(off)
+			require.True(t, ok)
+			require.Equal(t, id.off, start)
+		}
 	}
 	require.Equal(t, used, s.Live)
 	for _, sl := range m.a.slabs {
@@ -197,6 +202,7 @@ func TestArenaAgainstModel(t *testing.T) {
 	r := newRun(t)
 	rapid.Check(t, func(t *rapid.T) {
 		a := r.NewArena(&ArenaOptions{
+			Scratch:      rapid.Bool().Draw(t, "scratch"),
 			SegmentBytes: int64(rapid.SampledFrom([]int{64 << 10, 1 << 20}).Draw(t, "segment")),
 			MaxBytes:     int64(rapid.SampledFrom([]int{300 << 10, 3 << 20}).Draw(t, "budget")),
 		})

@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -199,5 +200,55 @@ func BenchmarkResolve(b *testing.B) {
 			b.Fatal(err)
 		}
 		v.Release()
+	}
+}
+
+// BenchmarkMake is a small block of a warm arena and back, beside others that are in use.
+func BenchmarkMake(b *testing.B) {
+	for _, live := range []int{0, 50_000} {
+		b.Run(fmt.Sprintf("live=%d", live), func(b *testing.B) {
+			a := newRun(b).NewArena(nil)
+			for range live {
+				_, err := MakeUnzeroed[byte](a, 64)
+				require.NoError(b, err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				x, err := MakeUnzeroed[byte](a, 64)
+				if err != nil {
+					b.Fatal(err)
+				}
+				x.Release()
+			}
+			a.Reset()
+		})
+	}
+}
+
+// BenchmarkReset is what the end of a task costs that has made one array, beside others
+// that earlier tasks have made and pins hold.
+func BenchmarkReset(b *testing.B) {
+	for _, live := range []int{0, 50_000} {
+		b.Run(fmt.Sprintf("live=%d", live), func(b *testing.B) {
+			a := newRun(b).NewArena(&ArenaOptions{Scratch: true})
+			var pins []Pin
+			for range live {
+				x, err := MakeUnzeroed[byte](a, 64)
+				require.NoError(b, err)
+				p, err := x.Pin()
+				require.NoError(b, err)
+				pins = append(pins, p)
+			}
+			a.Reset()
+			for b.Loop() {
+				if _, err := MakeUnzeroed[byte](a, 64); err != nil {
+					b.Fatal(err)
+				}
+				a.Reset()
+			}
+			for _, p := range pins {
+				p.Release()
+			}
+		})
 	}
 }

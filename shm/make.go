@@ -118,8 +118,7 @@ func alloc[T Element](a *Arena, dims []int) (arr Array[T], dirty int64, err erro
 
 // Lookup returns the view that ref, of an array of this arena or a part of one,
 // names, pinned until its Release. The error wraps [ErrStale] if the block was
-// freed or given out again since the Ref was made. For a part of an array it
-// takes time in proportion to the arrays in use.
+// freed or given out again since the Ref was made.
 func Lookup[T Element](a *Arena, ref Ref) (View[T], error) {
 	if ref.Bytes() == 0 {
 		return Bind[T](nil, ref)
@@ -143,27 +142,4 @@ func Lookup[T Element](a *Arena, ref Ref) (View[T], error) {
 	}
 	v.h.onEnd = block.Release
 	return v, nil
-}
-
-// find returns the segment of ref and the block in use that ref names all or
-// part of, or the zero block.
-func (a *Arena) find(ref Ref) (liveBlock, *Segment) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, s := range a.slabs {
-		if s.seg.name != ref.Segment {
-			continue
-		}
-		if b, ok := a.live[extent{s, ref.Offset, sizeClass(ref.Bytes())}]; ok && b.gen == ref.Generation {
-			return b, s.seg
-		}
-		end := ref.Offset + ref.Bytes()
-		for e, b := range a.live {
-			if e.slab == s && b.gen == ref.Generation && e.off <= ref.Offset && end <= e.off+e.size {
-				return b, s.seg
-			}
-		}
-		return liveBlock{}, s.seg
-	}
-	return liveBlock{}, nil
 }

@@ -19,3 +19,6 @@ func bytesOf[T Element](src []T) []byte {
 	var zero T
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(src))), len(src)*int(unsafe.Sizeof(zero)))
 }
+
+// address is where b begins. Mappings do not move.
+func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
