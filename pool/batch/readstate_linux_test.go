@@ -13,8 +13,8 @@ import (
 
 // What a killed job has done can be read, and reading it changes nothing.
 func TestReadState(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
 	tr := newTrial(t, "twice:log=LOG", "out.csv", 600)
+	t.Setenv("TMPDIR", "/none") // nothing is copied that a kill would leave
 	dir := filepath.Join(tr.Dir, "state")
 	_, err := batch.ReadState(dir)
 	require.ErrorIs(t, err, journal.ErrNone)
@@ -75,7 +75,4 @@ func TestReadState(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "journal"), []byte("nothing of ours"), 0o600))
 	_, err = batch.ReadState(dir)
 	require.ErrorIs(t, err, journal.ErrForeign)
-	left, err := filepath.Glob(filepath.Join(os.TempDir(), "handoff-state-*"))
-	require.NoError(t, err)
-	require.Empty(t, left)
 }

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"example.com/handoff/pool/journal"
@@ -40,82 +37,54 @@ func (s *State) Committed() (n int64) {
 	return n
 }
 
-// ReadState says how far the job is whose [Job].State is dir. It reads a copy and
-// changes nothing there, so it may be called at any time, also while the job runs;
-// other than Run it takes a chunk that is there twice. Errors: [journal.ErrNone] if
-// there is no journal, which is also so when the job has finished and its state was not
-// kept; those of package journal for damage; and those of the file system.
-func ReadState(dir string) (_ *State, err error) {
-	temp, err := os.MkdirTemp("", "handoff-state-")
+// ReadState says how far the job is whose [Job].State is dir. It changes nothing there,
+// so it may be called at any time, also while the job runs; other than Run it takes a
+// chunk that is there twice. Errors: [journal.ErrNone] if there is no journal, which is
+// also so when the job has finished and its state was not kept; those of package
+// journal for damage; and those of the file system.
+func ReadState(dir string) (*State, error) {
+	s, err := readState(dir)
+	if errors.Is(err, io.ErrUnexpectedEOF) { // the job has failed to write, and stopped
+		s, err = readState(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("batch: the state in %q: %w", dir, err)
+	}
+	return s, nil
+}
+
+func readState(dir string) (*State, error) {
+	s, n := &State{}, 0
+	torn, err := journal.Read(dir, nil, s.begin, func(rec []byte) error {
+		n++
+		if err := s.take(rec); err != nil {
+			return fmt.Errorf("record %d: %w", n, err)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	if err := copyJournal(filepath.Join(dir, journalFile), filepath.Join(temp, journalFile)); err != nil {
-		return nil, fmt.Errorf("batch: the state in %q: %w", dir, err)
-	}
-	j, err := journal.Open(temp, nil)
-	if err != nil {
-		return nil, fmt.Errorf("batch: the state in %q: %w", dir, err)
-	}
-	s, err := readState(j)
-	if err != nil {
-		err = fmt.Errorf("batch: the state in %q: %w", dir, err)
-	}
-	return s, errors.Join(err, j.Close())
-}
-
-// journalFile is the journal's name in its folder, as package journal says it.
-const journalFile = "journal"
-
-func copyJournal(from, to string) error {
-	src, err := os.Open(from)
-	if errors.Is(err, fs.ErrNotExist) {
-		return journal.ErrNone
-	}
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	if info, err := src.Stat(); err != nil {
-		return err
-	} else if !info.Mode().IsRegular() {
-		return journal.ErrForeign
-	}
-	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(dst, src)
-	return errors.Join(err, dst.Close())
-}
-
-func readState(j *journal.Journal) (*State, error) {
-	var h header
-	if err := json.Unmarshal(j.Header(), &h); err != nil {
-		return nil, fmt.Errorf("%w: header: %w", errRecord, err)
-	}
-	if h.Version != headerVersion {
-		return nil, fmt.Errorf("the journal is of version %d, expected %d: use the program that began the job", h.Version, headerVersion)
-	}
-	s := &State{Op: h.Op, Out: h.Out, Torn: j.Cut()}
-	for _, in := range h.Inputs {
-		s.Inputs = append(s.Inputs, in.Path)
-	}
-	n := 0
-	for rec, err := range j.Records() {
-		n++
-		if err == nil {
-			err = s.take(rec)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("record %d: %w", n, err)
-		}
-	}
+	s.Torn = torn
 	for _, p := range s.Passes {
 		slices.Sort(p.Chunks)
 	}
 	return s, nil
+}
+
+func (s *State) begin(b []byte) error {
+	var h header
+	if err := json.Unmarshal(b, &h); err != nil {
+		return fmt.Errorf("%w: header: %w", errRecord, err)
+	}
+	if h.Version != headerVersion {
+		return fmt.Errorf("the journal is of version %d, expected %d: use the program that began the job", h.Version, headerVersion)
+	}
+	s.Op, s.Out = h.Op, h.Out
+	for _, in := range h.Inputs {
+		s.Inputs = append(s.Inputs, in.Path)
+	}
+	return nil
 }
 
 func (s *State) take(rec []byte) error {

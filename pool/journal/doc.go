@@ -6,6 +6,7 @@
 //
 //   - [Create] makes a folder and a journal with a header in it, [Open] takes up one
 //     that is there: [Journal.Header] and [Journal.Records] give back what it holds.
+//   - [Read] goes through one that may be in use, and changes nothing.
 //   - [Journal.Append] adds a record in memory, [Journal.Sync] makes everything
 //     appended since the last Sync durable: a group, with one write and one fdatasync.
 //   - [Journal.Close] ends it and keeps it, [Journal.Remove] ends it and removes it.

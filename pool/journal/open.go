@@ -57,28 +57,35 @@ func (j *Journal) exists() error {
 	return nil
 }
 
-// open does what Open says, with the lock.
-func (j *Journal) open() error {
-	err := j.exists() // again: it may have been removed before we had the lock
-	if err != nil {
-		return err
+// load opens the file and goes through it.
+func (j *Journal) load(flag int) (s *scanner, err error) {
+	if err := j.exists(); err != nil {
+		return nil, err
 	}
-	j.file, err = j.fs.OpenFile(j.path(), os.O_RDWR, 0)
-	if err != nil {
-		return err
+	if j.file, err = j.fs.OpenFile(j.path(), flag, 0); err != nil {
+		return nil, err
 	}
 	info, err := j.file.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s := &scanner{window: window{f: j.file, path: j.path(), size: info.Size()}}
+	s = &scanner{window: window{f: j.file, path: j.path(), size: info.Size()}}
 	if j.header, err = s.open(); err != nil {
-		return err
+		return nil, err
 	}
 	if j.found, err = s.all(); err != nil {
-		return err
+		return nil, err
 	}
 	j.prefix, j.count = s.prefix, int(s.number-1)
+	return s, nil
+}
+
+// open does what Open says, with the lock.
+func (j *Journal) open() error {
+	s, err := j.load(os.O_RDWR) // it may have been removed before we had the lock
+	if err != nil {
+		return err
+	}
 	if err := removeLeftover(j.fs, filepath.Join(j.dir, tmpName)); err != nil {
 		return err
 	}
