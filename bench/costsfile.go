@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/batch/outfile"
 )
 
 // The costs are kept as one JSON object:
@@ -161,23 +162,19 @@ func writeCosts(file string, here origin, c pool.Costs) (err error) {
 	if err := e.Encode(keptCosts{costsVersion, here, c}); err != nil {
 		return err
 	}
-	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".costs-*") // with mode 0600
+	f, err := outfile.Create(file)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b.Bytes())
+	err = f.Chmod(0o600)
 	if err == nil {
-		err = f.Sync()
+		_, err = f.Write(b.Bytes())
 	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), file)
+	if err == nil {
+		err = f.Commit()
 	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return errors.Join(err, f.Close())
 }
