@@ -137,7 +137,7 @@ func TestRun(t *testing.T) {
 			if row.want == nil {
 				require.Error(t, err)
 				require.ErrorContains(t, err, row.err)
-				require.Nil(t, res)
+				require.Nil(t, res.Value)
 				return
 			}
 			require.NoError(t, err)

@@ -66,7 +66,7 @@ func TestPoisonousRowsAreTooMany(t *testing.T) {
 		res, err := Run(context.Background(), Job{Inputs: []string{path}, Op: "count", Quarantine: quarantine, Pool: pool.Options{Workers: 2}})
 		require.ErrorContains(t, err, want)
 		require.ErrorIs(t, err, pool.ErrWorkerDied)
-		require.Nil(t, res)
+		require.Nil(t, res.Value)
 	}
 	_, err := Run(context.Background(), Job{Inputs: []string{path}, Op: "count", Quarantine: -1})
 	require.ErrorContains(t, err, "negative")
