@@ -16,6 +16,7 @@ import (
 	"example.com/handoff/pool/batch"
 	"example.com/handoff/pool/journal"
 	"example.com/handoff/pool/journal/journaltest"
+	"example.com/handoff/shm/shmtest"
 )
 
 // quick is the job of a trial without worker processes.
@@ -214,6 +215,34 @@ func TestReorderingCanBeGoneOnWith(t *testing.T) {
 			break
 		}
 	}
+}
+
+// Where files cannot be without a name, as without /proc, the hidden file has one while
+// the job runs; what a killed run has left is gone after the next.
+func TestHiddenFileWithAName(t *testing.T) {
+	if !shmtest.Private(t, "") {
+		return
+	}
+	tr := newTrial(t, "zscore", "z.csv", 600)
+	tr.Bare = true
+	require.NoError(t, os.WriteFile(filepath.Join(tr.Dir, ".z.csv.handoff-new-0"), []byte("of a killed run"), 0o600))
+	job := tr.quick()
+	job.Started = func(*pool.Pool) { // which has needed it
+		require.NoError(t, unix.Mount("tmpfs", "/proc", "tmpfs", 0, ""))
+		t.Cleanup(func() { unix.Unmount("/proc", unix.MNT_DETACH) })
+	}
+	seen := 0
+	job.Progress = func(batch.Progress) {
+		b, err := os.ReadFile(filepath.Join(tr.Dir, ".z.csv.handoff-new-0"))
+		require.NoError(t, err)
+		require.NotEqual(t, "of a killed run", string(b))
+		seen++
+	}
+	_, err := batch.Run(background(), job)
+	require.NoError(t, err)
+	require.Positive(t, seen)
+	require.Equal(t, 601, strings.Count(tr.output(t), "\n"))
+	tr.nothingLeft(t)
 }
 
 // A run that leaves nothing out leaves no earlier run's file that says otherwise. One

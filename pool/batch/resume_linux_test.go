@@ -137,14 +137,19 @@ type trial struct {
 	Resume   bool
 	KillTime time.Duration // after it has begun; 0: never
 	Keep     bool
+	Bare     bool // without a state folder
 }
 
 func (tr trial) job() batch.Job {
-	return batch.Job{
+	job := batch.Job{
 		Inputs: []string{filepath.Join(tr.Dir, "in.csv")}, Op: strings.ReplaceAll(tr.Op, "LOG", filepath.Join(tr.Dir, "log")),
 		ChunkRows: rowsOfChunk, Out: filepath.Join(tr.Dir, tr.Out), State: filepath.Join(tr.Dir, "state"), Resume: tr.Resume, KeepState: tr.Keep,
 		Pool: pool.Options{Workers: 2},
 	}
+	if tr.Bare {
+		job.State = ""
+	}
+	return job
 }
 
 // newTrial writes the input.
