@@ -167,6 +167,7 @@ func (p *Pool) forgetLocked(w *worker, ran *task, death *WorkerExitError) {
 	dead := w.statsLocked()
 	dead.State = StateDead
 	p.stats.Workers = append(p.stats.Workers, dead)
+	p.stats.spent += w.spent
 	if n := len(p.stats.Workers); n > keep {
 		p.stats.Workers = append(p.stats.Workers[:0], p.stats.Workers[n-keep:]...)
 	}

@@ -331,7 +331,6 @@ func (p *Pool) settleLocked(j *rangeJob) {
 	if j.err == nil && len(j.poison) > 0 {
 		slices.SortFunc(j.poison, func(a, b PoisonIndex) int { return cmp.Compare(a.Index, b.Index) })
 		j.err = &QuarantineError{Func: j.entry.name, Indices: j.poison}
-		p.stats.Quarantined += int64(len(j.poison))
 	}
 	p.unresolved--
 	<-p.jobSlots

@@ -38,8 +38,8 @@ type StageStats struct {
 	BudgetWait time.Duration `json:"budget_wait_ns"` // for which the next item waited for MaxBytes
 
 	// CPU is the CPU time of the workers of a process stage since the run began
-	// (CPUClock = ClockChild): of all their tasks, if others use the pool too, but for
-	// what a worker that died has used after the last look at it. Of one goroutine
+	// (CPUClock = ClockChild), those that have died meanwhile included: of all their
+	// tasks, if others use the pool too. Of one goroutine
 	// among others nobody can say it: then CPUClock is "", and see PipelineStats.SelfCPU.
 	CPU      time.Duration `json:"cpu_ns"`
 	CPUClock CPUClock      `json:"cpu_clock,omitempty"`

@@ -1,45 +1,47 @@
 package pool
 
 import (
-	"maps"
 	"sync"
 	"time"
 )
 
-// A workerUse adds up what the workers of a pool take.
+// A workerUse is what the workers of a pool take while a pipeline runs.
 type workerUse struct {
 	p  *Pool
 	mu sync.Mutex
-	// By incarnation: CPU time before the run, and at the last look.
-	before, last map[int]time.Duration
+	// CPU time of all incarnations: before the run, and at the last look.
+	before, last time.Duration
 }
 
 func newWorkerUse(p *Pool) *workerUse {
-	u := &workerUse{p: p, last: map[int]time.Duration{}}
+	u := &workerUse{p: p}
 	u.look(nil)
-	u.before = maps.Clone(u.last)
+	u.before = u.last
 	return u
 }
 
-// look reads what each worker has used, and calls each with those that are alive.
+// look reads what the living use and adds what the dead have used, and calls each with
+// those that are alive.
 func (u *workerUse) look(each func(w WorkerStats)) (cpu time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, w := range u.p.Stats().Workers {
+	s := u.p.Stats()
+	sum := s.spent
+	for _, w := range s.Workers {
 		if w.State == StateDead {
 			continue
 		}
-		if c, err := cpuOfProcess(w.PID); err == nil && u.p.opts.Isolation == Process {
-			u.last[w.Incarnation] = c
+		if u.p.opts.Isolation == Process {
+			if c, err := cpuOfProcess(w.PID); err == nil {
+				sum += c
+			}
 		}
 		if each != nil {
 			each(w)
 		}
 	}
-	for i, c := range u.last {
-		cpu += c - u.before[i]
-	}
-	return cpu
+	u.last = max(u.last, sum) // one that has just died is in neither for a moment
+	return u.last - u.before
 }
 
 func (u *workerUse) fill(st *StageStats) {

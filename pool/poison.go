@@ -91,6 +91,7 @@ func (p *Pool) halveLocked(j *rangeJob, s *split, block uint32, of part, death *
 		p.failJobLocked(j, fmt.Errorf("%s: indices %v are left out already, as many as RangeOptions.Quarantine allows, and then: %w", j.entry.name, left, death))
 	default:
 		j.poison = append(j.poison, PoisonIndex{of.lo, death})
+		p.stats.Quarantined++
 		p.opts.Logger.Warn("index left out", "func", j.entry.name, "index", of.lo, "error", death)
 		p.events.emit(Event{Kind: EventQuarantine, Func: j.entry.name, Lo: of.lo, Death: death})
 		p.partOverLocked(j, s, block)

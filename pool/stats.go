@@ -1,5 +1,7 @@
 package pool
 
+import "time"
+
 // Stats says what a pool has done so far.
 type Stats struct {
 	Workers          []WorkerStats // incarnations, dead ones first, the last 256 of these
@@ -27,7 +29,8 @@ type Stats struct {
 	// MemoryMechanism is what enforces Options.MemoryLimit: "cgroup", "rlimit", or "" for none.
 	MemoryMechanism string
 
-	dropped int64 // second results of a block
+	dropped int64         // second results of a block
+	spent   time.Duration // CPU time of the dead incarnations that had said hello
 }
 
 // WorkerStats is one incarnation of a worker.

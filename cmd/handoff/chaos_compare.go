@@ -96,6 +96,9 @@ func chunksOf(s *batch.State) chaosChunks {
 	return c
 }
 
+// chunksOfAll is how many chunks all passes of a job had.
+func chunksOfAll(s batch.Summary) int64 { return s.Chunks * int64(s.Passes) }
+
 // twice counts commits of chunks that were committed before.
 func (c chaosChunks) twice() (n int64) {
 	for _, k := range c {

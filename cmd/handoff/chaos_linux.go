@@ -92,7 +92,7 @@ func (c *chaosRun) undisturbed(ctx context.Context) error {
 		return err
 	}
 	c.report.Undisturbed = chaosRound{
-		Faults: map[chaosFault]int{}, Runs: 1, Chunks: sum.Chunks, Attempts: attemptsIn(dir), WallS: time.Since(s.began).Seconds(), Same: true,
+		Faults: map[chaosFault]int{}, Runs: 1, Chunks: chunksOfAll(sum), Attempts: attemptsIn(dir), WallS: time.Since(s.began).Seconds(), Same: true,
 	}
 	if c.every = c.flags.every; c.every == 0 {
 		c.every = min(max(time.Since(s.began)/8, 50*time.Millisecond), time.Second).Round(time.Millisecond)
@@ -201,11 +201,11 @@ func (c *chaosRun) check(dir string, keep bool, before chaosChunks, r *chaosRoun
 	if err != nil {
 		return err
 	}
-	r.Chunks, r.Reused = sum.Chunks, sum.ChunksReused
-	if n := c.report.Undisturbed.Chunks - sum.Chunks; n != 0 {
+	r.Chunks, r.Reused = chunksOfAll(sum), sum.ChunksReused
+	if n := c.report.Undisturbed.Chunks - r.Chunks; n != 0 {
 		c.report.Lost += max(n, 0)
 		c.report.Duplicated += max(-n, 0)
-		c.report.problem(c.round, "%d chunks, and %d without faults", sum.Chunks, c.report.Undisturbed.Chunks)
+		c.report.problem(c.round, "%d chunks, and %d without faults", r.Chunks, c.report.Undisturbed.Chunks)
 	}
 	if n := int64(len(before)) - sum.ChunksReused; n > 0 {
 		c.report.Redone += n

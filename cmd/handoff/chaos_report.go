@@ -39,8 +39,8 @@ type chaosReport struct {
 type chaosRound struct {
 	Faults   map[chaosFault]int `json:"faults"`
 	Runs     int                `json:"runs"`
-	GaveUp   int                `json:"gave_up"` // of these, those that failed since their workers were hit
-	Chunks   int64              `json:"chunks"`
+	GaveUp   int                `json:"gave_up"`       // of these, those that failed since their workers were hit
+	Chunks   int64              `json:"chunks"`        // in each of the passes, as the journal has them
 	Reused   int64              `json:"chunks_reused"` // by the last run
 	Attempts int64              `json:"attempts"`      // of tasks, of all runs
 	WallS    float64            `json:"wall_s"`

@@ -118,7 +118,7 @@ func TestRunColumnsAndSummary(t *testing.T) {
 	require.NoError(t, dec.Decode(&summary))
 	require.ErrorIs(t, dec.Decode(&summary), io.EOF)
 	for field, want := range map[string]any{
-		"rows": 2.0, "chunks": 2.0, "chunks_reused": 0.0, "quarantined": 0.0, "unparsed": 0.0, "width": 1.0,
+		"rows": 2.0, "chunks": 1.0, "passes": 2.0, "chunks_reused": 0.0, "quarantined": 0.0, "unparsed": 0.0, "width": 1.0,
 		"respawns": 0.0, "bytes_copied": 34.0 + 39, "deaths": map[string]any{}, "no_end_mark": []any{},
 	} {
 		require.Equal(t, want, summary[field], field)
@@ -126,7 +126,7 @@ func TestRunColumnsAndSummary(t *testing.T) {
 	for _, field := range []string{"workers", "wall_s", "bytes_by_ref", "attempts"} {
 		require.NotEmpty(t, summary[field], field)
 	}
-	require.Len(t, summary, 14)
+	require.Len(t, summary, 15)
 }
 
 // A job that fails writes its summary too, with its error.

@@ -105,9 +105,12 @@ func summaryLine(s batch.Summary, isolation string) string {
 	if isolation == string(pool.Goroutine) {
 		kind = "worker goroutines"
 	}
-	chunks := fmt.Sprintf("%d chunks", s.Chunks)
+	chunks, all := fmt.Sprintf("%d chunks", s.Chunks), s.Chunks
+	if s.Passes > 1 {
+		chunks, all = fmt.Sprintf("%d chunks and %d passes", s.Chunks, s.Passes), s.Chunks*int64(s.Passes)
+	}
 	if s.ChunksReused > 0 {
-		chunks += fmt.Sprintf(" (%d done before)", s.ChunksReused)
+		chunks += fmt.Sprintf(" (%d of %d done before)", s.ChunksReused, all)
 	}
 	var workers []string
 	for _, w := range s.Workers {

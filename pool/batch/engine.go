@@ -56,8 +56,10 @@ type engine struct {
 
 	left      []Quarantined
 	rows      int64 // of the last pass
-	chunks    int64
+	chunks    int64 // of all passes, and those of them that an earlier run has done
 	reused    int64
+	pass      int   // that came last, from 1
+	inPass    int64 // chunks of it
 	value     any
 	summed    *Summary // of a job that was finished before
 	fromStart bool

@@ -62,6 +62,7 @@ func (e *engine) runPass(ctx context.Context, n int) error {
 	r.queue = pool.NewQueue[*chunk](&pool.QueueOptions{MaxBytes: queueBytes})
 	r.merge.into = r.pass.Merge
 	r.done = e.store.done(n)
+	e.pass, e.inPass = n+1, int64(len(r.done))
 	if err := r.checkDone(); err != nil {
 		return err
 	}
@@ -70,6 +71,7 @@ func (e *engine) runPass(ctx context.Context, n int) error {
 		e.chunks++
 		e.reused++
 	}
+	e.rows = r.rows
 	if err := r.merge.all(r.done); err != nil {
 		return err
 	}
@@ -331,6 +333,8 @@ func (r *passRun) complete(ctx context.Context, c *chunk) error {
 	r.end(c)
 	r.rows += r.rowsKept(c.input, c.first, c.rows)
 	r.engine.chunks++
+	r.engine.inPass++
+	r.engine.rows = r.rows
 	if r.pass.Output != nil {
 		select {
 		case r.commits <- done:

@@ -9,8 +9,9 @@ import (
 // A Summary says what a job did, in the JSON of `handoff run --json`.
 type Summary struct {
 	Rows         int64                `json:"rows"`
-	Chunks       int64                `json:"chunks"`        // of all passes
-	ChunksReused int64                `json:"chunks_reused"` // of these, done by an earlier run of the job
+	Chunks       int64                `json:"chunks"`        // that the rows came in: of the last pass, as Rows
+	Passes       int                  `json:"passes"`        // over the rows: each does all the chunks
+	ChunksReused int64                `json:"chunks_reused"` // of Chunks in each of the Passes, those done by an earlier run of the job
 	Workers      []Worker             `json:"workers"`       // incarnations
 	WallS        float64              `json:"wall_s"`        // seconds, start of the workers included
 	BytesByRef   int64                `json:"bytes_by_ref"`  // of the arrays that tasks were handed
@@ -33,14 +34,15 @@ type Worker struct {
 // summary says what the job has done so far.
 func (e *engine) summary() Summary {
 	s := Summary{
-		Rows: e.rows, Chunks: e.chunks, ChunksReused: e.reused, WallS: time.Since(e.start).Seconds(),
+		Rows: e.rows, Chunks: e.inPass, Passes: e.pass, ChunksReused: e.reused, WallS: time.Since(e.start).Seconds(),
 		Workers: []Worker{}, NoEndMark: []string{}, Deaths: map[pool.Class]int64{}, Quarantined: int64(len(e.left)), Unparsed: int64(len(e.bad)),
 	}
 	for _, i := range e.cut {
 		s.NoEndMark = append(s.NoEndMark, e.job.Inputs[i])
 	}
 	if old := e.summed; old != nil {
-		s.Rows, s.Chunks, s.ChunksReused, s.Quarantined, s.Unparsed = old.Rows, old.Chunks, old.Chunks, old.Quarantined, old.Unparsed
+		s.Rows, s.Chunks, s.Passes, s.Quarantined, s.Unparsed = old.Rows, old.Chunks, old.Passes, old.Quarantined, old.Unparsed
+		s.ChunksReused = old.Chunks * int64(max(old.Passes, 1))
 		s.NoEndMark = append(s.NoEndMark, old.NoEndMark...)
 	}
 	if e.pool == nil {

@@ -1,0 +1,67 @@
+package pool
+
+import (
+	"context"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"example.com/handoff/shm"
+)
+
+// burnOut computes until its worker has used so much more CPU time, and then kills it the
+// first time.
+var burnOut = Func("test.burnOut", func(t *Task, d time.Duration) (int, error) {
+	clock := processClock()
+	defer clock.statm.Close()
+	for end := clock.time() + d; clock.time() < end; {
+	}
+	if t.Attempt() == 1 {
+		unix.Kill(os.Getpid(), unix.SIGKILL)
+		select {}
+	}
+	return 1, nil
+})
+
+// The CPU time of a process stage is that of all its workers, whether they have died or
+// were retired meanwhile, and nobody has looked at them before.
+func TestPipelineCountsTheDead(t *testing.T) {
+	const each, items = 30 * time.Millisecond, 4
+	for _, recycle := range []int64{0, 1} {
+		p := newPool(t, &Options{Workers: 2, RecycleTasks: recycle})
+		pl := NewPipeline(nil)
+		in := Go(pl, "time", From(pl, numbers(items)), func(context.Context, int) (time.Duration, error) { return each, nil }, 1)
+		require.NoError(t, Drain(background(), Proc(pl, "burn", in, p, burnOut, 2), func(context.Context, int) error { return nil }))
+		s := pl.Stats().Stages[2]
+		require.Equal(t, "burn", s.Name)
+		require.Equal(t, ClockChild, s.CPUClock)
+		require.EqualValues(t, items, p.Stats().Deaths[ClassSignal])
+		least := 2 * items * each // once for the attempt that was lost
+		if recycle > 0 {
+			least -= 2 * each // the last ones may be on their way out
+		}
+		require.GreaterOrEqual(t, s.CPU, least)
+	}
+}
+
+// An index that is left out is counted when it is, whatever becomes of the range.
+func TestQuarantinedOfFailedRange(t *testing.T) {
+	var told atomic.Int64
+	p := newPool(t, &Options{Workers: 2, OnEvent: func(e Event) {
+		if e.Kind == EventQuarantine {
+			told.Add(1)
+		}
+	}})
+	out, err := shm.Make[int32](p.Outputs(), 1000)
+	require.NoError(t, err)
+	defer out.Release()
+	err = treadRange.ForRange(background(), p, poisonIn{[3]int{10, 500, 900}, out}, 1000, &RangeOptions{Quarantine: 2})
+	require.ErrorContains(t, err, "are left out already")
+	require.EqualValues(t, 2, p.Stats().Quarantined)
+
+	eventually(t, func() bool { return told.Load() == 2 }, "not told of")
+}
