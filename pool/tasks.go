@@ -386,18 +386,7 @@ func (p *Pool) cancel(id taskID, gently bool) {
 	if t == nil {
 		return
 	}
-	switch {
-	case t.state == taskPending && t.later:
-		p.later.remove(t)
-		t.later = false
-		p.resolveLocked(t, nil, ErrCancelled)
-	case t.state == taskPending:
-		p.pending.remove(t)
-		p.resolveLocked(t, nil, ErrCancelled)
-	case t.state == taskSent && t.worker.lane.takeBack(t):
-		t.attempt--
-		p.resolveLocked(t, nil, ErrCancelled)
-	case t.state == taskSent:
+	if !p.cancelQueuedLocked(t) && t.state == taskSent {
 		t.gentle = gently && (t.gentle || !t.cancelled)
 		t.cancelled = true
 		t.worker.link.Send(appendCancel(nil, t.id), -1)

@@ -24,8 +24,9 @@ type chunk struct {
 	where  Progress
 
 	pieces []*piece
-	err    error // of an operation that failed
-	sick   []work
+	err    error  // of an operation that failed
+	sick   []work // whose worker has died
+	unrun  []work // given up before a worker had begun them
 	left   []Quarantined
 }
 
@@ -188,7 +189,7 @@ func (r *passRun) halo(tail, rows arrow.Array, from int64) (arrow.Array, error) 
 // again does one piece of work over, as often as workers die that no row is known to kill.
 func (r *passRun) again(ctx context.Context, c *chunk, unit int, from, to int64) (part Part, err error) {
 	for range tries {
-		wait, err := r.submit(ctx, c, unit, from, to)
+		wait, err := r.insist(ctx, c, unit, from, to)
 		if err != nil {
 			return Part{}, err
 		}

@@ -30,7 +30,7 @@ type Halt string
 
 const (
 	HaltNow   Halt = "now"   // those that run are cancelled; the default
-	HaltSoon  Halt = "soon"  // those that run are finished
+	HaltSoon  Halt = "soon"  // those that run are finished, and no other begins
 	HaltNever Halt = "never" // all others are done
 )
 

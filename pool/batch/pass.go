@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"example.com/handoff/pool"
 )
@@ -132,59 +131,6 @@ func (r *passRun) checkDone() error {
 	return nil
 }
 
-// stop lets nothing new begin; what runs is finished.
-func (r *passRun) stop(why error) {
-	r.stopOnce.Do(func() {
-		r.stopped = why
-		r.stopRead(errStopped{why})
-	})
-}
-
-// errStopped ends the reading where the rest goes on.
-type errStopped struct{ error }
-
-func (r *passRun) isStop(err error) bool {
-	var s errStopped
-	return errors.As(err, &s)
-}
-
-// watchDrain stops when the job is to be drained, and fails it when that takes too
-// long. The caller ends it.
-func (r *passRun) watchDrain(fail context.CancelCauseFunc) (end func()) {
-	if r.job.Drain == nil {
-		return func() {}
-	}
-	ended := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		select {
-		case <-ended:
-			return
-		case <-r.job.Drain:
-			r.stop(ErrDrained)
-		}
-		t := time.NewTimer(r.job.DrainTime)
-		defer t.Stop()
-		select {
-		case <-ended:
-		case <-t.C:
-			fail(fmt.Errorf("%w: chunks that ran were not finished within %v", ErrDrained, r.job.DrainTime))
-		}
-	})
-	return func() { close(ended); wg.Wait() }
-}
-
-// unfinished is why not all chunks were done; nil if they were.
-func (r *passRun) unfinished() error {
-	if r.failed > 1 {
-		return fmt.Errorf("%d chunks failed, the first with: %w", r.failed, r.failure)
-	}
-	if r.failed == 1 {
-		return r.failure
-	}
-	return r.stopped
-}
-
 // dispatch hands the chunks out and takes what comes back, in order.
 func (r *passRun) dispatch(ctx context.Context) error {
 	window := windowPerWorker * r.pool.Stats().Width
@@ -225,7 +171,7 @@ func (r *passRun) hand(ctx context.Context, c *chunk, window int) error {
 					return err
 				}
 			}
-			wait, err := r.submit(ctx, c, unit, p.from, p.to)
+			wait, err := r.start(ctx, c, unit, p)
 			if err != nil {
 				return err
 			}
@@ -257,6 +203,10 @@ func (r *passRun) taskFailed(ctx context.Context, w work, err error) error {
 	switch {
 	case context.Cause(ctx) != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, pool.ErrCancelled) && r.reading.Err() != nil:
+		w.chunk.unrun = append(w.chunk.unrun, w)
+		w.piece.parts = append(w.piece.parts, Part{})
+		return nil
 	case r.job.Quarantine > 0 && errors.Is(err, pool.ErrWorkerDied):
 		w.chunk.sick = append(w.chunk.sick, w)
 		w.piece.parts = append(w.piece.parts, Part{})
@@ -288,8 +238,12 @@ func (r *passRun) chunkFailed(c *chunk, err error) error {
 
 // complete takes what came of a chunk.
 func (r *passRun) complete(ctx context.Context, c *chunk) error {
-	if c.err == nil && len(c.sick) > 0 {
-		if err := r.cure(ctx, c); err != nil {
+	if c.notBegun(r.units()) {
+		r.end(c)
+		return nil
+	}
+	if c.err == nil {
+		if err := r.mend(ctx, c); err != nil {
 			if context.Cause(ctx) != nil {
 				return context.Cause(ctx)
 			}

@@ -69,7 +69,7 @@ func (s *search) halves(ctx context.Context, from, to int64) error {
 	}
 	var waits []Pending
 	for _, p := range parts {
-		wait, err := s.submit(ctx, s.chunk, s.unit, p[0], p[1])
+		wait, err := s.insist(ctx, s.chunk, s.unit, p[0], p[1])
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/pool"
+	"example.com/handoff/pool/batch"
+)
+
+// When a job is stopped, by a signal or the failure of a chunk with halt soon, the chunks
+// that run are finished, whole, and no other begins.
+func TestStoppedJobBeginsNothing(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("a,b\n")
+	for i := range 1000 {
+		fmt.Fprintf(&b, "%d,%d\n", i+1, i+1)
+	}
+	in := write(t, "in.csv", b.String())
+	for name, row := range map[string]struct {
+		op    string
+		halt  batch.Halt
+		drain bool
+		err   string
+		tasks int64 // of two columns each
+	}{
+		"drain":     {"test-fussy:wait=41", batch.HaltNow, true, batch.ErrDrained.Error(), 10},
+		"halt soon": {"test-fussy:fail=13,wait=21", batch.HaltSoon, false, "fussy about 13", 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, gate := t.TempDir(), write(t, "gate", "")
+			var attempts atomic.Int64
+			drain := make(chan struct{})
+			started := make(chan *pool.Pool, 1)
+			job := batch.Job{
+				Inputs: []string{in}, Op: row.op + ",file=" + gate, ChunkRows: 10, Out: filepath.Join(d, "out.arrow"), State: filepath.Join(d, "state"),
+				Halt: row.halt, DrainTime: time.Hour, Drain: drain,
+				Started: func(p *pool.Pool) { started <- p },
+				Pool:    pool.Options{Workers: 1, KeepWidth: true, OnAttempt: func(pool.Attempt) { attempts.Add(1) }},
+			}
+			ended := make(chan error)
+			go func() { _, err := batch.Run(t.Context(), job); ended <- err }()
+			p := <-started
+			await := func(what string, f func() bool) {
+				t.Helper()
+				require.Eventually(t, f, time.Minute, time.Millisecond, what)
+			}
+			if row.drain {
+				await("the first of two columns waits", func() bool { return attempts.Load() == row.tasks-2 && p.Stats().Attempts == row.tasks-1 })
+				close(drain)
+			}
+			await("the queue is emptied", func() bool { return p.Stats().Cancelled > 0 && p.Stats().Unresolved == 1 })
+			require.NoError(t, os.Remove(gate))
+			require.ErrorContains(t, <-ended, row.err)
+			require.Equal(t, row.tasks, attempts.Load())
+
+			done, err := batch.ReadState(job.State)
+			require.NoError(t, err)
+			chunks := chunksOf(done)
+			job.Op, job.Resume, job.Drain, job.Started = row.op+",file="+gate, true, nil, nil
+			if row.halt == batch.HaltSoon {
+				require.Len(t, chunks, 2, "all but the one that failed")
+				return
+			}
+			require.Len(t, chunks, 5)
+			res, err := batch.Run(t.Context(), job)
+			require.NoError(t, err)
+			require.EqualValues(t, 5, res.Summary.ChunksReused)
+			require.EqualValues(t, 1000, res.Summary.Rows)
+		})
+	}
+}

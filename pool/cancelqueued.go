@@ -1,0 +1,29 @@
+package pool
+
+// CancelQueued cancels every task that no worker has begun, also one that waits to be
+// tried again: it resolves with [ErrCancelled]. Tasks that run go on, and so do ranges.
+func (p *Pool) CancelQueued() {
+	p.mu.Lock()
+	defer p.unlock()
+	for _, t := range p.tasks {
+		p.cancelQueuedLocked(t)
+	}
+}
+
+// cancelQueuedLocked cancels a task of the table unless a worker has begun it. It reports
+// whether it did.
+func (p *Pool) cancelQueuedLocked(t *task) bool {
+	switch {
+	case t.state == taskPending && t.later:
+		p.later.remove(t)
+		t.later = false
+	case t.state == taskPending:
+		p.pending.remove(t)
+	case t.state == taskSent && t.worker.lane.takeBack(t):
+		t.attempt--
+	default:
+		return false
+	}
+	p.resolveLocked(t, nil, ErrCancelled)
+	return true
+}
