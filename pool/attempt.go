@@ -3,7 +3,6 @@ package pool
 import (
 	"errors"
 	"runtime"
-	"sync"
 	"time"
 )
 
@@ -65,66 +64,22 @@ func attemptClass(err error) Class {
 	return Class(own.Kind)
 }
 
-// attempts hands attempts to the user's hook, one at a time, from a goroutine that
-// is there while there are any. Nobody waits for the hook but Close, and none is
-// dropped: those that wait take memory.
-type attempts struct {
-	hook func(Attempt) // nil: attempts are not measured
+// attempts hands attempts to the user's hook. None is dropped: those that wait take
+// memory.
+type attempts struct{ calls[Attempt] }
 
-	mu      sync.Mutex
-	idle    sync.Cond // hears when running has become false
-	waiting []Attempt
-	running bool
-}
-
-// emit may be called with Pool.mu held.
-func (q *attempts) emit(a Attempt) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, a)
-	if !q.running {
-		q.running = true
-		go q.run(nil)
+func (q *attempts) open(hook func(Attempt)) {
+	if hook == nil {
+		return
+	}
+	q.f = func(a Attempt, _, behind int) {
+		a.Behind = behind
+		hook(a)
 	}
 }
 
-// run tells of some, and of all that come meanwhile.
-func (q *attempts) run(some []Attempt) {
-	over := false
-	defer func() {
-		if !over { // the hook has called runtime.Goexit
-			go q.run(some)
-		}
-	}()
-	for {
-		for len(some) > 0 {
-			a := some[0]
-			some = some[1:]
-			q.mu.Lock()
-			a.Behind = len(some) + len(q.waiting)
-			q.mu.Unlock()
-			q.hook(a)
-		}
-		q.mu.Lock()
-		if len(q.waiting) == 0 {
-			over, q.running = true, false
-			q.idle.Broadcast()
-			q.mu.Unlock()
-			return
-		}
-		some, q.waiting = q.waiting, nil
-		q.mu.Unlock()
-	}
-}
-
-// wait returns when all are told of.
-func (q *attempts) wait() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.running {
-		q.idle.Wait()
-	}
-}
+// measured reports whether attempts are measured.
+func (q *attempts) measured() bool { return q.f != nil }
 
 // numberTaskLocked is the number of the next task or range.
 func (p *Pool) numberTaskLocked() uint64 {
@@ -148,7 +103,7 @@ func (t *task) indices(block uint32) (lo, hi int) {
 func (w *worker) attemptLocked(t *task, block uint32, u usage, err error) {
 	p := w.pool
 	p.stats.Attempts++
-	if p.attempts.hook == nil {
+	if !p.attempts.measured() {
 		return
 	}
 	a := w.describe(t)
@@ -166,7 +121,7 @@ func (w *worker) attemptLocked(t *task, block uint32, u usage, err error) {
 func (w *worker) lostLocked(t *task, death *WorkerExitError) {
 	p := w.pool
 	p.stats.Attempts++
-	if p.attempts.hook == nil {
+	if !p.attempts.measured() {
 		return
 	}
 	a := w.describe(t)

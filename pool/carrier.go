@@ -2,6 +2,7 @@ package pool
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -99,16 +100,7 @@ const carrierTime = 10 * time.Second
 // runtime.Goexit are errors, and do not end whoever polls; nor does it hold them up
 // for ever.
 func contain(field string, method func() error) error {
-	ended := make(chan error, 1)
-	go func() { ended <- contained(method) }()
-	timer := time.NewTimer(carrierTime)
-	defer timer.Stop()
-	var err error
-	select {
-	case err = <-ended:
-	case <-timer.C:
-		err = fmt.Errorf("it took longer than %v", carrierTime)
-	}
+	err := waitFor(context.Background(), carrierTime, func() error { return contained(method) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", field, err)
 	}

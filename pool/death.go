@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 )
@@ -89,7 +90,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	case ending:
 	case orderly:
 		p.stats.Retired++
-		p.opts.Logger.Info("worker retired", "worker", w.slot, "pid", death.PID, "reason", w.retired)
+		p.logs.log(slog.LevelInfo, "worker retired", "worker", w.slot, "pid", death.PID, "reason", w.retired)
 		p.events.emit(Event{Kind: EventRetired, Worker: w.slot, PID: death.PID, Incarnation: w.incarnation, Text: w.retired})
 	default:
 		p.mournLocked(death)
@@ -110,10 +111,10 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	giveUp := p.starts >= maxFailedStarts && !ending && len(p.lanes) == 0 // else there is somebody to work
 	p.unlock()
 	if why, said := workerSays(exit.output); said && (orderly || ending) {
-		p.opts.Logger.Warn("a worker that ended said", "worker", w.slot, "pid", death.PID, "text", why)
+		p.logs.log(slog.LevelWarn, "a worker that ended said", "worker", w.slot, "pid", death.PID, "text", why)
 	}
 	if err := results.end(); err != nil {
-		p.opts.Logger.Warn("could not remove a dead worker's results", "worker", w.slot, "error", err)
+		p.logs.log(slog.LevelWarn, "could not remove a dead worker's results", "worker", w.slot, "error", err)
 	}
 	if giveUp {
 		p.end(fmt.Errorf("pool: %d workers in a row did not start: %w", maxFailedStarts, death))
@@ -136,7 +137,7 @@ func (p *Pool) mournLocked(death *WorkerExitError) {
 	}
 	p.stats.Deaths[death.Class]++
 	p.stats.Respawns++
-	p.opts.Logger.Warn("worker died", "worker", death.Worker, "pid", death.PID, "class", death.Class, "error", death)
+	p.logs.log(slog.LevelWarn, "worker died", "worker", death.Worker, "pid", death.PID, "class", death.Class, "error", death)
 	p.events.emit(Event{Kind: EventDeath, Worker: death.Worker, PID: death.PID, Incarnation: death.Incarnation, Func: death.Func, Attempt: death.Attempt, Lo: death.Lo, Death: death})
 	if death.forMemory() {
 		p.stats.MemoryDeaths++

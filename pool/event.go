@@ -3,7 +3,6 @@ package pool
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -57,49 +56,21 @@ func (e Event) String() string {
 // maxEvents bounds those that wait for the hook.
 const maxEvents = 1024
 
-// events hands events to the user's hook, one at a time and in order, from a
-// goroutine that is there while there are any: nobody waits for the hook, so it
-// may call whatever it likes, Close too.
-type events struct {
-	hook func(Event)
+// events hands events to the user's hook.
+type events struct{ calls[Event] }
 
-	mu      sync.Mutex
-	waiting []Event
-	missed  int
-	running bool
+func (e *events) open(hook func(Event)) {
+	if hook == nil {
+		return
+	}
+	e.most = maxEvents
+	e.f = func(ev Event, missed, _ int) {
+		ev.Missed = missed
+		hook(ev)
+	}
 }
 
-// emit may be called with any lock held.
 func (e *events) emit(ev Event) {
-	if e.hook == nil {
-		return
-	}
 	ev.Time = time.Now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.waiting) == maxEvents {
-		e.missed++
-		return
-	}
-	ev.Missed, e.missed = e.missed, 0
-	e.waiting = append(e.waiting, ev)
-	if !e.running {
-		e.running = true
-		go e.run()
-	}
-}
-
-func (e *events) run() {
-	for {
-		e.mu.Lock()
-		if len(e.waiting) == 0 {
-			e.running = false
-			e.mu.Unlock()
-			return
-		}
-		ev := e.waiting[0]
-		e.waiting = append(e.waiting[:0], e.waiting[1:]...)
-		e.mu.Unlock()
-		e.hook(ev)
-	}
+	e.calls.emit(ev)
 }

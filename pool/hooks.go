@@ -1,10 +1,12 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 )
 
 // hooks are what workers do beside tasks, in the order of registration.
@@ -45,7 +47,8 @@ func addHook(list *[]hook, kind, name string, f func() error) struct{} {
 // is left, five starts in a row that fail end the pool, whose tasks fail with that
 // error: that takes some milliseconds, so what may come back, a database say, is
 // tried again in here.
-// With Isolation = Goroutine they run once for each pool, in this process.
+// With Isolation = Goroutine they run once for each pool, in this process, and one that
+// takes longer is left behind.
 func Init(name string, f func() error) struct{} { return addHook(&hooks.init, "Init", name, f) }
 
 // Teardown registers what each worker process does after its last task, when it
@@ -57,26 +60,27 @@ func Teardown(name string, f func() error) struct{} {
 	return addHook(&hooks.teardown, "Teardown", name, f)
 }
 
-// runInit runs all Inits.
-func runInit() error {
+// runInit runs all Inits. One that has not returned when ctx ends is left behind.
+func runInit(ctx context.Context) error {
 	hooks.mu.Lock()
 	list := hooks.init
 	hooks.mu.Unlock()
 	for _, h := range list {
-		if err := h.run(); err != nil {
+		if err := waitFor(ctx, 0, h.run); err != nil {
 			return fmt.Errorf("Init %q: %w", h.name, err)
 		}
 	}
 	return nil
 }
 
-// runTeardown runs all Teardowns, also after one has failed.
-func runTeardown() (errs []error) {
+// runTeardown runs all Teardowns, also after one has failed. One that takes longer than
+// longest, if that is not 0, is left behind.
+func runTeardown(longest time.Duration) (errs []error) {
 	hooks.mu.Lock()
 	list := hooks.teardown
 	hooks.mu.Unlock()
 	for i := len(list) - 1; i >= 0; i-- {
-		if err := list[i].run(); err != nil {
+		if err := waitFor(context.Background(), longest, list[i].run); err != nil {
 			errs = append(errs, fmt.Errorf("Teardown %q: %w", list[i].name, err))
 		}
 	}
@@ -84,6 +88,27 @@ func runTeardown() (errs []error) {
 }
 
 func (h hook) run() error { return contained(h.f) }
+
+// waitFor runs f and waits for it until ctx ends, and no longer than longest if that is
+// not 0.
+func waitFor(ctx context.Context, longest time.Duration, f func() error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- f() }()
+	var late <-chan time.Time
+	if longest > 0 {
+		timer := time.NewTimer(longest)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-late:
+		return fmt.Errorf("it took longer than %v", longest)
+	case <-ctx.Done():
+		return fmt.Errorf("it has not returned: %w", ctx.Err())
+	}
+}
 
 // contained runs f on a goroutine of its own: a panic and runtime.Goexit are errors.
 func contained(f func() error) error {

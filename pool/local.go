@@ -54,7 +54,7 @@ func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me hello
 		return err
 	}
 	var m *meter
-	if p.attempts.hook != nil {
+	if p.attempts.measured() {
 		m = &meter{clock: threadClock()}
 	}
 	err = serve(link, lane, p.table, me, host{

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -58,7 +59,7 @@ func runWorker(env string) error {
 	lane.flight.message(flightInit, 0)
 	initiated := make(chan struct{})
 	go endWithSupervisor(initiated)
-	err = runInit()
+	err = runInit(context.Background())
 	close(initiated)
 	if err != nil {
 		return err
@@ -70,7 +71,7 @@ func runWorker(env string) error {
 	err = serve(link, lane, table, me, host{
 		meter: m,
 		teardown: func() {
-			for _, err := range runTeardown() {
+			for _, err := range runTeardown(0) {
 				fmt.Fprintln(os.Stderr, workerPrefix+err.Error())
 			}
 		},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -195,7 +196,7 @@ func (p *Pool) bound(pid, slot int) (memoryGroup, error) {
 			g.remove()
 		}
 	}
-	p.opts.Logger.Debug("no memory cgroup for a worker: RLIMIT_DATA instead", "error", err)
+	p.logs.log(slog.LevelDebug, "no memory cgroup for a worker: RLIMIT_DATA instead", "error", err)
 	p.setMechanism("rlimit")
 	return p.group, limitData(pid, limit)
 }

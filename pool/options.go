@@ -90,7 +90,7 @@ type Options struct {
 	// know them: an attempt that a death has ended comes when it is known of what,
 	// perhaps after the next one of that task. None is dropped and no task waits for
 	// the hook: what it is slow with is kept ([Attempt].Behind), and [Pool.Close] waits until it
-	// was called with all. So it may call any method of the pool but Close. It may come
+	// was called with all, unless one call takes longer than CloseTimeout. So it may call any method of the pool but Close. It may come
 	// before Submit has returned the [Future] whose Number it names. A task that no worker has
 	// begun has no attempt. Of a range, each block is one. Each attempt costs some
 	// microseconds of the worker's to be measured. nil: nothing is measured.
@@ -115,7 +115,10 @@ type Options struct {
 	// last process, and they do not count against /dev/shm. Each takes one
 	// descriptor here. Segments made with [Pool.Run] are what the caller made.
 	Anonymous bool
-	// Logger hears of starts and deaths. nil: silent.
+	// Logger hears of starts and deaths. Its handler is called with one record at a time,
+	// from a goroutine of its own, so it may be slow, and call any method of the pool; of
+	// 1024 records that wait, later ones are dropped, and the next says how many
+	// ("dropped_before"). nil: silent.
 	Logger *slog.Logger
 
 	// Of an Auto stage, whose pool of goroutines takes the place of twin: around frames

@@ -35,7 +35,8 @@ type PipelineOptions struct {
 	// so many items take: else a late one waits for what those behind it have. 0: four
 	// times the width.
 	Window int
-	// Logger hears of what Auto stages decide, and how it went at the end. nil: silent.
+	// Logger hears of what Auto stages decide, and how it went at the end. Its handler is
+	// called as that of [Options.Logger]. nil: silent.
 	Logger *slog.Logger
 }
 
@@ -56,6 +57,7 @@ type PipelineOptions struct {
 // bytes copies them, or holds a Pin.
 type Pipeline struct {
 	opts PipelineOptions
+	logs logs
 
 	mu     sync.Mutex
 	stages []*stage // the source first, write last
@@ -88,7 +90,9 @@ func NewPipeline(opts *PipelineOptions) *Pipeline {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Pipeline{opts: o}
+	pl := &Pipeline{opts: o}
+	pl.logs.open(o.Logger)
+	return pl
 }
 
 // A Flow is what comes out of a stage: the input of the next, and of one alone.

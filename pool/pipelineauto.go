@@ -38,7 +38,7 @@ func Auto[In, Out any](pl *Pipeline, name string, in *Flow[In], p *Pool, f *Fn[I
 	if p == nil || f == nil {
 		panic(fmt.Sprintf("pool: Auto %q: the pool or the function is nil", name))
 	}
-	a := &autoStage{pool: p, logger: pl.opts.Logger.With("stage", name)}
+	a := &autoStage{pool: p, logs: &pl.logs}
 	if opts != nil {
 		a.opts = *opts
 	}
@@ -78,7 +78,7 @@ type autoStage struct {
 	local  *Pool // of goroutines of this process, while the pipeline runs
 	opts   AutoOptions
 	judged ClassifyOptions
-	logger *slog.Logger
+	logs   *logs
 
 	measuring atomic.Bool  // items in this process are
 	due       atomic.Int64 // when the next look is, in Unix nanoseconds
@@ -243,7 +243,7 @@ func (a *autoStage) decideLocked(want StageKind, why string) {
 		a.votes = 0
 	} else if a.votes++; first || a.votes >= 2 {
 		a.votes = 0
-		a.logger.Info("stage moves", "from", a.kind, "to", want, "width", a.width(want), "why", why)
+		a.logs.log(slog.LevelInfo, "stage moves", "stage", a.stage.name, "from", a.kind, "to", want, "width", a.width(want), "why", why)
 		a.kind, a.busy, a.cpu, a.queued = want, 0, 0, 0
 		if want == KindProcess { // the first of its looks is where the next begins
 			a.due.Store(0)
@@ -251,13 +251,13 @@ func (a *autoStage) decideLocked(want StageKind, why string) {
 		a.stage.move(want, a.width(want))
 		return
 	} else {
-		a.logger.Info("stage may move", "from", a.kind, "to", want, "why", why)
+		a.logs.log(slog.LevelInfo, "stage may move", "stage", a.stage.name, "from", a.kind, "to", want, "why", why)
 		return
 	}
 	if first {
-		a.logger.Info("stage stays", "in", a.kind, "width", a.width(want), "why", why)
+		a.logs.log(slog.LevelInfo, "stage stays", "stage", a.stage.name, "in", a.kind, "width", a.width(want), "why", why)
 		a.stage.move(want, a.width(want))
 	} else {
-		a.logger.Debug("stage stays", "in", a.kind, "why", why)
+		a.logs.log(slog.LevelDebug, "stage stays", "stage", a.stage.name, "in", a.kind, "why", why)
 	}
 }

@@ -98,6 +98,34 @@ func broken(name string, v any) error {
 
 // begin starts the stages.
 func (pl *Pipeline) begin(ctx context.Context) (*pipelineRun, error) {
+	r, err := pl.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range pl.stages {
+		if s.auto == nil {
+			continue
+		}
+		if err := s.auto.open(ctx, s); err != nil { // it runs Init functions
+			for _, a := range r.autos {
+				err = errors.Join(err, a.close())
+			}
+			r.cancel()
+			pl.mu.Lock()
+			pl.run = nil
+			pl.mu.Unlock()
+			return nil, err
+		}
+		r.autos = append(r.autos, s.auto)
+	}
+	for _, s := range pl.stages[:len(pl.stages)-1] {
+		s.start(r)
+	}
+	return r, nil
+}
+
+// prepare makes the run. There is one Drain: another stage of its name panics.
+func (pl *Pipeline) prepare(ctx context.Context) (*pipelineRun, error) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	if pl.stages[0].kind != KindSource {
@@ -114,15 +142,6 @@ func (pl *Pipeline) begin(ctx context.Context) (*pipelineRun, error) {
 		if s.pool != nil && r.users[s.pool] == nil {
 			r.users[s.pool] = newWorkerUse(s.pool)
 		}
-		if s.auto != nil {
-			if err := s.auto.open(ctx, s); err != nil {
-				for _, a := range r.autos {
-					err = errors.Join(err, a.close())
-				}
-				return nil, err
-			}
-			r.autos = append(r.autos, s.auto)
-		}
 	}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	r.self, _ = cpuOfProcess(0)
@@ -130,9 +149,6 @@ func (pl *Pipeline) begin(ctx context.Context) (*pipelineRun, error) {
 		f.open(r)
 	}
 	pl.run = r
-	for _, s := range pl.stages[:len(pl.stages)-1] {
-		s.start(r)
-	}
 	return r, nil
 }
 
@@ -152,9 +168,13 @@ func (r *pipelineRun) end() error {
 	r.pl.mu.Lock()
 	r.pl.final = &stats
 	r.pl.mu.Unlock()
-	stats.log(r.pl.opts.Logger, err)
+	stats.log(&r.pl.logs, err)
+	r.pl.logs.wait(logTime)
 	return err
 }
+
+// logTime is how long one call of the Logger's handler may hold up the end of a run.
+const logTime = 5 * time.Second
 
 // fail ends the run with the first error.
 func (r *pipelineRun) fail(err error) {

@@ -146,15 +146,15 @@ func (p PipelineStats) String() string {
 // String is Stats as a table.
 func (pl *Pipeline) String() string { return pl.Stats().String() }
 
-func (p PipelineStats) log(l *slog.Logger, err error) {
+func (p PipelineStats) log(l *logs, err error) {
 	written := int64(0)
 	if n := len(p.Stages); n > 0 {
 		written = p.Stages[n-1].Out
 	}
 	args := []any{"items", written, "wall", p.Wall, "high_bytes", p.HighBytes, "verdict", p.Verdict}
 	if err != nil {
-		l.Warn("pipeline ended early", append(args, "error", err)...)
+		l.log(slog.LevelWarn, "pipeline ended early", append(args, "error", err)...)
 		return
 	}
-	l.Info("pipeline ended", args...)
+	l.log(slog.LevelInfo, "pipeline ended", args...)
 }

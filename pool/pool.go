@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,7 @@ type Pool struct {
 
 	events   events
 	attempts attempts
+	logs     logs
 	burying  int // deaths whose task has gone on, and that are not counted yet
 	group    memoryGroup
 	oomSeen  int64 // OOM kills of group that are accounted for
@@ -133,9 +135,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		return nil, fmt.Errorf("pool: %w", ErrNoMain)
 	}
 	sweep, cancel := context.WithTimeout(ctx, sweepTime)
-	if res, err := shm.GC(sweep); res.Segments > 0 || err != nil {
-		o.Logger.Info("removed what dead runs left in shared memory", "segments", res.Segments, "bytes", res.Bytes, "error", err)
-	}
+	swept, sweepErr := shm.GC(sweep)
 	cancel()
 	run, err := shm.NewRun()
 	if err != nil {
@@ -151,17 +151,20 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		ready1:  make(chan struct{}),
 		work:    make(chan struct{}, 1),
 
-		events:    events{hook: o.OnEvent},
-		attempts:  attempts{hook: o.OnAttempt},
 		target:    o.Workers,
 		width:     o.Workers,
 		watchWork: make(chan struct{}, 1),
 		jobSlots:  make(chan struct{}, maxJobs),
 		record:    make([]byte, laneRecord),
 	}
+	if swept.Segments > 0 || sweepErr != nil {
+		p.logs.log(slog.LevelInfo, "removed what dead runs left in shared memory", "segments", swept.Segments, "bytes", swept.Bytes, "error", sweepErr)
+	}
 	p.readyFunc = p.ready
 	p.room.L = &p.mu
-	p.attempts.idle.L = &p.attempts.mu
+	p.events.open(o.OnEvent)
+	p.attempts.open(o.OnAttempt)
+	p.logs.open(o.Logger)
 	if p.opts.launch == nil {
 		p.opts.launch = (*Pool).launch
 	}
@@ -169,7 +172,10 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	p.group.sweep()
 	p.oomSeen, _ = p.group.oomKills()
 	if o.Isolation == Goroutine {
-		if err := runInit(); err != nil {
+		init, cancel := context.WithTimeout(ctx, o.StartTimeout)
+		err := runInit(init)
+		cancel()
+		if err != nil {
 			return nil, errors.Join(fmt.Errorf("pool: %w", err), run.Close())
 		}
 	}
@@ -271,7 +277,8 @@ func (p *Pool) Run() *shm.Run { return p.run }
 // are still pinned, and Views of results until their Release, stay readable here.
 // A result with Views that nobody waits for by then is given up. It is safe to call twice and from
 // several goroutines: all wait for the first. It also waits until Options.OnAttempt was
-// called with every attempt, for as long as that takes. With Isolation = Goroutine a
+// called with every attempt, and Options.Logger with every record, unless one call takes
+// longer than CloseTimeout: of attempts that is an error. With Isolation = Goroutine a
 // running task cannot be ended: Close then reports it as an error, as it does worker
 // processes that have not died 10 s after they were killed, held by a debugger or the
 // kernel.
@@ -283,10 +290,13 @@ func (p *Pool) Close(ctx context.Context) error {
 		err := errors.Join(p.endWorkers(ctx, gone), p.undead())
 		p.stopDispatch()
 		p.giveUpResults()
-		p.attempts.wait()
+		if n := p.attempts.wait(p.opts.CloseTimeout); n > 0 {
+			err = errors.Join(err, fmt.Errorf("pool: close: Options.OnAttempt took longer than %v: it was not told of %d attempts", p.opts.CloseTimeout, n))
+		}
+		p.logs.wait(p.opts.CloseTimeout)
 		p.starter.stop()
 		if p.opts.Isolation == Goroutine {
-			err = errors.Join(err, errors.Join(runTeardown()...))
+			err = errors.Join(err, errors.Join(runTeardown(p.opts.CloseTimeout)...))
 		}
 		p.result = errors.Join(err, p.arena.Close(), p.outputs.Close(), p.control.end(), p.run.Close())
 	})
@@ -312,7 +322,7 @@ func (p *Pool) endWorkers(ctx context.Context, gone chan struct{}) error {
 	if wait(ctx, p.opts.CloseTimeout) {
 		return nil
 	}
-	p.opts.Logger.Warn("closing: workers that have not finished their task, or Teardown, are terminated", "waited", p.opts.CloseTimeout)
+	p.logs.log(slog.LevelWarn, "closing: workers that have not finished their task, or Teardown, are terminated", "waited", p.opts.CloseTimeout)
 	p.each((*worker).terminateLocked)
 	if wait(context.Background(), closeStep) {
 		return nil

@@ -99,7 +99,7 @@ func mendLimits(err error) error {
 }
 
 func (p *Pool) workerEnviron(slot int, want hello) []string {
-	env := []string{workerEnv + "=" + workerStart{want.version, slot, want.nonce, p.opts.Results.SegmentBytes, ring.WakeTime(), p.opts.Workers < usableCores(), p.attempts.hook != nil}.String()}
+	env := []string{workerEnv + "=" + workerStart{want.version, slot, want.nonce, p.opts.Results.SegmentBytes, ring.WakeTime(), p.opts.Workers < usableCores(), p.attempts.measured()}.String()}
 	for _, kv := range os.Environ() {
 		key, _, _ := strings.Cut(kv, "=")
 		switch key {

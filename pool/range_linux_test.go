@@ -52,24 +52,6 @@ var squares = RangeFunc("test.squares", func(t *Task, in squareIn, lo, hi int) e
 	return nil
 })
 
-type counted struct {
-	N, Sum int64
-	Order  uint64 // differs with the order of the merges
-}
-
-var count = ReduceFunc("test.count", func(_ *Task, base int, lo, hi int) (c counted, err error) {
-	for i := lo; i < hi; i++ {
-		c.N++
-		c.Sum += int64(base + i)
-	}
-	c.Order = uint64(lo)*31 + uint64(hi)
-	return c, nil
-}, func(a, b counted) counted {
-	return counted{a.N + b.N, a.Sum + b.Sum, a.Order*1099511628211 + b.Order}
-})
-
-func sumTo(n int64) int64 { return n * (n - 1) / 2 }
-
 // rangeArrays are an input and an output of n elements.
 func rangeArrays(t testing.TB, p *Pool, n int) (in squareIn, out shm.Array[float64]) {
 	t.Helper()

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 )
@@ -137,7 +138,7 @@ func (p *Pool) setWidthLocked(n int, why string) {
 	for len(p.workers) < n+p.opts.Spares {
 		p.addSlotLocked()
 	}
-	p.opts.Logger.Info("width changed", "width", n, "target", p.target, "reason", why)
+	p.logs.log(slog.LevelInfo, "width changed", "width", n, "target", p.target, "reason", why)
 	p.events.emit(Event{Kind: EventWidth, Width: n, Text: why})
 	p.adjustLocked()
 	p.dispatchLocked()

@@ -197,6 +197,24 @@ func TestFakeDeadline(t *testing.T) {
 	})
 }
 
+type counted struct {
+	N, Sum int64
+	Order  uint64 // differs with the order of the merges
+}
+
+var count = ReduceFunc("test.count", func(_ *Task, base int, lo, hi int) (c counted, err error) {
+	for i := lo; i < hi; i++ {
+		c.N++
+		c.Sum += int64(base + i)
+	}
+	c.Order = uint64(lo)*31 + uint64(hi)
+	return c, nil
+}, func(a, b counted) counted {
+	return counted{a.N + b.N, a.Sum + b.Sum, a.Order*1099511628211 + b.Order}
+})
+
+func sumTo(n int64) int64 { return n * (n - 1) / 2 }
+
 // fakeReduce counts indices; that of index 0 blocks for the first so many times.
 var fakeReduce = ReduceFunc("test.fakeReduce", func(_ *Task, blocks int, lo, hi int) (counted, error) {
 	if lo == 0 && fakeBlock.begun.Add(1) <= int32(blocks) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -239,7 +240,7 @@ func (w *worker) begin(link transport, l *lane) {
 	w.results = &results{link: link, segs: map[uint32]*shm.Segment{}}
 	l.results = w.results
 	p.starts = 0
-	p.opts.Logger.Debug("worker ready", "worker", w.slot, "pid", proc.PID())
+	p.logs.log(slog.LevelDebug, "worker ready", "worker", w.slot, "pid", proc.PID())
 	p.events.emit(Event{Kind: EventReady, Worker: w.slot, PID: proc.PID(), Incarnation: w.incarnation})
 	if p.openLocked() < p.width || p.cause != nil {
 		p.addLaneLocked(w)
@@ -321,7 +322,7 @@ func (w *worker) listen(link transport, buf []byte) error {
 func (w *worker) finishLocked(record []byte) error {
 	p, l := w.pool, w.lane
 	var u usage
-	if p.attempts.hook != nil {
+	if p.attempts.measured() {
 		var ok bool
 		if record, u, ok = cutUsage(record); !ok {
 			return fmt.Errorf("it sent a result of %d bytes, without what it has used", len(record))
