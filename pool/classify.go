@@ -10,7 +10,8 @@ import (
 // A StageClass says what a stage does with its time.
 type StageClass string
 
-// The classes, by the ratio of CPU time to wall time.
+// The classes, by the ratio of CPU time to wall time on a machine where a core is free
+// whenever one is asked for.
 const (
 	ClassIO    StageClass = "io"    // below 0.4: it waits
 	ClassMixed StageClass = "mixed" // from 0.4 to 0.7, both included
@@ -46,7 +47,7 @@ type CPUClock string
 const (
 	ClockThread  CPUClock = "thread"  // the OS thread the function was locked to
 	ClockProcess CPUClock = "process" // this whole process, because the function computes on other threads
-	ClockChild   CPUClock = "child"   // the command and the descendants it waited for
+	ClockChild   CPUClock = "child"   // the command and its descendants
 )
 
 // ErrSampleTooShort is returned when a measured run was so short that the
@@ -103,9 +104,13 @@ type ClassifyOptions struct {
 // are in seconds and per call; ratios have no unit. Figures of several samples
 // are medians.
 type Classification struct {
-	WallS        float64 `json:"wall_s"`
-	CPUS         float64 `json:"cpu_s"`       // by Clock
-	CPUToWall    float64 `json:"cpu_to_wall"` // median of the samples' ratios; above 1 if several threads compute
+	WallS float64 `json:"wall_s"`
+	CPUS  float64 `json:"cpu_s"` // by Clock
+	// CPUToWall decides the class. It is what an idle machine would show: of the wall time
+	// what was spent ready to run without a core (CPUWaitS) is left out, but no more than
+	// the same time with all of that as CPU time would give. The median of the samples;
+	// above 1 if several threads compute.
+	CPUToWall    float64 `json:"cpu_to_wall"`
 	CPUToWallMin float64 `json:"cpu_to_wall_min"`
 	CPUToWallMax float64 `json:"cpu_to_wall_max"`
 
@@ -121,10 +126,13 @@ type Classification struct {
 
 	ThreadCPUS  float64 `json:"thread_cpu_s,omitempty"`  // of a function's own thread
 	ProcessCPUS float64 `json:"process_cpu_s,omitempty"` // of the whole process meanwhile
-	// CPUWaitS is how long the thread, or the command's first thread, or, by the
-	// process clock, all threads together were ready to run and had no core. It makes
-	// the ratio too small.
+	// CPUWaitS is how long the thread or, by the process and the child clock, all threads
+	// together were ready to run and had no core. Of a command it is what was seen of its
+	// processes, every 20 ms and at its end.
 	CPUWaitS float64 `json:"cpu_wait_s,omitempty"`
+	// OrphanCPUS is what is in CPUS of descendants of a command whose parent had ended
+	// without waiting for them, as seen every 20 ms and at its end.
+	OrphanCPUS float64 `json:"orphan_cpu_s,omitempty"`
 
 	// Per call, and of what Clock says. A context switch is voluntary when the
 	// thread had to wait for something, else the kernel gave its core to another. A
@@ -181,7 +189,9 @@ func Classify(ctx context.Context, fn func(context.Context) error, opts *Classif
 //
 // The command gets a process group of its own. When it exits, and when ctx
 // ends, all that is left in that group is killed; a descendant that moved to
-// another group is neither killed nor counted. It returns when the command is
+// another group is not. Descendants are counted as well: those that were waited for by
+// their usage, others by looking at them while they run, which misses what lives less
+// than 20 ms or is a daemon from its start. It returns when the command is
 // gone: with ctx.Err() if ctx ended, an *exec.ExitError if it failed, or the
 // error of starting it, each wrapped with the last lines of its stderr,
 // escaped; otherwise the errors are those of Classify.
@@ -221,6 +231,10 @@ type cpuSample struct {
 	cpuWait time.Duration // ready to run, but without a core
 	allWait time.Duration // the same of all threads of this process together
 	calls   int
+
+	// Of a command: the CPU time of descendants whose parent had ended, which is in cpu,
+	// and that of which nobody knows how long it waited for a core.
+	orphans, waitUnknown time.Duration
 
 	own, all kernelCounts // of the thread or the child, and of this process
 }

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -115,16 +114,9 @@ func (s *cpuSample) readWaits() {
 
 const threadSchedstat = "/proc/thread-self/schedstat"
 
-// readCPUWait returns the second number of a schedstat file: how long the
-// thread was ready to run without a core. It is 0 where the kernel keeps none.
 func readCPUWait(file string) time.Duration {
-	text, err := os.ReadFile(file)
-	if f := strings.Fields(string(text)); err == nil && len(f) >= 2 {
-		if ns, err := strconv.ParseInt(f[1], 10, 64); err == nil {
-			return time.Duration(ns)
-		}
-	}
-	return 0
+	times, _ := readSchedTimes(file)
+	return times.wait
 }
 
 // sampleCommand runs argv to its end.
@@ -151,9 +143,14 @@ func sampleCommand(ctx context.Context, argv []string) (cpuSample, error) {
 	}
 	// Not cmd.Wait yet: it waits for stderr too, which a descendant may hold.
 	// And while the command is not reaped its pid, and so its group, is ours.
+	tree := watchTree(cmd.Process.Pid)
+	exited, watched := make(chan struct{}), make(chan struct{})
+	go func() { tree.watch(exited); close(watched) }()
 	exitErr := awaitExit(cmd.Process.Pid)
 	s.wall = time.Since(begin)
-	s.cpuWait = readCPUWait(fmt.Sprintf("/proc/%d/schedstat", cmd.Process.Pid))
+	close(exited)
+	<-watched
+	tree.end()
 	group.close(cmd.Process.Pid)
 	err := cmd.Wait()
 	switch {
@@ -168,6 +165,7 @@ func sampleCommand(ctx context.Context, argv []string) (cpuSample, error) {
 	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		s.own = kernelCounts{u.Nvcsw, u.Nivcsw, u.Minflt, u.Majflt}
 	}
+	tree.add(&s)
 	return s, nil
 }
 

@@ -27,11 +27,12 @@ func judge(samples []cpuSample, o ClassifyOptions, command bool, gc collections,
 		process += s.process
 	}
 	c.WallS = middle(per(func(s cpuSample) float64 { return perCall(s.wall, s) }))
-	c.CPUWaitS = middle(per(func(s cpuSample) float64 { return perCall(s.cpuWait, s) }))
 	cpu := func(s cpuSample) time.Duration { return s.cpu }
+	wait := func(s cpuSample) time.Duration { return s.cpuWait }
 	counted := func(s cpuSample) kernelCounts { return s.own }
 	if command {
 		c.Clock = ClockChild
+		c.OrphanCPUS = middle(per(func(s cpuSample) float64 { return perCall(s.orphans, s) }))
 	} else {
 		c.ThreadCPUS = middle(per(func(s cpuSample) float64 { return perCall(s.cpu, s) }))
 		c.ProcessCPUS = middle(per(func(s cpuSample) float64 { return perCall(s.process, s) }))
@@ -42,7 +43,7 @@ func judge(samples []cpuSample, o ClassifyOptions, command bool, gc collections,
 			c.Clock = ClockProcess
 			cpu = func(s cpuSample) time.Duration { return s.process }
 			counted = func(s cpuSample) kernelCounts { return s.all }
-			c.CPUWaitS = middle(per(func(s cpuSample) float64 { return perCall(s.allWait, s) }))
+			wait = func(s cpuSample) time.Duration { return s.allWait }
 		}
 		share := 0.0
 		if process > 0 {
@@ -51,7 +52,8 @@ func judge(samples []cpuSample, o ClassifyOptions, command bool, gc collections,
 		c.GCShare, c.GCCycles = &share, gc.cycles
 	}
 	c.CPUS = middle(per(func(s cpuSample) float64 { return perCall(cpu(s), s) }))
-	ratios := per(func(s cpuSample) float64 { return cpu(s).Seconds() / s.wall.Seconds() })
+	c.CPUWaitS = middle(per(func(s cpuSample) float64 { return perCall(wait(s), s) }))
+	ratios := per(func(s cpuSample) float64 { return idleRatio(cpu(s), wait(s), s.wall) })
 	c.CPUToWall, c.CPUToWallMin, c.CPUToWallMax = middle(ratios), ratios[0], ratios[len(ratios)-1]
 	for _, f := range []struct {
 		to *float64
@@ -66,7 +68,23 @@ func judge(samples []cpuSample, o ClassifyOptions, command bool, gc collections,
 	}
 	c.Class = classOf(c.CPUToWall)
 	c.explain(o)
+	unknown := middle(per(func(s cpuSample) float64 { return s.waitUnknown.Seconds() }))
+	if c.Class != ClassCPU && unknown > 0.02*c.WallS {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("this machine is busy, and of %.3g s of the CPU time nobody knows how long they waited for a core: on an idle machine the ratio may be larger and the class another", unknown))
+	}
 	return c
+}
+
+// idleRatio is the ratio of CPU time to wall time without the time that was spent ready
+// to run without a core. A single thread would have been done so much earlier. Several
+// threads may have waited at once: the ratio is not above the one with their wait as CPU
+// time.
+func idleRatio(cpu, wait, wall time.Duration) float64 {
+	ratio := (cpu + wait).Seconds() / wall.Seconds()
+	if had := wall - wait; had > 0 {
+		ratio = min(ratio, cpu.Seconds()/had.Seconds())
+	}
+	return ratio
 }
 
 // middle is the median of sorted numbers, of which there is at least one.
@@ -96,6 +114,14 @@ const muchCollecting = 0.2
 
 func (c *Classification) explainClass(s *sentence) {
 	figures := fmt.Sprintf("%.3g s of CPU (%s clock) in %.3g s is %.3f,", c.CPUS, c.Clock, c.WallS, c.CPUToWall)
+	if c.CPUWaitS > 0.01*c.WallS {
+		figures = fmt.Sprintf("%.3g s of CPU (%s clock) in %.3g s, of which it was ready to run for %.3g s without a core, is %.3f,",
+			c.CPUS, c.Clock, c.WallS, c.CPUWaitS, c.CPUToWall)
+		if c.CPUWaitS >= c.WallS {
+			figures = fmt.Sprintf("%.3g s of CPU (%s clock) and %.3g s of several threads that were ready to run without a core, in %.3g s, is %.3f,",
+				c.CPUS, c.Clock, c.CPUWaitS, c.WallS, c.CPUToWall)
+		}
+	}
 	switch c.Class {
 	case ClassIO:
 		s.say("it waits: %s below %.1f", figures, ioBelow)
@@ -113,15 +139,8 @@ func (c *Classification) explainClass(s *sentence) {
 	if classOf(c.CPUToWallMin) != classOf(c.CPUToWallMax) {
 		s.say("the repeats differ in class, from %.3f to %.3f", c.CPUToWallMin, c.CPUToWallMax)
 	}
-	// What it had without the wait for a core; one thread alone does not get above 1,
-	// and several may have waited at the same time.
-	if c.Clock == ClockProcess && c.CPUWaitS > 0.1*c.WallS {
-		s.say("its threads were ready to run for %.3g s more in all but had no core, and an idle machine would show a larger ratio", c.CPUWaitS)
-	}
-	if had := c.WallS - c.CPUWaitS; c.Clock != ClockProcess && c.CPUWaitS > 0.1*c.WallS && had > 0 {
-		idle := max(c.CPUToWall, min(c.CPUS/had, 1))
-		s.say("it was ready to run for %.3g s more but had no core, and an idle machine would show about %.3f, which is %s",
-			c.CPUWaitS, idle, classOf(idle))
+	if c.OrphanCPUS > 0.01*c.CPUS {
+		s.say("%.3g s of the CPU were of processes whose parent had ended without waiting for them", c.OrphanCPUS)
 	}
 }
 

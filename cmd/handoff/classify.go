@@ -32,7 +32,9 @@ func classifyCommand(s streams) *cobra.Command {
 		Long: `Run a command a few times, with empty input and its output discarded, or an
 operation of 'handoff run' over a file, and say from its CPU time against its wall
 time whether it computes or waits: below 0.4 it is io, above 0.7 cpu, between
-mixed. The route is where such a stage belongs: goroutine, process, or split.
+mixed. Time in which it was ready to run and had no core is left out. The CPU time of
+a command is that of its descendants, too: of those that were waited for, and of
+others as far as they were seen, every 20 ms. The route is where such a stage belongs: goroutine, process, or split.
 
 An operation runs in this process, with one worker goroutine; the CPU time is that
 of the process. One run before the others is not counted.
@@ -201,6 +203,12 @@ func (c classified) write(w io.Writer) {
 	row("wall", "%.3f s", c.WallS)
 	row("cpu", "%.3f s (%s clock)", c.CPUS, c.Clock)
 	row("ratio", "%.2f (%.2f to %.2f in %d runs)", c.CPUToWall, c.CPUToWallMin, c.CPUToWallMax, c.Repeats)
+	if c.CPUWaitS > 0.01*c.WallS {
+		row("no core", "%.3f s", c.CPUWaitS)
+	}
+	if c.OrphanCPUS > 0.01*c.CPUS {
+		row("orphans", "%.3f s of the CPU", c.OrphanCPUS)
+	}
 	row("switches", "%.4g voluntary, %.4g involuntary", c.VoluntarySwitches, c.InvoluntarySwitches)
 	row("faults", "%.4g minor, %.4g major", c.MinorFaults, c.MajorFaults)
 	if c.GCShare != nil {

@@ -1,0 +1,90 @@
+package pool
+
+import (
+	"context"
+	"os/exec"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// makeBusy keeps every core busy twice over, until the test ends.
+func makeBusy(t *testing.T) {
+	t.Helper()
+	for range 2 * runtime.NumCPU() {
+		cmd := exec.Command("sh", "-c", "while :; do :; done")
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() {
+			cmd.Process.Kill()
+			cmd.Wait()
+		})
+	}
+}
+
+// What computes is said to compute also where it gets a third of a core.
+func TestClassifyOnABusyMachine(t *testing.T) {
+	needsLinux(t)
+	makeBusy(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	const loop = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"
+	command := func(argv ...string) (Classification, error) {
+		return ClassifyCommand(t.Context(), argv, &ClassifyOptions{Repeats: 1})
+	}
+	for _, tt := range []struct {
+		name string
+		run  func() (Classification, error)
+		want StageClass
+	}{
+		{"function", func() (Classification, error) {
+			return Classify(t.Context(), func(context.Context) error { spin(20 * time.Millisecond); return nil }, nil)
+		}, ClassCPU},
+		{"function that sleeps", func() (Classification, error) {
+			return Classify(t.Context(), func(context.Context) error { time.Sleep(20 * time.Millisecond); return nil }, nil)
+		}, ClassIO},
+		{"command", func() (Classification, error) { return command("sh", "-c", loop) }, ClassCPU},
+		{"command whose child computes", func() (Classification, error) { return command("sh", "-c", "("+loop+"); exit 0") }, ClassCPU},
+		{"command that sleeps", func() (Classification, error) { return command("sleep", "0.2") }, ClassIO},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var c Classification
+			for range 8 { // a hypervisor that takes the cores away is seen by nobody
+				var err error
+				c, err = tt.run()
+				require.NoError(t, err)
+				if c.Class == tt.want && c.CPUWaitS > 0 {
+					return
+				}
+			}
+			t.Errorf("got %s, want %s: %s", c.Class, tt.want, c.Reason)
+		})
+	}
+}
+
+// A child that computes counts, also if its parent has ended, and if the command does
+// not wait for it.
+func TestClassifyCommandWaitsForNoChild(t *testing.T) {
+	needsLinux(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	const endless = "while :; do :; done"
+	for name, script := range map[string]string{
+		"left behind": endless + " & sleep 0.3",
+		"orphan":      "(" + endless + " & exit 0); sleep 0.3",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c Classification
+			for range 8 {
+				var err error
+				c, err = ClassifyCommand(t.Context(), []string{"sh", "-c", script}, &ClassifyOptions{Repeats: 1})
+				require.NoError(t, err)
+				if c.Class == ClassCPU && c.OrphanCPUS > 0 {
+					require.Contains(t, c.ClassReason, "of processes whose parent had ended without waiting for them")
+					return
+				}
+			}
+			t.Errorf("got %s with %v s of orphans: %s", c.Class, c.OrphanCPUS, c.Reason)
+		})
+	}
+}
