@@ -2,6 +2,7 @@ package outfile
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,8 @@ func replaceable(path string, there bool) error {
 	switch err := unix.Rmdir(path); {
 	case err == nil, errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOENT):
 		return nil
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("it is immutable, or another user's in a sticky folder: %w", err)
 	default:
 		return err
 	}
