@@ -146,7 +146,8 @@ func (t *chaosTest) do(ctx context.Context, s streams) error {
 	})
 	bar.end(err == nil)
 	if err != nil {
-		if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		var usage *usageError
+		if !errors.As(err, &usage) && (ctx.Err() == nil || !errors.Is(err, context.Canceled)) {
 			err = fmt.Errorf("%w (seed %d)", err, t.flags.seed)
 		}
 		return err

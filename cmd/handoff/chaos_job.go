@@ -62,9 +62,10 @@ func readChaosJob(s streams, args []string) (j chaosJob, err error) {
 
 // The names in the folder of a run.
 const (
-	chaosOutDir   = "out"     // what the job writes for its user
-	chaosStateDir = "state"   // --state
-	chaosSummary  = "summary" // --json
+	chaosOutDir   = "out"         // what the job writes for its user
+	chaosStateDir = "state"       // --state
+	chaosSummary  = "summary"     // --json
+	chaosResult   = "result.json" // in chaosOutDir, without --out
 	chaosStderr   = "stderr"
 	chaosLog      = "attempts" // --joblog
 	chaosDisk     = "full"     // is there while the disk is full
@@ -73,13 +74,12 @@ const (
 // command is the command line of a run in a folder.
 func (j *chaosJob) command(dir string, state, keep bool) []string {
 	out := filepath.Join(dir, chaosOutDir)
-	name := "result.json"
-	if j.out != "" {
-		name = filepath.Base(j.out)
-	}
-	more := []string{
-		"--quiet", "--out", filepath.Join(out, name),
-		"--json", filepath.Join(dir, chaosSummary), "--joblog", filepath.Join(dir, chaosLog),
+	more := []string{"--quiet", "--json", filepath.Join(dir, chaosSummary), "--joblog", filepath.Join(dir, chaosLog)}
+	switch {
+	case j.out != "":
+		more = append(more, "--out", filepath.Join(out, filepath.Base(j.out)))
+	case state: // which needs a file; without it the result goes to standard output
+		more = append(more, "--out", filepath.Join(out, chaosResult))
 	}
 	if q := j.given.quarantine; q != "" {
 		more = append(more, "--quarantine", filepath.Join(out, "quarantine-"+filepath.Base(q)))

@@ -80,11 +80,14 @@ func (c *chaosRun) undisturbed(ctx context.Context) error {
 			break
 		}
 		if err != nil {
-			c.end(s)
+			c.end(ctx, s)
 			return err
 		}
 	}
-	if !s.done() {
+	switch {
+	case s.exit() == exitUsage:
+		return usagef("run: %s", lastLine(dir))
+	case !s.done():
 		return fmt.Errorf("the job fails without faults (%v): %s", s.state(), lastLine(dir))
 	}
 	sum, err := readSummary(dir)

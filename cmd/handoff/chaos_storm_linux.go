@@ -87,7 +87,7 @@ func (c *chaosRun) storm(ctx context.Context, s *supervisor, r *chaosRound) (e c
 		e.hangs = fmt.Sprintf("%v since %v: killed", err, time.Since(c.growth.since).Round(time.Second))
 		return e, nil
 	}
-	c.end(s)
+	c.end(ctx, s)
 	return e, err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -41,6 +42,14 @@ func (c *chaosRun) start(dir string, args []string, faults bool) (*supervisor, e
 	defer said.Close()
 	cmd := exec.Command(exe, args...)
 	cmd.Stdout, cmd.Stderr = said, said
+	if c.job.out == "" && !faults {
+		result, err := os.Create(filepath.Join(dir, chaosOutDir, chaosResult))
+		if err != nil {
+			return nil, err
+		}
+		defer result.Close()
+		cmd.Stdout = result
+	}
 	if cmd.Env = os.Environ(); faults {
 		cmd.Env = append(cmd.Env, chaosFull+"="+filepath.Join(dir, chaosDisk))
 	}
@@ -84,27 +93,30 @@ func (s *supervisor) killedBy() unix.Signal {
 // done: the job says that it is done, if only but for rows that were left out.
 func (s *supervisor) done() bool { return s.exit() == exitOK || s.exit() == exitSome }
 
-// within reports whether it ends in time.
-func (s *supervisor) within(d time.Duration) bool {
+// within reports whether it ends in time, and before ctx.
+func (s *supervisor) within(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-s.ended:
 		return true
 	case <-t.C:
-		return false
+	case <-ctx.Done():
 	}
+	return false
 }
 
 // end ends a run that is not wanted any more so that it can clean up: as a user does
-// who presses Ctrl-C once, a second time, and is then out of patience.
-func (c *chaosRun) end(s *supervisor) {
+// who presses Ctrl-C once, a second time, and is then out of patience; at once when
+// chaos gets a second signal itself.
+func (c *chaosRun) end(ctx context.Context, s *supervisor) {
+	ctx = secondSignal(ctx)
 	c.resume(func(heldWorker) bool { return true })
 	os.Remove(filepath.Join(s.dir, chaosDisk))
 	s.signal(unix.SIGCONT)
 	for _, patience := range []time.Duration{time.Second, 3 * time.Second} {
 		s.signal(unix.SIGTERM)
-		if s.within(patience) {
+		if s.within(ctx, patience) {
 			return
 		}
 	}
