@@ -47,12 +47,13 @@ type Arena struct {
 	slabs     []*slab // by address
 	space     space
 	live      map[blockID]liveBlock // in use
-	made      []madeArray           // since the last Reset, if that is to end them
 	next      int64                 // size of the next segment, if what is asked for fits
 	liveBytes int64
 	highWater int64
 	waiters   waiters
 	closed    bool
+	indexed   bool        // the slabs have starts
+	made      []madeArray // since the last Reset, if that is to end them
 }
 
 // A slab is one segment of an arena.
@@ -62,7 +63,7 @@ type slab struct {
 	used int64  // bytes from the start that were given out at least once: the rest is still zeroed
 	live int    // blocks in use
 
-	starts starts // of these
+	starts *starts // of these, once the arena is indexed
 }
 
 // A blockID is where a block begins.
@@ -72,7 +73,6 @@ type blockID struct {
 }
 
 type liveBlock struct {
-	size int64
 	gen  uint32
 	use  uint32
 	hold holdRef
@@ -162,8 +162,10 @@ func (a *Arena) take(size int64) (b extent, gen uint32, h *hold, use uint32, dir
 	gen = s.gen
 	s.used = max(s.used, b.off+b.size)
 	s.live++
-	s.starts.set(b.off)
-	a.live[blockID{s, b.off}] = liveBlock{b.size, gen, use, refTo(h, a.opts.Scratch)}
+	if s.starts != nil {
+		s.starts.set(b.off)
+	}
+	a.live[blockID{s, b.off}] = liveBlock{gen, use, refTo(h, a.opts.Scratch)}
 	if a.opts.Scratch {
 		a.madeLocked(madeArray{h, use})
 	}
@@ -220,7 +222,10 @@ func (a *Arena) growBy(class int64) error {
 	}
 	defer a.mu.Unlock()
 	a.next = min(2*a.next, a.opts.SegmentBytes)
-	sl := &slab{seg: s, starts: newStarts(s.Size())}
+	sl := &slab{seg: s}
+	if a.indexed {
+		sl.starts = newStarts(s.Size())
+	}
 	a.slabs = slices.Insert(a.slabs, a.slabAfter(address(s.mem)), sl)
 	a.space.add(extent{sl, 0, s.Size()})
 	return nil
@@ -261,7 +266,9 @@ func (a *Arena) give(b extent) {
 
 func (a *Arena) giveLocked(b extent) {
 	delete(a.live, blockID{b.slab, b.off})
-	b.slab.starts.clear(b.off)
+	if b.slab.starts != nil {
+		b.slab.starts.clear(b.off)
+	}
 	if !a.closed { // or nobody gets the block after this
 		poison(b)
 	}
@@ -308,7 +315,7 @@ func (a *Arena) Reset() {
 		a.mu.Lock() // assertion build: lost, and reported; or released meanwhile
 		now, lost := a.live[id]
 		if lost = lost && now.gen == b.gen; lost {
-			a.giveLocked(extent{id.slab, id.off, b.size})
+			a.giveLocked(extent{id.slab, id.off, b.hold.size()})
 		}
 		a.mu.Unlock()
 		if lost {

@@ -177,9 +177,12 @@ func (m *arenaModel) Check(t *rapid.T) {
 	}
 	used := int64(0)
 	for id, b := range m.a.live {
-		all = append(all, extent{id.slab, id.off, b.size})
-		used += b.size
-		for _, off := range []int64{id.off, id.off + b.size - 1} {
+		all = append(all, extent{id.slab, id.off, b.hold.size()})
+		used += b.hold.size()
+		for _, off := range []int64{id.off, id.off + b.hold.size() - 1} {
+			if !m.a.indexed {
+				break
+			}
 			start, ok := id.slab.starts.before(off)
 			require.True(t, ok)
 			require.Equal(t, id.off, start)

@@ -11,6 +11,7 @@ type holdRef struct{ h *hold }
 
 func refTo(h *hold, _ bool) holdRef { return holdRef{h} }
 func (r holdRef) get() *hold        { return r.h }
+func (r holdRef) size() int64       { return r.h.block.size }
 
 type leakWatch struct{}
 

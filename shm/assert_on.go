@@ -27,12 +27,13 @@ const assertions = true
 // A holdRef is how an arena knows the hold of a block in use, without keeping it
 // from the garbage collector unless it is no loss.
 type holdRef struct {
-	h    weak.Pointer[hold]
-	kept *hold
+	h     weak.Pointer[hold]
+	kept  *hold
+	bytes int64
 }
 
 func refTo(h *hold, keep bool) holdRef {
-	r := holdRef{h: weak.Make(h)}
+	r := holdRef{h: weak.Make(h), bytes: h.block.size}
 	if keep {
 		r.kept = h
 	}
@@ -40,6 +41,9 @@ func refTo(h *hold, keep bool) holdRef {
 }
 
 func (r holdRef) get() *hold { return r.h.Value() }
+
+// size is that of the block, also where the hold is lost.
+func (r holdRef) size() int64 { return r.bytes }
 
 // A leakWatch reports a hold that is lost. It is part of the hold.
 type leakWatch struct{ cleanup runtime.Cleanup }

@@ -57,12 +57,31 @@ func (a *Arena) blockLocked(s *slab, off, n int64) (b liveBlock, ok bool) {
 	if off < 0 || off >= s.seg.Size() {
 		return b, false
 	}
+	if b, ok = a.live[blockID{s, off}]; ok { // as most are
+		return b, n <= b.hold.size()
+	}
+	a.indexLocked()
 	start, ok := s.starts.before(off)
 	if !ok {
 		return b, false
 	}
 	b, ok = a.live[blockID{s, start}]
-	return b, ok && n <= b.size-(off-start)
+	return b, ok && n <= b.hold.size()-(off-start)
+}
+
+// indexLocked notes where the blocks in use begin, from the first time on that a part of
+// one is looked for: programs that only hand whole arrays over need not pay for it.
+func (a *Arena) indexLocked() {
+	if a.indexed {
+		return
+	}
+	a.indexed = true
+	for _, s := range a.slabs {
+		s.starts = newStarts(s.seg.Size())
+	}
+	for id := range a.live {
+		id.slab.starts.set(id.off)
+	}
 }
 
 // slabAfter is the first slab that begins behind an address.

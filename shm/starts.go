@@ -18,9 +18,9 @@ type leaf struct {
 
 const leafPlaces = 64 * 64
 
-func newStarts(bytes int64) starts {
+func newStarts(bytes int64) *starts {
 	n := int((bytes/blockAlign + leafPlaces - 1) / leafPlaces)
-	return starts{make([]*leaf, n), make([]uint64, (n+63)/64)}
+	return &starts{make([]*leaf, n), make([]uint64, (n+63)/64)}
 }
 
 func (s *starts) set(off int64) {
