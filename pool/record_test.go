@@ -33,6 +33,7 @@ func TestTextOfErrors(t *testing.T) {
 		require.Equal(t, own.Stack != "", strings.HasPrefix(own.Stack, "goroutine "))
 	}
 	text, stack := readFailure(appendFailure(nil, strings.Repeat("x", 5000), ""))
+	require.Empty(t, stack)
 	kept := strings.Count(text, "x")
 	require.Equal(t, fmt.Sprintf(" … (%d bytes more)", 5000-kept), text[kept:])
 	require.Greater(t, kept, maxInline-100)
