@@ -57,7 +57,7 @@ const (
 
 func openCSV(in *input, path string, alloc *arrowipc.Allocator, o *Options) (*csvSource, error) {
 	s := &csvSource{path: path, in: in, alloc: alloc, opts: o}
-	s.limit = &limitReader{r: io.NewSectionReader(in.r, 0, in.size), rowBytes: o.RowBytes}
+	s.limit = &limitReader{r: newQuoteReader(io.NewSectionReader(in.r, 0, in.size)), rowBytes: o.RowBytes}
 	buffered := bufio.NewReaderSize(s.limit, bufferBytes)
 	if mark, _ := buffered.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
 		buffered.Discard(len(byteOrderMark))

@@ -29,7 +29,8 @@
 //
 // # CSV
 //
-// Numbers are float64. Blanks around a cell do not count; an empty cell is null.
+// Numbers are float64. Blanks around a cell do not count, also behind a quote;
+// an empty cell is null.
 // A column whose first non-empty cell is not a number is text and is skipped; a
 // later cell that is not a number is an error with file, line and column. A
 // number is what [strconv.ParseFloat] takes, also NaN and Inf in any case, except

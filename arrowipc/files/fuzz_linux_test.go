@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"regexp"
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow/ipc"
@@ -58,11 +59,12 @@ func FuzzOpenArrow(f *testing.F) {
 	})
 }
 
-// FuzzCSV compares with what encoding/csv makes of the whole file.
+// FuzzCSV compares with what encoding/csv makes of the whole file, once blanks between
+// a quote and the end of a cell are gone.
 func FuzzCSV(f *testing.F) {
 	f.Add(readFixture(f, "small.csv"))
 	for _, s := range []string{
-		"a,b\n1,2\n", "\ufeffa\r\n1\r\n\r\n2", "a\n", "a,a,\n,,\n x ,nan,-Inf\n", "a\n\"1\n", "a\n1\n2,3\n", "a,b\n\"1\n\",2\n", "a\n1\nx\n",
+		"a,b\n1,2\n", "\ufeffa\r\n1\r\n\r\n2", "a\n", "a,a,\n,,\n x ,nan,-Inf\n", "a\n\"1\n", "a\n1\n2,3\n", "a,b\n\"1\n\",2\n", "a\n1\nx\n", "a,b\n\"1\" ,\"\n 2\"\n",
 	} {
 		f.Add([]byte(s))
 	}
@@ -75,6 +77,12 @@ func FuzzCSV(f *testing.F) {
 		ref := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(content, []byte(byteOrderMark))))
 		ref.TrimLeadingSpace = true
 		rows, refErr := ref.ReadAll()
+		if err == nil && errors.Is(refErr, csv.ErrQuote) {
+			content = blanksBehindQuote.ReplaceAll(content, []byte(`"$1`))
+			ref = csv.NewReader(bytes.NewReader(bytes.TrimPrefix(content, []byte(byteOrderMark))))
+			ref.TrimLeadingSpace = true
+			rows, refErr = ref.ReadAll()
+		}
 		switch row := new(RowError); {
 		case err == nil && (refErr != nil || got.rows > len(rows)-1):
 			t.Fatalf("read %d rows, encoding/csv says %d, %v", got.rows, len(rows)-1, refErr)
@@ -85,6 +93,8 @@ func FuzzCSV(f *testing.F) {
 		}
 	})
 }
+
+var blanksBehindQuote = regexp.MustCompile(`"[ \t]+(,|\r?\n|$)`)
 
 type csvCount struct{ rows, columns int }
 
