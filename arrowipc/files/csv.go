@@ -26,39 +26,62 @@ type csvSource struct {
 	start   int64 // of the file's bytes, what rows counts from
 	from    int64 // where the row in hand starts, or blank lines before it
 	cols    []csvColumn
-	cells   []csvCell     // of the row in hand
-	fields  *arrow.Schema // nil until the first record settles it
-	first   arrow.Record  // read when the file was opened; nil if there was none
+	cells   []csvCell // of the row in hand
+	fields  *arrow.Schema
 	ended   bool
 	read    atomic.Int64
 	skipMu  sync.Mutex
 	skipLog []Skipped
 }
 
-// A csvColumn is undecided until its first cell that is not empty.
 type csvColumn struct {
-	name string
-	kind columnKind
-	in   bool // the records: false for what the first record showed to be text
-	why  string
-	buf  pair // of the record in the making
-	vals []float64
-	bits []byte
+	name  string
+	kind  columnKind
+	in    bool // the records
+	why   string
+	shows glimpse // what its kind was told by
+	buf   pair    // of the record in the making
+	vals  []float64
+	bits  []byte
 }
 
 type columnKind uint8
 
 const (
-	undecided columnKind = iota
-	number
-	text
-	ignored // not asked for
+	undecided  columnKind = iota // only empty cells so far
+	number                       // a cell that is no number is an error
+	fewTexts                     // a cell that is a number is an error
+	text                         // not looked at
+	notAskedOf                   // not looked at either
 )
 
 func openCSV(in *input, path string, alloc *arrowipc.Allocator, o *Options) (*csvSource, error) {
 	s := &csvSource{path: path, in: in, alloc: alloc, opts: o}
-	s.limit = &limitReader{r: newQuoteReader(io.NewSectionReader(in.r, 0, in.size)), rowBytes: o.RowBytes}
+	header, err := s.readHeader()
+	if err != nil {
+		return nil, err
+	}
+	s.cols, s.cells = make([]csvColumn, len(header)), make([]csvCell, len(header))
+	for i, name := range header {
+		s.cols[i] = csvColumn{name: strings.Clone(strings.TrimSpace(name)), in: true}
+	}
+	if err := s.checkHeader(); err != nil {
+		return nil, err
+	}
+	if err := s.choose(); err != nil {
+		return nil, err
+	}
+	if err := s.readHead(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// readHeader begins at the file's first byte.
+func (s *csvSource) readHeader() ([]string, error) {
+	s.limit = &limitReader{r: newQuoteReader(io.NewSectionReader(s.in.r, 0, s.in.size)), rowBytes: s.opts.RowBytes}
 	buffered := bufio.NewReaderSize(s.limit, bufferBytes)
+	s.start = 0
 	if mark, _ := buffered.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
 		buffered.Discard(len(byteOrderMark))
 		s.start = int64(len(byteOrderMark))
@@ -67,29 +90,11 @@ func openCSV(in *input, path string, alloc *arrowipc.Allocator, o *Options) (*cs
 	s.rows.ReuseRecord = true
 	s.rows.TrimLeadingSpace = true // also before a quote
 	s.rows.FieldsPerRecord = -1    // counted here, to say what was expected
-
 	header, err := s.row()
 	if err == io.EOF {
-		return nil, corruptf("no header: nothing but blank lines")
+		err = corruptf("no header: nothing but blank lines")
 	}
-	if err != nil {
-		return nil, err
-	}
-	s.cols, s.cells = make([]csvColumn, len(header)), make([]csvCell, len(header))
-	for i, name := range header {
-		s.cols[i] = csvColumn{name: strings.Clone(strings.TrimSpace(name)), in: true}
-	}
-	if err := s.choose(); err != nil {
-		return nil, err
-	}
-	if s.first, err = s.chunk(); err != nil && err != io.EOF {
-		return nil, err
-	}
-	if err := s.checkText(); err != nil {
-		s.close()
-		return nil, err
-	}
-	return s, nil
+	return header, err
 }
 
 const (
@@ -101,12 +106,7 @@ func (s *csvSource) schema() *arrow.Schema { return s.fields }
 
 func (s *csvSource) done() int64 { return s.read.Load() }
 
-func (s *csvSource) close() {
-	if s.first != nil {
-		s.first.Release()
-		s.first = nil
-	}
-}
+func (s *csvSource) close() {}
 
 func (s *csvSource) skipped() []Skipped {
 	s.skipMu.Lock()
@@ -115,10 +115,6 @@ func (s *csvSource) skipped() []Skipped {
 }
 
 func (s *csvSource) next() (arrow.Record, error) {
-	if rec := s.first; rec != nil {
-		s.first = nil
-		return rec, nil
-	}
 	for { // a file without numeric columns is checked and gives nothing
 		if rec, err := s.chunk(); rec != nil || err != nil {
 			return rec, err
@@ -126,8 +122,7 @@ func (s *csvSource) next() (arrow.Record, error) {
 	}
 }
 
-// chunk reads the next rows into a record; nil if that has no columns. The first
-// chunk settles the schema.
+// chunk reads the next rows into a record; nil if that has no columns.
 func (s *csvSource) chunk() (rec arrow.Record, err error) {
 	if s.ended {
 		return nil, io.EOF
@@ -177,7 +172,6 @@ func (s *csvSource) fill(room int, keep bool) (n int, err error) {
 		}
 		n++
 	}
-	s.settle()
 	if s.ended && s.limit.total != s.in.size {
 		return n, corruptf("truncated while it was read: %d of %d bytes", s.limit.total, s.in.size)
 	}
@@ -212,11 +206,6 @@ func (s *csvSource) skip(ctx context.Context, rows int64) error {
 
 // pass goes past one record and gives its rows.
 func (s *csvSource) pass() (int64, error) {
-	if rec := s.first; rec != nil {
-		s.first = nil
-		defer rec.Release()
-		return rec.NumRows(), nil
-	}
 	if s.ended || s.fields.NumFields() == 0 {
 		return 0, io.EOF
 	}
@@ -269,18 +258,4 @@ func (s *csvSource) drop() {
 func (c *csvColumn) drop() {
 	c.buf.release()
 	c.buf, c.vals, c.bits = pair{}, nil, nil
-}
-
-// settle takes the columns of the first record for those of all.
-func (s *csvSource) settle() {
-	if s.fields != nil {
-		return
-	}
-	var fields []arrow.Field
-	for i := range s.cols {
-		if c := &s.cols[i]; c.in {
-			fields = append(fields, arrow.Field{Name: c.name, Type: arrow.PrimitiveTypes.Float64, Nullable: true})
-		}
-	}
-	s.fields = arrow.NewSchema(fields, nil)
 }

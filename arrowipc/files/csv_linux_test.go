@@ -21,12 +21,8 @@ func TestSmallCSV(t *testing.T) {
 	for chunk, sizes := range map[int][]int{0: {20}, 7: {7, 7, 6}, 10: {10, 10}, 1: nil} {
 		names, cols, got, err := readAll(t, a, shared+"small.csv", &Options{ChunkRows: chunk})
 		require.NoError(t, err)
-		if chunk == 1 { // the note is still undecided after the first row
-			require.Equal(t, []string{"time", "temperature", "wind", "gust", "note"}, names)
-			require.Equal(t, make(cells, 20), cols[4])
-			cols = cols[:4]
-		} else {
-			require.Equal(t, []string{"time", "temperature", "wind", "gust"}, names)
+		require.Equal(t, []string{"time", "temperature", "wind", "gust"}, names)
+		if chunk != 1 {
 			require.Equal(t, sizes, got)
 		}
 		require.Equal(t, cells{nil, nil, nil, nil, 7.5, 7.25, nil, 6.0, 6.5, nil, nil, 8.0, nil, nil, nil, 9.0, nil, nil, 10.5, 11.0}, cols[3])
@@ -54,8 +50,8 @@ func TestCSV(t *testing.T) {
 		{"quotes", "\"a,b\", \"c\"\n\"1\", \" 2 \"\n", []string{"a,b", "c"}, []cells{{1.0}, {2.0}}, nil},
 		{"nulls", "a,b\n,1\n2,\n\" \",3\n", []string{"a", "b"}, []cells{{nil, 2.0, nil}, {1.0, nil, 3.0}}, nil},
 		{"blank lines", "a\n\n1\n\n\n2\n\n", []string{"a"}, []cells{{1.0, 2.0}}, nil},
-		{"text", "a,b\nx,1\n2,2\n", []string{"b"}, []cells{{1.0, 2.0}}, []string{"a"}},
-		{"text after nulls", "a,b\n,1\nx,2\n3,3\n", []string{"b"}, []cells{{1.0, 2.0, 3.0}}, []string{"a"}},
+		{"text", "a,b\nx,1\ny,2\n", []string{"b"}, []cells{{1.0, 2.0}}, []string{"a"}},
+		{"text after nulls", "a,b\n,1\nx,2\n,3\n", []string{"b"}, []cells{{1.0, 2.0, 3.0}}, []string{"a"}},
 		{"nothing but text", "a,b\nx,y\nz,\n", nil, []cells{}, []string{"a", "b"}},
 		{"nothing but nulls", "a,b\n,\n,\n", []string{"a", "b"}, []cells{{nil, nil}, {nil, nil}}, nil},
 		{"names repeat and are empty", "a,a,,\n1,2,3,x\n", []string{"a", "a", ""}, []cells{{1.0}, {2.0}, {3.0}}, []string{""}},
@@ -63,7 +59,6 @@ func TestCSV(t *testing.T) {
 		{"infinities", "a\nInf\n-inf\n+INFINITY\n", []string{"a"}, []cells{{math.Inf(1), math.Inf(-1), math.Inf(1)}}, nil},
 		{"underscores are text", "a\n1_000\n", nil, []cells{}, []string{"a"}},
 		{"hexadecimal is text", "a\n0x1p4\n", nil, []cells{}, []string{"a"}},
-		{"NUL is text", "a\n\x00\n", nil, []cells{}, []string{"a"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := newFile(t, "x.CSV", []byte(c.content))
@@ -99,7 +94,7 @@ func TestCSVErrors(t *testing.T) {
 		{"too large at first", "a\n-1e999\n", `x.csv:2: column 1 "a": "-1e999" is too large for a float64`},
 		{"underscore", "a\n1\n1_000\n", `x.csv:3: column 1 "a": "1_000" is not a number`},
 		{"hexadecimal", "a\n1\n0x10\n", `x.csv:3: column 1 "a": "0x10" is not a number`},
-		{"escaped", "a\n1\n\x00\xff\u202e\n", `x.csv:3: column 1 "a": "\x00\xff\u202e" is not a number`},
+		{"escaped", "a\n1\n\x01\xff\u202e\n", `x.csv:3: column 1 "a": "\x01\xff\u202e" is not a number`},
 		{"long cell", "a\n1\n" + long + "\n", `x.csv:3: column 1 "a": "` + long[:40] + `"… is not a number`},
 		{"long name", long + "\n1\nz\n", `x.csv:3: column 1 "` + long[:40] + `"…: "z" is not a number`},
 		{"too few fields", "a,b\n1,2\n3\n", "x.csv:3: expected 2 fields, found 1"},
@@ -157,14 +152,15 @@ func TestCSVLongRow(t *testing.T) {
 // What is known late: the schema stays, Skipped tells.
 func TestCSVLateText(t *testing.T) {
 	a, _ := newAllocator(t, 0)
-	path := newFile(t, "x.csv", []byte("a,b,c\n1,,\n2,,\n3,,\n4,x,5\n5,6,6\n"))
-	r, err := Open(path, a, &Options{ChunkRows: 2})
+	const empty = csvHeadBytes / len("1,,\n")
+	path := newFile(t, "x.csv", []byte("a,b,c\n"+strings.Repeat("1,,\n", empty)+"4,x,5\n5,,6\n"))
+	r, err := Open(path, a, &Options{ChunkRows: empty - empty/3})
 	require.NoError(t, err)
 	defer r.Close()
 	require.Equal(t, 3, r.Schema().NumFields())
 	var b, c cells
-	for i := range 3 {
-		if i < 2 {
+	for i := range 2 {
+		if i == 0 {
 			require.Empty(t, r.Skipped())
 		}
 		rec, err := r.Next(context.Background())
@@ -174,9 +170,9 @@ func TestCSVLateText(t *testing.T) {
 		c = append(c, values(t, a, rec.Column(2))...)
 		rec.Release()
 	}
-	require.Equal(t, make(cells, 5), b)
-	require.Equal(t, cells{nil, nil, nil, 5.0, 6.0}, c)
-	require.Equal(t, []Skipped{{"b", `text: its first value is "x" in line 5`, 1}}, r.Skipped())
+	require.Equal(t, make(cells, empty+2), b)
+	require.Equal(t, append(make(cells, empty), 5.0, 6.0), c)
+	require.Equal(t, []Skipped{{"b", fmt.Sprintf(`text: its first value is "x" in line %d`, empty+2), 1}}, r.Skipped())
 	_, err = r.Next(context.Background())
 	require.Equal(t, io.EOF, err)
 }
@@ -224,7 +220,7 @@ func TestCSVStreams(t *testing.T) {
 func TestChunkBytes(t *testing.T) {
 	a, _ := newAllocator(t, 0)
 	row := strings.Repeat("1,", 99) + "1\n"
-	path := newFile(t, "x.csv", []byte(strings.Repeat(row, 201)))
+	path := newFile(t, "x.csv", []byte(strings.Repeat("c,", 99)+"c\n"+strings.Repeat(row, 200)))
 	_, _, sizes, err := readAll(t, a, path, &Options{ChunkBytes: 100 * 8 * 64})
 	require.NoError(t, err)
 	require.Equal(t, []int{64, 64, 64, 8}, sizes)

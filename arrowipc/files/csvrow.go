@@ -29,13 +29,14 @@ const (
 // parse looks at the row's cells and changes no column.
 func (s *csvSource) parse(row []string, keep bool) error {
 	if len(row) != len(s.cols) {
-		return s.badRow(0, 0, fmt.Sprintf("expected %d fields, found %d%s", len(s.cols), len(row), s.hint()), nil)
+		reason := fmt.Sprintf("expected %d fields, found %d%s", len(s.cols), len(row), s.hint())
+		return &RowError{Path: s.path, Line: s.line(0), Reason: reason, row: s.line(0)}
 	}
 	trust := !keep && s.opts.BadRow == nil // an earlier run has read it
 	for i, cell := range row {
 		c, out := &s.cols[i], &s.cells[i]
 		*out = csvCell{}
-		if c.kind >= text || c.kind == number && trust {
+		if c.kind >= text || c.kind != undecided && trust {
 			continue
 		}
 		if cell = strings.TrimSpace(cell); cell == "" {
@@ -44,19 +45,43 @@ func (s *csvSource) parse(row []string, keep bool) error {
 		}
 		v, err := parseNumber(cell)
 		switch {
+		case err == errNotNumber && c.kind == undecided:
+			out.is = other
+		case err == errNotNumber && c.kind == number:
+			return s.notNumber(i, s.see(cell, i))
+		case err != errNotNumber && c.kind == fewTexts:
+			return s.columnError(i, s.see(cell, i), fmt.Sprintf("is a number, but %s in line %d is not", show(c.shows.cell), c.shows.line))
 		case err == nil:
 			*out = csvCell{numeric, v}
-		case c.kind == undecided && errors.Is(err, errNotNumber):
-			out.is = other
-		default:
-			return s.badRow(i, i+1, fmt.Sprintf("column %d %s: %s %v", i+1, show(c.name), show(cell), err), err)
+		case err != errNotNumber:
+			return s.cellError(i, s.see(cell, i), err.Error(), err)
 		}
 	}
 	return nil
 }
 
-func (s *csvSource) badRow(field, column int, reason string, err error) error {
-	return &RowError{Path: s.path, Line: s.line(field), Column: column, Reason: reason, Err: err, row: s.line(0)}
+func (s *csvSource) notNumber(field int, seen glimpse) error {
+	shows := s.cols[field].shows
+	switch {
+	case commaNumber(seen.cell):
+		return s.cellError(field, seen, hasComma, ErrCell)
+	case shows.line > seen.line:
+		return s.cellError(field, seen, fmt.Sprintf("is not a number, but %s in line %d is", show(shows.cell), shows.line), ErrCell)
+	}
+	return s.cellError(field, seen, errNotNumber.Error(), ErrCell)
+}
+
+const hasComma = "is not a number: it has a comma"
+
+// columnError is about a column, so that it would be of no use to leave the row out.
+func (s *csvSource) columnError(field int, seen glimpse, is string) error {
+	reason := fmt.Sprintf("column %d %s: %s in line %d %s", field+1, show(s.cols[field].name), show(seen.cell), seen.line, is)
+	return &fileError{s.path, reason, ErrCell}
+}
+
+func (s *csvSource) cellError(field int, seen glimpse, is string, err error) *RowError {
+	reason := fmt.Sprintf("column %d %s: %s %s", field+1, show(s.cols[field].name), show(seen.cell), is)
+	return &RowError{Path: s.path, Line: seen.line, Column: field + 1, Reason: reason, Err: err, row: seen.row}
 }
 
 // store takes the row that was parsed over, as row n of the record.
@@ -65,14 +90,15 @@ func (s *csvSource) store(row []string, n int, keep bool) error {
 		c, cell := &s.cols[i], s.cells[i]
 		switch cell.is {
 		case numeric:
-			c.kind = number
+			if c.kind == undecided {
+				c.kind, c.shows = number, s.see(row[i], i)
+			}
 			if keep {
 				bitutil.SetBit(c.bits, n)
 			}
 		case other:
-			s.becomeText(c, strings.TrimSpace(row[i]), s.line(i))
-			if s.fields != nil && len(s.opts.Columns) > 0 {
-				return columnErrorf("column %s was asked for, but is not numeric: %s", show(c.name), c.why)
+			if err := s.lateText(i, s.see(row[i], i)); err != nil {
+				return err
 			}
 		}
 		if keep && c.in {
@@ -82,14 +108,22 @@ func (s *csvSource) store(row []string, n int, keep bool) error {
 	return nil
 }
 
-// becomeText takes the column out of the records, if none was handed out yet.
-func (s *csvSource) becomeText(c *csvColumn, cell string, line int) {
-	c.kind = text
-	c.why = fmt.Sprintf("text: its first value is %s in line %d", show(cell), line)
-	if s.fields == nil {
-		c.in = false
-		c.drop()
+// lateText takes a column that was empty up to here for one of text. The records go
+// on with it.
+func (s *csvSource) lateText(field int, seen glimpse) error {
+	c := &s.cols[field]
+	if commaNumber(seen.cell) {
+		return s.columnError(field, seen, hasComma)
 	}
+	c.becomeText(seen)
+	s.listSkipped()
+	if len(s.opts.Columns) > 0 {
+		return columnErrorf("column %s was asked for, but is not numeric: %s", show(c.name), c.why)
+	}
+	return nil
+}
+
+func (s *csvSource) listSkipped() {
 	s.skipMu.Lock()
 	defer s.skipMu.Unlock()
 	s.skipLog = s.skipLog[:0:0]
@@ -100,7 +134,7 @@ func (s *csvSource) becomeText(c *csvColumn, cell string, line int) {
 			field = fields
 			fields++
 		}
-		if c.kind == text {
+		if c.isText() {
 			s.skipLog = append(s.skipLog, Skipped{c.name, c.why, field})
 		}
 	}
@@ -114,7 +148,7 @@ func (s *csvSource) choose() error {
 	asked := setOf(s.opts.Columns)
 	for i := range s.cols {
 		if c := &s.cols[i]; !asked[c.name] {
-			c.kind, c.in = ignored, false
+			c.kind, c.in = notAskedOf, false
 		}
 	}
 	return s.checkColumns()
@@ -128,16 +162,16 @@ func (s *csvSource) checkColumns() error {
 	return checkColumns(s.opts.Columns, has, s.hint())
 }
 
-// checkText refuses what the first record showed to be text.
-func (s *csvSource) checkText() error {
-	if c := &s.cols[0]; c.kind == text && s.hint() != "" {
-		return unsupportedf("column %s is %s%s", show(c.name), c.why, s.hint())
+// hint says what may be wrong with the header of a file whose rows do not fit it.
+func (s *csvSource) hint() string {
+	if strings.HasPrefix(s.cols[0].name, "#") {
+		return fmt.Sprintf("; the header is %s: if it is a comment, remove it", show(s.cols[0].name))
 	}
-	return s.checkColumns()
+	return s.separator()
 }
 
-// hint says what may be wrong with a file that has one column.
-func (s *csvSource) hint() string {
+// separator says what may be wrong with a file that has one column.
+func (s *csvSource) separator() string {
 	if len(s.cols) != 1 {
 		return ""
 	}
@@ -147,6 +181,10 @@ func (s *csvSource) hint() string {
 		is = "semicolons"
 	case strings.Contains(name, "\t"):
 		is = "tabs"
+	case strings.Contains(name, "|"):
+		is = "bars"
+	case strings.Contains(name, ","):
+		return "; the header is one cell with commas in it: each cell may be quoted, but not the line"
 	default:
 		return ""
 	}

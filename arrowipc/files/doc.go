@@ -29,26 +29,37 @@
 //
 // # CSV
 //
-// Numbers are float64. Blanks around a cell do not count, also behind a quote;
-// an empty cell is null.
-// A column whose first non-empty cell is not a number is text and is skipped; a
-// later cell that is not a number is an error with file, line and column. A
-// number is what [strconv.ParseFloat] takes, also NaN and Inf in any case, except
-// hexadecimal and underscores; one that is too large for a float64 is a bad cell.
-// A header without rows is fine, a file without a header is not. Each row has as
-// many cells as the header; lines without any character are passed over. A byte
-// order mark is dropped. Quotes are those of [encoding/csv].
+// Numbers are float64. Blanks around a cell do not count, also behind a quote; an
+// empty cell is null. A number is what [strconv.ParseFloat] takes, also NaN and Inf in
+// any case, except hexadecimal and underscores; one that is too large for a float64 is
+// a bad cell. A header without rows is fine, a file without a header is not, and one
+// of nothing but numbers is none. Each row has as many cells as the header; lines
+// without any character are passed over. A byte order mark is dropped. Quotes are
+// those of [encoding/csv]. Lines end in a line feed, with or without a carriage return.
 //
-// Until a column has a non-empty cell it counts as numeric, and all null. The
-// columns of the records are settled by the rows of the first record; a column
-// that turns out to be text later stays in the records, all null, and is reported
-// by Skipped from then on: ask it after the last record.
+// A column holds numbers or text. [Open] settles which from the first 64 KiB of the
+// file (and 8 rows at least), so the order of the rows there makes no difference:
+//
+//	a number is among its cells    numbers; a cell that is none is an error
+//	other cells only               text, which is skipped
+//	nothing but empty cells        as of numbers, all null, until a cell says more
+//
+// Errors name file, line and column ([ErrCell]). A number behind the first 64 KiB in a
+// column of text is an error too, so that no numbers are lost because a word for
+// what is missing stood ahead of them for long. It is none where these 64 KiB have 8
+// different texts: what holds so many is text, which may look like a number. A column
+// that mixes both is read around with [Options.Columns].
+//
+// A column that was empty so far and turns out to be text later stays in the
+// records, all null, and is reported by Skipped from then on: ask it after the last
+// record.
 //
 // # What a file may not do
 //
 // A file is input from a stranger. Lengths, offsets and counts in it are held
 // against the file's size before anything is read or allocated by them; a
-// truncated or inconsistent file is an error that names it. A stream may end
+// truncated or inconsistent file is an error that names it, and so is what is of another
+// type than its name says (gzip, Parquet, UTF-16 …). A stream may end
 // without its end mark, as the format allows, but only between two messages, and
 // [Reader.Cut] tells of it; behind an end mark nothing may lie but another stream. A
 // file must have its footer, and that must list all that is in it. Decompressed sizes are bounded by what the codec

@@ -62,7 +62,7 @@ func TestEncodeCSV(t *testing.T) {
 func TestEncodeCSVNames(t *testing.T) {
 	a, _ := newAllocator(t, 0)
 	for _, names := range [][]string{
-		{""}, {"", ""}, {"\ufeff"}, {"\ufeffa", "b"}, {"\xff\xff\xff\xff"}, {"ARROW1\x00\x00"}, {"\n"}, {" a "}, {`"`}, {`a"b`, "a,b"}, {`\.`}, {"#a"},
+		{""}, {"", ""}, {"\ufeff"}, {"\ufeffa", "b"}, {"\xff\xff\xff\xff"}, {"ARROW1"}, {"\n"}, {" a "}, {`"`}, {`a"b`, "a,b"}, {`\.`}, {"#a"},
 	} {
 		rec := floatRecord(names, [][]any{{1.5, nil}, {2.5, 3.5}}[:len(names)]...)
 		file, _ := encode(t, CSV, rec.Schema(), rec)

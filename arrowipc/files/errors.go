@@ -17,6 +17,9 @@ var (
 	ErrChanged = errors.New("file changed")
 	// ErrColumn: what [Options.Columns] asks for is not in the file, or is not numeric.
 	ErrColumn = errors.New("no such numeric column")
+	// ErrCell: a column of CSV has cells that are numbers and others that are not. [Options.Columns] can
+	// leave it out.
+	ErrCell = errors.New("a column of numbers and text")
 )
 
 // A RowError says what is wrong with one row of a CSV file.
@@ -25,7 +28,7 @@ type RowError struct {
 	Line   int    // of the cell, or of the row's start; the header is on line 1
 	Column int    // 1 is the first; 0 if it is not about one cell
 	Reason string // `column 3 "delay": "abc" is not a number`
-	Err    error  // nil, or what encoding/csv said
+	Err    error  // nil, [ErrCell], or what encoding/csv said
 
 	row int // the line that the row starts in
 }

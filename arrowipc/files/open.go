@@ -32,8 +32,7 @@ type Options struct {
 	// BadRow is handed each row of a CSV file that can't be used, for the number of
 	// its cells, a bad cell in a numeric column, or its quotes. The row is left out
 	// of the records, in the file's order, and if BadRow gives an error, reading ends
-	// with that. It is called by Open, which reads the first record, by Next and by
-	// Skip. A row that ends in no line cannot be left out: one that is longer than
+	// with that. It is called by Next and by Skip. A row that ends in no line cannot be left out: one that is longer than
 	// RowBytes, and one of several lines with a quote that is open up to the end of
 	// the file. A quote that is closed in a later line makes one row of all lines up
 	// to there. nil: a bad row is an error.
@@ -54,11 +53,12 @@ func (o *Options) rows(rowBytes int64) int64 {
 }
 
 // Open opens the file at path and reads what tells its columns: an Arrow schema,
-// or the header and first rows of CSV. Its records will be in alloc's arena. The
+// or the header and the first 64 KiB of CSV. Its records will be in alloc's arena. The
 // caller ends it with Close.
 //
 // The error wraps [io/fs.ErrNotExist] and the like, [ErrUnsupported],
-// [ErrCorrupt], [ErrColumn], [ErrChanged], or the arena's, and may be a [*RowError]. A pipe or device is
+// [ErrCorrupt], [ErrColumn], [ErrChanged], or the arena's, and may be a [*RowError],
+// of a row in the first 64 KiB if [Options].BadRow is nil. A pipe or device is
 // refused without waiting for it, and so is an empty file.
 func Open(path string, alloc *arrowipc.Allocator, opts *Options) (*Reader, error) {
 	o := Options{}
@@ -143,7 +143,7 @@ const supported = "supported are Arrow IPC files and streams (known by their con
 
 // openSource tells the type: Arrow by content, the rest by extension.
 func openSource(f *os.File, size int64, path string, alloc *arrowipc.Allocator, o *Options) (source, error) {
-	head := make([]byte, min(size, 8))
+	head := make([]byte, min(size, foreignBytes))
 	if _, err := f.ReadAt(head, 0); err != nil {
 		return nil, err
 	}
@@ -154,10 +154,15 @@ func openSource(f *os.File, size int64, path string, alloc *arrowipc.Allocator, 
 		return openArrowFile(in, alloc, o)
 	case isArrowStream(in, head):
 		return openArrowStream(in, alloc, o)
-	case ext == ".csv":
+	}
+	if err := foreign(head); err != nil {
+		return nil, err
+	}
+	switch ext {
+	case ".csv":
 		return openCSV(in, path, alloc, o)
-	case ext == ".arrow" || ext == ".feather" || ext == ".ipc" || ext == ".arrows":
-		return nil, corruptf("not an Arrow IPC file or stream: it begins with %s", show(head))
+	case ".arrow", ".feather", ".ipc", ".arrows":
+		return nil, corruptf("not an Arrow IPC file or stream: it begins with %s", show(head[:min(len(head), 8)]))
 	}
 	return nil, &fileError{path, "unknown file type; " + supported, ErrUnsupported}
 }
