@@ -123,6 +123,13 @@ func TestInputQuarantineCommand(t *testing.T) {
 	_, stderr, code = handoff(t, "run", first, "--op", "describe", "--workers", "1")
 	require.Equal(t, 1, code, "without the flag it is an error")
 	require.Contains(t, stderr, "first.csv:3")
+
+	job := []string{"run", first, second, "--op", "describe", "--workers", "1", "--quiet", "--out", filepath.Join(d, "out.json"), "--state", filepath.Join(d, "state"), "--keep-state"}
+	_, stderr, code = handoff(t, append(job, "--input-quarantine", bad)...)
+	require.Equal(t, 3, code, stderr)
+	_, stderr, code = handoff(t, append(job, "--resume")...)
+	require.Equal(t, 3, code, "it stays a job that has left lines out")
+	require.Contains(t, stderr, fmt.Sprintf("4 lines that cannot be parsed are left out, as in an earlier run: %s:3, 5, 6, %s:2", first, second))
 }
 
 // A line for each attempt of each task, behind those of earlier runs.

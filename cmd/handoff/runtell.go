@@ -73,16 +73,48 @@ type quarantinedError struct {
 func (e *quarantinedError) Error() string {
 	var parts []string
 	if n := e.res.Summary.Quarantined; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d rows that killed their workers are in %s", n, e.f.quarantine))
+		part := fmt.Sprintf("%d rows that killed their workers are ", n) + where(e.f.quarantine)
 		if len(e.res.Quarantined) > 0 {
 			q := e.res.Quarantined[0]
-			parts[0] += fmt.Sprintf(" (the first is row %d of %s: %s)", q.Row, q.Input, q.Reason)
+			part += fmt.Sprintf(" (the first is row %d of %s: %s)", q.Row, q.Input, q.Reason)
 		}
+		parts = append(parts, part)
 	}
 	if n := e.res.Summary.Unparsed; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d lines that cannot be parsed are in %s", n, e.f.job.InputQuarantine))
+		part := fmt.Sprintf("%d lines that cannot be parsed are ", n) + where(e.f.job.InputQuarantine)
+		if e.f.job.InputQuarantine == "" {
+			part += ": " + listLines(e.res.Unparsed)
+		}
+		parts = append(parts, part)
 	}
 	return "done, but " + strings.Join(parts, ", and ")
+}
+
+// where says what has become of rows that were left out. A job that is resumed leaves
+// out what it has left out before, also if no file is named now.
+func where(file string) string {
+	if file == "" {
+		return "left out, as in an earlier run"
+	}
+	return "in " + file
+}
+
+// listLines is lines as a.csv:3, 5, b.csv:7.
+func listLines(lines []batch.Unparsed) string {
+	const most = 50
+	list, input := "", ""
+	for i, l := range lines {
+		switch {
+		case i == most:
+			return strings.TrimPrefix(list, ", ") + ", …"
+		case l.Input != input:
+			list += fmt.Sprintf(", %s:%d", l.Input, l.Line)
+		default:
+			list += fmt.Sprintf(", %d", l.Line)
+		}
+		input = l.Input
+	}
+	return strings.TrimPrefix(list, ", ")
 }
 
 func tellSkipped(w io.Writer, res *batch.Result) {

@@ -187,6 +187,9 @@ func (r *passRun) sync() error {
 			return err
 		}
 	}
+	if err := r.appendBad(); err != nil {
+		return err
+	}
 	for _, rec := range group {
 		if err := r.store.journal.Append(rec); err != nil {
 			return err

@@ -77,7 +77,8 @@
 // The journal is bound to the inputs (where anything about one differs, the hash of
 // its content decides, if the first run has come to it, else size and time), to the
 // operation with all parameters, the columns, the rows of a chunk and the output's
-// name. Anything else may be different: workers, isolation, limits, quarantine.
+// name. Anything else may be different: workers, isolation, limits, quarantine. Rows
+// and lines that are left out stay so, because the chunks were cut without them.
 //
 // Without a state folder the hidden file is that of package outfile.
 //

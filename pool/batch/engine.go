@@ -51,8 +51,7 @@ type engine struct {
 	skipped    []files.Skipped
 	sawSkipped bool
 	cut        []int // inputs without their end mark
-	bad        []badLine
-	badAt      map[[2]int]bool // input and line of each; nil until it is needed
+	bad        badLines
 
 	left      []Quarantined
 	rows      int64 // of the last pass
@@ -125,6 +124,7 @@ func (e *engine) openStore(ctx context.Context) error {
 	if err := e.store.compare(ctx, h); err != nil {
 		return err
 	}
+	e.bad.add(e.store.bad)
 	for _, pass := range e.store.chunks {
 		for _, c := range pass {
 			for _, q := range c.left {
@@ -259,16 +259,21 @@ func (e *engine) run(ctx context.Context) (err error) {
 // endPass notes that a pass has done all its chunks.
 func (e *engine) endPass(r *passRun) error {
 	e.rows = r.rows
-	end := passRecord{Pass: r.n, Chunks: r.whole, Rows: r.rows, Text: e.text, Bad: e.bad, Cut: e.cut}
+	end := passRecord{Pass: r.n, Chunks: r.whole, Rows: r.rows, Text: e.text, Cut: e.cut}
 	for _, s := range e.skipped {
 		end.Skipped = append(end.Skipped, skippedJSON(s))
 	}
-	return e.disk.try(func() error { return e.store.note(recordPass, end) })
+	return e.disk.try(func() error {
+		if err := e.appendBad(); err != nil {
+			return err
+		}
+		return e.store.note(recordPass, end)
+	})
 }
 
 // restore is endPass's inverse, for a pass that an earlier run has ended.
 func (e *engine) restore(end *passRecord) {
-	e.rows, e.bad, e.badAt, e.cut, e.skipped, e.sawSkipped = end.Rows, end.Bad, nil, end.Cut, nil, true
+	e.rows, e.cut, e.skipped, e.sawSkipped = end.Rows, end.Cut, nil, true
 	copy(e.text, end.Text)
 	for _, s := range end.Skipped {
 		e.skipped = append(e.skipped, files.Skipped(s))

@@ -84,7 +84,7 @@ func (e *engine) removeStale() error {
 	if len(e.left) == 0 {
 		stale = append(stale, e.job.QuarantineFile)
 	}
-	if len(e.bad) == 0 {
+	if !e.bad.any() {
 		stale = append(stale, e.job.InputQuarantine)
 	}
 	for _, name := range stale {
@@ -218,7 +218,7 @@ func resultBytes(v any, out string) ([]byte, error) {
 func (e *engine) result() *Result {
 	r := &Result{
 		Value: e.value, Skipped: e.skipped, Quarantined: e.left, FromStart: e.fromStart,
-		Summary: e.summary(), Finished: e.summed != nil, Warnings: e.warnings,
+		Unparsed: e.unparsed(), Summary: e.summary(), Finished: e.summed != nil, Warnings: e.warnings,
 	}
 	for _, text := range e.text {
 		if !text {

@@ -75,7 +75,7 @@ type Job struct {
 	QuarantineFile string
 	// InputQuarantine gets the lines of CSV inputs that cannot be parsed, as CSV: file,
 	// line, text; they are left out. If there are none it is not there afterwards. "":
-	// such a line is an error.
+	// such a line is an error, unless Resume goes on with a job that has left it out.
 	InputQuarantine string
 
 	// Halt says what a chunk that fails does to the others. "": HaltNow.
@@ -113,6 +113,8 @@ type Result struct {
 	Skipped []files.Skipped // columns of the input that are not numeric
 	// Quarantined are the rows that were left out, in the order of the inputs.
 	Quarantined []Quarantined
+	// Unparsed are the lines of CSV that were left out, in the order of the inputs.
+	Unparsed []Unparsed
 	// FromStart: Resume was asked for, and there was no journal.
 	FromStart bool
 	// Finished: an earlier run had finished the job, and nothing was done.

@@ -21,7 +21,7 @@ func (e *engine) openInput(i int) (*files.Reader, error) {
 		return r, nil
 	}
 	opts := &files.Options{ChunkRows: e.job.ChunkRows, Columns: e.job.Columns}
-	if e.job.InputQuarantine != "" {
+	if e.job.InputQuarantine != "" || e.bad.any() {
 		opts.BadRow = func(b files.BadRow) error { return e.badRow(i, b) }
 	}
 	path := e.job.Inputs[i]

@@ -11,12 +11,14 @@ import (
 //
 //	C  a chunk that is done: binary, as appendCommit writes it
 //	H  the hash of an input's content (hashRecord, JSON)
+//	B  a line of an input that is left out (badLine, JSON), ahead of the chunks behind it
 //	P  the end of a pass (passRecord, JSON)
 //	S  the output is whole under its temporary name (sealRecord, JSON)
 //	D  the job is done (Summary, JSON)
 const (
 	recordCommit = 'C'
 	recordHash   = 'H'
+	recordBad    = 'B'
 	recordPass   = 'P'
 	recordSeal   = 'S'
 	recordDone   = 'D'
@@ -34,7 +36,7 @@ type header struct {
 }
 
 // headerVersion is that of what the records mean.
-const headerVersion = 1
+const headerVersion = 2
 
 type hashRecord struct {
 	Input  int    `json:"input"`
@@ -47,7 +49,6 @@ type passRecord struct {
 	Rows    int64         `json:"rows"`
 	Text    []bool        `json:"text"` // by column
 	Skipped []skippedJSON `json:"skipped"`
-	Bad     []badLine     `json:"bad"`
 	Cut     []int         `json:"cut,omitempty"` // inputs
 }
 

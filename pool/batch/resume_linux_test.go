@@ -138,6 +138,7 @@ type trial struct {
 	KillTime time.Duration // after it has begun; 0: never
 	Keep     bool
 	Bare     bool // without a state folder
+	LeaveOut bool // lines that cannot be parsed
 }
 
 func (tr trial) job() batch.Job {
@@ -148,6 +149,9 @@ func (tr trial) job() batch.Job {
 	}
 	if tr.Bare {
 		job.State = ""
+	}
+	if tr.LeaveOut {
+		job.InputQuarantine = filepath.Join(tr.Dir, "bad.csv")
 	}
 	return job
 }

@@ -117,7 +117,7 @@ func (s *State) take(rec []byte) error {
 		s.Sealed = true
 	case recordDone:
 		s.Finished = true
-	case recordHash:
+	case recordHash, recordBad:
 	default:
 		return fmt.Errorf("%w: kind %q", errRecord, letter)
 	}

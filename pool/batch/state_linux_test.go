@@ -82,10 +82,10 @@ func TestResumeRefuses(t *testing.T) {
 		}, "makes no sense"},
 		"a later version": {func(t *testing.T, tr trial, j *batch.Job) {
 			j.State = filepath.Join(tr.Dir, "other")
-			other, err := journal.Create(j.State, []byte(`{"version":2}`), nil)
+			other, err := journal.Create(j.State, []byte(`{"version":3}`), nil)
 			require.NoError(t, err)
 			require.NoError(t, other.Close())
-		}, "version 2, expected 1"},
+		}, "version 3, expected 2"},
 		"a head that was written over": {func(t *testing.T, tr trial, j *batch.Job) {
 			temps, err := filepath.Glob(filepath.Join(tr.Dir, ".out.csv.handoff-*"))
 			require.NoError(t, err)

@@ -19,6 +19,7 @@ type store struct {
 	chunks []map[int64]*commit // by pass and index
 	passes []*passRecord       // nil for one that has not ended
 	hashes map[int][]byte      // by input
+	bad    []badLine
 	seal   *sealRecord
 	summed *Summary // of a job that is done
 }
@@ -97,6 +98,14 @@ func (s *store) take(rec []byte) (err error) {
 		var h hashRecord
 		if err = json.Unmarshal(b, &h); err == nil {
 			s.hashes[h.Input] = h.SHA256
+		}
+	case recordBad:
+		var l badLine
+		if err = json.Unmarshal(b, &l); err == nil {
+			if l.Input < 0 || l.Input >= len(s.header.Inputs) {
+				return fmt.Errorf("%w: a line of input %d", errRecord, l.Input)
+			}
+			s.bad = append(s.bad, l)
 		}
 	case recordPass:
 		var p passRecord

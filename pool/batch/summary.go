@@ -35,7 +35,7 @@ type Worker struct {
 func (e *engine) summary() Summary {
 	s := Summary{
 		Rows: e.rows, Chunks: e.inPass, Passes: e.pass, ChunksReused: e.reused, WallS: time.Since(e.start).Seconds(),
-		Workers: []Worker{}, NoEndMark: []string{}, Deaths: map[pool.Class]int64{}, Quarantined: int64(len(e.left)), Unparsed: int64(len(e.bad)),
+		Workers: []Worker{}, NoEndMark: []string{}, Deaths: map[pool.Class]int64{}, Quarantined: int64(len(e.left)), Unparsed: int64(e.bad.count()),
 	}
 	for _, i := range e.cut {
 		s.NoEndMark = append(s.NoEndMark, e.job.Inputs[i])
