@@ -52,9 +52,11 @@ same to the last byte whatever the workers and isolation, and however often the
 job was killed and resumed; JSON and CSV also whatever --chunk-rows. In an Arrow
 file the values are the same too, but the record batches are the chunks.
 
-In CSV every number is a float64, an empty cell is null, a line without any character is passed over, and a
-column whose first value is no number is text. Other columns are skipped, and
-said so; one that is named in --columns must hold numbers.
+In CSV every number is a float64, an empty cell is null, a line without any
+character is passed over, and a column without a number in the first 64 KiB is
+text. Text and other columns that hold no numbers are skipped, and said so; one
+that holds both is an error, and so is a file without any numbers. Only columns
+that --columns names are looked at, and these must hold numbers.
 
 With --state a journal of the chunks that are done is kept in a folder until the
 job has succeeded. A job that was killed, or stopped by a full disk or a signal,
@@ -192,9 +194,11 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 	return err
 }
 
-// advise adds to the error of a job with a state folder how to go on with it.
+// advise adds to an error how to go on.
 func (f *runFlags) advise(ctx context.Context, err error, began bool) error {
 	switch {
+	case errors.Is(err, files.ErrCell) && (f.job.State == "" || !began):
+		return fmt.Errorf("%w\nto read other columns only, name them with --columns NAMES", err)
 	case errors.Is(err, batch.ErrDrained):
 		return fmt.Errorf("%w: go on by the same command with --resume", err)
 	case f.job.State != "" && ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -206,6 +210,9 @@ func (f *runFlags) advise(ctx context.Context, err error, began bool) error {
 		if row := (*files.RowError)(nil); errors.As(err, &row) && f.job.InputQuarantine == "" {
 			advice += "go on without such lines with --resume --input-quarantine FILE, or "
 		}
+		if errors.Is(err, files.ErrCell) {
+			advice += "leave its column out with --columns NAMES, or "
+		}
 		return fmt.Errorf("%w\n"+advice+"mend the input and begin again with another --state", err, f.job.State)
 	}
 	return fmt.Errorf("%w\nwhat is done is kept in %s: mend this and go on by the same command with --resume", err, f.job.State)
@@ -215,7 +222,7 @@ func (f *runFlags) advise(ctx context.Context, err error, began bool) error {
 // another job of it.
 func isInputError(err error) bool {
 	var row *files.RowError
-	return errors.As(err, &row) || errors.Is(err, files.ErrCorrupt) || errors.Is(err, files.ErrColumn) || errors.Is(err, files.ErrUnsupported)
+	return errors.As(err, &row) || errors.Is(err, files.ErrCorrupt) || errors.Is(err, files.ErrColumn) || errors.Is(err, files.ErrCell) || errors.Is(err, files.ErrUnsupported)
 }
 
 // openOutputs says at once what cannot be written. The file that gets the result is

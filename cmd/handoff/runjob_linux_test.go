@@ -123,6 +123,8 @@ func TestInputQuarantineCommand(t *testing.T) {
 	_, stderr, code = handoff(t, "run", first, "--op", "describe", "--workers", "1")
 	require.Equal(t, 1, code, "without the flag it is an error")
 	require.Contains(t, stderr, "first.csv:3")
+	require.Contains(t, stderr, "--columns")
+	requireShort(t, stderr)
 
 	job := []string{"run", first, second, "--op", "describe", "--workers", "1", "--quiet", "--out", filepath.Join(d, "out.json"), "--state", filepath.Join(d, "state"), "--keep-state"}
 	_, stderr, code = handoff(t, append(job, "--input-quarantine", bad)...)

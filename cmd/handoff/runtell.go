@@ -126,9 +126,6 @@ func tellSkipped(w io.Writer, res *batch.Result) {
 		}
 		fmt.Fprintf(w, "skipped column %q: %s\n", sk.Name, sk.Why)
 	}
-	if res.Columns == 0 {
-		fmt.Fprintln(w, "there is no numeric column")
-	}
 }
 
 // summaryLine is the summary for people.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/handoff/arrowipc/files"
+	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
 )
 
@@ -93,4 +94,47 @@ func TestLeftOutLinesSurviveKills(t *testing.T) {
 	}
 	require.Positive(t, stopped)
 	require.Positive(t, silent)
+}
+
+// All inputs are looked at before the work on the first begins.
+func TestInputsAreLookedAtFirst(t *testing.T) {
+	d := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(d, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	first := write("1.csv", "a,b\n"+strings.Repeat("1,2\n", 1000))
+	for name, want := range map[string]string{
+		"":                         "empty file",
+		"a,b,c\n1,2,3\n":           "3 numeric columns, expected the 2 of",
+		"a,c\n1,2\n":               `column "c"`,
+		"a,b\n1,x\n":               "1 numeric columns",
+		"1,2\n3,4\n":               "no header",
+		"a,b\n1,2\nx,3\n":          "2.csv:3",
+		"a,b\n1,2\n1\n":            "2.csv:3: expected 2 fields, found 1",
+		"\x1f\x8b\x08\x00\x00\x00": "gzip",
+	} {
+		job := batch.Job{
+			Inputs: []string{first, write("2.csv", name), first}, Op: "twice:log=" + filepath.Join(d, "log"), Out: filepath.Join(d, "out.csv"),
+			ChunkRows: 10, Pool: pool.Options{Workers: 1}, Progress: func(batch.Progress) { t.Error("a chunk was done") },
+		}
+		_, err := batch.Run(context.Background(), job)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "2.csv")
+		require.NoFileExists(t, filepath.Join(d, "log"))
+	}
+	// What is no number at all is no input, also where that is seen late.
+	for text, want := range map[string]string{
+		"a,t\nx,y\n": `2.csv: no column holds numbers; column "a" is text: its first value is "x" in line 2; column "t" is text`,
+		"a,t\n" + strings.Repeat(",\n", 40<<10) + "x,y\n": `2.csv: no column holds numbers; column "a" is text: its first value is "x" in line 40962; column "t" is text`,
+	} {
+		for out, op := range map[string]string{"": "describe", "out.csv": "zscore"} {
+			if out != "" {
+				out = filepath.Join(d, out)
+			}
+			_, err := batch.Run(context.Background(), batch.Job{Inputs: []string{write("2.csv", text)}, Op: op, Out: out, Pool: pool.Options{Workers: 1, Isolation: pool.Goroutine}})
+			require.ErrorContains(t, err, want)
+		}
+	}
 }

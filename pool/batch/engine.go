@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -168,10 +169,22 @@ func (e *engine) lookAtOutputs() (err error) {
 	return nil
 }
 
-// begin reads the columns and starts the plan.
+// begin reads the columns of all inputs and starts the plan.
 func (e *engine) begin() (err error) {
 	if e.ahead, err = e.openInput(0); err != nil {
 		return err
+	}
+	if len(e.fields) == 0 {
+		return noColumn(e.job.Inputs[0], e.ahead.Skipped())
+	}
+	for i := range e.job.Inputs[1:] {
+		in, err := e.openInput(i + 1)
+		if err == nil {
+			err = in.Close()
+		}
+		if err != nil {
+			return err
+		}
 	}
 	columns := make([]Column, len(e.fields))
 	for i, f := range e.fields {
@@ -242,6 +255,9 @@ func (e *engine) run(ctx context.Context) (err error) {
 	for n := range e.passes {
 		if err := e.runPass(ctx, n); err != nil {
 			return err
+		}
+		if !slices.Contains(e.text, false) {
+			return noColumn(e.job.Inputs[0], e.skipped)
 		}
 	}
 	if e.sink == nil {

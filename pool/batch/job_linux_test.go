@@ -118,7 +118,7 @@ func TestRun(t *testing.T) {
 		"many chunks":          {text: long, chunkRows: 7, want: map[string]int64{"a": 10000, "b": 10000}},
 		"text late":            {text: "a,b\n1,\n2,\n3,x\n", chunkRows: 1, want: map[string]int64{"a": 3}},
 		"no rows":              {text: "a\n", want: map[string]int64{"a": 0}},
-		"no numbers":           {text: "a\nx\n", want: map[string]int64{}},
+		"no numbers":           {text: "a\nx\n", err: "in.csv: no column holds numbers"},
 		"a task fails":         {text: long + "13,1\n", chunkRows: 100, err: "thirteen"},
 		"the file is bad":      {text: long + "x,1\n", chunkRows: 100, err: `in.csv:10002: column 1 "a": "x" is not a number`},
 		"a worker dies":        {text: long + "14,1\n" + long[4:], chunkRows: 100, want: map[string]int64{"a": 20001, "b": 20001}, deaths: map[pool.Class]int64{pool.ClassExit: 1}},

@@ -43,6 +43,19 @@ func (e *engine) openInput(i int) (*files.Reader, error) {
 	return r, nil
 }
 
+// noColumn is the error about an input of which no column can be worked on.
+func noColumn(path string, skipped []files.Skipped) error {
+	why := ""
+	for i, s := range skipped {
+		if i == 3 {
+			why += fmt.Sprintf("; and %d more", len(skipped)-i)
+			break
+		}
+		why += fmt.Sprintf("; column %q is %s", s.Name, s.Why)
+	}
+	return fmt.Errorf("%s: no column holds numbers%s", path, why)
+}
+
 func sameColumns(first string, want []arrow.Field, path string, got []arrow.Field) error {
 	if len(got) != len(want) {
 		return fmt.Errorf("%s: %d numeric columns, expected the %d of %s", path, len(got), len(want), first)
