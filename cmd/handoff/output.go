@@ -32,8 +32,8 @@ func openOutput(name string, stdout io.Writer) (*output, error) {
 	case "":
 		return &output{w: io.Discard}, nil
 	case "-":
-		if _, err := stdout.Write(nil); err != nil { // closed
-			return nil, err
+		if _, err := stdout.Write(nil); err != nil { // closed, or on a device that is full
+			return nil, fmt.Errorf("cannot write the output: %w", err)
 		}
 		return &output{w: stdout}, nil
 	}

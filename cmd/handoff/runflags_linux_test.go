@@ -83,7 +83,7 @@ func TestRunFlags(t *testing.T) {
 		"--op describe --input-quarantine no/q.csv":                   {1, "cannot write the output no/q.csv"},
 		"--op describe --quarantine /dev/null.csv/x.csv":              {1, "/dev/null.csv/x.csv"},
 		"--op describe --joblog folder":                               {1, "--joblog: open folder"},
-		"--op describe --metrics nonsense":                            {1, "expected HOST:PORT"},
+		"--op describe --metrics nonsense":                            {2, "expected HOST:PORT"},
 		"--op zscore --out o.csv --state folder.csv/../in.csv":        {2, "in.csv"},
 	} {
 		t.Run(line, func(t *testing.T) {
