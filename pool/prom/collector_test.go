@@ -86,6 +86,7 @@ func TestValues(t *testing.T) {
 		"deaths_total stopped":      0,
 		"deaths_total start":        0,
 		"deaths_total protocol":     0,
+		"deaths_total unknown":      0,
 		"memory_deaths_total":       19,
 		"respawns_total":            3,
 		"retired_total":             16,
