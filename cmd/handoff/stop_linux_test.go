@@ -77,3 +77,24 @@ func TestStoppedJobBeginsNothing(t *testing.T) {
 		})
 	}
 }
+
+// How far a job is never falls, over passes and inputs, and is all of it in the end.
+func TestProgressOfPasses(t *testing.T) {
+	first, second := numbers(t, 1000), numbers(t, 500)
+	var last batch.Progress
+	job := batch.Job{
+		Inputs: []string{first, second}, Op: "zscore", ChunkRows: 50, Out: filepath.Join(t.TempDir(), "out.csv"), Pool: pool.Options{Workers: 2},
+		Progress: func(p batch.Progress) {
+			require.GreaterOrEqual(t, p.Done, last.Done)
+			require.Positive(t, p.Total)
+			if last.Total != 0 {
+				require.Equal(t, last.Total, p.Total)
+			}
+			last = p
+		},
+	}
+	_, err := batch.Run(t.Context(), job)
+	require.NoError(t, err)
+	require.Equal(t, 1, last.Pass)
+	require.Equal(t, last.Total, last.Done)
+}
