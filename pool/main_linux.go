@@ -31,7 +31,9 @@ func runWorker(env string) error {
 	if err != nil {
 		return err
 	}
-	os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0) // else ps says exe
+	if len(os.Args) > 0 { // an init function may have emptied it
+		os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0) // else ps says exe
+	}
 	ring.SetWakeTime(start.wake)
 	me := hello{version: start.version, pid: uint32(os.Getpid()), nonce: start.nonce}
 	if me.build, err = buildID(); err != nil {

@@ -95,7 +95,7 @@ type Options struct {
 	// begun has no attempt. Of a range, each block is one. Each attempt costs some
 	// microseconds of the worker's to be measured. nil: nothing is measured.
 	OnAttempt func(Attempt)
-	// Env is what workers get of the environment beside PATH, LD_LIBRARY_PATH,
+	// Env is what workers get of the environment, as it is when New is called, beside PATH, LD_LIBRARY_PATH,
 	// HOME, USER, TZ, TMPDIR, LANG, LC_*, OMP_* and GO*: "KEY" passes the variable
 	// on, "KEY=value" sets it. GOMAXPROCS and GOMEMLIMIT are those of WorkerProcs and
 	// WorkerMemory, not the supervisor's, unless they are named here: this wins.

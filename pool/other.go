@@ -21,8 +21,8 @@ func (memoryGroup) oomKills() (n int64, _ bool) { return 0, false }
 func (memoryGroup) sweep()                      {}
 func sampleProcess(int) (s sample)              { return s }
 
-func newStarter() *starter { return &starter{} }
-func (*starter) stop()     {}
+func newStarter() (*starter, error) { return &starter{}, nil }
+func (*starter) stop()              {}
 
 func (p *Pool) launch(int) (process, transport, *lane, hello, error) {
 	return nil, nil, nil, hello{}, errPlatform

@@ -182,9 +182,11 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	if err := p.makeControl(); err != nil {
 		return nil, errors.Join(fmt.Errorf("pool: %w", err), run.Close())
 	}
+	if p.starter, err = newStarter(); err != nil {
+		return nil, errors.Join(fmt.Errorf("pool: %w", err), p.control.end(), run.Close())
+	}
 	p.arena = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly, nil) }, o.Arena)
 	p.outputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadWrite, nil) }, o.Outputs)
-	p.starter = newStarter()
 	p.mu.Lock()
 	for range o.Workers + o.Spares {
 		p.addSlotLocked()

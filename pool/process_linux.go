@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -100,7 +101,7 @@ func mendLimits(err error) error {
 
 func (p *Pool) workerEnviron(slot int, want hello) []string {
 	env := []string{workerEnv + "=" + workerStart{want.version, slot, want.nonce, p.opts.Results.SegmentBytes, ring.WakeTime(), p.opts.Workers < usableCores(), p.attempts.measured()}.String()}
-	for _, kv := range os.Environ() {
+	for _, kv := range p.starter.env {
 		key, _, _ := strings.Cut(kv, "=")
 		switch key {
 		case "GOMAXPROCS", "GOMEMLIMIT": // the supervisor's own
@@ -116,8 +117,8 @@ func (p *Pool) workerEnviron(slot int, want hello) []string {
 	for _, kv := range p.opts.Env { // the last of a key counts
 		if strings.Contains(kv, "=") {
 			env = append(env, kv)
-		} else if v, ok := os.LookupEnv(kv); ok {
-			env = append(env, kv+"="+v)
+		} else if i := slices.IndexFunc(p.starter.env, func(has string) bool { return strings.HasPrefix(has, kv+"=") }); i >= 0 {
+			env = append(env, p.starter.env[i])
 		}
 	}
 	return env
@@ -125,22 +126,39 @@ func (p *Pool) workerEnviron(slot int, want hello) []string {
 
 // A starter starts children from one thread that lives as long as they do: the
 // parent-death signal is sent when the *thread* that made the child ends
-// (golang/go#27505).
-type starter struct{ calls chan func() }
+// (golang/go#27505). All begin where the program stood when the pool was made: a worker
+// that is replaced finds what the others have found.
+type starter struct {
+	calls chan func()
+	dir   *os.File // the working directory
+	name  string   // os.Args[0]
+	env   []string
+}
 
-func newStarter() *starter {
-	s := &starter{calls: make(chan func())}
+func newStarter() (*starter, error) {
+	s := &starter{calls: make(chan func()), name: "worker", env: os.Environ()}
+	if len(os.Args) > 0 {
+		s.name = os.Args[0]
+	}
+	dir, err := unix.Open(".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: ".", Err: err}
+	}
+	s.dir = os.NewFile(uintptr(dir), "working directory")
 	go func() {
 		runtime.LockOSThread() // and unlocked by nobody: the thread is the goroutine's
 		for f := range s.calls {
 			f()
 		}
 	}()
-	return s
+	return s, nil
 }
 
 // stop lets the thread end; its children must be dead.
-func (s *starter) stop() { close(s.calls) }
+func (s *starter) stop() {
+	close(s.calls)
+	s.dir.Close()
+}
 
 func (s *starter) start(files []*os.File, env []string, on cores, lines func([]byte)) (*child, error) {
 	r, w, err := os.Pipe()
@@ -150,7 +168,8 @@ func (s *starter) start(files []*os.File, env []string, on cores, lines func([]b
 	defer w.Close()
 	handle := -1
 	cmd := exec.Command(selfExe)
-	cmd.Args[0] = os.Args[0]
+	cmd.Args[0] = s.name
+	cmd.Dir = fmt.Sprintf("/proc/self/fd/%d", s.dir.Fd())
 	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.ExtraFiles = files // from descriptor 3 on

@@ -8,6 +8,7 @@ type Stats struct {
 	Attempts         int64         // tasks started, again after a death included
 	Deaths           map[Class]int64
 	Respawns         int64 // deaths after which another is started, once as many are wanted
+	Dying            int   // deaths of which it is not known yet of what, now: well below a second each, and in no other figure
 	BytesByRef       int64 // size of the arrays that tasks named
 	ResultBytesByRef int64 // size of the arrays that results named
 	BytesCopied      int64 // copied into arrays of Pool.Arena: [shm.ArenaStats].Copied
@@ -44,21 +45,14 @@ type WorkerStats struct {
 	Private     int64 `json:"private_bytes"` // private memory at the last look, at most a second ago while it has tasks; 0: none yet
 }
 
-// Stats returns a copy. Where a worker has just died it waits, well below a second,
-// until it is known of what: a task that has gone on elsewhere is not there before its
-// death.
+// Stats returns a copy, and waits for nothing. Results that nobody waits for are counted
+// some milliseconds after they came, and a death when it is known of what: a task that it
+// cost an attempt may be done by then ([Stats].Dying).
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
-	defer p.unlock()
-	for p.burying > 0 {
-		p.room.Wait()
-	}
-	if !p.polling { // what is done but that nobody waits for
-		p.polling = true
-		p.drainLocked()
-		p.passLocked()
-	}
+	defer p.mu.Unlock()
 	s := p.stats
+	s.Dying = p.burying
 	s.Width, s.Target, s.Ceiling, s.ResultMapped = p.width, p.target, p.ceiling, p.results.bytes
 	s.BytesCopied = p.arena.Stats().Copied
 	s.Pending, s.Unresolved = p.pending.n+p.later.n, p.unresolved

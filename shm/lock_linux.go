@@ -34,7 +34,11 @@ func newLock(name string) (*os.File, error) {
 		return fail("flock", err)
 	}
 	atStep("lock taken")
-	fmt.Fprintf(f, "%d %.100s\n", os.Getpid(), filepath.Base(os.Args[0]))
+	program := ""
+	if len(os.Args) > 0 {
+		program = filepath.Base(os.Args[0])
+	}
+	fmt.Fprintf(f, "%d %.100s\n", os.Getpid(), program)
 	if err := unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), unix.AT_FDCWD, dir+"/"+name, unix.AT_SYMLINK_FOLLOW); err != nil {
 		return fail("link", err)
 	}

@@ -31,6 +31,9 @@ type Worker struct {
 	Tasks int64 `json:"tasks"`
 }
 
+// dyingTime bounds the wait until it is known of what workers have died.
+const dyingTime = 2 * time.Second
+
 // summary says what the job has done so far.
 func (e *engine) summary() Summary {
 	s := Summary{
@@ -49,6 +52,9 @@ func (e *engine) summary() Summary {
 		return s
 	}
 	st := e.pool.Stats()
+	for end := time.Now().Add(dyingTime); st.Dying > 0 && time.Now().Before(end); st = e.pool.Stats() {
+		time.Sleep(5 * time.Millisecond)
+	}
 	s.BytesCopied = st.BytesCopied + e.copied.Load()
 	s.BytesByRef, s.Attempts, s.Deaths, s.Respawns, s.Width = st.BytesByRef, st.Attempts, st.Deaths, st.Respawns, st.Width
 	for _, w := range st.Workers {

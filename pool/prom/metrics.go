@@ -32,6 +32,8 @@ var metrics = []metric[pool.Stats]{
 	{"retries_total", counter, "", "Attempts of tasks that were lost and are made again.",
 		func(s *pool.Stats, put put) { put(float64(s.Retries)) }},
 	{"deaths_total", counter, "class", "Deaths of workers, by how they ended.", deaths},
+	{"dying_workers", gauge, "", "Deaths that are not counted yet, because it is not known of what.",
+		func(s *pool.Stats, put put) { put(float64(s.Dying)) }},
 	{"memory_deaths_total", counter, "", "Deaths for want of memory, proven or suspected.",
 		func(s *pool.Stats, put put) { put(float64(s.MemoryDeaths)) }},
 	{"respawns_total", counter, "", "Workers to be replaced after a death.",
