@@ -27,12 +27,14 @@ var (
 // A TaskError is the task's own failure: the function returned an error,
 // panicked, ended its goroutine, or touched memory of an argument that it must
 // not (a store to an input) or cannot (a segment that another program has
-// truncated). It is not retried. The error value itself stays in the worker; only
+// truncated). It is not retried. Kind "resources" is no failure of the task: one worker
+// after the other, as many as it may have attempts, could not map its arrays for want of
+// descriptors, mappings or memory, and was replaced. The error value itself stays in the worker; only
 // its text travels, and that it wraps [shm.ErrFull]: then release results, or
 // raise the budget.
 type TaskError struct {
 	Func  string // registered name
-	Kind  string // "error", "panic", "goexit" or "fault"
+	Kind  string // "error", "panic", "goexit", "fault" or "resources"
 	Text  string // at most about 4 KiB, cut at the end
 	Stack string // of a panic or fault, cut at the end
 
@@ -42,7 +44,7 @@ type TaskError struct {
 func (e *TaskError) Unwrap() error { return e.is }
 
 func (e *TaskError) Error() string {
-	if e.Kind == "error" {
+	if e.Kind == "error" || e.Kind == "resources" {
 		return fmt.Sprintf("%s: %s", e.Func, e.Text)
 	}
 	return fmt.Sprintf("%s: %s: %s", e.Func, e.Kind, e.Text)

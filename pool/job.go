@@ -55,6 +55,7 @@ type rangeJob struct {
 	losses  map[uint32]losses // of blocks
 	parts   [][]byte          // of a reduction
 	err     error
+	short   int  // shares of workers that lacked resources
 	barren  int  // shares in a row that brought nothing though there are blocks
 	odd     bool // somebody has written to the counter: no more shares
 	alone   bool // nobody waits for it any more
@@ -239,6 +240,14 @@ func (p *Pool) blockDoneLocked(j *rangeJob) {
 func (w *worker) memberLocked(t *task, status byte, u usage, payload []byte) error {
 	p, j := w.pool, t.job
 	j.members--
+	if status == statusShort { // it has begun no block
+		err := taskError(j.entry.name, status, payload)
+		w.retireLocked("it lacks resources: " + err.Text)
+		if j.short++; j.short > mostUnlucky*p.opts.Attempts {
+			p.failJobLocked(j, err)
+		}
+		status = statusBack
+	}
 	switch {
 	case status != statusOK && status != statusBack:
 		err := error(taskError(j.entry.name, status, payload))

@@ -56,6 +56,7 @@ const (
 	statusFault  = 4 // payload is a failure
 	statusFull   = 5 // payload is a failure: an error that wraps shm.ErrFull
 	statusBack   = 6 // the task was taken back before it was begun
+	statusShort  = 7 // payload is a failure: of the worker, which lacks descriptors, mappings or memory, and runs no more tasks
 )
 
 // A taskID names a slot of the task table and which of its uses is meant.
@@ -151,7 +152,7 @@ func appendResult(b []byte, status byte, id taskID) []byte {
 }
 
 func readResult(b []byte) (status byte, id taskID, payload []byte, ok bool) {
-	if len(b) < resultBytes || len(b) > resultBytes+maxInline || b[0] != recResult || b[1] > statusBack {
+	if len(b) < resultBytes || len(b) > resultBytes+maxInline || b[0] != recResult || b[1] > statusShort {
 		return 0, id, nil, false
 	}
 	return b[1], readID(b[4:]), b[resultBytes:], true
@@ -197,7 +198,7 @@ func readFailure(b []byte) (text, stack string) {
 func taskError(fn string, status byte, payload []byte) *TaskError {
 	text, stack := readFailure(payload)
 	e := &TaskError{Func: fn, Text: text, Stack: stack}
-	e.Kind = map[byte]string{statusError: "error", statusFull: "error", statusPanic: "panic", statusGoexit: "goexit", statusFault: "fault"}[status]
+	e.Kind = map[byte]string{statusError: "error", statusFull: "error", statusPanic: "panic", statusGoexit: "goexit", statusFault: "fault", statusShort: "resources"}[status]
 	if status == statusFull {
 		e.is = shm.ErrFull
 	}

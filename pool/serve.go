@@ -26,6 +26,7 @@ type server struct {
 	frees    atomic.Uint32 // messages read
 	running  atomic.Uint64 // the number of the last task
 	draining atomic.Bool   // there will be no more tasks
+	short    bool          // of resources: it runs no more tasks. Of the goroutine that runs them
 	ended    atomic.Bool   // nobody is there any more for whom to run any
 
 	// Of the goroutine that runs tasks.
@@ -172,9 +173,18 @@ func (s *server) hear(msg []byte, fd int) error {
 	return nil
 }
 
-// announced maps a segment. A failure is that of the tasks that need it.
+// A shortage is why a worker cannot map a segment that others can.
+type shortage struct{ error }
+
+func (s *shortage) Unwrap() error { return s.error }
+
+// announced maps a segment. A failure is that of the tasks that need it, or, where it is
+// for want of resources, the worker's.
 func (s *server) announced(a announce, fd int) error {
 	at := s.host.attach(a, fd)
+	if isShortage(at.err) {
+		at.err = &shortage{at.err}
+	}
 	s.lane.flight.message(flightSegment, a.id)
 	step("announced")
 	s.mu.Lock()
@@ -245,7 +255,7 @@ func (s *server) take(record []byte, back bool) {
 		}
 	}
 	if fn, id, attempt, args, ok := readTask(record); ok && s.known(fn, false) {
-		if back {
+		if back || s.short {
 			s.skip(id)
 		} else {
 			s.run(fn, id, attempt, args)
@@ -253,7 +263,7 @@ func (s *server) take(record []byte, back bool) {
 		return
 	}
 	if r, args, ok := readShare(record); ok && s.known(r.fn, true) {
-		if back {
+		if back || s.short {
 			s.skip(r.id)
 		} else {
 			s.share(r, args)
@@ -325,9 +335,13 @@ func (s *server) measured(record []byte) []byte {
 
 // outcome is what the function has returned.
 func (s *server) outcome(err error) {
+	var lacks *shortage
 	switch {
 	case err == nil:
 		s.out[1] = statusOK
+	case errors.As(err, &lacks):
+		s.short = true
+		s.fail(statusShort, err.Error(), "")
 	case errors.Is(err, shm.ErrFull):
 		s.fail(statusFull, err.Error(), "")
 	default:

@@ -1,6 +1,9 @@
 package pool
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // share works on a range: on one block, or on those that it takes from the
 // counter. The order of the steps is what a recovery counts on:
@@ -19,10 +22,19 @@ func (s *server) share(r share, args []byte) {
 	}
 	run, err := s.sharers[r.fn](&s.task, args)
 	if err == nil {
-		err = s.blocks(r, run)
+		if err = s.blocks(r, run); err != nil { // with its text alone: a block was begun
+			err = blockError{err}
+		}
 	}
 	s.outcome(err)
 }
+
+// A blockError is what a block has failed with, which is the range's whatever it wraps,
+// but for [shm.ErrFull].
+type blockError struct{ err error }
+
+func (e blockError) Error() string        { return e.err.Error() }
+func (e blockError) Is(target error) bool { return errors.Is(e.err, target) }
 
 func (s *server) blocks(r share, run body) error {
 	cut := cut(r.n, r.grain, int(r.workers))

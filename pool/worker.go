@@ -368,6 +368,11 @@ func (w *worker) finishLocked(record []byte) error {
 		}
 		return nil
 	}
+	if status == statusShort {
+		l.pop()
+		w.shortLocked(t, u, taskError(t.entry.name, status, payload))
+		return nil
+	}
 	var got taken
 	if status == statusOK && t.entry.take != nil {
 		t.taken = true // else a worker that has lied about begun would lose it meanwhile
@@ -407,6 +412,24 @@ func (w *worker) finishLocked(record []byte) error {
 	w.attemptLocked(t, 0, u, err)
 	p.resolveLocked(t, payload, err)
 	return nil
+}
+
+// shortLocked replaces a worker that lacks what others have, descriptors mostly, for a
+// task's arrays: the task has lost an attempt, and is tried elsewhere.
+func (w *worker) shortLocked(t *task, u usage, err *TaskError) {
+	p := w.pool
+	w.retireLocked("it lacks resources: " + err.Text)
+	w.attemptLocked(t, 0, u, err)
+	switch {
+	case p.cause != nil:
+		p.resolveLocked(t, nil, p.endedLocked())
+	case t.cancelled:
+		p.resolveLocked(t, nil, ErrCancelled)
+	case t.attempt >= p.opts.Attempts || t.attempt == maxAttempts:
+		p.resolveLocked(t, nil, err)
+	default:
+		p.retryLocked(t)
+	}
 }
 
 // recycleLocked retires a worker that has finished as many tasks, or blocks, as one
