@@ -59,6 +59,10 @@ func (p *Pool) number(seg *shm.Segment) (*announced, error) {
 		p.mu.Unlock()
 		return nil, fmt.Errorf("more than %d segments in use: close some, or put the arrays into an arena", maxSegments)
 	}
+	if seg.Anonymous() && seg.File() == nil {
+		p.mu.Unlock()
+		return nil, fmt.Errorf("segment %q is a memfd that was attached here by its descriptor: it has no name by which a worker could map it; copy the array into Pool.Arena", seg.Name())
+	}
 	use := useInput
 	if p.ownsOutput(seg) {
 		use = useOutput

@@ -155,3 +155,21 @@ func TestDescriptorsWait(t *testing.T) {
 		eventually(t, func() bool { return residue(t)["descriptors"] <= before }, "descriptors are left")
 	}
 }
+
+// A memfd of somebody else's, which was attached by its descriptor, cannot be handed on.
+func TestViewOverAttachedMemfd(t *testing.T) {
+	p := newPool(t, &Options{Workers: 1})
+	seg, err := p.Run().CreateAnonymous(4096, shm.ReadOnly)
+	require.NoError(t, err)
+	defer seg.Close()
+	attached, err := shm.AttachFile(seg.File(), seg.Name(), 4096, shm.ReadOnly)
+	require.NoError(t, err)
+	defer attached.Close()
+	shape, err := shm.ShapeOf(4)
+	require.NoError(t, err)
+	v, err := shm.Bind[float64](attached, shm.Ref{Segment: seg.Name(), DType: shm.Float64, Shape: shape})
+	require.NoError(t, err)
+	defer v.Release()
+	_, err = die.Submit(background(), p, dieIn{X: v})
+	require.ErrorContains(t, err, "is a memfd that was attached here by its descriptor")
+}
