@@ -84,6 +84,8 @@ type lane struct {
 	put   int    // records that are not published yet
 	// broken: the worker has put what it must not. The poller's.
 	broken bool
+	// short: the worker has said that it lacks resources, and runs nothing more.
+	short bool
 	// head is the oldest when somebody looked for tasks to give to others, by
 	// its position, and since when it is known not to be begun.
 	head    uint64

@@ -63,6 +63,9 @@ func TestWorkerWithoutDescriptors(t *testing.T) {
 				}
 				s := p.Stats()
 				require.Zero(t, s.Failed)
+				if !anonymous {
+					require.Empty(t, s.Deaths, "it was not replaced in order")
+				}
 			})
 		}
 	}

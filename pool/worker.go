@@ -345,7 +345,10 @@ func (w *worker) finishLocked(record []byte) error {
 		return fmt.Errorf("it sent a result of a task that it was not given")
 	}
 	t := s.t
-	if status == statusBack && !s.asked {
+	if status == statusShort {
+		l.short = true
+	}
+	if status == statusBack && !s.asked && !l.short {
 		return fmt.Errorf("it did not run a task that was not taken back")
 	}
 	if t != nil && t.job != nil {
