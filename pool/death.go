@@ -31,7 +31,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 			p.unlock()
 			exit.output, exit.oomKilled = proc.Output(), proc.OOMKilled()
 			death.Stderr, death.PeakPrivate = exit.output, max(death.PeakPrivate, proc.Peak())
-			if why, said := workerSays(exit.output); said && !greeted {
+			if why, said := workerSays(exit.output); said && (!greeted || exit.code == 1) {
 				death.Reason = why
 			}
 			p.mu.Lock()
@@ -152,7 +152,7 @@ func (e *WorkerExitError) forMemory() bool { return e.Class == ClassOOM || e.Mem
 func (w *worker) ranLocked() *task {
 	l := w.lane
 	ran := l.running()
-	if s := l.oldest(); w.killed != ClassStopped && ran == nil && s != nil && s.t != nil && s.t.job == nil {
+	if s := l.oldest(); !w.watch.still && ran == nil && s != nil && s.t != nil {
 		if s.t.unlucky++; s.t.unlucky > mostUnlucky { // it may wipe what says that it was begun
 			ran = s.t
 		}
@@ -203,7 +203,8 @@ func (p *Pool) forgetLocked(w *worker, ran *task, death *WorkerExitError) {
 }
 
 // mostUnlucky is how often a task that no worker has begun, as far as one can
-// tell, may be next where one dies without having lost an attempt.
+// tell, may be next where one dies, or be moved from one that leaves it lying,
+// without having lost an attempt.
 const mostUnlucky = 8
 
 // mostMemoryDeaths is how many deaths for want of memory a task may have while

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"example.com/handoff/shm/ring"
 )
 
 // laneWord is a word of the worker's own lane.
@@ -25,6 +28,21 @@ var vandal = Func("test.vandal", func(t *Task, how string) (int, error) {
 	case "wipe and die":
 		laneWord(t, downAt).Store(0)
 		unix.Kill(os.Getpid(), unix.SIGKILL)
+	case "wipe and stay":
+		laneWord(t, downAt).Store(0)
+		select {}
+	case "lose tasks", "lose tasks, far ahead":
+		begun := laneWord(t, downAt)
+		next := downAt + ring.SlotBytes + uintptr(begun.Load())*ring.SlotBytes
+		for laneWord(t, next).Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		for at := next; at < downAt+ring.SlotBytes+laneSlots*ring.SlotBytes; at += ring.SlotBytes {
+			laneWord(t, at).Store(0)
+		}
+		if begun.Add(1); how == "lose tasks, far ahead" {
+			begun.Add(1 << 20)
+		}
 	case "not taken back":
 		t.server.out = appendResult(t.server.out[:0], statusBack, t.id)
 		t.server.answer()
@@ -70,6 +88,38 @@ func TestVandals(t *testing.T) {
 			}
 		})
 	}
+	for _, how := range []string{"lose tasks", "lose tasks, far ahead"} {
+		t.Run(how, func(t *testing.T) {
+			p := newPool(t, &Options{Workers: 1, KeepWidth: true, StopTimeout: 200 * time.Millisecond})
+			first, err := vandal.Submit(background(), p, how)
+			require.NoError(t, err)
+			var behind []Future[int64]
+			for i := range int64(10) {
+				f, err := addOne.Submit(background(), p, i)
+				require.NoError(t, err)
+				behind = append(behind, f)
+			}
+			ctx, cancel := context.WithTimeout(background(), time.Minute)
+			defer cancel()
+			_, err = first.Wait(ctx)
+			require.NoError(t, err)
+			for i, f := range behind {
+				v, err := f.Wait(ctx)
+				require.NoError(t, err, "task %d", i)
+				require.Equal(t, int64(i+1), v)
+			}
+			require.Positive(t, p.Stats().Deaths[ClassProtocol])
+		})
+	}
+	t.Run("wipe and stay", func(t *testing.T) {
+		p := newPool(t, &Options{Workers: 2, KeepWidth: true, Attempts: 1, StopTimeout: stuckAfter / 2})
+		f, err := vandal.Submit(background(), p, "wipe and stay")
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(background(), time.Minute)
+		defer cancel()
+		_, err = f.Wait(ctx)
+		require.ErrorIs(t, err, ErrWorkerDied)
+	})
 	t.Run("leave", func(t *testing.T) {
 		p := newPool(t, &Options{Workers: 1, CloseTimeout: 10 * time.Millisecond})
 		f, err := vandal.Submit(background(), p, "leave")
@@ -93,6 +143,10 @@ var vandalRange = ReduceFunc("test.vandalRange", func(t *Task, how string, lo, h
 		next.Store(1 << 30)
 	case "one back":
 		next.Add(1<<32 - 1)
+	case "wipe and die":
+		laneWord(t, downAt).Store(0)
+		unix.Kill(os.Getpid(), unix.SIGKILL)
+		select {}
 	}
 	for i := lo; i < hi; i++ {
 		c.N++
@@ -114,4 +168,14 @@ func TestVandalsInRange(t *testing.T) {
 			require.Empty(t, p.Stats().Deaths)
 		})
 	}
+}
+
+// A function that kills its workers and wipes what says that they had begun it ends
+// its range, as one that does not.
+func TestVandalOfItsTracksInRange(t *testing.T) {
+	p := newPool(t, &Options{Workers: 2, KeepWidth: true})
+	ctx, cancel := context.WithTimeout(background(), time.Minute)
+	defer cancel()
+	_, err := vandalRange.Reduce(ctx, p, "wipe and die", 2, &RangeOptions{Grain: 2})
+	require.ErrorIs(t, err, ErrWorkerDied)
 }

@@ -55,11 +55,8 @@ func (noLink) Send([]byte, int) error { return nil }
 
 func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 	const workers = 2
-	p := &Pool{record: walkRecord, width: workers, bell: ring.NewLocalBell(), jobSlots: make(chan struct{}, 1)}
-	p.opts.Isolation, p.opts.Attempts, p.opts.Logger = Goroutine, maxAttempts, slog.New(slog.DiscardHandler)
-	p.control.bytes = lines(controlBytes)
+	p := newBarePool(workers)
 	p.jobSlots <- struct{}{}
-	p.mu.Lock()
 	j := &rangeJob{entry: count.e, n: rules.n, grain: rules.grain, workers: workers, quarantine: rules.quarantine}
 	j.cut = cut(j.n, j.grain, workers)
 	j.joined, j.losses, j.splits = map[*lane]bool{}, map[uint32]losses{}, map[uint32]*split{}
@@ -73,18 +70,33 @@ func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 	return r
 }
 
+// newBarePool is a pool without goroutines: its caller, who has its lock, does all.
+func newBarePool(workers int) *Pool {
+	p := &Pool{record: walkRecord, width: workers, bell: ring.NewLocalBell(), jobSlots: make(chan struct{}, 1)}
+	p.opts.Isolation, p.opts.Attempts, p.opts.Logger = Goroutine, maxAttempts, slog.New(slog.DiscardHandler)
+	p.control.bytes = lines(controlBytes)
+	p.mu.Lock()
+	return p
+}
+
 // start is a new incarnation in a slot.
 func (r *rangeWalk) start(t testing.TB, slot int) *walkWorker {
-	l, err := r.p.openLane()
+	u := &walkWorker{w: r.p.startBare(t, slot)}
+	var err error
+	u.lane, err = newWorkerLane(u.w.lane.mem.bytes, r.p.control.bytes, u.w.lane.bell, r.p.bell)
 	require.NoError(t, err)
-	w := &worker{pool: r.p, slot: slot, lane: l, link: noLink{}, proc: &localProcess{}, knows: map[uint32]bool{}}
+	return u
+}
+
+// startBare adds a worker that does nothing to a bare pool.
+func (p *Pool) startBare(t testing.TB, slot int) *worker {
+	l, err := p.openLane()
+	require.NoError(t, err)
+	w := &worker{pool: p, slot: slot, lane: l, link: noLink{}, proc: &localProcess{}, knows: map[uint32]bool{}}
 	w.results = &results{link: noLink{}, segs: map[uint32]*shm.Segment{}}
 	l.results = w.results
-	u := &walkWorker{w: w}
-	u.lane, err = newWorkerLane(l.mem.bytes, r.p.control.bytes, l.bell, r.p.bell)
-	require.NoError(t, err)
-	r.p.addLaneLocked(w)
-	return u
+	p.addLaneLocked(w)
+	return w
 }
 
 func (r *rangeWalk) drain() {

@@ -49,6 +49,7 @@ type server struct {
 	stop      context.CancelFunc // of the running task's context
 	gone      bool
 	drained   bool
+	broken    error // why there will be no more tasks, where it is not the end of the link
 }
 
 // A host is what differs between a worker process and a worker goroutine.
@@ -107,8 +108,11 @@ func serve(link transport, lane workerLane, table *table, me hello, host host) e
 		s.mu.Lock()
 		s.gone = true
 		s.stop()
-		if s.drained {
+		switch {
+		case s.drained:
 			err = nil
+		case s.broken != nil:
+			err = s.broken
 		}
 		s.mu.Unlock()
 		close(s.results.gone)
@@ -221,8 +225,7 @@ func (s *server) work() {
 		case ok:
 			s.take(record, back)
 		case s.lane.down.Err() != nil:
-			s.link.Close() // the supervisor is none
-			s.ended.Store(true)
+			s.giveUp(s.lane.down.Err())
 		case draining:
 			step("drained")
 			if s.host.teardown != nil {
@@ -270,7 +273,15 @@ func (s *server) take(record []byte, back bool) {
 		}
 		return
 	}
-	s.link.Close() // the supervisor is none
+	s.giveUp(errRecord)
+}
+
+// giveUp ends the worker: what is in its lane is not the supervisor's, or no longer.
+func (s *server) giveUp(why error) {
+	s.mu.Lock()
+	s.broken = fmt.Errorf("its lane was written over: %w", why)
+	s.mu.Unlock()
+	s.link.Close()
 	s.ended.Store(true)
 }
 
@@ -419,9 +430,8 @@ func (s *server) put(record []byte) {
 		if s.ended.Load() {
 			return
 		}
-		if s.lane.up.Err() != nil { // the supervisor is none
-			s.link.Close()
-			s.ended.Store(true)
+		if err := s.lane.up.Err(); err != nil {
+			s.giveUp(err)
 			return
 		}
 		s.lane.supervisor.Ring()

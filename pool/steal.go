@@ -40,11 +40,16 @@ func (p *Pool) stealLocked(twice bool) (moved bool) {
 		return false
 	}
 	for i, n := len(most.sent)-1, max(most.tasks*idle/(idle+1), 1); i >= most.first && n > 0; i-- {
-		if t := most.sent[i].t; t != nil && t.movable() && most.takeBack(t) {
-			p.requeueLocked(t)
-			moved = true
-			n--
+		t := most.sent[i].t
+		if t == nil || !t.movable() || i == most.first && t.unlucky >= mostUnlucky || !most.takeBack(t) {
+			continue
 		}
+		if i == most.first {
+			t.unlucky++
+		}
+		p.requeueLocked(t)
+		moved = true
+		n--
 	}
 	p.dispatchLocked()
 	return moved

@@ -38,7 +38,7 @@ type task struct {
 	later      bool // waits before it is tried again
 	told       bool // that the pool is being closed
 	gentle     bool // cancelled, but not to be killed for it
-	unlucky    int  // workers that died with it at the head of their lane, not begun
+	unlucky    int  // workers that died, or left it lying, with it at the head of their lane, not begun
 	cancelled  bool // while in a lane: not tried again
 
 	group *group // that it is of, or nil

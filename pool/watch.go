@@ -14,6 +14,7 @@ type watch struct {
 	begun   bool          // it runs
 	claim   uint64        // its block
 	ran     time.Duration // since it was seen to be begun, or to lie there
+	idle    time.Duration // of that, for which the worker slept though it was begun
 	ending  time.Duration // since it was seen to be cancelled, or the worker to have nothing left to do
 	stopped time.Duration // since it was seen to be
 	sampled time.Duration // since the last look at the process
@@ -117,6 +118,9 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 			w.watch = watch{at: at, begun: begun, claim: claim, stopped: w.watch.stopped, sampled: w.watch.sampled, still: w.watch.still}
 		} else {
 			w.watch.ran += awake
+			if begun && w.lane.bell.Asleep() { // it sleeps nowhere else: what it was to run, or its result, was written over
+				w.watch.idle += awake
+			}
 		}
 		if w.watch.sampled += awake; w.watch.sampled >= min(sampleEvery, 2*p.opts.watchInterval()) && (at > 0 || w.watch.still) {
 			w.watch.sampled = 0
@@ -133,6 +137,8 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 			}
 		case at > 0 && !begun && !w.watch.still && w.watch.ran >= p.opts.StopTimeout:
 			w.endLocked(ClassStopped, fmt.Errorf("it has not begun its next task for %v", p.opts.StopTimeout))
+		case w.watch.idle >= p.opts.StopTimeout:
+			w.failLocked(fmt.Errorf("it has slept for %v though its next task was begun: its lane was written over", p.opts.StopTimeout))
 		case t == nil:
 		case p.opts.TaskTimeout > 0 && w.watch.ran >= p.opts.TaskTimeout:
 			w.endLocked(ClassDeadline, fmt.Errorf("%s ran longer than its time limit of %v", t.entry.name, p.opts.TaskTimeout))

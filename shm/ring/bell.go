@@ -43,10 +43,14 @@ func NewLocalBell() *Bell {
 
 // Ring wakes the owner if it sleeps. Call it after Publish.
 func (b *Bell) Ring() {
-	if b.asleep.load() != 0 {
+	if b.Asleep() {
 		b.Wake()
 	}
 }
+
+// Asleep reports whether the owner sleeps in Sleep or is about to, as far as one can
+// tell from outside: it is the owner's word.
+func (b *Bell) Asleep() bool { return b.asleep.load() != 0 }
 
 // Wake ends the owner's present sleep. What it is to find must be there for its
 // ready before.

@@ -186,11 +186,19 @@ func (p *Producer) Fits(n int) bool { return p.fits(uint64(Slots(n))) }
 // have found it so.
 func (p *Producer) TakeBack(number uint32) bool {
 	wordIn(p.slot(uint64(number)), wordOff).or(takenBack)
-	return !p.Begun(number)
+	return !p.Begun(number) && p.err == nil
 }
 
-// Begun reports whether the consumer has begun a published record.
-func (p *Producer) Begun(number uint32) bool { return int32(p.begun.load()-number) > 0 }
+// Begun reports whether the consumer has begun a published record. It is false where the
+// consumer says that it has begun what was not published: see Err.
+func (p *Producer) Begun(number uint32) bool {
+	begun := p.begun.load()
+	if uint32(p.sent)-begun > uint32(2*p.size) { // at most a ring and one record behind what was published
+		p.err = ErrCorrupt
+		return false
+	}
+	return int32(begun-number) > 0
+}
 
 // A Consumer is the end that receives.
 type Consumer struct {

@@ -1,0 +1,32 @@
+package pool
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A task that no worker begins, as far as one can tell, is moved from one to the next,
+// but not for ever: it may be that they run it and say that they have not begun it.
+func TestTaskIsNotMovedForEver(t *testing.T) {
+	p := newBarePool(2)
+	p.startBare(t, 0)
+	p.startBare(t, 1)
+	task := &task{entry: addOne.e, id: taskID{0, 1}, state: taskPending}
+	p.pending.pushBack(task)
+	p.dispatchLocked()
+	moves := 0
+	for ; moves < 100; moves++ {
+		was := task.worker
+		was.lane.head, was.lane.since = was.lane.base+1, time.Now().Add(-time.Hour)
+		if !p.stealLocked(false) {
+			break
+		}
+		require.NotSame(t, was, task.worker)
+		p.lanes = slices.DeleteFunc(slices.Clone(p.lanes), func(w *worker) bool { return w == was })
+		p.startBare(t, was.slot) // in its place
+	}
+	require.Equal(t, mostUnlucky, moves)
+}
