@@ -75,6 +75,10 @@
 // and is refused by name of what differs. See message.go for the messages,
 // record.go for what goes through the lanes. All of it is a stranger's: a worker
 // that sends what it must not is killed, and can make nothing useless but its own lane.
+// A worker that writes over its lane, by mistake or on purpose, loses attempts of its
+// own tasks; all of them resolve. What it can do is to its own results: it may deliver
+// wrong ones, and change arrays of a result after it has delivered it, while it lives.
+// One that says that it runs its task is believed until Options.TaskTimeout.
 // The memory that all workers share holds hints only: the supervisor's bell, whose
 // sleeps are bounded, and the counters of ranges, which are checked against what
 // was reported.

@@ -60,7 +60,8 @@ type Options struct {
 	CancelGrace time.Duration
 	// StopTimeout is how long a worker that has a task may be stopped, by SIGSTOP or
 	// a debugger, or leave the next one lying though it runs none, before it is killed
-	// ([ClassStopped]). 0: 10 s.
+	// ([ClassStopped]); or sleep though it has begun one, as one does that has written
+	// over the memory that it shares with the pool ([ClassProtocol]). 0: 10 s.
 	StopTimeout time.Duration
 	// RecycleTasks is after how many tasks a worker is replaced by a new one,
 	// between two tasks. Of a range the blocks count, and it ends its share first.
