@@ -74,3 +74,10 @@ func (e *events) emit(ev Event) {
 	ev.Time = time.Now()
 	e.calls.emit(ev)
 }
+
+// missedInAll is how many were dropped in all.
+func (e *events) missedInAll() int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.calls.dropped
+}

@@ -21,6 +21,7 @@ type Stats struct {
 	Failed       int64 // tasks that ended in an error: their own, their workers' or the pool's
 	Cancelled    int64 // tasks that ended with ErrCancelled
 	Quarantined  int64 // indices of ranges
+	EventsMissed int64 // events that were dropped, because Options.OnEvent is slow
 	Retries      int64 // attempts of tasks that were lost and are made again; blocks of ranges are not among them
 	Retired      int64 // workers replaced or ended between two tasks
 	Spares       int   // workers that wait for a death, now
@@ -55,6 +56,7 @@ func (p *Pool) Stats() Stats {
 	s.Dying = p.burying
 	s.Width, s.Target, s.Ceiling, s.ResultMapped = p.width, p.target, p.ceiling, p.results.bytes
 	s.BytesCopied = p.arena.Stats().Copied
+	s.EventsMissed = p.events.missedInAll()
 	s.Pending, s.Unresolved = p.pending.n+p.later.n, p.unresolved
 	s.Deaths = map[Class]int64{}
 	for c, n := range p.stats.Deaths {

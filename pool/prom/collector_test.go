@@ -28,7 +28,7 @@ func full() pool.Stats {
 		Attempts: 11, Deaths: map[pool.Class]int64{pool.ClassSignal: 2, pool.ClassOOM: 1}, Respawns: 3,
 		BytesByRef: 1 << 40, ResultBytesByRef: 5000, BytesCopied: 77, ResultMapped: 6000,
 		Width: 7, Pending: 8, Unresolved: 9, Done: 10, Failed: 12, Cancelled: 13, Quarantined: 14, Retries: 15,
-		Retired: 16, Spares: 1, Target: 17, Ceiling: 18, MemoryDeaths: 19, Dying: 4,
+		Retired: 16, Spares: 1, Target: 17, Ceiling: 18, MemoryDeaths: 19, Dying: 4, EventsMissed: 20,
 	}
 }
 
@@ -92,6 +92,7 @@ func TestValues(t *testing.T) {
 		"respawns_total":            3,
 		"retired_total":             16,
 		"quarantined_indices_total": 14,
+		"events_missed_total":       20,
 		"task_array_bytes_total":    1 << 40,
 		"result_array_bytes_total":  5000,
 		"copied_bytes_total":        77,

@@ -42,6 +42,8 @@ var metrics = []metric[pool.Stats]{
 		func(s *pool.Stats, put put) { put(float64(s.Retired)) }},
 	{"quarantined_indices_total", counter, "", "Indices of ranges that were left out because they kill their workers.",
 		func(s *pool.Stats, put put) { put(float64(s.Quarantined)) }},
+	{"events_missed_total", counter, "", "Events that were dropped because the hook for them is slow.",
+		func(s *pool.Stats, put put) { put(float64(s.EventsMissed)) }},
 	{"task_array_bytes_total", counter, "", "Size of the arrays that tasks named.",
 		func(s *pool.Stats, put put) { put(float64(s.BytesByRef)) }},
 	{"result_array_bytes_total", counter, "", "Size of the arrays that results named.",
