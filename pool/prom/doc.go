@@ -30,7 +30,7 @@
 //	handoff_pool_respawns_total             workers to be replaced after a death
 //	handoff_pool_retired_total              workers that were replaced or ended between two tasks
 //	handoff_pool_quarantined_indices_total  indices of ranges that were left out
-//	handoff_pool_events_missed_total        indices events that were dropped because the hook for them is slow
+//	handoff_pool_events_missed_total        events that were dropped because the hook for them is slow
 //	handoff_pool_task_array_bytes_total     size of the arrays that tasks named
 //	handoff_pool_result_array_bytes_total   size of the arrays that results named
 //	handoff_pool_copied_bytes_total         bytes that were copied into arrays of Pool.Arena
