@@ -108,7 +108,7 @@ func TestVandals(t *testing.T) {
 				require.NoError(t, err, "task %d", i)
 				require.Equal(t, int64(i+1), v)
 			}
-			require.Positive(t, p.Stats().Deaths[ClassProtocol])
+			require.Positive(t, p.Stats().Deaths[ClassProtocol], "%+v", p.Stats())
 		})
 	}
 	t.Run("wipe and stay", func(t *testing.T) {

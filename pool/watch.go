@@ -135,6 +135,8 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 			if w.watch.cancelled = true; w.watch.ending >= p.opts.CloseTimeout {
 				w.endLocked(ClassDeadline, fmt.Errorf("it did not end within %v after it was asked to (%s)", p.opts.CloseTimeout, w.retired))
 			}
+		case w.lane.down.Err() != nil:
+			w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.down.Err()))
 		case at > 0 && !begun && !w.watch.still && w.watch.ran >= p.opts.StopTimeout:
 			w.endLocked(ClassStopped, fmt.Errorf("it has not begun its next task for %v", p.opts.StopTimeout))
 		case w.watch.idle >= p.opts.StopTimeout:
