@@ -259,7 +259,7 @@ func TestAttemptsInStorm(t *testing.T) {
 	require.NoError(t, p.Close(background()))
 
 	lost := 0
-	require.NotEmpty(t, p.Stats().Deaths)
+	require.NotEmpty(t, settled(t, p).Deaths)
 	require.Equal(t, p.Stats().Attempts, int64(len(log.of(0))))
 	for _, f := range fs {
 		lines := log.of(f.Number())

@@ -55,7 +55,8 @@ func panicked(v any, stack []byte) error {
 
 func timeCalls(ctx context.Context, fn func(context.Context) error, o ClassifyOptions) (cpuSample, error) {
 	var s, before, after cpuSample
-	before.readWaits() // outside of what readCPUTimes counts
+	before.readWaits() // outside of what readCPUTimes counts, the thread's own next to it
+	before.cpuWait = readCPUWait(threadSchedstat)
 	if err := before.readCPUTimes(); err != nil {
 		return s, err
 	}
@@ -70,12 +71,13 @@ func timeCalls(ctx context.Context, fn func(context.Context) error, o ClassifyOp
 		s.wall = time.Since(begin)
 	}
 	err := after.readCPUTimes()
+	after.cpuWait = readCPUWait(threadSchedstat)
 	after.readWaits()
 	s.cpu = after.cpu - before.cpu
 	s.process = after.process - before.process
 	s.own, s.all = after.own.minus(before.own), after.all.minus(before.all)
-	s.cpuWait = after.cpuWait - before.cpuWait
-	s.allWait = max(after.allWait-before.allWait, 0) // threads may have ended
+	s.cpuWait = min(after.cpuWait-before.cpuWait, max(s.wall-s.cpu, 0)) // or it was while the waits were read
+	s.allWait = max(after.allWait-before.allWait, 0)                    // threads may have ended
 	return s, err
 }
 
@@ -102,10 +104,8 @@ func (s *cpuSample) readCPUTimes() error {
 	return nil
 }
 
-// readWaits reads how long the calling thread, and all threads of the process, were
-// ready to run without a core.
+// readWaits reads how long all threads of the process were ready to run without a core.
 func (s *cpuSample) readWaits() {
-	s.cpuWait = readCPUWait(threadSchedstat)
 	threads, _ := os.ReadDir("/proc/self/task")
 	for _, t := range threads {
 		s.allWait += readCPUWait("/proc/self/task/" + t.Name() + "/schedstat")

@@ -124,7 +124,7 @@ func TestDeathCostsOneAttempt(t *testing.T) {
 			_, err = bystander.Wait(background())
 			require.NoError(t, err)
 			eventually(t, func() bool { return len(p.Stats().Deaths) > 0 }, "the death was not counted")
-			s := p.Stats()
+			s := settled(t, p)
 			require.Equal(t, map[Class]int64{want.class: 1}, s.Deaths)
 			require.Equal(t, int64(3), s.Attempts)
 

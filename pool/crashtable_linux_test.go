@@ -404,7 +404,7 @@ func tableCell(t *testing.T, at tablePoint, harm string, want fate) {
 	if want.survives {
 		require.Contains(t, pids, pid)
 	}
-	s := p.Stats()
+	s := settled(t, p)
 	deaths := map[Class]int64{}
 	if want.class != "" {
 		deaths[want.class] = 1

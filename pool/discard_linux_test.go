@@ -53,7 +53,7 @@ func TestDiscardedTasksOutliveTheirWorker(t *testing.T) {
 	for i, runs := range ran.Data() {
 		require.Equal(t, uint32(1), runs, "task %d", i)
 	}
-	s := p.Stats()
+	s := settled(t, p)
 	require.Equal(t, map[Class]int64{ClassSignal: 1}, s.Deaths)
 	require.Equal(t, []int64{n, 0, 0, n + 1, 1}, []int64{s.Done, s.Failed, s.Cancelled, s.Attempts, s.Retries})
 }

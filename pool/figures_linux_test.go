@@ -39,7 +39,7 @@ func TestPipelineCountsTheDead(t *testing.T) {
 		s := pl.Stats().Stages[2]
 		require.Equal(t, "burn", s.Name)
 		require.Equal(t, ClockChild, s.CPUClock)
-		require.EqualValues(t, items, p.Stats().Deaths[ClassSignal])
+		require.EqualValues(t, items, settled(t, p).Deaths[ClassSignal])
 		least := 2 * items * each // once for the attempt that was lost
 		if recycle > 0 {
 			least -= 2 * each // the last ones may be on their way out

@@ -182,7 +182,7 @@ func TestHostileResults(t *testing.T) {
 			require.Equal(t, []float64{0, 0, 0, 3}, out.A.Data())
 			out.A.Release()
 			out.B.Release()
-			require.Equal(t, int64(1), p.Stats().Deaths[ClassProtocol])
+			require.Equal(t, int64(1), settled(t, p).Deaths[ClassProtocol])
 		})
 	}
 }

@@ -75,7 +75,7 @@ func TestVandals(t *testing.T) {
 			switch how {
 			case "wipe and die":
 				require.ErrorIs(t, err, ErrWorkerDied)
-				require.LessOrEqual(t, p.Stats().Deaths[ClassSignal], int64(mostUnlucky+p.opts.Attempts))
+				require.LessOrEqual(t, settled(t, p).Deaths[ClassSignal], int64(mostUnlucky+p.opts.Attempts))
 			case "not taken back":
 				require.ErrorContains(t, err, "not taken back")
 			default:
@@ -108,7 +108,7 @@ func TestVandals(t *testing.T) {
 				require.NoError(t, err, "task %d", i)
 				require.Equal(t, int64(i+1), v)
 			}
-			require.Positive(t, p.Stats().Deaths[ClassProtocol], "%+v", p.Stats())
+			require.Positive(t, settled(t, p).Deaths[ClassProtocol])
 		})
 	}
 	t.Run("wipe and stay", func(t *testing.T) {

@@ -114,7 +114,7 @@ func TestHostileLane(t *testing.T) {
 	for from := 0; from < laneBytes/4; from += stride {
 		try(overwriteIn{uint64(from), stride, from}, 5)
 	}
-	s := p.Stats()
+	s := settled(t, p)
 	t.Log(s.Deaths, s.Done, s.Failed)
 	require.Greater(t, s.Deaths[ClassProtocol], int64(10), "the test tests nothing")
 	got, err := count.Reduce(ctx, p, 0, 1000, nil)

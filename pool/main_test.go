@@ -111,6 +111,13 @@ func eventually(t testing.TB, cond func() bool, msg string) {
 	t.Fatal(msg)
 }
 
+// settled is Stats once it is known how all workers have ended that are dead.
+func settled(t testing.TB, p *Pool) (s Stats) {
+	t.Helper()
+	eventually(t, func() bool { s = p.Stats(); return s.Dying == 0 }, "a death is not classified")
+	return s
+}
+
 // within fails where f takes as long as a hang.
 func within(t *testing.T, f func()) {
 	t.Helper()

@@ -268,7 +268,7 @@ func TestDeathInRange(t *testing.T) {
 	in.How, in.Mark = "die once", filepath.Join(t.TempDir(), "mark")
 	require.NoError(t, squares.ForRange(background(), p, in, 20_000, nil))
 	requireSquares(t, out)
-	require.Equal(t, map[Class]int64{ClassSignal: 1}, p.Stats().Deaths)
+	require.Equal(t, map[Class]int64{ClassSignal: 1}, settled(t, p).Deaths)
 	blocks := cut(20_000, 0, 2)
 	require.Equal(t, int64(blocks.count)+1, p.Stats().Attempts)
 
@@ -276,7 +276,7 @@ func TestDeathInRange(t *testing.T) {
 	err := squares.ForRange(background(), p, in, 20_000, nil)
 	require.ErrorIs(t, err, ErrWorkerDied)
 	require.Regexp(t, `running test.squares \[\d+, \d+\), attempt 3`, err)
-	require.Equal(t, int64(4), p.Stats().Deaths[ClassSignal])
+	require.Equal(t, int64(4), settled(t, p).Deaths[ClassSignal])
 	in.How = ""
 	require.NoError(t, squares.ForRange(background(), p, in, 20_000, nil))
 }

@@ -540,7 +540,7 @@ func TestResultRetried(t *testing.T) {
 	out := makeOne(t, p, in)
 	out.check(t, in)
 	require.Zero(t, out.Live)
-	require.Equal(t, int64(1), p.Stats().Deaths[ClassSignal])
+	require.Equal(t, int64(1), settled(t, p).Deaths[ClassSignal])
 	out.release()
 	require.Equal(t, int64(1<<20), p.Stats().ResultMapped, "the first attempt's segment is still there")
 }

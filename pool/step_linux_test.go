@@ -116,7 +116,7 @@ func TestStepDeaths(t *testing.T) {
 						require.True(t, at.again.least <= again && again <= at.again.most, "%d tried again, expected %v", again, at.again)
 						require.True(t, at.twice.least <= twice && twice <= at.twice.most, "%d run twice, expected %v", twice, at.twice)
 						eventually(t, func() bool { return len(p.Stats().Deaths) > 0 }, "the death was not noticed")
-						s := p.Stats()
+						s := settled(t, p)
 						require.Equal(t, map[Class]int64{at.class: 1}, s.Deaths)
 						require.Equal(t, int64(tasks+again), s.Attempts)
 					})
@@ -390,7 +390,7 @@ func TestStepPlan(t *testing.T) {
 		require.Equal(t, int64(i+1), v)
 	}
 	require.NoError(t, p.Close(background()))
-	require.Equal(t, map[Class]int64{ClassSignal: 3}, p.Stats().Deaths)
+	require.Equal(t, map[Class]int64{ClassSignal: 3}, settled(t, p).Deaths)
 
 	for _, plan := range []string{"task-run", "task-run:0", ":1", "task-run:1:end"} {
 		_, err = New(background(), &Options{Workers: 1, Env: []string{faultEnv + "=" + plan}})

@@ -330,7 +330,7 @@ func TestDeathThenRetry(t *testing.T) {
 		require.NoError(t, err)
 		_, err = f.Wait(background())
 		require.NoError(t, err)
-		require.Equal(t, n+1, p.Stats().Deaths[ClassSignal])
+		require.Equal(t, n+1, settled(t, p).Deaths[ClassSignal])
 	}
 	eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(told) == 40 }, "not all was told")
 	for i := 0; i < 40; i += 2 {

@@ -193,7 +193,7 @@ func TestFakeDeadline(t *testing.T) {
 		took := time.Since(began)
 		require.GreaterOrEqual(t, took, 20*time.Second)
 		require.LessOrEqual(t, took, 20*time.Second+2*2*p.opts.watchInterval()+time.Second)
-		require.Equal(t, int64(2), p.Stats().Deaths[ClassDeadline])
+		require.Equal(t, int64(2), settled(t, p).Deaths[ClassDeadline])
 	})
 }
 
@@ -244,7 +244,7 @@ func TestFakeOverrunsInReduce(t *testing.T) {
 				got, err := fakeReduce.Reduce(background(), p, overruns, n, &RangeOptions{Report: &report})
 				require.NoError(t, err)
 				require.Equal(t, RangeReport{Blocks: blocks, Split: split}, report)
-				require.Equal(t, int64(overruns*(overruns+1)/2), p.Stats().Deaths[ClassDeadline])
+				require.Equal(t, int64(overruns*(overruns+1)/2), settled(t, p).Deaths[ClassDeadline])
 				switch overruns {
 				case 0:
 					want = got
@@ -271,7 +271,7 @@ func TestFakeCancelInTwoSteps(t *testing.T) {
 		require.ErrorIs(t, err, ErrCancelled)
 		require.GreaterOrEqual(t, time.Since(began), 4*time.Second)
 		require.LessOrEqual(t, time.Since(began), 6*time.Second)
-		require.Equal(t, int64(1), p.Stats().Deaths[ClassCancel])
+		require.Equal(t, int64(1), settled(t, p).Deaths[ClassCancel])
 		require.Equal(t, int64(1), p.Stats().Cancelled)
 	})
 }

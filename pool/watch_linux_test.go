@@ -46,7 +46,7 @@ func TestWatchdogKills(t *testing.T) {
 		}
 		require.Contains(t, fmt.Sprint(death.Last), "task test.work")
 		requireAttempt(t, bystander, 1)
-		require.Equal(t, int64(1), p.Stats().Deaths[class])
+		require.Equal(t, int64(1), settled(t, p).Deaths[class])
 	}
 }
 
@@ -141,7 +141,7 @@ func TestRecycleInRange(t *testing.T) {
 func TestDeadlineInRange(t *testing.T) {
 	p := newPool(t, &Options{Workers: 2, TaskTimeout: 200 * time.Millisecond, CloseTimeout: 100 * time.Millisecond})
 	require.NoError(t, slowRange.ForRange(background(), p, 10*time.Millisecond, 200, nil)) // blocks of up to 34
-	s := p.Stats()
+	s := settled(t, p)
 	require.Positive(t, s.Deaths[ClassDeadline])
 	t.Logf("%v, %d attempts", s.Deaths, s.Attempts)
 	err := slowRange.ForRange(background(), p, time.Hour, 4, nil)
