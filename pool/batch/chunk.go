@@ -189,8 +189,8 @@ func (r *passRun) halo(tail, rows arrow.Array, from int64) (arrow.Array, error) 
 // again does one piece of work over, as often as workers die that no row is known to kill.
 func (r *passRun) again(ctx context.Context, c *chunk, unit int, from, to int64) (part Part, err error) {
 	for range tries {
-		wait, err := r.insist(ctx, c, unit, from, to)
-		if err != nil {
+		var wait Pending
+		if wait, err = r.insist(ctx, c, unit, from, to); err != nil {
 			return Part{}, err
 		}
 		if part, err = wait(ctx); !errors.Is(err, pool.ErrWorkerDied) {

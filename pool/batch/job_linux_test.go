@@ -25,13 +25,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// count counts rows, and fails when a value is 13.
+// count counts rows, and fails when a value is 13. 14 kills its worker at the first
+// attempt, 15 always, 16 among more than 100 rows.
 var countRows = pool.Func("batch.test.count", func(t *pool.Task, c arrowipc.Column[float64]) (int64, error) {
 	for _, v := range c.Values.Data() {
 		if v == 13 {
 			return 0, errors.New("thirteen")
 		}
-		if v == 14 && t.Attempt() == 1 || v == 15 {
+		if v == 14 && t.Attempt() == 1 || v == 15 || v == 16 && c.Len > 100 {
 			os.Exit(0)
 		}
 	}

@@ -72,6 +72,17 @@ func TestPoisonousRowsAreTooMany(t *testing.T) {
 	require.ErrorContains(t, err, "negative")
 }
 
+// Rows that kill their workers only together are not to blame one by one: their chunk
+// fails, and is not lost.
+func TestRowsThatKillTogether(t *testing.T) {
+	noResidue(t)
+	path := csvFile(t, "a\n"+strings.Repeat("1\n", 150)+"16\n")
+	res, err := Run(context.Background(), Job{Inputs: []string{path}, Op: "count", Quarantine: 5, Pool: pool.Options{Workers: 2}})
+	require.ErrorIs(t, err, pool.ErrWorkerDied)
+	require.ErrorContains(t, err, "rows 0 to 151")
+	require.Nil(t, res.Value)
+}
+
 // A death that no row is to blame for leaves none out.
 func TestInnocentRows(t *testing.T) {
 	noResidue(t)
