@@ -100,6 +100,9 @@ func newChaosTest(s streams, f *chaosFlags, chosen bool, args []string) (*chaosT
 	if t.job, err = readChaosJob(s, args); err != nil {
 		return nil, err
 	}
+	if err := t.job.given.checkReport(f.json); err != nil {
+		return nil, err
+	}
 	for i, name := range f.faults {
 		fault := chaosFault(name)
 		switch {

@@ -98,8 +98,8 @@ rows that --quarantine or --input-quarantine left out, 128+n ended by signal n.`
 	fl.DurationVar(&f.timeout, "timeout", 0, "kill a task that runs longer than `TIME`, as 30s (default: never)")
 	fl.Var(&f.memory, "mem-per-worker", "the most private memory of a worker, `SIZE` as 512MiB (default: no limit)")
 	fl.Var(choice{&f.halt, []string{"now", "soon", "never"}}, "halt", "when a chunk fails, cancel the others, finish those that run, or do all")
-	fl.StringVar(&f.quarantine, "quarantine", "", fmt.Sprintf("leave rows out that kill their workers, at most %d, and write them to `FILE` (.arrow, .csv), which can be an input", mostQuarantined))
-	fl.StringVar(&f.job.InputQuarantine, "input-quarantine", "", "leave lines of CSV out that cannot be parsed, and write them to `FILE` (CSV: file, line, text)")
+	fl.StringVar(&f.quarantine, "quarantine", "", fmt.Sprintf("leave rows out that kill their workers, at most %d, and write them to `FILE` (.arrow, .csv), which can be an input; an earlier file of that name goes, also if no row is left out", mostQuarantined))
+	fl.StringVar(&f.job.InputQuarantine, "input-quarantine", "", "leave lines of CSV out that cannot be parsed, and write them to `FILE` (CSV: file, line, text); an earlier file of that name goes, also if none is")
 	fl.StringVar(&f.joblog, "joblog", "", "append a line for each attempt of each task to `FILE`")
 	fl.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at `ADDR`, as localhost:9090, path /metrics")
 	jsonFlag(fl, &f.json, "the summary")
@@ -203,6 +203,8 @@ func (f *runFlags) advise(ctx context.Context, err error, began bool) error {
 		return fmt.Errorf("%w: go on by the same command with --resume", err)
 	case f.job.State != "" && ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return errors.New("interrupted: go on by the same command with --resume")
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return errors.New("interrupted")
 	case f.job.State == "" || !began || errors.Is(err, files.ErrChanged) || errors.Is(err, batch.ErrStartAgain):
 		return err
 	case isInputError(err):

@@ -66,6 +66,17 @@ func (f *runFlags) check() error {
 	return f.checkNames()
 }
 
+// checkReport refuses the name of another verb's report about this job that is an input
+// or an output of the job.
+func (f *runFlags) checkReport(name string) error {
+	if name == "-" {
+		return nil
+	}
+	with := *f
+	with.json = name
+	return with.checkNames()
+}
+
 // checkNames refuses a file that is named twice and would be written over.
 func (f *runFlags) checkNames() error {
 	const stdout = "/dev/stdout"

@@ -58,6 +58,9 @@ keeps anything beside the output is refused: --state, --json, --joblog, --metric
 			if err != nil {
 				return err
 			}
+			if err := job.checkReport(f.json); err != nil {
+				return err
+			}
 			if f.maxWidth == 1 {
 				return usagef("--max-width 1: expected 2 or more")
 			}
