@@ -131,10 +131,10 @@ func TestResolveAsAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not in CI: needs root, to be another user")
 	}
-	dir := t.TempDir()
-	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		require.NoError(t, os.Chmod(d, 0o755))
-	}
+	dir, err := os.MkdirTemp("/tmp", "outfile-") // the folder of TMPDIR may be closed to others
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	require.NoError(t, os.Chmod(dir, 0o755))
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for name, mode := range map[string]os.FileMode{"sticky": 0o777 | os.ModeSticky, "open": 0o777, "closed": 0o755, "drop": 0o733} {
 		require.NoError(t, os.Mkdir(at(name), 0o700))
