@@ -45,7 +45,7 @@ func (p *Pool) wire(t *task, field string, b shm.Binder) (shm.WireRef, error) {
 
 // ownsOutput reports whether Array arguments may lie in the segment.
 func (p *Pool) ownsOutput(seg *shm.Segment) bool {
-	return p.outputs.Owns(seg) || p.opts.twin != nil && p.opts.twin.ownsOutput(seg)
+	return p.outputs.Owns(seg)
 }
 
 // number gives a pinned segment its number, once.

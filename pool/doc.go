@@ -17,7 +17,7 @@
 //     [Fn.Classify] and [ClassifyCommand] measure whether a stage waits or computes,
 //     and say where it belongs and, with [Costs], at what price.
 //   - [Pipeline] is a chain of stages with queues between them: [From] a sequence
-//     through [Go], [Proc] and [Auto] to [Drain].
+//     through [Go] and [Proc] to [Drain].
 //
 // # Data flow
 //

@@ -62,7 +62,6 @@ func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me hello
 		slot:         slot,
 		segmentBytes: p.opts.Results.SegmentBytes,
 		patient:      true, // its memory must not go before it
-		around:       p.opts.around,
 		leave:        func(end func()) { local.end = end },
 		attach: func(a announce, fd int) attached {
 			closeFD(fd)

@@ -122,11 +122,6 @@ type Options struct {
 	// ("dropped_before"). nil: silent.
 	Logger *slog.Logger
 
-	// Of an Auto stage, whose pool of goroutines takes the place of twin: around frames
-	// each task, what it returns may be nil.
-	twin   *Pool
-	around func() (end func())
-
 	// Of tests.
 	noGroups bool
 	launch   func(p *Pool, slot int) (process, transport, *lane, hello, error)

@@ -35,13 +35,12 @@ type PipelineOptions struct {
 	// so many items take: else a late one waits for what those behind it have. 0: four
 	// times the width.
 	Window int
-	// Logger hears of what Auto stages decide, and how it went at the end. Its handler is
-	// called as that of [Options.Logger]. nil: silent.
+	// Logger hears at the end of Drain, from its goroutine, how it went. nil: silent.
 	Logger *slog.Logger
 }
 
 // A Pipeline is a chain of stages with bounded queues between them: declared by
-// From, then Go, Proc and Auto, and run once, by Drain. It belongs to one process,
+// From, then Go and Proc, and run once, by Drain. It belongs to one process,
 // and is declared by one goroutine; Stats and String may be called from any, at any
 // time.
 //
@@ -57,7 +56,6 @@ type PipelineOptions struct {
 // bytes copies them, or holds a Pin.
 type Pipeline struct {
 	opts PipelineOptions
-	logs logs
 
 	mu     sync.Mutex
 	stages []*stage // the source first, write last
@@ -90,9 +88,7 @@ func NewPipeline(opts *PipelineOptions) *Pipeline {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	pl := &Pipeline{opts: o}
-	pl.logs.open(o.Logger)
-	return pl
+	return &Pipeline{opts: o}
 }
 
 // A Flow is what comes out of a stage: the input of the next, and of one alone.
@@ -167,7 +163,7 @@ func Go[In, Out any](pl *Pipeline, name string, in *Flow[In], f func(context.Con
 		panic(fmt.Sprintf("pool: Go %q: the function is nil", name))
 	}
 	if width == 0 {
-		width = waitingWidth()
+		width = 4 * usableCores()
 	}
 	s := pl.add(name, KindGoroutine, width)
 	out := follow[In, Out](pl, s, in)
@@ -203,10 +199,6 @@ func Proc[In, Out any](pl *Pipeline, name string, in *Flow[In], p *Pool, f *Fn[I
 	return out
 }
 
-// waitingWidth and computingWidth are those of stages that do not say theirs.
-func waitingWidth() int   { return 4 * usableCores() }
-func computingWidth() int { return usableCores() }
-
 // asked is how many workers were asked for.
 func (p *Pool) asked() int {
 	p.mu.Lock()
@@ -227,7 +219,7 @@ func (pl *Pipeline) add(name string, kind StageKind, width int) *stage {
 	if pl.run != nil {
 		panic(fmt.Sprintf("pool: pipeline: stage %q is added to a pipeline that was run", name))
 	}
-	s := &stage{name: name, kind: kind, width: width, at: len(pl.stages), wake: make(chan struct{}, 1)}
+	s := &stage{name: name, kind: kind, width: width, at: len(pl.stages), slots: make(chan struct{}, width)}
 	pl.stages = append(pl.stages, s)
 	return s
 }

@@ -421,7 +421,7 @@ func slowly(d time.Duration) func(context.Context, int) error {
 }
 
 func TestPipelineRemedies(t *testing.T) {
-	cores := computingWidth()
+	cores := usableCores()
 	for want, s := range map[string]StageStats{
 		"add workers":                      {Kind: KindProcess, Width: 2, Workers: 2},
 		"to its pool, which has 2":         {Kind: KindProcess, Width: 4, Workers: 2},
@@ -457,7 +457,6 @@ func TestPipelineMisuse(t *testing.T) {
 		"taken name":         func(pl *Pipeline, in *Flow[int]) { Go(pl, "a", Go(pl, "a", in, pass, 1), pass, 1) },
 		"other pipeline":     func(pl *Pipeline, in *Flow[int]) { Go(NewPipeline(nil), "a", in, pass, 1) },
 		"no pool":            func(pl *Pipeline, in *Flow[int]) { Proc[int, int](pl, "a", in, nil, nil, 1) },
-		"no pool for Auto":   func(pl *Pipeline, in *Flow[int]) { Auto[int, int](pl, "a", in, nil, nil, nil) },
 		"no write":           func(pl *Pipeline, in *Flow[int]) { Drain(ctx, in, nil) },
 		"drained twice":      func(pl *Pipeline, in *Flow[int]) { Drain(ctx, in, slowly(0)); Drain(ctx, in, slowly(0)) },
 		"a stage afterwards": func(pl *Pipeline, in *Flow[int]) { Drain(ctx, in, slowly(0)); Go(pl, "a", in, pass, 1) },

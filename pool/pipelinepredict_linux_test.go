@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 type loadIn struct{ Spin, Sleep time.Duration }
@@ -27,6 +28,13 @@ var loaded = Func("test.load", func(t *Task, in loadIn) (float64, error) {
 	time.Sleep(in.Sleep)
 	return x, nil
 })
+
+// threadCPU is near enough: a goroutine that is moved meanwhile spins a little more.
+func threadCPU() time.Duration {
+	var ts unix.Timespec
+	unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts)
+	return time.Duration(ts.Nano())
+}
 
 // What the classifier says of a stage is what the stage takes of the CPU in a pipeline
 // of worker processes: within 15 %, the median of several runs.

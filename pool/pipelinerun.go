@@ -21,7 +21,6 @@ type pipelineRun struct {
 	begun  time.Time
 	self   time.Duration // CPU time of this process when it began
 	users  map[*Pool]*workerUse
-	autos  []*autoStage
 
 	mu  sync.Mutex
 	err error // the first
@@ -102,22 +101,6 @@ func (pl *Pipeline) begin(ctx context.Context) (*pipelineRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range pl.stages {
-		if s.auto == nil {
-			continue
-		}
-		if err := s.auto.open(ctx, s); err != nil { // it runs Init functions
-			for _, a := range r.autos {
-				err = errors.Join(err, a.close())
-			}
-			r.cancel()
-			pl.mu.Lock()
-			pl.run = nil
-			pl.mu.Unlock()
-			return nil, err
-		}
-		r.autos = append(r.autos, s.auto)
-	}
 	for _, s := range pl.stages[:len(pl.stages)-1] {
 		s.start(r)
 	}
@@ -138,7 +121,6 @@ func (pl *Pipeline) prepare(ctx context.Context) (*pipelineRun, error) {
 	}
 	r := &pipelineRun{pl: pl, parent: ctx, begun: time.Now(), budget: newBudget(pl.opts.MaxBytes, len(pl.flows)), users: map[*Pool]*workerUse{}}
 	for _, s := range pl.stages {
-		s.setSlots(0, s.width)
 		if s.pool != nil && r.users[s.pool] == nil {
 			r.users[s.pool] = newWorkerUse(s.pool)
 		}
@@ -159,22 +141,14 @@ func (r *pipelineRun) end() error {
 	for _, f := range r.pl.flows {
 		f.flush(r)
 	}
-	stats := r.pl.Stats() // while the local pools are there
+	stats := r.pl.Stats()
 	stats.Running = false
-	err := r.err
-	for _, a := range r.autos {
-		err = errors.Join(err, a.close())
-	}
 	r.pl.mu.Lock()
 	r.pl.final = &stats
 	r.pl.mu.Unlock()
-	stats.log(&r.pl.logs, err)
-	r.pl.logs.wait(logTime)
-	return err
+	stats.log(r.pl.opts.Logger, r.err)
+	return r.err
 }
-
-// logTime is how long one call of the Logger's handler may hold up the end of a run.
-const logTime = 5 * time.Second
 
 // fail ends the run with the first error.
 func (r *pipelineRun) fail(err error) {

@@ -14,21 +14,15 @@ type stage struct {
 	width int // as declared
 	at    int // its gate, and its place in the chain
 	pool  *Pool
-	auto  *autoStage
 	start func(r *pipelineRun)
 
 	in, out atomic.Int64 // items taken, and handed on
 	largest atomic.Int64 // bytes of a result: the most, lately
 
-	wake chan struct{} // holds a token when a slot may be free
+	slots chan struct{} // holds one for each item under way
 
-	mu    sync.Mutex
-	limit int // slots in force
-	held  int // slots taken
-	busy  waitClock
-	// capacity is how long all slots together could have been busy until limitAt.
-	capacity time.Duration
-	limitAt  time.Time
+	mu   sync.Mutex
+	busy waitClock
 }
 
 // A runner runs a stage's function for one item.
@@ -167,58 +161,16 @@ func handOn[T any](r *pipelineRun, s *stage, out *Flow[T], f finished[T]) {
 
 // acquire takes a slot, or reports that the run has ended.
 func (s *stage) acquire(r *pipelineRun) bool {
-	for {
-		s.mu.Lock()
-		free := s.held < s.limit
-		if free {
-			s.held++
-		}
-		s.mu.Unlock()
-		if free {
-			return true
-		}
-		select {
-		case <-s.wake:
-		case <-r.ctx.Done():
-			r.stopped()
-			return false
-		}
-	}
-}
-
-func (s *stage) release() { s.setSlots(-1, 0) }
-
-// setSlots changes the slots taken, and those in force where limit is not 0.
-func (s *stage) setSlots(held, limit int) {
-	now := time.Now()
-	s.mu.Lock()
-	s.held += held
-	if limit > 0 {
-		s.capacity, s.limitAt = s.capacityLocked(now), now
-		s.limit = limit
-	}
-	s.mu.Unlock()
 	select {
-	case s.wake <- struct{}{}:
-	default:
+	case s.slots <- struct{}{}:
+		return true
+	case <-r.ctx.Done():
+		r.stopped()
+		return false
 	}
 }
 
-// move is setSlots of a stage that goes to another place.
-func (s *stage) move(kind StageKind, limit int) {
-	s.mu.Lock()
-	s.kind = kind
-	s.mu.Unlock()
-	s.setSlots(0, limit)
-}
-
-// capacityLocked is how long all slots together could have been busy.
-func (s *stage) capacityLocked(now time.Time) time.Duration {
-	if s.limit == 0 {
-		return 0
-	}
-	return s.capacity + time.Duration(s.limit)*now.Sub(s.limitAt)
-}
+func (s *stage) release() { <-s.slots }
 
 // work and rest frame the time for which a slot is busy.
 func (s *stage) work() {
@@ -233,11 +185,4 @@ func (s *stage) rest() {
 	s.mu.Lock()
 	s.busy.leave(now)
 	s.mu.Unlock()
-}
-
-// busyTime is the sum over the slots, what is under way included.
-func (s *stage) busyTime() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.busy.totalAt(time.Now())
 }

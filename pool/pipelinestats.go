@@ -10,7 +10,7 @@ import (
 // A StageKind says where a stage runs.
 type StageKind string
 
-// The kinds. An Auto stage has the one of the place it runs in now.
+// The kinds.
 const (
 	KindSource    StageKind = "source"    // From: the sequence
 	KindGoroutine StageKind = "goroutine" // this process
@@ -22,7 +22,7 @@ const (
 type StageStats struct {
 	Name  string    `json:"name"`
 	Kind  StageKind `json:"kind"`
-	Width int       `json:"width"` // items at a time, now
+	Width int       `json:"width"` // items at a time
 
 	In  int64 `json:"in"`  // items taken
 	Out int64 `json:"out"` // items handed on
@@ -88,6 +88,7 @@ func (pl *Pipeline) Stats() PipelineStats {
 	for i, s := range stages {
 		st := s.stats()
 		if r != nil {
+			st.Utilization = ratioOf(st.Busy, time.Duration(s.width)*p.Wall)
 			if i > 0 {
 				st.Queue = flows[i-1].stats()
 				st.QueueFull = ratioOf(st.Queue.FullTime, st.Queue.Age)
@@ -119,12 +120,7 @@ func ratioOf(part, whole time.Duration) float64 {
 func (s *stage) stats() StageStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	st := StageStats{Name: s.name, Kind: s.kind, Width: s.width, In: s.in.Load(), Out: s.out.Load(), Busy: s.busy.totalAt(now)}
-	if s.limit > 0 {
-		st.Width = s.limit
-		st.Utilization = ratioOf(st.Busy, s.capacityLocked(now))
-	}
+	st := StageStats{Name: s.name, Kind: s.kind, Width: s.width, In: s.in.Load(), Out: s.out.Load(), Busy: s.busy.totalAt(time.Now())}
 	return st
 }
 
@@ -146,15 +142,15 @@ func (p PipelineStats) String() string {
 // String is Stats as a table.
 func (pl *Pipeline) String() string { return pl.Stats().String() }
 
-func (p PipelineStats) log(l *logs, err error) {
+func (p PipelineStats) log(l *slog.Logger, err error) {
 	written := int64(0)
 	if n := len(p.Stages); n > 0 {
 		written = p.Stages[n-1].Out
 	}
 	args := []any{"items", written, "wall", p.Wall, "high_bytes", p.HighBytes, "verdict", p.Verdict}
 	if err != nil {
-		l.log(slog.LevelWarn, "pipeline ended early", append(args, "error", err)...)
+		l.Warn("pipeline ended early", append(args, "error", err)...)
 		return
 	}
-	l.log(slog.LevelInfo, "pipeline ended", args...)
+	l.Info("pipeline ended", args...)
 }

@@ -77,7 +77,7 @@ func (p *PipelineStats) short(i int) string {
 
 // remedy is what to do about the stage that is short.
 func (p *PipelineStats) remedy(s StageStats) string {
-	cores := computingWidth()
+	cores := usableCores()
 	switch {
 	case s.Kind == KindSource || s.Kind == KindWrite:
 		return "move what is slow in it into a stage"

@@ -61,7 +61,6 @@ type host struct {
 	patient      bool                              // serve returns after the running task, not before
 	leave        func(end func())                  // of a patient one: gets what ends its results
 	teardown     func()                            // runs after the last task; may be nil
-	around       func() (end func())               // frames each task; may be nil, and so may end
 	attach       func(a announce, fd int) attached // fd is its own, or −1
 	detach       func(attached)
 }
@@ -305,11 +304,6 @@ func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
 	step("task-begun")
 	s.begin(id, attempt)
 	defer s.finish(s.table.entries[fn].out.arrays)
-	if s.host.around != nil {
-		if end := s.host.around(); end != nil {
-			defer end()
-		}
-	}
 	if s.runners[fn] == nil {
 		s.runners[fn] = s.table.entries[fn].runner(s.bind, s.wire)
 	}
