@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -40,12 +39,12 @@ func (f *Fn[In, Out]) Classify(ctx context.Context, in In, opts *ClassifyOptions
 	if o.Planned == "" {
 		o.Planned = RouteProcess
 	}
-	alone := newAlone(ctx)
-	defer alone.end()
+	scratch := newScratch()
+	defer scratch.end()
 	var out Out
-	call := func(context.Context) error {
-		return alone.run(func(t *Task) (err error) {
-			out, err = f.f(t, in)
+	call := func(ctx context.Context) error {
+		return scratch.use(func(a *shm.Arena) (err error) {
+			out, err = f.Inline(ctx, a, in)
 			return err
 		})
 	}
@@ -56,69 +55,61 @@ func (f *Fn[In, Out]) Classify(ctx context.Context, in In, opts *ClassifyOptions
 // functionSample is the default of ClassifyOptions.MinSample for a function.
 const functionSample = 50 * time.Millisecond
 
-// An alone is what a function sees of a worker where there is none.
-type alone struct {
-	ctx   context.Context
+// A scratch is the arena of a function that is measured. The function may run on, and use
+// it, when nobody waits for it any more.
+type scratch struct {
+	mu    sync.Mutex // held while the function runs; guards what follows
 	arena *shm.Arena
-	task  Task
-
-	mu    sync.Mutex // held while the function runs
+	run   *shm.Run // nil until there is something in the arena
 	ended bool
-	shm   *shm.Run // nil until there is something in the arena
 }
 
-func newAlone(ctx context.Context) *alone {
-	a := &alone{ctx: ctx}
-	a.arena = shm.NewArena(a.grow, &shm.ArenaOptions{Scratch: true})
-	s := &server{stop: func() {}, results: &resultArena{arena: a.arena}}
-	a.task = Task{server: s, attempt: 1, ctx: ctx}
-	return a
+func newScratch() *scratch {
+	s := &scratch{}
+	s.arena = shm.NewArena(s.grow, &shm.ArenaOptions{Scratch: true})
+	return s
 }
 
 // grow is called while the function runs.
-func (a *alone) grow(bytes int64) (*shm.Segment, error) {
-	if a.shm == nil {
+func (s *scratch) grow(bytes int64) (*shm.Segment, error) {
+	if s.run == nil {
 		var err error
-		if a.shm, err = shm.NewRun(); err != nil {
+		if s.run, err = shm.NewRun(); err != nil {
 			return nil, err
 		}
 	}
-	return a.shm.Create(bytes)
+	return s.run.Create(bytes)
 }
 
-// run calls the function once more. What it made the last time is dead then.
-func (a *alone) run(f func(t *Task) error) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.ended {
-		return fmt.Errorf("pool: classify: %w", a.ctx.Err())
+// use calls the function once more. What it made the last time is dead then.
+func (s *scratch) use(f func(*shm.Arena) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return context.Canceled
 	}
-	if a.task.arena {
-		a.task.arena = false
-		a.arena.Reset()
-	}
-	return f(&a.task)
+	s.arena.Reset()
+	return f(s.arena)
 }
 
-// end waits for nobody: a function that ignores the end of its context keeps its
-// memory until it returns.
-func (a *alone) end() {
-	if a.mu.TryLock() {
-		a.endLocked()
+// end removes the arena, at once or, if a function that ignores the end of its context
+// still uses it, when that returns.
+func (s *scratch) end() {
+	remove := func() {
+		defer s.mu.Unlock()
+		s.ended = true
+		s.arena.Reset()
+		s.arena.Close()
+		if s.run != nil {
+			s.run.Close()
+		}
+	}
+	if s.mu.TryLock() {
+		remove()
 		return
 	}
 	go func() {
-		a.mu.Lock()
-		a.endLocked()
+		s.mu.Lock()
+		remove()
 	}()
-}
-
-func (a *alone) endLocked() {
-	a.ended = true
-	a.arena.Reset()
-	a.arena.Close()
-	if a.shm != nil {
-		a.shm.Close()
-	}
-	a.mu.Unlock()
 }

@@ -1,6 +1,10 @@
 package pool
 
-import "context"
+import (
+	"context"
+
+	"example.com/handoff/shm"
+)
 
 // A Fn is a function that worker processes can run.
 type Fn[In, Out any] struct {
@@ -41,4 +45,16 @@ func (f *Fn[In, Out]) Submit(ctx context.Context, p *Pool, in In) (Future[Out], 
 	}
 	id, seq, err := submit(p, f.e, &in, nil, 0)
 	return Future[Out]{p: p, codec: f.e.out, id: id, seq: seq}, err
+}
+
+// Inline calls the function here, on the calling goroutine, without a pool and without
+// copying: what a test or a measurement of the function itself needs. Its Task has ctx
+// as its Context, arena as its Arena, Attempt 1 and Worker 0.
+//
+// Nothing is isolated: a panic is the caller's, a crash ends this program, and a store to
+// a View of in is not caught. The caller keeps the views in in pinned, and owns arena: the
+// arrays in the result live until it is reset or closed. A nil arena is for a function that
+// makes no arrays. Calls may overlap if the function bears it. The error is the function's.
+func (f *Fn[In, Out]) Inline(ctx context.Context, arena *shm.Arena, in In) (Out, error) {
+	return f.f(&Task{attempt: 1, ctx: ctx, inline: arena}, in)
 }

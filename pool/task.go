@@ -10,10 +10,12 @@ import (
 // A Task is what the function sees of the task it runs. It is valid until the
 // function returns.
 type Task struct {
-	server  *server
+	server  *server // nil in Fn.Inline
 	id      taskID
 	attempt int
 	arena   bool // it was asked for
+
+	inline *shm.Arena // of Fn.Inline
 
 	hasCtx atomic.Bool
 	ctx    context.Context // guarded by server.mu; nil until it is asked for
@@ -23,6 +25,9 @@ type Task struct {
 // early, and when Close has waited for Options.CloseTimeout.
 func (t *Task) Context() context.Context {
 	s := t.server
+	if s == nil {
+		return t.ctx
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t.ctx == nil {
@@ -40,7 +45,12 @@ func (t *Task) Attempt() int { return t.attempt }
 
 // Worker is the worker's slot, 0 to Workers+Spares−1. The next incarnation of a dead
 // worker has the same.
-func (t *Task) Worker() int { return t.server.host.slot }
+func (t *Task) Worker() int {
+	if t.server == nil {
+		return 0
+	}
+	return t.server.host.slot
+}
 
 // Arena is where the function makes the arrays whose Views it returns: memory
 // that the supervisor has mapped too, within Options.Results. What was made
@@ -49,6 +59,9 @@ func (t *Task) Worker() int { return t.server.host.slot }
 // used up by what callers have not released yet; [shm.MakeWait] waits for them. It is the worker's for all its
 // tasks: do not Close it.
 func (t *Task) Arena() *shm.Arena {
+	if t.server == nil {
+		return t.inline
+	}
 	t.arena = true
 	return t.server.results.arena
 }
