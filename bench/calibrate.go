@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/queue"
 	"example.com/handoff/shm"
 )
 
@@ -211,7 +212,7 @@ func measureGob(strategy string, size int64, n int) (float64, error) {
 func measureQueue(ctx context.Context, n int) (float64, error) {
 	const items = 2000
 	batch, err := medianNs(n, func() (time.Duration, error) {
-		q := pool.NewQueue[int](nil)
+		q := queue.New[int](nil)
 		put := make(chan error, 1)
 		begin := time.Now()
 		go func() {
@@ -229,7 +230,7 @@ func measureQueue(ctx context.Context, n int) (float64, error) {
 			_, err = q.Get(ctx)
 		}
 		took := time.Since(begin)
-		if errors.Is(err, pool.ErrQueueClosed) {
+		if errors.Is(err, queue.ErrClosed) {
 			err = nil
 		}
 		return took, errors.Join(err, <-put)

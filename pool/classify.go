@@ -37,7 +37,7 @@ type Route string
 const (
 	RouteGoroutine Route = "goroutine" // in this process
 	RouteProcess   Route = "process"   // in worker processes
-	RouteSplit     Route = "split"     // in two stages with a Queue between them
+	RouteSplit     Route = "split"     // in two stages with a queue between them
 )
 
 // A CPUClock names whose CPU time was counted.

@@ -24,7 +24,7 @@ func (c RouteCost) ns(bytes int64) (float64, bool) {
 // read it, and keep it no longer than their call.
 type Costs struct {
 	Goroutine RouteCost `json:"goroutine"` // over a channel to a goroutine, and its answer
-	Split     RouteCost `json:"split"`     // through a [Queue] from one goroutine to another
+	Split     RouteCost `json:"split"`     // through a queue from one goroutine to another
 
 	// A task to a worker process that has just had another one, and its answer.
 	Process    RouteCost `json:"process"`     // the payload by one copy into shared memory

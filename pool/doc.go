@@ -13,9 +13,8 @@
 //     [Pool.Close] ends everything.
 //   - [RangeFunc] and [ReduceFunc] register functions over a range of indices
 //     that the workers share out among themselves.
-//   - [Queue] is a queue bounded by items and bytes; [Classify], [ClassifyCall],
-//     [Fn.Classify] and [ClassifyCommand] measure whether a stage waits or computes,
-//     and say where it belongs and, with [Costs], at what price.
+//   - [Classify], [ClassifyCall], [Fn.Classify] and [ClassifyCommand] measure whether a
+//     stage waits or computes, and say where it belongs and, with [Costs], at what price.
 //   - [Pipeline] is a chain of stages with queues between them: [From] a sequence
 //     through [Go] and [Proc] to [Drain].
 //
@@ -146,8 +145,8 @@
 //
 // # Concurrency
 //
-// A Pool, a Fn and a Queue, and the Stats of a Pipeline, may be used from several goroutines of the process
-// that made them, and from no other process.
+// A Pool and a Fn, and the Stats of a Pipeline, may be used from several goroutines of the
+// process that made them, and from no other process.
 //
 // # Platforms
 //

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+
+	"example.com/handoff/pool/queue"
 )
 
 // DefaultPipelineBytes is the bound of a Pipeline whose options leave it at zero: 256 MiB.
@@ -68,7 +70,7 @@ type Pipeline struct {
 type linked interface {
 	open(r *pipelineRun)  // makes the queue
 	flush(r *pipelineRun) // drops what is left in it
-	stats() QueueStats
+	stats() queue.Stats
 	ended() bool // somebody takes from it
 }
 
@@ -95,7 +97,7 @@ func NewPipeline(opts *PipelineOptions) *Pipeline {
 type Flow[T any] struct {
 	pl    *Pipeline
 	taker *stage // nil until there is one
-	queue *Queue[item[T]]
+	queue *queue.Queue[item[T]]
 	size  sizer[T]
 }
 
@@ -256,7 +258,7 @@ func (f *Flow[T]) open(r *pipelineRun) {
 		n = max(16, 2*f.taker.width)
 	}
 	// Its bytes are bounded by the budget.
-	f.queue = NewQueue[item[T]](&QueueOptions{MaxItems: n, MaxBytes: maxInt64})
+	f.queue = queue.New[item[T]](&queue.Options{MaxItems: n, MaxBytes: maxInt64})
 }
 
 func (f *Flow[T]) flush(r *pipelineRun) {
@@ -268,4 +270,4 @@ func (f *Flow[T]) flush(r *pipelineRun) {
 	}
 }
 
-func (f *Flow[T]) stats() QueueStats { return f.queue.Stats() }
+func (f *Flow[T]) stats() queue.Stats { return f.queue.Stats() }

@@ -33,7 +33,7 @@ type gate struct {
 	waiting bool
 	charge  int64 // of who waits
 	ready   chan struct{}
-	waits   waitClock
+	waits   busyClock
 }
 
 func newBudget(most int64, gates int) *budget {
@@ -135,5 +135,5 @@ func (b *budget) settleLocked() {
 func (b *budget) waited(k int) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.gates[k].waits.totalAt(time.Now())
+	return b.gates[k].waits.at(time.Now())
 }

@@ -22,7 +22,7 @@ type stage struct {
 	slots chan struct{} // holds one for each item under way
 
 	mu   sync.Mutex
-	busy waitClock
+	busy busyClock
 }
 
 // A runner runs a stage's function for one item.

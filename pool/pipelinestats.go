@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"example.com/handoff/pool/queue"
 )
 
 // A StageKind says where a stage runs.
@@ -32,7 +34,7 @@ type StageStats struct {
 	Busy        time.Duration `json:"busy_ns"`
 	Utilization float64       `json:"utilization"` // Busy as a share of what the width had time for
 
-	Queue      QueueStats    `json:"queue"`          // the one before it, whose bytes are as charged in the budget; zero of the source
+	Queue      queue.Stats   `json:"queue"`          // the one before it, whose bytes are as charged in the budget; zero of the source
 	QueueFull  float64       `json:"queue_full"`     // share of the time for which that was full
 	QueueEmpty float64       `json:"queue_empty"`    // share of the time for which that was empty
 	BudgetWait time.Duration `json:"budget_wait_ns"` // for which the next item waited for MaxBytes
@@ -120,7 +122,7 @@ func ratioOf(part, whole time.Duration) float64 {
 func (s *stage) stats() StageStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := StageStats{Name: s.name, Kind: s.kind, Width: s.width, In: s.in.Load(), Out: s.out.Load(), Busy: s.busy.totalAt(time.Now())}
+	st := StageStats{Name: s.name, Kind: s.kind, Width: s.width, In: s.in.Load(), Out: s.out.Load(), Busy: s.busy.at(time.Now())}
 	return st
 }
 

@@ -55,13 +55,14 @@ var ruleTable = map[string]ruleRow{
 	"shm/gonum":      {[]string{"shm"}, []string{ruleGonum}},
 	"arrowipc":       {[]string{"shm"}, []string{ruleSys, ruleArrow, ruleFlat}},
 	"arrowipc/files": {[]string{"arrowipc"}, []string{ruleSys, ruleArrow, ruleFlat, "github.com/klauspost/compress", "github.com/pierrec/lz4/v4"}},
-	"pool":           {[]string{"shm", "shm/ring"}, []string{ruleSys}},
+	"pool":           {[]string{"shm", "shm/ring", "pool/queue"}, []string{ruleSys}},
+	"pool/queue":     {nil, nil},
 	"pool/journal":   {nil, []string{ruleSys}},
-	"pool/batch":     {[]string{"pool", "pool/journal", "pool/batch/outfile", "arrowipc", "arrowipc/files"}, []string{ruleSys, ruleArrow}},
+	"pool/batch":     {[]string{"pool", "pool/queue", "pool/journal", "pool/batch/outfile", "arrowipc", "arrowipc/files"}, []string{ruleSys, ruleArrow}},
 	"pool/batch/ops": {[]string{"pool/batch", "shm/gonum"}, []string{ruleGonum, ruleArrow}},
 	"pool/chaos":     {[]string{"pool"}, []string{ruleSys}},
 	"pool/foreign":   {[]string{"pool"}, []string{ruleSys}},
-	"pool/prom":      {[]string{"pool"}, []string{ruleMetrics}},
+	"pool/prom":      {[]string{"pool", "pool/queue"}, []string{ruleMetrics}},
 	"pool/tune":      {nil, []string{ruleSys}},
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf}},
 	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, rulePerf, "github.com/prometheus/client_golang"}},
@@ -73,7 +74,7 @@ var ruleTable = map[string]ruleRow{
 
 // ruleLibrary is every folder below bench and the command.
 var ruleLibrary = []string{
-	"shm", "shm/ring", "shm/gonum", "arrowipc", "arrowipc/files", "pool", "pool/journal", "pool/batch",
+	"shm", "shm/ring", "shm/gonum", "arrowipc", "arrowipc/files", "pool", "pool/queue", "pool/journal", "pool/batch",
 	"pool/batch/ops", "pool/batch/outfile", "pool/chaos", "pool/foreign", "pool/prom", "pool/tune",
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/queue"
 )
 
 // queueBytes bounds the chunks that were read and have no worker yet.
@@ -27,7 +28,7 @@ type passRun struct {
 	n       int // which pass, from 0
 	pass    *Pass
 	done    map[int64]*commit // chunks that earlier runs have done
-	queue   *pool.Queue[*chunk]
+	queue   *queue.Queue[*chunk]
 	commits chan *commit
 
 	groupMu sync.Mutex
@@ -58,7 +59,7 @@ type flight struct {
 // runPass runs pass n over the chunks that are not done.
 func (e *engine) runPass(ctx context.Context, n int) error {
 	r := &passRun{engine: e, n: n, pass: &e.passes[n], commits: make(chan *commit, commitAhead), live: map[*chunk]bool{}}
-	r.queue = pool.NewQueue[*chunk](&pool.QueueOptions{MaxBytes: queueBytes})
+	r.queue = queue.New[*chunk](&queue.Options{MaxBytes: queueBytes})
 	r.merge.into = r.pass.Merge
 	r.done = e.store.done(n)
 	e.pass, e.inPass = n+1, int64(len(r.done))
@@ -136,7 +137,7 @@ func (r *passRun) dispatch(ctx context.Context) error {
 	window := windowPerWorker * r.pool.Stats().Width
 	for {
 		c, err := r.queue.Get(ctx)
-		if errors.Is(err, pool.ErrQueueClosed) {
+		if errors.Is(err, queue.ErrClosed) {
 			break
 		}
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"example.com/handoff/arrowipc/files"
-	"example.com/handoff/pool"
+	"example.com/handoff/pool/queue"
 )
 
 // openInput opens an input and holds it against what the first one, and the run's
@@ -135,7 +135,7 @@ func (r *passRun) readFile(ctx context.Context, i int, index *int64, tail *[]arr
 		}
 		if err := r.queue.Put(ctx, c, recordBytes(rec)); err != nil {
 			c.release()
-			if errors.Is(err, pool.ErrQueueClosed) || ctx.Err() != nil {
+			if errors.Is(err, queue.ErrClosed) || ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			return err

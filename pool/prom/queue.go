@@ -6,11 +6,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/queue"
 )
 
-// NewQueue makes a collector of what a [pool.Queue] does, as New does of a pool: stats
+// NewQueue makes a collector of what a [queue.Queue] does, as New does of a pool: stats
 // is its Stats method. It keeps the queue.
-func NewQueue(stats func() pool.QueueStats, labels prometheus.Labels) prometheus.Collector {
+func NewQueue(stats func() queue.Stats, labels prometheus.Labels) prometheus.Collector {
 	return collectorOf("handoff_queue_", queueMetrics, stats, labels)
 }
 
@@ -20,25 +21,25 @@ func NewPipeline(pl *pool.Pipeline, labels prometheus.Labels) prometheus.Collect
 	return collectorOf("handoff_pipeline_", pipelineMetrics, pl.Stats, labels)
 }
 
-func queueMetric(name string, kind prometheus.ValueType, help string, value func(s *pool.QueueStats) float64) metric[pool.QueueStats] {
-	return metric[pool.QueueStats]{name, kind, "", help, func(s *pool.QueueStats, put put) { put(value(s)) }}
+func queueMetric(name string, kind prometheus.ValueType, help string, value func(s *queue.Stats) float64) metric[queue.Stats] {
+	return metric[queue.Stats]{name, kind, "", help, func(s *queue.Stats, put put) { put(value(s)) }}
 }
 
-func queueSeconds(name, help string, value func(s *pool.QueueStats) time.Duration) metric[pool.QueueStats] {
-	return queueMetric(name, counter, help, func(s *pool.QueueStats) float64 { return value(s).Seconds() })
+func queueSeconds(name, help string, value func(s *queue.Stats) time.Duration) metric[queue.Stats] {
+	return queueMetric(name, counter, help, func(s *queue.Stats) float64 { return value(s).Seconds() })
 }
 
-var queueMetrics = []metric[pool.QueueStats]{
-	queueMetric("items", gauge, "Items held.", func(s *pool.QueueStats) float64 { return float64(s.Items) }),
-	queueMetric("bytes", gauge, "Bytes that the items held are charged with.", func(s *pool.QueueStats) float64 { return float64(s.Bytes) }),
-	queueMetric("max_items", gauge, "The bound in items.", func(s *pool.QueueStats) float64 { return float64(s.MaxItems) }),
-	queueMetric("max_bytes", gauge, "The bound in bytes.", func(s *pool.QueueStats) float64 { return float64(s.MaxBytes) }),
-	queueMetric("puts_total", counter, "Items admitted.", func(s *pool.QueueStats) float64 { return float64(s.Puts) }),
-	queueMetric("gets_total", counter, "Items taken.", func(s *pool.QueueStats) float64 { return float64(s.Gets) }),
-	queueSeconds("put_blocked_seconds_total", "Time that Puts were blocked, summed over all callers.", func(s *pool.QueueStats) time.Duration { return s.PutBlockedTime }),
-	queueSeconds("get_blocked_seconds_total", "Time that Gets were blocked, summed over all callers.", func(s *pool.QueueStats) time.Duration { return s.GetBlockedTime }),
-	queueSeconds("full_seconds_total", "Time during which a Put had to wait, or would have had to.", func(s *pool.QueueStats) time.Duration { return s.FullTime }),
-	queueSeconds("empty_seconds_total", "Time during which nothing was held.", func(s *pool.QueueStats) time.Duration { return s.EmptyTime }),
+var queueMetrics = []metric[queue.Stats]{
+	queueMetric("items", gauge, "Items held.", func(s *queue.Stats) float64 { return float64(s.Items) }),
+	queueMetric("bytes", gauge, "Bytes that the items held are charged with.", func(s *queue.Stats) float64 { return float64(s.Bytes) }),
+	queueMetric("max_items", gauge, "The bound in items.", func(s *queue.Stats) float64 { return float64(s.MaxItems) }),
+	queueMetric("max_bytes", gauge, "The bound in bytes.", func(s *queue.Stats) float64 { return float64(s.MaxBytes) }),
+	queueMetric("puts_total", counter, "Items admitted.", func(s *queue.Stats) float64 { return float64(s.Puts) }),
+	queueMetric("gets_total", counter, "Items taken.", func(s *queue.Stats) float64 { return float64(s.Gets) }),
+	queueSeconds("put_blocked_seconds_total", "Time that Puts were blocked, summed over all callers.", func(s *queue.Stats) time.Duration { return s.PutBlockedTime }),
+	queueSeconds("get_blocked_seconds_total", "Time that Gets were blocked, summed over all callers.", func(s *queue.Stats) time.Duration { return s.GetBlockedTime }),
+	queueSeconds("full_seconds_total", "Time during which a Put had to wait, or would have had to.", func(s *queue.Stats) time.Duration { return s.FullTime }),
+	queueSeconds("empty_seconds_total", "Time during which nothing was held.", func(s *queue.Stats) time.Duration { return s.EmptyTime }),
 }
 
 func stageMetric(name string, kind prometheus.ValueType, help string, value func(s *pool.StageStats) float64) metric[pool.PipelineStats] {

@@ -10,10 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/queue"
 )
 
 func TestQueue(t *testing.T) {
-	q := pool.NewQueue[string](&pool.QueueOptions{MaxItems: 3, MaxBytes: 50})
+	q := queue.New[string](&queue.Options{MaxItems: 3, MaxBytes: 50})
 	for _, s := range []string{"one", "two"} {
 		require.NoError(t, q.Put(t.Context(), s, 20))
 	}

@@ -1,4 +1,4 @@
-package pool
+package queue
 
 import (
 	"container/list"
@@ -12,23 +12,23 @@ import (
 
 // Bounds of a Queue whose options leave them at zero.
 const (
-	// DefaultQueueItems is the bound in items.
-	DefaultQueueItems = 256
-	// DefaultQueueBytes is the bound in bytes: 64 MiB.
-	DefaultQueueBytes = 64 << 20
+	// DefaultItems is the bound in items.
+	DefaultItems = 256
+	// DefaultBytes is the bound in bytes: 64 MiB.
+	DefaultBytes = 64 << 20
 )
 
-// ErrQueueClosed is returned by Put once the queue is closed, and by Get once
+// ErrClosed is returned by Put once the queue is closed, and by Get once
 // it is closed and empty. A retry cannot help.
-var ErrQueueClosed = errors.New("pool: queue is closed")
+var ErrClosed = errors.New("queue: it is closed")
 
-// QueueOptions bounds a Queue. The zero value is ready to use.
-type QueueOptions struct {
+// Options bounds a Queue. The zero value is ready to use.
+type Options struct {
 	// MaxItems is the largest number of items held. Zero means
-	// DefaultQueueItems; a negative number is a caller's mistake.
+	// DefaultItems; a negative number is a caller's mistake.
 	MaxItems int
 	// MaxBytes is the largest sum of the byte charges held. Zero means
-	// DefaultQueueBytes; a negative number is a caller's mistake.
+	// DefaultBytes; a negative number is a caller's mistake.
 	MaxBytes int64
 }
 
@@ -52,62 +52,62 @@ type QueueOptions struct {
 // any number of goroutines; a Put happens before the Get that returns its
 // item. It owns no goroutine, so one that is dropped needs no Close. The slots
 // it has grown to stay allocated for as long as it does; what was in them does
-// not. Only NewQueue makes a usable Queue, and it must not be copied.
+// not. Only New makes a usable Queue, and it must not be copied.
 type Queue[T any] struct {
 	maxItems int
 	maxBytes int64
 
 	mu       sync.Mutex
-	ring     []queueItem[T] // grows by doubling, up to maxItems
-	first    int            // index in ring of the oldest item
+	ring     []item[T] // grows by doubling, up to maxItems
+	first    int       // index in ring of the oldest item
 	items    int
 	bytes    int64
 	closed   bool
 	born     time.Time
 	full     waitClock // runs while a Put waits, or would
 	empty    waitClock // runs while nothing is held
-	putters  list.List // of *queueWaiter[T], oldest first
-	getters  list.List // of *queueWaiter[T]; not empty only if items == 0
+	putters  list.List // of *waiter[T], oldest first
+	getters  list.List // of *waiter[T]; not empty only if items == 0
 	putWaits waitClock
 	getWaits waitClock
-	stats    QueueStats // the counters and high-water marks; Stats fills in the rest
+	stats    Stats // the counters and high-water marks; Stats fills in the rest
 }
 
-type queueItem[T any] struct {
+type item[T any] struct {
 	v     T
 	bytes int64
 }
 
-// A queueWaiter is one blocked Put, with the item it offers, or one blocked
+// A waiter is one blocked Put, with the item it offers, or one blocked
 // Get, with room for the item it is given. Who settles it removes it from its
 // list, writes the outcome and closes ready, all under Queue.mu: so a waiter
 // is in its list exactly as long as its outcome is open.
-type queueWaiter[T any] struct {
-	item    queueItem[T]
+type waiter[T any] struct {
+	item    item[T]
 	err     error
 	settled bool
 	place   *list.Element
 	ready   chan struct{}
 }
 
-// NewQueue returns an empty queue. A nil opts means the defaults; opts is
-// copied. NewQueue panics if a bound is negative.
-func NewQueue[T any](opts *QueueOptions) *Queue[T] {
-	var o QueueOptions
+// New returns an empty queue. A nil opts means the defaults; opts is
+// copied. New panics if a bound is negative.
+func New[T any](opts *Options) *Queue[T] {
+	var o Options
 	if opts != nil {
 		o = *opts
 	}
 	if o.MaxItems < 0 {
-		panic(fmt.Sprintf("pool: NewQueue: MaxItems is %d", o.MaxItems))
+		panic(fmt.Sprintf("queue: New: MaxItems is %d", o.MaxItems))
 	}
 	if o.MaxBytes < 0 {
-		panic(fmt.Sprintf("pool: NewQueue: MaxBytes is %d", o.MaxBytes))
+		panic(fmt.Sprintf("queue: New: MaxBytes is %d", o.MaxBytes))
 	}
 	if o.MaxItems == 0 {
-		o.MaxItems = DefaultQueueItems
+		o.MaxItems = DefaultItems
 	}
 	if o.MaxBytes == 0 {
-		o.MaxBytes = DefaultQueueBytes
+		o.MaxBytes = DefaultBytes
 	}
 	q := &Queue[T]{maxItems: o.MaxItems, maxBytes: o.MaxBytes, born: time.Now()}
 	q.empty.enter(q.born)
@@ -118,12 +118,12 @@ func NewQueue[T any](opts *QueueOptions) *Queue[T] {
 // there is no room for it. ctx bounds that wait and nothing else.
 //
 // The queue holds v if and only if the error is nil. The error is ctx.Err()
-// if ctx ended first, or ErrQueueClosed if the queue was closed before v was
+// if ctx ended first, or ErrClosed if the queue was closed before v was
 // admitted. A Put whose ctx ends in the moment it is admitted returns nil.
 // Put panics if bytes is negative.
 func (q *Queue[T]) Put(ctx context.Context, v T, bytes int64) error {
 	if bytes < 0 {
-		panic(fmt.Sprintf("pool: Queue.Put: bytes is %d", bytes))
+		panic(fmt.Sprintf("queue: Queue.Put: bytes is %d", bytes))
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -131,9 +131,9 @@ func (q *Queue[T]) Put(ctx context.Context, v T, bytes int64) error {
 	q.mu.Lock()
 	if q.closed {
 		q.mu.Unlock()
-		return ErrQueueClosed
+		return ErrClosed
 	}
-	it := queueItem[T]{v, bytes}
+	it := item[T]{v, bytes}
 	if q.putters.Len() == 0 && q.fitsLocked(bytes) {
 		q.pushLocked(it)
 		q.settleLocked()
@@ -150,7 +150,7 @@ func (q *Queue[T]) Put(ctx context.Context, v T, bytes int64) error {
 // ctx bounds that wait and nothing else. The item belongs to the caller.
 //
 // An item is gone from the queue if and only if the error is nil. The error
-// is ctx.Err() if ctx ended first, or ErrQueueClosed if the queue is closed
+// is ctx.Err() if ctx ended first, or ErrClosed if the queue is closed
 // and everything in it has been taken. A Get whose ctx ends in the moment it
 // is given an item returns that item.
 func (q *Queue[T]) Get(ctx context.Context) (T, error) {
@@ -167,27 +167,27 @@ func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 	}
 	if q.closed {
 		q.mu.Unlock()
-		return none, ErrQueueClosed
+		return none, ErrClosed
 	}
-	w := joinLocked(&q.getters, &q.getWaits, queueItem[T]{})
+	w := joinLocked(&q.getters, &q.getWaits, item[T]{})
 	q.mu.Unlock()
 	err := q.await(ctx, w, &q.getters, &q.getWaits)
 	return w.item.v, err
 }
 
 // Close ends the queue for producers: blocked and later Puts return
-// ErrQueueClosed, and their items are not in the queue. Consumers still get
-// what is left, then ErrQueueClosed. Close never blocks, may be called at any
+// ErrClosed, and their items are not in the queue. Consumers still get
+// what is left, then ErrClosed. Close never blocks, may be called at any
 // time and more than once, and always returns nil.
 func (q *Queue[T]) Close() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
 	for q.putters.Len() > 0 {
-		grantFrontLocked(&q.putters, &q.putWaits, queueItem[T]{}, ErrQueueClosed)
+		grantFrontLocked(&q.putters, &q.putWaits, item[T]{}, ErrClosed)
 	}
 	for q.getters.Len() > 0 { // they wait only because nothing is left
-		grantFrontLocked(&q.getters, &q.getWaits, queueItem[T]{}, ErrQueueClosed)
+		grantFrontLocked(&q.getters, &q.getWaits, item[T]{}, ErrClosed)
 	}
 	q.turnLocked()
 	return nil
@@ -201,7 +201,7 @@ func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {
 			v, err := q.Get(ctx)
-			if errors.Is(err, ErrQueueClosed) || !yield(v, err) || err != nil {
+			if errors.Is(err, ErrClosed) || !yield(v, err) || err != nil {
 				return
 			}
 		}
@@ -210,7 +210,7 @@ func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
 
 // await blocks until w is settled or ctx ends. The lock decides which came
 // first, so an outcome that was granted is never thrown away.
-func (q *Queue[T]) await(ctx context.Context, w *queueWaiter[T], l *list.List, clock *waitClock) error {
+func (q *Queue[T]) await(ctx context.Context, w *waiter[T], l *list.List, clock *waitClock) error {
 	select {
 	case <-w.ready:
 		return w.err
@@ -236,7 +236,7 @@ func (q *Queue[T]) settleLocked() {
 			grantFrontLocked(&q.getters, &q.getWaits, q.popLocked(), nil)
 		case q.putters.Len() > 0 && q.fitsLocked(frontOf[T](&q.putters).item.bytes):
 			q.pushLocked(frontOf[T](&q.putters).item)
-			grantFrontLocked(&q.putters, &q.putWaits, queueItem[T]{}, nil)
+			grantFrontLocked(&q.putters, &q.putWaits, item[T]{}, nil)
 		default:
 			q.turnLocked()
 			return
@@ -249,7 +249,7 @@ func (q *Queue[T]) fitsLocked(bytes int64) bool {
 	return q.items == 0 || q.items < q.maxItems && bytes <= q.maxBytes-q.bytes
 }
 
-func (q *Queue[T]) pushLocked(it queueItem[T]) {
+func (q *Queue[T]) pushLocked(it item[T]) {
 	if q.items == len(q.ring) {
 		q.growLocked()
 	}
@@ -265,9 +265,9 @@ func (q *Queue[T]) pushLocked(it queueItem[T]) {
 	q.turnLocked()
 }
 
-func (q *Queue[T]) popLocked() queueItem[T] {
+func (q *Queue[T]) popLocked() item[T] {
 	it := q.ring[q.first]
-	q.ring[q.first] = queueItem[T]{} // let go of what the item refers to
+	q.ring[q.first] = item[T]{} // let go of what the item refers to
 	q.first = (q.first + 1) % len(q.ring)
 	q.items--
 	q.bytes -= it.bytes
@@ -295,24 +295,24 @@ func (q *Queue[T]) growLocked() {
 	if n := len(q.ring); n > 0 {
 		size = n + min(n, q.maxItems-n) // pushed only while items < maxItems, so it grows
 	}
-	ring := make([]queueItem[T], min(size, q.maxItems))
+	ring := make([]item[T], min(size, q.maxItems))
 	n := copy(ring, q.ring[q.first:])
 	copy(ring[n:], q.ring[:q.first])
 	q.ring, q.first = ring, 0
 }
 
-func joinLocked[T any](l *list.List, clock *waitClock, it queueItem[T]) *queueWaiter[T] {
-	w := &queueWaiter[T]{item: it, ready: make(chan struct{})}
+func joinLocked[T any](l *list.List, clock *waitClock, it item[T]) *waiter[T] {
+	w := &waiter[T]{item: it, ready: make(chan struct{})}
 	w.place = l.PushBack(w)
 	clock.enter(time.Now())
 	return w
 }
 
-func frontOf[T any](l *list.List) *queueWaiter[T] {
-	return l.Front().Value.(*queueWaiter[T])
+func frontOf[T any](l *list.List) *waiter[T] {
+	return l.Front().Value.(*waiter[T])
 }
 
-func grantFrontLocked[T any](l *list.List, clock *waitClock, it queueItem[T], err error) {
+func grantFrontLocked[T any](l *list.List, clock *waitClock, it item[T], err error) {
 	w := frontOf[T](l)
 	l.Remove(w.place)
 	clock.leave(time.Now())

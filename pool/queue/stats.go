@@ -1,4 +1,4 @@
-package pool
+package queue
 
 import "time"
 
@@ -30,11 +30,11 @@ func (c *waitClock) totalAt(now time.Time) time.Duration {
 	return c.total + time.Duration(c.blocked)*now.Sub(c.since)
 }
 
-// QueueStats is a snapshot of a Queue. All its fields are of one moment.
+// Stats is a snapshot of a Queue. All its fields are of one moment.
 //
 // Blocked Puts beside a full queue say that consumers are too slow: widen the
 // stage that takes from it. Blocked Gets beside an empty one say the opposite.
-type QueueStats struct {
+type Stats struct {
 	Items    int   `json:"items"`     // held now
 	Bytes    int64 `json:"bytes"`     // charged now
 	MaxItems int   `json:"max_items"` // bound in force
@@ -67,7 +67,7 @@ type QueueStats struct {
 
 // Stats returns a snapshot. It costs one lock and one reading of the clock and
 // may be called at any time, also after Close.
-func (q *Queue[T]) Stats() QueueStats {
+func (q *Queue[T]) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()

@@ -1,4 +1,4 @@
-package pool
+package queue
 
 import (
 	"context"
@@ -18,31 +18,31 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestQueueOptions(t *testing.T) {
+func TestOptions(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
-		opts      *QueueOptions
+		opts      *Options
 		wantItems int
 		wantBytes int64
 		wantPanic string
 	}{
-		{"nil", nil, DefaultQueueItems, DefaultQueueBytes, ""},
-		{"zero", &QueueOptions{}, DefaultQueueItems, DefaultQueueBytes, ""},
-		{"set", &QueueOptions{MaxItems: 3, MaxBytes: 5}, 3, 5, ""},
-		{"huge", &QueueOptions{MaxItems: math.MaxInt, MaxBytes: math.MaxInt64}, math.MaxInt, math.MaxInt64, ""},
-		{"negative items", &QueueOptions{MaxItems: -7}, 0, 0, "pool: NewQueue: MaxItems is -7"},
-		{"negative bytes", &QueueOptions{MaxBytes: -8}, 0, 0, "pool: NewQueue: MaxBytes is -8"},
+		{"nil", nil, DefaultItems, DefaultBytes, ""},
+		{"zero", &Options{}, DefaultItems, DefaultBytes, ""},
+		{"set", &Options{MaxItems: 3, MaxBytes: 5}, 3, 5, ""},
+		{"huge", &Options{MaxItems: math.MaxInt, MaxBytes: math.MaxInt64}, math.MaxInt, math.MaxInt64, ""},
+		{"negative items", &Options{MaxItems: -7}, 0, 0, "queue: New: MaxItems is -7"},
+		{"negative bytes", &Options{MaxBytes: -8}, 0, 0, "queue: New: MaxBytes is -8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.wantPanic != "" {
-				require.PanicsWithValue(t, tt.wantPanic, func() { NewQueue[int](tt.opts) })
+				require.PanicsWithValue(t, tt.wantPanic, func() { New[int](tt.opts) })
 				return
 			}
-			var before QueueOptions
+			var before Options
 			if tt.opts != nil {
 				before = *tt.opts
 			}
-			q := NewQueue[int](tt.opts)
+			q := New[int](tt.opts)
 			s := q.Stats()
 			if s.MaxItems != tt.wantItems || s.MaxBytes != tt.wantBytes {
 				t.Errorf("bounds: got %d items, %d bytes, want %d, %d", s.MaxItems, s.MaxBytes, tt.wantItems, tt.wantBytes)
@@ -53,32 +53,32 @@ func TestQueueOptions(t *testing.T) {
 			}
 		})
 	}
-	require.PanicsWithValue(t, "pool: Queue.Put: bytes is -1", func() {
-		NewQueue[int](nil).Put(t.Context(), 0, -1)
+	require.PanicsWithValue(t, "queue: Queue.Put: bytes is -1", func() {
+		New[int](nil).Put(t.Context(), 0, -1)
 	})
 }
 
 // Each row puts items of the given charges with nobody taking them; want is
 // how many are admitted before a Put blocks.
-func TestQueueBounds(t *testing.T) {
+func TestBounds(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		opts  QueueOptions
+		opts  Options
 		sizes []int64
 		want  int
 	}{
-		{"items", QueueOptions{MaxItems: 3, MaxBytes: 100}, []int64{1, 1, 1, 1}, 3},
-		{"bytes", QueueOptions{MaxItems: 9, MaxBytes: 10}, []int64{4, 6, 1}, 2},
-		{"bytes exactly", QueueOptions{MaxItems: 9, MaxBytes: 10}, []int64{10, 0, 1}, 2},
-		{"too large, alone", QueueOptions{MaxItems: 9, MaxBytes: 10}, []int64{11, 0}, 1},
-		{"too large, behind another", QueueOptions{MaxItems: 9, MaxBytes: 10}, []int64{1, 11}, 1},
-		{"largest number, no overflow", QueueOptions{MaxItems: 9, MaxBytes: 10}, []int64{1, math.MaxInt64}, 1},
-		{"largest bound, no overflow", QueueOptions{MaxItems: 9, MaxBytes: math.MaxInt64}, []int64{math.MaxInt64, 1}, 1},
-		{"no charge", QueueOptions{MaxItems: 2, MaxBytes: 1}, []int64{0, 0, 0}, 2},
+		{"items", Options{MaxItems: 3, MaxBytes: 100}, []int64{1, 1, 1, 1}, 3},
+		{"bytes", Options{MaxItems: 9, MaxBytes: 10}, []int64{4, 6, 1}, 2},
+		{"bytes exactly", Options{MaxItems: 9, MaxBytes: 10}, []int64{10, 0, 1}, 2},
+		{"too large, alone", Options{MaxItems: 9, MaxBytes: 10}, []int64{11, 0}, 1},
+		{"too large, behind another", Options{MaxItems: 9, MaxBytes: 10}, []int64{1, 11}, 1},
+		{"largest number, no overflow", Options{MaxItems: 9, MaxBytes: 10}, []int64{1, math.MaxInt64}, 1},
+		{"largest bound, no overflow", Options{MaxItems: 9, MaxBytes: math.MaxInt64}, []int64{math.MaxInt64, 1}, 1},
+		{"no charge", Options{MaxItems: 2, MaxBytes: 1}, []int64{0, 0, 0}, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				q := NewQueue[int](&tt.opts)
+				q := New[int](&tt.opts)
 				for i, size := range tt.sizes {
 					go func() { q.Put(t.Context(), i, size) }()
 					synctest.Wait() // so that they arrive in order
@@ -96,31 +96,31 @@ func TestQueueBounds(t *testing.T) {
 	}
 }
 
-func TestQueueClose(t *testing.T) {
+func TestClose(t *testing.T) {
 	ctx := context.Background()
 	t.Run("drains", func(t *testing.T) {
-		q := NewQueue[string](nil)
+		q := New[string](nil)
 		require.NoError(t, q.Put(ctx, "a", 1))
 		require.NoError(t, q.Put(ctx, "b", 1))
 		require.NoError(t, q.Close())
 		require.NoError(t, q.Close())
-		require.ErrorIs(t, q.Put(ctx, "c", 1), ErrQueueClosed)
+		require.ErrorIs(t, q.Put(ctx, "c", 1), ErrClosed)
 		for _, want := range []string{"a", "b"} {
 			got, err := q.Get(ctx)
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 		}
 		_, err := q.Get(ctx)
-		require.ErrorIs(t, err, ErrQueueClosed)
+		require.ErrorIs(t, err, ErrClosed)
 	})
 	t.Run("wakes blocked Puts", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			q := NewQueue[int](&QueueOptions{MaxItems: 1})
+			q := New[int](&Options{MaxItems: 1})
 			require.NoError(t, q.Put(ctx, 0, 1))
 			var refused atomic.Int32
 			for range 10 {
 				go func() {
-					if errors.Is(q.Put(ctx, 1, 1), ErrQueueClosed) {
+					if errors.Is(q.Put(ctx, 1, 1), ErrClosed) {
 						refused.Add(1)
 					}
 				}()
@@ -133,16 +133,16 @@ func TestQueueClose(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 0, got)
 			_, err = q.Get(ctx)
-			require.ErrorIs(t, err, ErrQueueClosed)
+			require.ErrorIs(t, err, ErrClosed)
 		})
 	})
 	t.Run("wakes blocked Gets", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			q := NewQueue[int](nil)
+			q := New[int](nil)
 			var refused atomic.Int32
 			for range 10 {
 				go func() {
-					if _, err := q.Get(ctx); errors.Is(err, ErrQueueClosed) {
+					if _, err := q.Get(ctx); errors.Is(err, ErrClosed) {
 						refused.Add(1)
 					}
 				}()
@@ -155,9 +155,9 @@ func TestQueueClose(t *testing.T) {
 	})
 }
 
-func TestQueueEndedContext(t *testing.T) {
+func TestEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	q := NewQueue[int](nil)
+	q := New[int](nil)
 	require.NoError(t, q.Put(ctx, 1, 1))
 	cancel()
 	require.ErrorIs(t, q.Put(ctx, 2, 1), context.Canceled)
@@ -166,8 +166,8 @@ func TestQueueEndedContext(t *testing.T) {
 	require.Equal(t, 1, q.Stats().Items, "an ended context neither puts nor takes")
 }
 
-func TestQueueLetsGo(t *testing.T) {
-	q := NewQueue[*[64]byte](nil)
+func TestLetsGo(t *testing.T) {
+	q := New[*[64]byte](nil)
 	v := new([64]byte)
 	seen := weak.Make(v)
 	require.NoError(t, q.Put(t.Context(), v, 64))
@@ -181,9 +181,9 @@ func TestQueueLetsGo(t *testing.T) {
 
 // A large Put at the head of the line gives up; the small one behind it fits
 // and must be admitted although nobody takes anything.
-func TestQueueCancelPassesTheTurnOn(t *testing.T) {
+func TestCancelPassesTheTurnOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := NewQueue[string](&QueueOptions{MaxBytes: 10})
+		q := New[string](&Options{MaxBytes: 10})
 		require.NoError(t, q.Put(t.Context(), "first", 6))
 		ctx, cancel := context.WithCancel(t.Context())
 		go q.Put(ctx, "large", 8)
@@ -199,9 +199,9 @@ func TestQueueCancelPassesTheTurnOn(t *testing.T) {
 	})
 }
 
-func TestQueueBlockedTime(t *testing.T) {
+func TestBlockedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := NewQueue[int](&QueueOptions{MaxItems: 1})
+		q := New[int](&Options{MaxItems: 1})
 		go q.Get(t.Context())
 		go q.Get(t.Context())
 		synctest.Wait()
@@ -209,8 +209,8 @@ func TestQueueBlockedTime(t *testing.T) {
 		q.Put(t.Context(), 0, 5)
 		time.Sleep(time.Second)
 		s := q.Stats()
-		want := QueueStats{
-			MaxItems: 1, MaxBytes: DefaultQueueBytes, HighItems: 1, HighBytes: 5, Puts: 1, Gets: 1,
+		want := Stats{
+			MaxItems: 1, MaxBytes: DefaultBytes, HighItems: 1, HighBytes: 5, Puts: 1, Gets: 1,
 			GetsBlocked: 2, GetsWaiting: 1, GetBlockedTime: 7 * time.Second, // 3 and, going on, 4
 			Age: 4 * time.Second, EmptyTime: 4 * time.Second,
 		}
@@ -222,8 +222,8 @@ func TestQueueBlockedTime(t *testing.T) {
 		defer cancel()
 		require.ErrorIs(t, q.Put(ctx, 2, 5), context.DeadlineExceeded)
 		time.Sleep(time.Hour) // nobody waits: not counted
-		want = QueueStats{
-			Items: 1, Bytes: 5, MaxItems: 1, MaxBytes: DefaultQueueBytes, HighItems: 1, HighBytes: 5, Puts: 3, Gets: 2,
+		want = Stats{
+			Items: 1, Bytes: 5, MaxItems: 1, MaxBytes: DefaultBytes, HighItems: 1, HighBytes: 5, Puts: 3, Gets: 2,
 			PutsBlocked: 1, PutBlockedTime: 2 * time.Second, GetsBlocked: 2, GetBlockedTime: 7 * time.Second,
 			Age: time.Hour + 6*time.Second, EmptyTime: 4 * time.Second, FullTime: time.Hour + 2*time.Second,
 		}
@@ -232,9 +232,9 @@ func TestQueueBlockedTime(t *testing.T) {
 }
 
 // Full is what makes a Put wait: items, bytes, or a large one that came before.
-func TestQueueFullTime(t *testing.T) {
+func TestFullTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := NewQueue[int](&QueueOptions{MaxItems: 2, MaxBytes: 10})
+		q := New[int](&Options{MaxItems: 2, MaxBytes: 10})
 		full := func(want time.Duration) {
 			t.Helper()
 			require.Equal(t, want, q.Stats().FullTime)
@@ -263,9 +263,9 @@ func TestQueueFullTime(t *testing.T) {
 }
 
 // A large item waits for those before it, however many small ones come after it.
-func TestQueueStarvesNobody(t *testing.T) {
+func TestStarvesNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := NewQueue[int](&QueueOptions{MaxItems: 100, MaxBytes: 10})
+		q := New[int](&Options{MaxItems: 100, MaxBytes: 10})
 		for i := range 9 {
 			q.Put(t.Context(), i, 1)
 		}
@@ -283,8 +283,8 @@ func TestQueueStarvesNobody(t *testing.T) {
 	})
 }
 
-func TestQueueAll(t *testing.T) {
-	q := NewQueue[int](nil)
+func TestAll(t *testing.T) {
+	q := New[int](nil)
 	for i := range 10 {
 		require.NoError(t, q.Put(t.Context(), i, 1))
 	}
@@ -324,10 +324,10 @@ func TestQueueAll(t *testing.T) {
 
 // Producers and consumers give up at random all the time. Every item whose
 // Put succeeded comes out exactly once, no other does, and the bounds hold.
-func TestQueueCountsEveryItemOnce(t *testing.T) {
+func TestCountsEveryItemOnce(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	const producers, consumers, each = 8, 8, 2000
-	q := NewQueue[int](&QueueOptions{MaxItems: 4, MaxBytes: 64})
+	q := New[int](&Options{MaxItems: 4, MaxBytes: 64})
 	var putOK, taken [producers * each]atomic.Int32
 	// A deadline of some microseconds falls before, into and after the wait.
 	brief := func(r *rand.Rand) (context.Context, context.CancelFunc) {
@@ -360,7 +360,7 @@ func TestQueueCountsEveryItemOnce(t *testing.T) {
 				switch {
 				case err == nil:
 					taken[id].Add(1)
-				case errors.Is(err, ErrQueueClosed):
+				case errors.Is(err, ErrClosed):
 					return
 				case !errors.Is(err, context.DeadlineExceeded):
 					t.Errorf("Get: %v", err)
@@ -390,16 +390,16 @@ func TestQueueCountsEveryItemOnce(t *testing.T) {
 	s.PutsBlocked, s.GetsBlocked, s.PutBlockedTime, s.GetBlockedTime = 0, 0, 0, 0
 	require.LessOrEqual(t, s.FullTime+s.EmptyTime, s.Age)
 	s.Age, s.FullTime, s.EmptyTime = 0, 0, 0
-	require.Equal(t, QueueStats{MaxItems: 4, MaxBytes: 64, Closed: true}, s, "something is left behind")
+	require.Equal(t, Stats{MaxItems: 4, MaxBytes: 64, Closed: true}, s, "something is left behind")
 }
 
 // Close runs into blocked and arriving callers; all of them return, and what
 // was admitted is taken or still there.
-func TestQueueCloseRaces(t *testing.T) {
+func TestCloseRaces(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	ctx := context.Background()
 	for range 300 {
-		q := NewQueue[int](&QueueOptions{MaxItems: 2})
+		q := New[int](&Options{MaxItems: 2})
 		var in, out atomic.Int32
 		var wg sync.WaitGroup
 		for range 4 {
@@ -457,7 +457,7 @@ type queueCall struct {
 
 func runQueueModel(t *testing.T, steps []byte) {
 	const maxItems, maxBytes = 3, 20
-	q := NewQueue[int](&QueueOptions{MaxItems: maxItems, MaxBytes: maxBytes})
+	q := New[int](&Options{MaxItems: maxItems, MaxBytes: maxBytes})
 	var calls []*queueCall // an item's value is the index of its Put
 	var held, putters, getters []int
 	closed := false
@@ -476,7 +476,7 @@ func runQueueModel(t *testing.T, steps []byte) {
 				held, putters = append(held, putters[0]), putters[1:]
 			case closed:
 				for _, i := range append(putters, getters...) {
-					calls[i].want = ErrQueueClosed.Error()
+					calls[i].want = ErrClosed.Error()
 				}
 				putters, getters = nil, nil
 				return
@@ -503,7 +503,7 @@ func runQueueModel(t *testing.T, steps []byte) {
 		}()
 		switch {
 		case isPut && closed:
-			c.want = ErrQueueClosed.Error()
+			c.want = ErrClosed.Error()
 		case isPut:
 			putters = append(putters, id)
 		default:
@@ -572,7 +572,7 @@ func BenchmarkQueue(b *testing.B) {
 	for _, items := range []int{1, 16, 256} {
 		b.Run(fmt.Sprintf("impl=queue/items=%d", items), func(b *testing.B) {
 			b.ReportAllocs()
-			q := NewQueue[int](&QueueOptions{MaxItems: items})
+			q := New[int](&Options{MaxItems: items})
 			go func() {
 				for i := 0; q.Put(ctx, i, 8) == nil; i++ {
 				}
@@ -603,11 +603,11 @@ func BenchmarkQueue(b *testing.B) {
 }
 
 // A Put and a Get that never wait: the price of the bookkeeping alone.
-func BenchmarkQueueUncontended(b *testing.B) {
+func BenchmarkUncontended(b *testing.B) {
 	ctx := context.Background()
 	b.Run("impl=queue", func(b *testing.B) {
 		b.ReportAllocs()
-		q := NewQueue[int](nil)
+		q := New[int](nil)
 		for b.Loop() {
 			q.Put(ctx, 1, 8)
 			q.Get(ctx)
@@ -615,7 +615,7 @@ func BenchmarkQueueUncontended(b *testing.B) {
 	})
 	b.Run("impl=channel", func(b *testing.B) {
 		b.ReportAllocs()
-		ch := make(chan int, DefaultQueueItems)
+		ch := make(chan int, DefaultItems)
 		for b.Loop() {
 			ch <- 1
 			<-ch
