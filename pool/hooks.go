@@ -2,127 +2,133 @@ package pool
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"runtime/debug"
+	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 )
 
-// hooks are what workers do beside tasks, in the order of registration.
-var hooks struct {
-	mu       sync.Mutex
-	names    map[string]bool
-	init     []hook
-	teardown []hook
+// calls hands values to a function of the user's, one at a time and in order, from a
+// goroutine that is there while there are any. Nobody waits for the function and it runs
+// under no lock, so it may be slow, and call whatever it likes.
+type calls[T any] struct {
+	f    func(v T, missed, behind int) // missed were dropped before v, behind wait after it; nil: nothing is handed on
+	most int                           // values that may wait, those beyond are dropped; 0: no bound
+
+	mu      sync.Mutex
+	waiting []call[T]
+	missed  int           // dropped since the last that was not
+	dropped int64         // in all
+	taken   int           // calls that were begun
+	idle    chan struct{} // closed when none waits or runs; nil while that is so
 }
 
-type hook struct {
-	name string
-	f    func() error
+type call[T any] struct {
+	v      T
+	missed int
 }
 
-func addHook(list *[]hook, kind, name string, f func() error) struct{} {
-	hooks.mu.Lock()
-	defer hooks.mu.Unlock()
-	if hooks.names == nil {
-		hooks.names = map[string]bool{}
+// emit may be called with any lock held.
+func (q *calls[T]) emit(v T) {
+	if q.f == nil {
+		return
 	}
-	if name == "" || f == nil || hooks.names[kind+name] {
-		panic(fmt.Sprintf("pool: %s %q is registered twice, or has no name or function", kind, name))
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.most > 0 && len(q.waiting) >= q.most {
+		q.missed++
+		q.dropped++
+		return
 	}
-	hooks.names[kind+name] = true
-	*list = append(*list, hook{name, f})
-	return struct{}{}
+	q.waiting = append(q.waiting, call[T]{v, q.missed})
+	q.missed = 0
+	if q.idle == nil {
+		q.idle = make(chan struct{})
+		go q.run()
+	}
 }
 
-// Init registers what each worker process does before its first task: what must
-// not come from the supervisor, such as connections, handles and caches, is opened
-// here. Call it in a package-level variable:
-//
-//	var _ = pool.Init("database", func() (err error) { db, err = sql.Open(…); return err })
-//
-// Inits run in the order in which they were registered, each time that a worker
-// starts, within Options.StartTimeout. An error or panic ends the worker. Where none
-// is left, five starts in a row that fail end the pool, whose tasks fail with that
-// error: that takes some milliseconds, so what may come back, a database say, is
-// tried again in here.
-// With Isolation = Goroutine they run once for each pool, in this process, and one that
-// takes longer is left behind.
-func Init(name string, f func() error) struct{} { return addHook(&hooks.init, "Init", name, f) }
-
-// Teardown registers what each worker process does after its last task, when it
-// ends in order: at Close, and when it is retired. A worker that dies does not come to
-// it. Close waits for it as for a task, for Options.CloseTimeout. An error is
-// written to standard error, and Options.Logger hears of it. Teardowns run in the reverse order of their
-// registration.
-func Teardown(name string, f func() error) struct{} {
-	return addHook(&hooks.teardown, "Teardown", name, f)
-}
-
-// runInit runs all Inits. One that has not returned when ctx ends is left behind.
-func runInit(ctx context.Context) error {
-	hooks.mu.Lock()
-	list := hooks.init
-	hooks.mu.Unlock()
-	for _, h := range list {
-		if err := waitFor(ctx, 0, h.run); err != nil {
-			return fmt.Errorf("Init %q: %w", h.name, err)
+func (q *calls[T]) run() {
+	over := false
+	defer func() {
+		if !over { // the function has called runtime.Goexit
+			go q.run()
 		}
-	}
-	return nil
-}
-
-// runTeardown runs all Teardowns, also after one has failed. One that takes longer than
-// longest, if that is not 0, is left behind.
-func runTeardown(longest time.Duration) (errs []error) {
-	hooks.mu.Lock()
-	list := hooks.teardown
-	hooks.mu.Unlock()
-	for i := len(list) - 1; i >= 0; i-- {
-		if err := waitFor(context.Background(), longest, list[i].run); err != nil {
-			errs = append(errs, fmt.Errorf("Teardown %q: %w", list[i].name, err))
-		}
-	}
-	return errs
-}
-
-func (h hook) run() error { return contained(h.f) }
-
-// waitFor runs f and waits for it until ctx ends, and no longer than longest if that is
-// not 0.
-func waitFor(ctx context.Context, longest time.Duration, f func() error) error {
-	ended := make(chan error, 1)
-	go func() { ended <- f() }()
-	var late <-chan time.Time
-	if longest > 0 {
-		timer := time.NewTimer(longest)
-		defer timer.Stop()
-		late = timer.C
-	}
-	select {
-	case err := <-ended:
-		return err
-	case <-late:
-		return fmt.Errorf("it took longer than %v", longest)
-	case <-ctx.Done():
-		return fmt.Errorf("it has not returned: %w", ctx.Err())
-	}
-}
-
-// contained runs f on a goroutine of its own: a panic and runtime.Goexit are errors.
-func contained(f func() error) error {
-	ended := make(chan error, 1)
-	go func() {
-		debug.SetPanicOnFault(true)
-		err := errors.New("it called runtime.Goexit")
-		defer func() {
-			if v := recover(); v != nil {
-				err = fmt.Errorf("panic: %.1000v", v)
-			}
-			ended <- err
-		}()
-		err = f()
 	}()
-	return <-ended
+	for {
+		q.mu.Lock()
+		if len(q.waiting) == 0 {
+			over = true
+			q.waiting = nil
+			close(q.idle)
+			q.idle = nil
+			q.mu.Unlock()
+			return
+		}
+		next := q.waiting[0]
+		q.waiting[0] = call[T]{}
+		q.waiting = q.waiting[1:]
+		q.taken++
+		behind := len(q.waiting)
+		q.mu.Unlock()
+		q.f(next.v, next.missed, behind)
+	}
+}
+
+// wait returns 0 when all values were handed on, or, when one call has taken longer than
+// longest, how many were not, with that one.
+func (q *calls[T]) wait(longest time.Duration) (left int) {
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	for last := -1; ; {
+		q.mu.Lock()
+		idle, taken, n := q.idle, q.taken, len(q.waiting)+1
+		q.mu.Unlock()
+		if idle == nil {
+			return 0
+		}
+		if taken == last {
+			return n
+		}
+		last = taken
+		timer.Reset(longest)
+		select {
+		case <-idle:
+		case <-timer.C:
+		}
+	}
+}
+
+// logs writes to a Logger.
+type logs struct{ calls[slog.Record] }
+
+// maxLogs bounds the records that wait for a slow handler.
+const maxLogs = 1024
+
+func (l *logs) open(to *slog.Logger) {
+	h := to.Handler()
+	if h == slog.DiscardHandler {
+		return
+	}
+	l.most = maxLogs
+	l.f = func(r slog.Record, missed, _ int) {
+		if missed > 0 {
+			r.AddAttrs(slog.Int("dropped_before", missed))
+		}
+		if ctx := context.Background(); h.Enabled(ctx, r.Level) {
+			h.Handle(ctx, r)
+		}
+	}
+}
+
+// log may be called with any lock held.
+func (l *logs) log(level slog.Level, text string, args ...any) {
+	if l.f == nil {
+		return
+	}
+	var pc [1]uintptr
+	runtime.Callers(2, pc[:])
+	r := slog.NewRecord(time.Now(), level, text, pc[0])
+	r.Add(args...)
+	l.emit(r)
 }

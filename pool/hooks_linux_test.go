@@ -1,152 +1,152 @@
 package pool
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"math"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
+	"log/slog"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
-// Init has run before the first task and Teardown after the last, in each worker;
-// one that dies does not come to it.
-func TestInitAndTeardown(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "log")
-	p := newPool(t, &Options{Workers: 2, Env: []string{"POOL_TEST_HOOKS=" + file}, RecycleTasks: 3})
-	for _, err := range pid.Map(background(), p, make100) {
-		require.NoError(t, err)
-	}
-	started := p.Stats().Retired + int64(len(allUp(t, p, 2)))
-	require.NoError(t, p.Close(background()))
-	b, err := os.ReadFile(file)
-	require.NoError(t, err)
-	lines := strings.Fields(string(b))
-	slices.Sort(lines)
-	count := map[string]int64{}
-	for _, l := range lines {
-		count[strings.SplitN(l, ":", 2)[0]]++
-	}
-	require.GreaterOrEqual(t, count["first"], started)
-	require.Equal(t, count["first"], count["second"])
-	require.Equal(t, count["first"], count["last"])
+// A handler is a log handler that does what a test says.
+type handler struct {
+	enabled func()
+	handle  func(slog.Record)
 }
 
-var initCount atomic.Int32
-
-func hookLog(what string) error {
-	if file := os.Getenv("POOL_TEST_HOOKS"); file != "" {
-		f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		fmt.Fprintf(f, "%s:%d\n", what, os.Getpid())
+func (h handler) Enabled(context.Context, slog.Level) bool {
+	if h.enabled != nil {
+		h.enabled()
 	}
-	return nil
+	return true
 }
 
-var (
-	_ = Init("test.first", func() error {
-		initCount.Add(1)
-		if file := os.Getenv("POOL_TEST_INIT_NEEDS"); file != "" {
-			if _, err := os.Stat(file); err != nil {
-				return fmt.Errorf("the cache is gone: %w", err)
+func (h handler) Handle(_ context.Context, r slog.Record) error { h.handle(r); return nil }
+func (h handler) WithAttrs([]slog.Attr) slog.Handler            { return h }
+func (h handler) WithGroup(string) slog.Handler                 { return h }
+
+// A log handler may call the pool, and it may end its goroutine.
+func TestLoggerCallsPool(t *testing.T) {
+	var p *Pool
+	var mu sync.Mutex
+	var said []string
+	made := make(chan struct{})
+	call := func() {
+		<-made
+		p.Stats()
+	}
+	logger := slog.New(handler{enabled: call, handle: func(r slog.Record) {
+		call()
+		if r.Level == slog.LevelWarn {
+			f, err := addOne.Submit(background(), p, 1)
+			if err == nil {
+				_, err = f.Wait(background())
 			}
+			if err != nil && !errors.Is(err, ErrClosed) {
+				t.Error(err)
+			}
+			p.Resize(3)
 		}
-		return hookLog("first")
-	})
-	_ = Init("test.second", func() error {
-		if initCount.Load() == 0 {
-			panic("not in order")
-		}
-		return hookLog("second")
-	})
-	_ = Teardown("test.last", func() error { return hookLog("last") })
-)
-
-// Workers whose Init fails are not started for ever: the pool ends with the cause,
-// which its tasks get.
-func TestInitFails(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "cache")
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	var starts atomic.Int32
-	p := newPool(t, &Options{Workers: 2, Env: []string{"POOL_TEST_INIT_NEEDS=" + file}, OnEvent: func(e Event) {
-		if e.Kind == EventDeath {
-			starts.Add(1)
-		}
+		mu.Lock()
+		said = append(said, r.Message)
+		mu.Unlock()
+		runtime.Goexit()
 	}})
-	up := allUp(t, p, 2)
-	require.NoError(t, os.Remove(file))
-	began := time.Now()
-	var futures []Future[int]
-	for range 10 {
-		futures = append(futures, submitWork(t, p, workIn{How: "sleep", For: 10 * time.Second}))
-	}
-	for _, w := range up {
-		unix.Kill(w.PID, unix.SIGKILL)
-	}
-	for _, f := range futures {
-		_, err := f.Wait(background())
-		require.ErrorContains(t, err, "the cache is gone")
-		require.ErrorIs(t, err, ErrClosed)
-	}
-	require.LessOrEqual(t, float64(starts.Load()), max(1, math.Ceil(time.Since(began).Seconds()))*10)
-	_, err := New(background(), &Options{Workers: 1, Env: []string{"POOL_TEST_INIT_NEEDS=" + file}})
-	require.ErrorContains(t, err, "the cache is gone")
+	p = newPool(t, &Options{Workers: 2, Logger: logger})
+	close(made)
+	within(t, func() {
+		for range 3 {
+			f, err := orphan.Submit(background(), p, orphanIn{How: "kill"})
+			require.NoError(t, err)
+			requireAttempt(t, f, 2)
+		}
+		require.NoError(t, p.Close(background()))
+	})
+	require.Equal(t, "worker ready", said[0])
+	require.Contains(t, said, "worker died")
+	require.Contains(t, said, "width changed")
 }
 
-// While one worker works, others whose Init fails do not end the pool; it has them
-// back when Init is mended.
-func TestInitFailsForSome(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "cache")
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	var failed atomic.Int32
-	p := newPool(t, &Options{Workers: 2, Env: []string{"POOL_TEST_INIT_NEEDS=" + file}, OnEvent: func(e Event) {
-		if e.Kind == EventDeath && e.Death.Class == ClassStart {
-			failed.Add(1)
+// A log handler that never returns holds nothing up but, for a while, Close.
+func TestLoggerHangs(t *testing.T) {
+	free := make(chan struct{})
+	var handled atomic.Int64
+	logger := slog.New(handler{handle: func(slog.Record) { <-free; handled.Add(1) }})
+	p := newPool(t, &Options{Workers: 2, Logger: logger, MemoryLimit: 1 << 30, CloseTimeout: 200 * time.Millisecond})
+	within(t, func() {
+		f, err := orphan.Submit(background(), p, orphanIn{How: "kill"})
+		require.NoError(t, err)
+		requireAttempt(t, f, 2)
+		for i := range maxLogs + 10 {
+			require.NoError(t, p.Resize(i%2+1))
 		}
-	}})
-	up := allUp(t, p, 2)
-	require.NoError(t, os.Remove(file))
-	unix.Kill(up[0].PID, unix.SIGKILL)
-	eventually(t, func() bool { return failed.Load() > maxFailedStarts }, "Init does not fail")
-	requireAttempt(t, submitWork(t, p, workIn{How: "sleep", For: time.Millisecond}), 1)
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	allUp(t, p, 2)
+		require.NoError(t, p.Close(background()))
+	})
+	require.Zero(t, handled.Load())
+	close(free)
+	eventually(t, func() bool { return handled.Load() == maxLogs+1 }, "more or less was kept than should be")
 }
 
-// A supervisor that is killed takes workers with it whose Init hangs.
-func TestSupervisorKilledDuringInit(t *testing.T) {
-	cmd := program("hanging init")
-	out, err := cmd.StdoutPipe()
+// Records that were dropped are counted in the next.
+func TestLogsSayWhatTheyDropped(t *testing.T) {
+	free := make(chan struct{})
+	var last slog.Record
+	var l logs
+	l.open(slog.New(handler{handle: func(r slog.Record) { <-free; last = r }}))
+	l.log(slog.LevelInfo, "first")
+	eventually(t, func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.taken == 1 }, "the handler is not called")
+	for range maxLogs + 5 {
+		l.log(slog.LevelInfo, "some")
+	}
+	require.Equal(t, maxLogs+1, l.wait(time.Millisecond))
+	close(free)
+	require.Zero(t, l.wait(time.Minute))
+	l.log(slog.LevelInfo, "last", "key", 1)
+	require.Zero(t, l.wait(time.Minute))
+	attrs := ""
+	last.Attrs(func(a slog.Attr) bool { attrs += a.String() + " "; return true })
+	require.Equal(t, "last key=1 dropped_before=5 ", last.Message+" "+attrs)
+	frame, _ := runtime.CallersFrames([]uintptr{last.PC}).Next()
+	require.Contains(t, frame.Function, "TestLogsSayWhatTheyDropped")
+}
+
+// A hook of attempts that never returns is Close's error.
+func TestAttemptHookHangs(t *testing.T) {
+	free := make(chan struct{})
+	p, err := New(background(), &Options{Workers: 1, CloseTimeout: 100 * time.Millisecond, OnAttempt: func(Attempt) { <-free }})
 	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	require.Equal(t, "starting", readLine(t, out))
-	var pids []int
-	eventually(t, func() bool { pids = descendants(t, cmd.Process.Pid); return len(pids) == 2 }, "no workers")
-	time.Sleep(100 * time.Millisecond) // they are in Init
-	require.NoError(t, cmd.Process.Kill())
-	cmd.Wait()
-	requireGone(t, pids)
+	for range 3 {
+		requireAttempt(t, submitWork(t, p, workIn{}), 1)
+	}
+	within(t, func() { err = p.Close(background()) })
+	require.ErrorContains(t, err, "Options.OnAttempt took longer than 100ms: it was not told of 3 attempts")
+	close(free)
 }
 
+// What runs in this process may hang.
 func init() {
-	programs["hanging init"] = func([]string) {
-		fmt.Println("starting")
-		New(background(), &Options{Workers: 2, StartTimeout: time.Hour, Env: []string{"POOL_TEST_INIT_HANGS=1"}})
+	programs["hooks here"] = func([]string) {
+		Init("program.hangs", func() error { select {} })
+		_, err := New(background(), &Options{Workers: 1, Isolation: Goroutine, StartTimeout: 50 * time.Millisecond})
+		fmt.Println(err)
+		initHooks.init = nil
+		Teardown("program.hangs too", func() error { select {} })
+		p, _ := New(background(), &Options{Workers: 1, Isolation: Goroutine, CloseTimeout: 50 * time.Millisecond})
+		fmt.Println(p.Close(background()))
 	}
 }
 
-var _ = Init("test.hangs", func() error {
-	if os.Getenv("POOL_TEST_INIT_HANGS") != "" {
-		time.Sleep(time.Hour)
-	}
-	return nil
-})
+func TestHooksInThisProcess(t *testing.T) {
+	within(t, func() {
+		out, err := program("hooks here").CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Contains(t, string(out), `Init "program.hangs": it has not returned: context deadline exceeded`)
+		require.Contains(t, string(out), `Teardown "program.hangs too": it took longer than 50ms`)
+	})
+}
