@@ -465,8 +465,6 @@ func requireGone(t *testing.T, pids []int) {
 	require.Empty(t, left, "alive 2 s after the supervisor was killed")
 }
 
-func mkfifo(path string) error { return unix.Mkfifo(path, 0o600) }
-
 // blocked is an Output that nobody reads.
 type blocked struct{ release chan struct{} }
 

@@ -65,6 +65,7 @@ var ruleTable = map[string]ruleRow{
 	"pool/prom":      {[]string{"pool", "pool/queue"}, []string{ruleMetrics}},
 	"pool/tune":      {nil, []string{ruleSys}},
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf}},
+	"bench/compare":  {nil, []string{rulePerf}},
 	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, rulePerf, "github.com/prometheus/client_golang"}},
 
 	"pool/batch/outfile":       {nil, []string{ruleSys}},
