@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 	"example.com/handoff/pool/queue"
 	"example.com/handoff/shm"
@@ -153,20 +154,6 @@ func calibrate(ctx context.Context) (c pool.Costs, err error) {
 	return c, nil
 }
 
-// medianNs repeats f, which says how long it took.
-func medianNs(n int, f func() (time.Duration, error)) (float64, error) {
-	var all []float64
-	for range n {
-		d, err := f()
-		if err != nil {
-			return 0, err
-		}
-		all = append(all, float64(d.Nanoseconds()))
-	}
-	slices.Sort(all)
-	return (all[(n-1)/2] + all[n/2]) / 2, nil
-}
-
 // asleep is longer than a worker looks for work before it sleeps.
 const asleep = 3 * time.Millisecond
 
@@ -178,7 +165,7 @@ func measureWake(ctx context.Context, c carrier, n int) (float64, error) {
 	}
 	var ns float64
 	if err == nil {
-		ns, err = medianNs(n, func() (time.Duration, error) {
+		ns, err = stat.Repeat(n, func() (time.Duration, error) {
 			time.Sleep(asleep)
 			return s.burst(ctx, 1)
 		})
@@ -205,13 +192,13 @@ func measureGob(strategy string, size int64, n int) (float64, error) {
 	if _, err := trip(); err != nil {
 		return 0, fmt.Errorf("bench: %s in memory: %w", strategy, err)
 	}
-	return medianNs(n, trip)
+	return stat.Repeat(n, trip)
 }
 
 // measureQueue is an item through a queue between two goroutines.
 func measureQueue(ctx context.Context, n int) (float64, error) {
 	const items = 2000
-	batch, err := medianNs(n, func() (time.Duration, error) {
+	batch, err := stat.Repeat(n, func() (time.Duration, error) {
 		q := queue.New[int](nil)
 		put := make(chan error, 1)
 		begin := time.Now()
@@ -243,7 +230,7 @@ func measureQueue(ctx context.Context, n int) (float64, error) {
 
 // measureStart is a new pool of one worker up to the answer to its first task.
 func measureStart(ctx context.Context, n int) (float64, error) {
-	return medianNs(n, func() (took time.Duration, err error) {
+	return stat.Repeat(n, func() (took time.Duration, err error) {
 		begin := time.Now()
 		p, err := pool.New(ctx, &pool.Options{Workers: 1, Attempts: 1})
 		if err != nil {

@@ -147,10 +147,10 @@ func TestTooLittleSpace(t *testing.T) {
 	held(t)
 	have, ok := memInfo("MemTotal")
 	require.True(t, ok)
-	_, err := Run(background(), &Options{Sizes: []int64{roundUp(have, 8)}, Strategies: []string{shmCopy}})
+	_, err := Run(background(), &Options{Sizes: []int64{have&^7 + 8}, Strategies: []string{shmCopy}})
 	require.ErrorContains(t, err, "choose smaller sizes")
 
-	_, err = open(background(), []string{shmCopy}, TouchSum, roundUp(max(have, shmBytes())+1<<20, 8))
+	_, err = open(background(), []string{shmCopy}, TouchSum, (max(have, shmBytes())+1<<20)&^7+8)
 	var space *shm.SpaceError
 	require.ErrorAs(t, err, &space)
 	require.ErrorContains(t, err, "1 shm strategies with arrays of")

@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+
+	"example.com/handoff/bench/stat"
 )
 
 // A Machine is where the figures were taken. What cannot be read is "" or 0.
@@ -43,8 +45,8 @@ func (m Machine) String() string {
 		return s
 	}
 	return fmt.Sprintf("%s, %d cores (GOMAXPROCS %d), %s memory, %s/%s %s, %s, /dev/shm %s, huge pages: shm %s, heap %s",
-		or(m.CPU), m.Cores, m.GOMAXPROCS, human(float64(m.MemoryBytes), "B"), m.OS, m.Arch, m.Kernel, m.Go,
-		human(float64(m.ShmBytes), "B"), or(m.ShmHuge), or(m.HeapHuge))
+		or(m.CPU), m.Cores, m.GOMAXPROCS, stat.Size(m.MemoryBytes), m.OS, m.Arch, m.Kernel, m.Go,
+		stat.Size(m.ShmBytes), or(m.ShmHuge), or(m.HeapHuge))
 }
 
 func cpuModel() string {

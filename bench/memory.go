@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"example.com/handoff/bench/stat"
 )
 
 // checkMemory refuses arrays that would not fit into this machine's memory: Go
@@ -22,7 +24,7 @@ func checkMemory(names []string, bytes int64) error {
 	have, ok := memInfo("MemAvailable")
 	if need := arrays * float64(bytes); ok && need > float64(have) {
 		return fmt.Errorf("bench: arrays of %s need about %s of memory, %s are available: choose smaller sizes or fewer strategies",
-			FormatSize(bytes), human(need, "B"), human(float64(have), "B"))
+			FormatSize(bytes), stat.Size(need), stat.Size(have))
 	}
 	return nil
 }

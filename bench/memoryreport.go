@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"example.com/handoff/bench/stat"
 )
 
 // A MemoryReport is what one Memory has found. Its JSON form is an object with
@@ -68,7 +70,7 @@ func (r *MemoryReport) judge() {
 		r.Growth = append(r.Growth, g)
 		last := of[len(of)-1]
 		parts = append(parts, fmt.Sprintf("with %s memory %s: %.2f arrays more for each worker, %s in all with %d",
-			g.Strategy, verb, g.PSSPerWorker, human(float64(last.PSSBytes), "B"), last.Workers))
+			g.Strategy, verb, g.PSSPerWorker, stat.Size(last.PSSBytes), last.Workers))
 	}
 	r.Verdict = fmt.Sprintf("An array of %s held by every worker: %s.", FormatSize(r.Bytes), strings.Join(parts, "; "))
 }
@@ -93,8 +95,8 @@ func (r *MemoryReport) WriteTable(w io.Writer) error {
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(tw, "strategy\tworkers\tPSS\tprivate\tPSS without\tprivate without\t\n")
 	for _, x := range r.Results {
-		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t%s\t%s\t\n", x.Strategy, x.Workers, human(float64(x.PSSBytes), "B"), human(float64(x.PrivateBytes), "B"),
-			human(float64(x.BasePSSBytes), "B"), human(float64(x.BasePrivateBytes), "B"))
+		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t%s\t%s\t\n", x.Strategy, x.Workers, stat.Size(x.PSSBytes), stat.Size(x.PrivateBytes),
+			stat.Size(x.BasePSSBytes), stat.Size(x.BasePrivateBytes))
 	}
 	tw.Flush()
 	fmt.Fprintf(&b, "\n")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 )
 
@@ -83,7 +84,7 @@ func Memory(ctx context.Context, opts *MemoryOptions) (*MemoryReport, error) {
 	most := o.Workers[len(o.Workers)-1]
 	if have, ok := memInfo("MemAvailable"); ok && float64(gobArrays+most)*float64(o.Bytes) > float64(have) {
 		return nil, fmt.Errorf("bench: an array of %s handed to %d workers by gob needs about %s of memory, %s are available: choose a smaller size",
-			FormatSize(o.Bytes), most, human(float64(gobArrays+most)*float64(o.Bytes), "B"), human(float64(have), "B"))
+			FormatSize(o.Bytes), most, stat.Size(float64(gobArrays+most)*float64(o.Bytes)), stat.Size(have))
 	}
 	dir, err := privateDir()
 	if err != nil {

@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"io"
 	"math"
+	"slices"
 
-	"golang.org/x/perf/benchmath"
+	"example.com/handoff/bench/stat"
 )
 
 // A Report is what one Run has found. Its JSON form is an object with exactly
@@ -44,12 +45,11 @@ func (s *sampler) result() Result {
 		ns[i] = x.ns
 		handoffs += x.k
 	}
-	sorted := benchmath.NewSample(ns, &benchmath.DefaultThresholds)
-	median := benchmath.AssumeNothing.Summary(sorted, 0.95).Center
+	median := stat.Median(ns)
 	bytes := int64(len(s.target)) * elemBytes
 	return Result{
 		Strategy: s.c.strategy(), Bytes: bytes, DType: "float64", Count: len(ns),
-		MedianNS: tenths(median), MinNS: tenths(sorted.Values[0]), MaxNS: tenths(sorted.Values[len(ns)-1]),
+		MedianNS: tenths(median), MinNS: tenths(slices.Min(ns)), MaxNS: tenths(slices.Max(ns)),
 		MBPerS: thousandths(float64(bytes) / median * 1e3), CopiedBytes: int64(math.Round(float64(s.copied) / float64(handoffs))),
 		AnswerOK: s.wrong == 0, WorkerPID: s.c.pid(), samples: s.samples,
 	}

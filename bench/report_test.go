@@ -140,14 +140,14 @@ func TestJSON(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	r := sampleReport()
-	require.Equal(t, "Adding up 64MiB in another process took 3.000 ms by shm-resident, 100 times less than by gob-reused (300.0 ms); "+
-		"one copy into shared memory (shm-copy) is never slower than gob-reused from 476.0 B on; "+
-		"a goroutine of this process is cheaper than any of them at 1 of 2 sizes (400.0 ns at 64B): there a process pays by its isolation, not by speed.", r.Verdict)
+	require.Equal(t, "Adding up 64MiB in another process took 3.00 ms by shm-resident, 100 times less than by gob-reused (300 ms); "+
+		"one copy into shared memory (shm-copy) is never slower than gob-reused from 476 B on; "+
+		"a goroutine of this process is cheaper than any of them at 1 of 2 sizes (400 ns at 64B): there a process pays by its isolation, not by speed.", r.Verdict)
 	for want, ns := range map[string]map[string][]float64{
-		"took 1.000 µs in a goroutine, and no process was measured.":                           {inProcess: {1000}},
-		"took 1.000 µs by pipe-raw.":                                                           {pipeRaw: {1000}},
-		"took 1.000 µs by pipe-raw; a goroutine was not cheaper than the best of them.":        {pipeRaw: {1000}, inProcess: {1000}},
-		"took 1.000 µs by pipe-raw, 3.0 times less than by unix-raw (3.000 µs).":               {pipeRaw: {1000}, unixRaw: {3000}},
+		"took 1.00 µs in a goroutine, and no process was measured.":                            {inProcess: {1000}},
+		"took 1.00 µs by pipe-raw.":                                                            {pipeRaw: {1000}},
+		"took 1.00 µs by pipe-raw; a goroutine was not cheaper than the best of them.":         {pipeRaw: {1000}, inProcess: {1000}},
+		"took 1.00 µs by pipe-raw, 3.0 times less than by unix-raw (3.00 µs).":                 {pipeRaw: {1000}, unixRaw: {3000}},
 		"one copy into shared memory (shm-copy) is slower than gob-reused at every measured s": {gobReused: {1000}, shmCopy: {3000}},
 	} {
 		r := newReport(Machine{}, TouchEnds, made(ns, 4096))
@@ -220,7 +220,7 @@ func TestTable(t *testing.T) {
 	require.NoError(t, r.WriteTable(&b))
 	for _, want := range []string{
 		"Test CPU, 2 cores", "float64 array of 64MiB, touch sum", "  100.00x  ", "WRONG", "in process", "  4242\n",
-		"gob-reused, shm-copy: 476.0 B\n", "shm-copy, goroutine: all measured sizes\n", r.Verdict,
+		"gob-reused, shm-copy: 476 B\n", "shm-copy, goroutine: all measured sizes\n", r.Verdict,
 	} {
 		require.Contains(t, b.String(), want)
 	}

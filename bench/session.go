@@ -81,7 +81,7 @@ func (s *session) reserve(arrays, maxBytes int64) error {
 	if arrays == 0 {
 		return nil
 	}
-	need := arrays * roundUp(maxBytes, int64(os.Getpagesize()))
+	need := arrays * (maxBytes + int64(os.Getpagesize())) // each in pages of its own
 	if need/arrays < maxBytes {
 		return fmt.Errorf("%d arrays of %s overflow", arrays, FormatSize(maxBytes))
 	}
@@ -91,8 +91,6 @@ func (s *session) reserve(arrays, maxBytes int64) error {
 	}
 	return seg.Close()
 }
-
-func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }
 
 // privateDir is a new directory that only this user can enter, with a path that
 // leaves room for the name of a socket: the kernel takes 107 bytes in all.

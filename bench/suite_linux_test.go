@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +23,7 @@ import (
 	"golang.org/x/perf/benchfmt"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 )
 
@@ -64,45 +64,33 @@ type way func(n int) error
 
 // beside measures task beside other, in batches of n.
 func beside(b *testing.B, n int, task way, name string, other way) {
-	batch := func(w way) float64 {
-		err := w(n / 10) // not counted: the other way ran meanwhile
-		began := time.Now()
-		if err == nil {
-			err = w(n)
+	batch := func(w way) stat.Side {
+		return func(context.Context) (float64, error) {
+			err := w(n / 10) // not counted: the other way ran meanwhile
+			began := time.Now()
+			if err == nil {
+				err = w(n)
+			}
+			return float64(time.Since(began).Nanoseconds()) / float64(n), err
 		}
-		took := time.Since(began)
-		if err != nil {
+	}
+	var pairs stat.Pairs
+	var canaries []float64
+	for b.Loop() {
+		if err := pairs.Take(b.Context(), batch(task), batch(other)); err != nil {
 			b.Fatal(err)
 		}
-		return float64(took.Nanoseconds()) / float64(n)
-	}
-	var tasks, others, ratios, canaries []float64
-	for b.Loop() {
-		if len(tasks)%2 == 0 {
-			tasks = append(tasks, batch(task))
-			others = append(others, batch(other))
-		} else {
-			others = append(others, batch(other))
-			tasks = append(tasks, batch(task))
-		}
-		last := len(tasks) - 1
-		ratios = append(ratios, tasks[last]/others[last])
 		if ns, ok := canary(b); ok {
 			canaries = append(canaries, ns)
 		}
 	}
 	b.ReportMetric(0, "ns/op") // an iteration is no figure
-	b.ReportMetric(middle(tasks), "ns-task")
-	b.ReportMetric(middle(others), "ns-"+name)
-	b.ReportMetric(middle(ratios), "x-"+name)
+	b.ReportMetric(stat.Median(pairs.A), "ns-task")
+	b.ReportMetric(stat.Median(pairs.B), "ns-"+name)
+	b.ReportMetric(stat.Median(pairs.Ratios()), "x-"+name)
 	if len(canaries) > 0 {
-		b.ReportMetric(middle(canaries), "ns-canary")
+		b.ReportMetric(stat.Median(canaries), "ns-canary")
 	}
-}
-
-func middle(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
 }
 
 var same = pool.Func("bench.same", func(_ *pool.Task, x int) (int, error) { return x, nil })
@@ -283,7 +271,7 @@ func canary(b *testing.B) (ns float64, ok bool) {
 		wg.Go(func() {
 			errs[side] = onCore(cores[side], func() {
 				if side == 0 {
-					ns = middle(ask())
+					ns = stat.Median(ask())
 				} else {
 					answer()
 				}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"example.com/handoff/bench/stat"
 )
 
 // WriteTable writes the report for people: the machine, a block for each size,
@@ -21,8 +23,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 			fmt.Fprintf(&b, "\nfloat64 array of %s, touch %s\n", FormatSize(size), r.Touch)
 			fmt.Fprintf(tw, "%-13s\tmedian\tmin\tmax\tMB/s\tcopied\tvs gob-reused\tsamples\tanswers\tworker pid\t\n", "strategy")
 		}
-		fmt.Fprintf(tw, "%-13s\t%s\t%s\t%s\t%.1f\t%s\t%s\t%d\t%s\t%s\t\n", x.Strategy, humanNS(x.MedianNS), humanNS(x.MinNS), humanNS(x.MaxNS),
-			x.MBPerS, human(float64(x.CopiedBytes), "B"), r.ratio(x), x.Count, answers(x.AnswerOK), worker(x.WorkerPID))
+		fmt.Fprintf(tw, "%-13s\t%s\t%s\t%s\t%.1f\t%s\t%s\t%d\t%s\t%s\t\n", x.Strategy, stat.Time(x.MedianNS), stat.Time(x.MinNS), stat.Time(x.MaxNS),
+			x.MBPerS, stat.Size(x.CopiedBytes), r.ratio(x), x.Count, answers(x.AnswerOK), worker(x.WorkerPID))
 	}
 	tw.Flush()
 	if len(r.Crossovers) > 0 {
@@ -64,7 +66,7 @@ func worker(pid int) string {
 func (c Crossover) short() string {
 	switch {
 	case c.Bytes != nil:
-		return human(float64(*c.Bytes), "B")
+		return stat.Size(*c.Bytes)
 	case c.Always == "b":
 		return "all measured sizes"
 	case c.Always == "a":

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/perf/benchunit"
+	"example.com/handoff/bench/stat"
 )
 
 // verdict is what follows from the figures, in one sentence.
@@ -44,7 +44,7 @@ func (r *Report) verdictBest() string {
 	}
 	if len(at) == 0 {
 		ns, _ := r.median(inProcess, largest)
-		return fmt.Sprintf("%s took %s in a goroutine, and no process was measured", what, humanNS(ns))
+		return fmt.Sprintf("%s took %s in a goroutine, and no process was measured", what, stat.Time(ns))
 	}
 	slices.SortStableFunc(at, func(a, b Result) int {
 		if a.MedianNS < b.MedianNS {
@@ -58,9 +58,9 @@ func (r *Report) verdictBest() string {
 			than = x
 		}
 	}
-	s := fmt.Sprintf("%s in another process took %s by %s", what, humanNS(best.MedianNS), best.Strategy)
+	s := fmt.Sprintf("%s in another process took %s by %s", what, stat.Time(best.MedianNS), best.Strategy)
 	if best.Strategy != than.Strategy {
-		s += fmt.Sprintf(", %s times less than by %s (%s)", humanRatio(than.MedianNS/best.MedianNS), than.Strategy, humanNS(than.MedianNS))
+		s += fmt.Sprintf(", %s times less than by %s (%s)", humanRatio(than.MedianNS/best.MedianNS), than.Strategy, stat.Time(than.MedianNS))
 	}
 	return s
 }
@@ -88,7 +88,7 @@ func (r *Report) verdictGoroutine() string {
 		sizes++
 		if slower == processes {
 			wins++
-			last = fmt.Sprintf("%s at %s", humanNS(g.MedianNS), FormatSize(g.Bytes))
+			last = fmt.Sprintf("%s at %s", stat.Time(g.MedianNS), FormatSize(g.Bytes))
 		}
 	}
 	switch {
@@ -104,7 +104,7 @@ func (r *Report) verdictGoroutine() string {
 func (c Crossover) words() string {
 	switch {
 	case c.Bytes != nil:
-		return fmt.Sprintf("is never slower than %s from %s on", c.A, human(float64(*c.Bytes), "B"))
+		return fmt.Sprintf("is never slower than %s from %s on", c.A, stat.Size(*c.Bytes))
 	case c.Always == "b":
 		return fmt.Sprintf("is never slower than %s at the measured sizes", c.A)
 	case c.Always == "a":
@@ -112,22 +112,6 @@ func (c Crossover) words() string {
 	}
 	return fmt.Sprintf("is faster than %s at some sizes but not at the largest", c.A)
 }
-
-// human writes four digits and a unit with its prefix, binary for bytes.
-func human(x float64, unit string) string {
-	if x == 0 {
-		return "0 " + unit
-	}
-	class := benchunit.Decimal
-	if unit == "B" {
-		class = benchunit.Binary
-	}
-	number := benchunit.Scale(x, class)
-	digits := strings.TrimRight(number, "TGMKkmµni")
-	return digits + " " + number[len(digits):] + unit
-}
-
-func humanNS(ns float64) string { return human(ns/1e9, "s") }
 
 func humanRatio(x float64) string {
 	if x >= 10 {

@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
 
 // Arrays that lie in the pool's arena already: only their Ref is handed over.
 var arrayRows = []row{
-	{name: "resident array: handoff of 64 MiB / of 64 KiB", goal: atMost(1.2), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	{name: "resident array: handoff of 64 MiB / of 64 KiB", goal: atMost(1.2), setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		if err := need(0, 80<<20); err != nil {
 			return nil, nil, err
 		}
@@ -24,7 +25,7 @@ var arrayRows = []row{
 		theirs, err = s.handoff(ctx, p, 64<<10)
 		return ours, theirs, err
 	}},
-	{name: "resident array: handoff of 64 MiB / Python's shared_memory", goal: atMost(1.0 / 300), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	{name: "resident array: handoff of 64 MiB / Python's shared_memory", goal: atMost(1.0 / 300), setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		if err := need(0, 160<<20); err != nil {
 			return nil, nil, err
 		}
@@ -41,7 +42,7 @@ var arrayRows = []row{
 	sumRow("resident array + sum, 1 MiB: worker / goroutine", 1<<20),
 	sumRow("resident array + sum, 16 MiB: worker / goroutine", 16<<20),
 	sumRow("resident array + sum, 64 MiB: worker / goroutine", 64<<20),
-	{name: "array + sum, 16 MiB: worker / Python's pickle", setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	{name: "array + sum, 16 MiB: worker / Python's pickle", setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		const size = 16 << 20
 		if err := need(200<<20, 32<<20); err != nil {
 			return nil, nil, err
@@ -100,7 +101,7 @@ func (s *session) resident(p *pool.Pool, bytes int) (array, error) {
 }
 
 // handoff is a side: the worker reads one element.
-func (s *session) handoff(_ context.Context, p *pool.Pool, bytes int) (side, error) {
+func (s *session) handoff(_ context.Context, p *pool.Pool, bytes int) (stat.Side, error) {
 	in, err := s.resident(p, bytes)
 	return s.hot(func(ctx context.Context) error { return expect(ctx, first, p, in, 1) }), err
 }
@@ -118,7 +119,7 @@ func expect(ctx context.Context, fn *pool.Fn[array, float64], p *pool.Pool, in a
 }
 
 func sumRow(name string, bytes int) row {
-	return row{name: name, goal: atMost(1.05), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	return row{name: name, goal: atMost(1.05), setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		if err := need(int64(bytes), 2*int64(bytes)); err != nil {
 			return nil, nil, err
 		}
@@ -128,7 +129,7 @@ func sumRow(name string, bytes int) row {
 }
 
 // residentSum is a side: the worker adds all elements.
-func (s *session) residentSum(ctx context.Context, bytes int) (side, error) {
+func (s *session) residentSum(ctx context.Context, bytes int) (stat.Side, error) {
 	p, err := s.pool(ctx, 1)
 	if err != nil {
 		return nil, err
@@ -139,7 +140,7 @@ func (s *session) residentSum(ctx context.Context, bytes int) (side, error) {
 }
 
 // goroutineSum is a side: a goroutine adds the elements of a slice.
-func (s *session) goroutineSum(bytes int) side {
+func (s *session) goroutineSum(bytes int) stat.Side {
 	x := ones(make([]float64, bytes/8))
 	there, back := make(chan []float64), make(chan float64)
 	go func() {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 )
 
@@ -27,14 +28,14 @@ var many = pool.ReduceFunc("peers.works", func(_ *pool.Task, rounds int64, lo, h
 }, func(a, b int64) int64 { return a + b })
 
 // ranged is a side: tasks handed over as one range.
-func (s *session) ranged(ctx context.Context, workers int, rounds int64) (side, error) {
+func (s *session) ranged(ctx context.Context, workers int, rounds int64) (stat.Side, error) {
 	p, err := s.pool(ctx, workers)
 	run := func(ctx context.Context, n int) (int64, error) { return many.Reduce(ctx, p, rounds, n, nil) }
 	return sized(s.span, run, checksum(rounds)), err
 }
 
 // mapped is a side: tasks handed over by Map.
-func (s *session) mapped(ctx context.Context, workers int, rounds int64) (side, error) {
+func (s *session) mapped(ctx context.Context, workers int, rounds int64) (stat.Side, error) {
 	p, err := s.pool(ctx, workers)
 	run := func(ctx context.Context, n int) (sum int64, err error) {
 		ins := func(yield func(work) bool) {
@@ -57,7 +58,7 @@ func (s *session) mapped(ctx context.Context, workers int, rounds int64) (side, 
 
 // goroutines is a side: the same work, one index at a time over a channel, done
 // by goroutines that write their results to a slice.
-func (s *session) goroutines(workers int, rounds int64) side {
+func (s *session) goroutines(workers int, rounds int64) stat.Side {
 	var out []int64
 	return sized(s.span, func(_ context.Context, n int) (sum int64, err error) {
 		if len(out) != n {

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
 // canary is what a round trip between two threads takes that spin on two cores,
@@ -56,5 +58,5 @@ func canary(span time.Duration) float64 {
 	if len(means) == 0 {
 		return 0
 	}
-	return quantile(means, 0.5)
+	return stat.Median(means)
 }

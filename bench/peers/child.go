@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
 // childVar says in a child's environment which peer it is.
@@ -113,7 +115,7 @@ func (s *session) remote(cmd *exec.Cmd) (*remote, error) {
 }
 
 // ask is a side: every sample is one request.
-func (r *remote) ask(q request) side {
+func (r *remote) ask(q request) stat.Side {
 	return func(ctx context.Context) (float64, error) {
 		defer context.AfterFunc(ctx, func() { r.in.Close(); r.out.Close() })()
 		line, err := json.Marshal(q)

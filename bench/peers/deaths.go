@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
@@ -16,11 +17,11 @@ import (
 // A worker is killed in the middle of a task: how long until the same task runs
 // in another one, against starting any process at all.
 var deathRows = []row{
-	{name: "worker killed → its task runs in a new one / bare spawn", goal: atMost(1.5), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	{name: "worker killed → its task runs in a new one / bare spawn", goal: atMost(1.5), setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		ours, err = s.death(ctx, 0)
 		return ours, s.spawn, err
 	}},
-	{name: "worker killed → its task runs in a warm spare / bare spawn", goal: atMost(0.2), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	{name: "worker killed → its task runs in a warm spare / bare spawn", goal: atMost(0.2), setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		ours, err = s.death(ctx, 1)
 		return ours, s.spawn, err
 	}},
@@ -51,7 +52,7 @@ var rest = pool.Func("peers.rest", func(_ *pool.Task, ns int64) (int64, error) {
 })
 
 // death is a side: from the kill to the first line of the second attempt.
-func (s *session) death(ctx context.Context, spares int) (side, error) {
+func (s *session) death(ctx context.Context, spares int) (stat.Side, error) {
 	p, err := s.poolOf(ctx, &pool.Options{Workers: 1, Spares: spares, KeepWidth: true})
 	if err != nil {
 		return nil, err

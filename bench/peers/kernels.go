@@ -6,6 +6,8 @@ import (
 	"math"
 	"runtime"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
 // Tasks that compute, in as many workers as there are cores, against as many
@@ -21,10 +23,10 @@ var kernelRows = []row{
 	kernelRow("tasks of 1 µs, as a range: processes / goroutine pool", atLeast(1), time.Microsecond, (*session).ranged),
 }
 
-type processes func(s *session, ctx context.Context, workers int, rounds int64) (side, error)
+type processes func(s *session, ctx context.Context, workers int, rounds int64) (stat.Side, error)
 
 func kernelRow(name string, g goal, kernel time.Duration, by processes) row {
-	return row{name: name, goal: g, setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	return row{name: name, goal: g, setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		workers, rounds := runtime.GOMAXPROCS(0), calibrate(kernel)
 		ours, err = by(s, ctx, workers, rounds)
 		return ours, s.goroutines(workers, rounds), err

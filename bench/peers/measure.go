@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"time"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/shm"
 )
 
@@ -33,9 +34,9 @@ type order struct {
 
 // An outcome is what it answers.
 type outcome struct {
-	samples
-	Skipped string `json:"skipped,omitempty"` // why it could not be measured here
-	Error   string `json:"error,omitempty"`
+	Pairs   stat.Pairs `json:"pairs"`             // of ours and theirs
+	Skipped string     `json:"skipped,omitempty"` // why it could not be measured here
+	Error   string     `json:"error,omitempty"`
 }
 
 // measureRow is the row's process. It ends early with a signal and with its
@@ -65,11 +66,11 @@ func (r row) measure(ctx context.Context, o order) (out outcome) {
 	s := newSession(o.Quick, o.Other)
 	ours, theirs, err := r.setup(ctx, s)
 	if err == nil {
-		out.samples, err = alternate(ctx, o.Samples, ours, theirs)
+		out.Pairs, err = stat.Alternate(ctx, o.Samples, ours, theirs)
 	}
 	err = errors.Join(err, s.close())
 	if err != nil {
-		out.samples = samples{}
+		out.Pairs = stat.Pairs{}
 		if out.Skipped = skipped(err); out.Skipped == "" {
 			out.Error = err.Error()
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
@@ -24,7 +25,7 @@ var memoryRows = []row{
 	{name: "respawned worker maps and writes 256 MiB / on 4 KiB pages", goal: atLeast(30), setup: mapAnew},
 }
 
-func copyIn(_ context.Context, s *session) (ours, theirs side, err error) {
+func copyIn(_ context.Context, s *session) (ours, theirs stat.Side, err error) {
 	if err := need(2*warmBytes, warmBytes); err != nil {
 		return nil, nil, err
 	}
@@ -47,7 +48,7 @@ func copyIn(_ context.Context, s *session) (ours, theirs side, err error) {
 }
 
 // fresh is from nothing to filled shared memory, and back to nothing.
-func fresh(_ context.Context, s *session) (ours, theirs side, err error) {
+func fresh(_ context.Context, s *session) (ours, theirs stat.Side, err error) {
 	if err := need(freshBytes, freshBytes); err != nil {
 		return nil, nil, err
 	}
@@ -127,7 +128,7 @@ var writePages = pool.Func("peers.writePages", func(_ *pool.Task, in mapIn) (out
 })
 
 // mapAnew kills the worker before each sample.
-func mapAnew(ctx context.Context, s *session) (ours, theirs side, err error) {
+func mapAnew(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 	if err := need(0, 2*freshBytes); err != nil {
 		return nil, nil, err
 	}
@@ -156,7 +157,7 @@ func mapAnew(ctx context.Context, s *session) (ours, theirs side, err error) {
 	}
 	path := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())
 	last := int64(0)
-	by := func(in mapIn) side {
+	by := func(in mapIn) stat.Side {
 		return func(ctx context.Context) (float64, error) {
 			if last != 0 {
 				if err := kill(int(last)); err != nil {

@@ -16,13 +16,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/shm/shmtest"
 )
 
 // Each way answers right, again and again, and ends. What it measures is not
 // looked at: a wrong answer is its error.
 func TestSides(t *testing.T) {
-	both := func(ours, theirs side, err error) (side, error) {
+	both := func(ours, theirs stat.Side, err error) (stat.Side, error) {
 		return func(ctx context.Context) (float64, error) {
 			if v, err := ours(ctx); err != nil {
 				return v, err
@@ -30,41 +31,41 @@ func TestSides(t *testing.T) {
 			return theirs(ctx)
 		}, err
 	}
-	for name, begin := range map[string]func(ctx context.Context, s *session) (side, error){
-		"task":     func(ctx context.Context, s *session) (side, error) { return s.taskTrips(ctx, s.hot) },
-		"channels": func(_ context.Context, s *session) (side, error) { return s.hot(s.channels()), nil },
-		"pipe": func(_ context.Context, s *session) (side, error) {
+	for name, begin := range map[string]func(ctx context.Context, s *session) (stat.Side, error){
+		"task":     func(ctx context.Context, s *session) (stat.Side, error) { return s.taskTrips(ctx, s.hot) },
+		"channels": func(_ context.Context, s *session) (stat.Side, error) { return s.hot(s.channels()), nil },
+		"pipe": func(_ context.Context, s *session) (stat.Side, error) {
 			trip, err := s.pipe()
 			return s.hot(trip), err
 		},
-		"go-plugin":  func(ctx context.Context, s *session) (side, error) { return s.program(ctx, "goplugin") },
-		"shmipc-go":  func(ctx context.Context, s *session) (side, error) { return s.program(ctx, "shmipc") },
-		"gob":        func(_ context.Context, s *session) (side, error) { return s.gob(2) },
-		"one by one": func(ctx context.Context, s *session) (side, error) { return s.oneByOne(ctx) },
-		"messages":   func(_ context.Context, s *session) (side, error) { return s.messages(), nil },
-		"range":      func(ctx context.Context, s *session) (side, error) { return s.ranged(ctx, 2, 100) },
-		"goroutines": func(_ context.Context, s *session) (side, error) { return s.goroutines(2, 100), nil },
-		"sums": func(ctx context.Context, s *session) (side, error) {
+		"go-plugin":  func(ctx context.Context, s *session) (stat.Side, error) { return s.program(ctx, "goplugin") },
+		"shmipc-go":  func(ctx context.Context, s *session) (stat.Side, error) { return s.program(ctx, "shmipc") },
+		"gob":        func(_ context.Context, s *session) (stat.Side, error) { return s.gob(2) },
+		"one by one": func(ctx context.Context, s *session) (stat.Side, error) { return s.oneByOne(ctx) },
+		"messages":   func(_ context.Context, s *session) (stat.Side, error) { return s.messages(), nil },
+		"range":      func(ctx context.Context, s *session) (stat.Side, error) { return s.ranged(ctx, 2, 100) },
+		"goroutines": func(_ context.Context, s *session) (stat.Side, error) { return s.goroutines(2, 100), nil },
+		"sums": func(ctx context.Context, s *session) (stat.Side, error) {
 			ours, err := s.residentSum(ctx, 64<<10)
 			return both(ours, s.goroutineSum(64<<10), err)
 		},
-		"handoff": func(ctx context.Context, s *session) (side, error) {
+		"handoff": func(ctx context.Context, s *session) (stat.Side, error) {
 			p, err := s.pool(ctx, 1)
 			if err != nil {
 				return nil, err
 			}
 			return s.handoff(ctx, p, 64<<10)
 		},
-		"death, a new worker":   func(ctx context.Context, s *session) (side, error) { return s.death(ctx, 1) },
-		"death, an idle worker": func(ctx context.Context, s *session) (side, error) { return s.death(ctx, 2) },
-		"spawn":                 func(_ context.Context, s *session) (side, error) { return s.spawn, nil },
-		"python, tiny": func(ctx context.Context, s *session) (side, error) {
+		"death, a new worker":   func(ctx context.Context, s *session) (stat.Side, error) { return s.death(ctx, 1) },
+		"death, an idle worker": func(ctx context.Context, s *session) (stat.Side, error) { return s.death(ctx, 2) },
+		"spawn":                 func(_ context.Context, s *session) (stat.Side, error) { return s.spawn, nil },
+		"python, tiny": func(ctx context.Context, s *session) (stat.Side, error) {
 			return s.python(ctx, request{Op: "tiny", Trips: 3})
 		},
-		"python, resident": func(ctx context.Context, s *session) (side, error) {
+		"python, resident": func(ctx context.Context, s *session) (stat.Side, error) {
 			return s.python(ctx, request{Op: "resident", Trips: 3, Bytes: 1 << 20})
 		},
-		"python, pickle": func(ctx context.Context, s *session) (side, error) {
+		"python, pickle": func(ctx context.Context, s *session) (stat.Side, error) {
 			return s.python(ctx, request{Op: "pickle", Trips: 3, Bytes: 1 << 20})
 		},
 	} {

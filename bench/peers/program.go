@@ -8,13 +8,15 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"example.com/handoff/bench/stat"
 )
 
 // program is a side: the tiny task through a library, measured inside the program
 // in a folder of that name, which is built here and now. In this one, what the
 // library links and initializes would make every worker larger and slower to
 // start.
-func (s *session) program(ctx context.Context, name string) (side, error) {
+func (s *session) program(ctx context.Context, name string) (stat.Side, error) {
 	dir, err := s.tempDir()
 	if err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
 // pythonPeer measures inside Python.
@@ -15,7 +17,7 @@ import (
 var pythonPeer string
 
 // python is a side: what a process pool of Python takes for q.
-func (s *session) python(ctx context.Context, q request) (side, error) {
+func (s *session) python(ctx context.Context, q request) (stat.Side, error) {
 	exe, err := findPython(ctx)
 	if err != nil {
 		return nil, err

@@ -56,8 +56,8 @@ func compare(ctx context.Context, chosen []row, n int, quick bool, t *table) *re
 			break
 		}
 		res.Skipped, res.Error = out.Skipped, out.Error
-		if len(out.Ours) > 0 && len(out.Ours) == len(out.Theirs) {
-			s := summarize(row.goal, out.samples)
+		if p := out.Pairs; len(p.A) > 0 && len(p.A) == len(p.B) {
+			s := summarize(row.goal, p)
 			res.Summary = &s
 			if row.goal.value != 0 {
 				met := row.goal.met(s.Ratio)

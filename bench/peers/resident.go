@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
@@ -21,7 +22,7 @@ const (
 
 // The memory of all processes together.
 var residentRows = []row{
-	{name: "memory, 512 MiB to 4 workers: PSS / 1.05 × array + 3 MiB each", goal: atMost(1), bytes: true, setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	{name: "memory, 512 MiB to 4 workers: PSS / 1.05 × array + 3 MiB each", goal: atMost(1), bytes: true, setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		if err := need(64<<20, bigBytes+(64<<20)); err != nil {
 			return nil, nil, err
 		}

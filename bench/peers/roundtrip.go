@@ -7,18 +7,19 @@ import (
 	"io"
 	"time"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 )
 
 // One tiny task at a time, from Submit to the answer of Wait.
 var roundTripRows = []row{
-	{name: "tiny task, hot: round trip / unbuffered channels", goal: atMost(1), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	{name: "tiny task, hot: round trip / unbuffered channels", goal: atMost(1), setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		ours, err = s.taskTrips(ctx, s.hot)
 		return ours, s.hot(s.channels()), err
 	}},
 	{name: "tiny task, hot: round trip / shmipc-go", goal: atMost(0.01), setup: hotAndProgram("shmipc")},
 	{name: "tiny task, hot: round trip / go-plugin, net/rpc", setup: hotAndProgram("goplugin")},
-	{name: "tiny task, hot: round trip / Python's ProcessPoolExecutor", setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	{name: "tiny task, hot: round trip / Python's ProcessPoolExecutor", setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		if theirs, err = s.python(ctx, request{Op: "tiny", Trips: s.few(200, 20)}); err != nil {
 			return nil, nil, err
 		}
@@ -31,12 +32,12 @@ var roundTripRows = []row{
 	{name: "tiny task after 500 µs idle, two cores: round trip / os.Pipe", goal: atMost(0.65), place: twoCores, setup: idleAndPipe},
 }
 
-func hotAndPipe(ctx context.Context, s *session) (ours, theirs side, err error) {
+func hotAndPipe(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 	return s.taskAndPipe(ctx, s.hot)
 }
 
-func hotAndProgram(name string) func(context.Context, *session) (ours, theirs side, err error) {
-	return func(ctx context.Context, s *session) (ours, theirs side, err error) {
+func hotAndProgram(name string) func(context.Context, *session) (ours, theirs stat.Side, err error) {
+	return func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		if theirs, err = s.program(ctx, name); err != nil {
 			return nil, nil, err
 		}
@@ -45,16 +46,16 @@ func hotAndProgram(name string) func(context.Context, *session) (ours, theirs si
 	}
 }
 
-func idleAndPipe(ctx context.Context, s *session) (ours, theirs side, err error) {
-	return s.taskAndPipe(ctx, func(trip func(context.Context) error) side {
+func idleAndPipe(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
+	return s.taskAndPipe(ctx, func(trip func(context.Context) error) stat.Side {
 		return idleTrips(500*time.Microsecond, s.few(50, 10), trip)
 	})
 }
 
 // hot is back to back.
-func (s *session) hot(trip func(context.Context) error) side { return trips(s.span, 16, trip) }
+func (s *session) hot(trip func(context.Context) error) stat.Side { return trips(s.span, 16, trip) }
 
-func (s *session) taskAndPipe(ctx context.Context, how func(func(context.Context) error) side) (ours, theirs side, err error) {
+func (s *session) taskAndPipe(ctx context.Context, how func(func(context.Context) error) stat.Side) (ours, theirs stat.Side, err error) {
 	if ours, err = s.taskTrips(ctx, how); err != nil {
 		return nil, nil, err
 	}
@@ -65,7 +66,7 @@ func (s *session) taskAndPipe(ctx context.Context, how func(func(context.Context
 var tiny = pool.Func("peers.tiny", func(_ *pool.Task, x int64) (int64, error) { return next(x), nil })
 
 // taskTrips is a tiny task to the one worker of a pool.
-func (s *session) taskTrips(ctx context.Context, how func(func(context.Context) error) side) (side, error) {
+func (s *session) taskTrips(ctx context.Context, how func(func(context.Context) error) stat.Side) (stat.Side, error) {
 	p, err := s.pool(ctx, 1)
 	if err != nil {
 		return nil, err

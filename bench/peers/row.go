@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
+
+	"example.com/handoff/bench/stat"
 )
 
 // A row is one line of the table: a ratio of our way to another one.
@@ -13,14 +13,10 @@ type row struct {
 	name  string
 	goal  goal
 	place place
-	bytes bool // sides answer bytes, not nanoseconds
+	bytes bool // samples are bytes, not nanoseconds
 	// setup makes both sides ready. What it starts is ended by the session.
-	setup func(ctx context.Context, s *session) (ours, theirs side, err error)
+	setup func(ctx context.Context, s *session) (ours, theirs stat.Side, err error)
 }
-
-// A side takes one sample of one way: nanoseconds per operation, or bytes.
-// Less is better.
-type side func(ctx context.Context) (float64, error)
 
 // A place says on which cores a row runs.
 type place string
@@ -39,14 +35,6 @@ type goal struct {
 
 func atMost(v float64) goal  { return goal{v, false} }
 func atLeast(v float64) goal { return goal{v, true} }
-
-// ratio is of one pair of samples.
-func (g goal) ratio(ours, theirs float64) float64 {
-	if g.least {
-		return theirs / ours
-	}
-	return ours / theirs
-}
 
 func (g goal) met(ratio float64) bool {
 	if g.least {
@@ -68,18 +56,9 @@ func (g goal) String() string {
 // fraction is 1/x for small numbers.
 func fraction(v float64) string {
 	if v > 0 && v < 0.05 {
-		return "1/" + number(1/v)
+		return "1/" + stat.Number(1/v)
 	}
-	return number(v)
-}
-
-// number has three significant digits.
-func number(v float64) string {
-	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
-		return fmt.Sprint(v)
-	}
-	digits := max(0, 2-int(math.Floor(math.Log10(math.Abs(v)))))
-	return strconv.FormatFloat(v, 'f', digits, 64)
+	return stat.Number(v)
 }
 
 // rows is the table, in its order.

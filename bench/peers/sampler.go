@@ -3,47 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
-
-// Samples are pairs: Ours[i] and Theirs[i] were taken one after the other.
-type samples struct {
-	Ours   []float64 `json:"ours"`
-	Theirs []float64 `json:"theirs"`
-}
-
-// alternate takes n pairs of samples, after one of each that is not counted.
-// Every other pair begins with theirs, so that a drift of the machine favours
-// neither.
-func alternate(ctx context.Context, n int, ours, theirs side) (s samples, err error) {
-	one := func(f side, into *[]float64, count bool) {
-		if err == nil {
-			err = context.Cause(ctx)
-		}
-		if err != nil {
-			return
-		}
-		var v float64
-		if v, err = f(ctx); err == nil && !(v > 0) {
-			err = fmt.Errorf("a sample of %v, expected a positive number", v)
-		}
-		if err == nil && count {
-			*into = append(*into, v)
-		}
-	}
-	for i := -1; i < n; i++ {
-		if i&1 == 0 {
-			one(ours, &s.Ours, i >= 0)
-			one(theirs, &s.Theirs, i >= 0)
-		} else {
-			one(theirs, &s.Theirs, i >= 0)
-			one(ours, &s.Ours, i >= 0)
-		}
-	}
-	return s, err
-}
 
 // A Summary is what is said of a row's pairs.
 type Summary struct {
@@ -57,36 +21,22 @@ type Summary struct {
 	TheirMid float64 `json:"theirs"`
 }
 
-func summarize(g goal, s samples) Summary {
-	ratios := make([]float64, len(s.Ours))
-	for i := range ratios {
-		ratios[i] = g.ratio(s.Ours[i], s.Theirs[i])
+func summarize(g goal, p stat.Pairs) Summary {
+	ratios := p.Ratios()
+	if g.least {
+		ratios = stat.Pairs{A: p.B, B: p.A}.Ratios()
 	}
 	return Summary{
-		Ratio: quantile(ratios, 0.5), Q1: quantile(ratios, 0.25), Q3: quantile(ratios, 0.75),
-		Min: quantile(ratios, 0), Max: quantile(ratios, 1), Samples: len(ratios),
-		OursMid: quantile(s.Ours, 0.5), TheirMid: quantile(s.Theirs, 0.5),
+		Ratio: stat.Median(ratios), Q1: stat.Quantile(ratios, 0.25), Q3: stat.Quantile(ratios, 0.75),
+		Min: slices.Min(ratios), Max: slices.Max(ratios), Samples: len(ratios),
+		OursMid: stat.Median(p.A), TheirMid: stat.Median(p.B),
 	}
-}
-
-// quantile interpolates linearly between the order statistics (Hyndman and
-// Fan, "Sample quantiles in statistical packages", 1996, type 7). NaN for no
-// values.
-func quantile(values []float64, q float64) float64 {
-	if len(values) == 0 {
-		return math.NaN()
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	at := q * float64(len(sorted)-1)
-	i := min(int(at), max(0, len(sorted)-2))
-	j := min(i+1, len(sorted)-1)
-	return sorted[i] + (at-float64(i))*(sorted[j]-sorted[i])
 }
 
 // trips is a side that runs trip back to back for span. The sample is the
 // median over batches of the mean of one batch, in nanoseconds: reading the
 // clock costs about as much as the cheapest trips.
-func trips(span time.Duration, batch int, trip func(ctx context.Context) error) side {
+func trips(span time.Duration, batch int, trip func(ctx context.Context) error) stat.Side {
 	return func(ctx context.Context) (float64, error) {
 		var means []float64
 		for began := time.Now(); ; {
@@ -99,7 +49,7 @@ func trips(span time.Duration, batch int, trip func(ctx context.Context) error) 
 			now := time.Now()
 			means = append(means, float64(now.Sub(start))/float64(batch))
 			if now.Sub(began) >= span {
-				return quantile(means, 0.5), nil
+				return stat.Median(means), nil
 			}
 		}
 	}
@@ -107,23 +57,19 @@ func trips(span time.Duration, batch int, trip func(ctx context.Context) error) 
 
 // idleTrips is a side whose trips each follow a sleep that is not counted. The
 // sample is their median in nanoseconds.
-func idleTrips(sleep time.Duration, count int, trip func(ctx context.Context) error) side {
+func idleTrips(sleep time.Duration, count int, trip func(ctx context.Context) error) stat.Side {
 	return func(ctx context.Context) (float64, error) {
-		var times []float64
-		for range count {
+		return stat.Repeat(count, func() (time.Duration, error) {
 			time.Sleep(sleep)
 			start := time.Now()
-			if err := trip(ctx); err != nil {
-				return 0, err
-			}
-			times = append(times, float64(time.Since(start)))
-		}
-		return quantile(times, 0.5), nil
+			err := trip(ctx)
+			return time.Since(start), err
+		})
 	}
 }
 
 // timed is a side that runs f once. The sample is nanoseconds per operation.
-func timed(operations int, f func(ctx context.Context) error) side {
+func timed(operations int, f func(ctx context.Context) error) stat.Side {
 	return func(ctx context.Context) (float64, error) {
 		start := time.Now()
 		err := f(ctx)
@@ -134,7 +80,7 @@ func timed(operations int, f func(ctx context.Context) error) side {
 // sized is a side that runs batches of n tasks, n being what takes about span:
 // the first sample, which is not counted, finds it. run answers with a checksum,
 // which must be want(n). The sample is nanoseconds per task.
-func sized(span time.Duration, run func(ctx context.Context, n int) (int64, error), want func(n int) int64) side {
+func sized(span time.Duration, run func(ctx context.Context, n int) (int64, error), want func(n int) int64) stat.Side {
 	const most = 1 << 24
 	n, settled, expected := 64, false, int64(0)
 	return func(ctx context.Context) (float64, error) {

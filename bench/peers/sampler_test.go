@@ -3,42 +3,20 @@ package main
 import (
 	"context"
 	"errors"
-	"math"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-)
 
-func TestQuantile(t *testing.T) {
-	for _, tt := range []struct {
-		values []float64
-		q      float64
-		want   float64
-	}{
-		{[]float64{3}, 0.5, 3},
-		{[]float64{3}, 1, 3},
-		{[]float64{4, 1, 3}, 0.5, 3},
-		{[]float64{4, 1, 3, 2}, 0.5, 2.5},
-		{[]float64{4, 1, 3, 2}, 0, 1},
-		{[]float64{4, 1, 3, 2}, 1, 4},
-		{[]float64{4, 1, 3, 2}, 0.25, 1.75},
-		{[]float64{1, 2, 3, 4, 5}, 0.75, 4},
-	} {
-		require.InDelta(t, tt.want, quantile(tt.values, tt.q), 1e-12, "%v of %v", tt.q, tt.values)
-	}
-	require.True(t, math.IsNaN(quantile(nil, 0.5)))
-	values := []float64{2, 1}
-	quantile(values, 0.5)
-	require.Equal(t, []float64{2, 1}, values, "the caller's values were sorted")
-}
+	"example.com/handoff/bench/stat"
+)
 
 // The median of the pairs' ratios is not the ratio of the medians.
 func TestSummarize(t *testing.T) {
-	s := samples{Ours: []float64{1, 20, 9}, Theirs: []float64{2, 10, 9}}
-	got := summarize(atMost(1), s)
+	p := stat.Pairs{A: []float64{1, 20, 9}, B: []float64{2, 10, 9}}
+	got := summarize(atMost(1), p)
 	require.Equal(t, Summary{Ratio: 1, Q1: 0.75, Q3: 1.5, Min: 0.5, Max: 2, Samples: 3, OursMid: 9, TheirMid: 9}, got)
-	got = summarize(atLeast(1), s)
+	got = summarize(atLeast(1), p)
 	require.Equal(t, []float64{1, 0.5, 2}, []float64{got.Ratio, got.Min, got.Max})
 }
 
@@ -59,36 +37,6 @@ func TestGoal(t *testing.T) {
 	} {
 		require.Equal(t, tt.string, tt.goal.String())
 		require.Equal(t, tt.met, tt.goal.met(tt.ratio), "%v of %v", tt.ratio, tt.goal)
-	}
-}
-
-// Pairs begin with either side in turn, and the first pair is not counted.
-func TestAlternate(t *testing.T) {
-	order, n := "", 0.0
-	take := func(name string) side {
-		return func(context.Context) (float64, error) { order += name; n++; return n, nil }
-	}
-	s, err := alternate(context.Background(), 3, take("o"), take("t"))
-	require.NoError(t, err)
-	require.Equal(t, "to"+"ot"+"to"+"ot", order)
-	require.Equal(t, samples{Ours: []float64{3, 6, 7}, Theirs: []float64{4, 5, 8}}, s)
-}
-
-func TestAlternateStops(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	reason, calls := errors.New("enough"), 0
-	_, err := alternate(ctx, 10, func(context.Context) (float64, error) {
-		calls++
-		cancel(reason)
-		return 1, nil
-	}, func(context.Context) (float64, error) { return 1, nil })
-	require.ErrorIs(t, err, reason)
-	require.Equal(t, 1, calls)
-
-	for _, bad := range []float64{0, -1, math.NaN()} {
-		_, err = alternate(context.Background(), 1, func(context.Context) (float64, error) { return bad, nil },
-			func(context.Context) (float64, error) { return 1, nil })
-		require.ErrorContains(t, err, "expected a positive number")
 	}
 }
 

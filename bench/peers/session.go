@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
@@ -103,13 +104,13 @@ func need(heap, shared int64) error {
 	case err != nil:
 		return err
 	case m.Mount.Free < shared:
-		return skip(fmt.Sprintf("needs %d MiB of /dev/shm, %d are free", shared>>20, m.Mount.Free>>20))
+		return skip(fmt.Sprintf("needs %s of /dev/shm, %s are free", stat.Size(shared), stat.Size(m.Mount.Free)))
 	case m.Available != shm.Unlimited && m.Available < heap+shared:
-		return skip(fmt.Sprintf("needs %d MiB of memory, %d are free", (heap+shared)>>20, m.Available>>20))
+		return skip(fmt.Sprintf("needs %s of memory, %s are free", stat.Size(heap+shared), stat.Size(m.Available)))
 	}
 	for _, l := range m.Memory {
 		if l.Free < heap+shared {
-			return skip(fmt.Sprintf("needs %d MiB of memory, %s leaves %d", (heap+shared)>>20, l.File, l.Free>>20))
+			return skip(fmt.Sprintf("needs %s of memory, %s leaves %s", stat.Size(heap+shared), l.File, stat.Size(l.Free)))
 		}
 	}
 	return nil

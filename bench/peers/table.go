@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 	"unicode/utf8"
+
+	"example.com/handoff/bench/stat"
 )
 
 // A table prints rows as they come: for people.
@@ -82,15 +83,7 @@ func nanoseconds(ns float64) string {
 
 func amount(v float64, bytes bool) string {
 	if bytes {
-		return number(v/(1<<20)) + " MiB"
+		return stat.Size(v)
 	}
-	for _, unit := range []struct {
-		d    time.Duration
-		name string
-	}{{time.Second, "s"}, {time.Millisecond, "ms"}, {time.Microsecond, "µs"}} {
-		if v >= float64(unit.d) {
-			return number(v/float64(unit.d)) + " " + unit.name
-		}
-	}
-	return number(v) + " ns"
+	return stat.Time(v)
 }

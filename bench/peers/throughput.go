@@ -7,23 +7,24 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 )
 
 // Many tiny tasks at once.
 var throughputRows = []row{
-	{name: "tiny tasks/s, 2 workers, as one range / goroutine pool over channels", goal: atLeast(4), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	{name: "tiny tasks/s, 2 workers, as one range / goroutine pool over channels", goal: atLeast(4), setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		ours, err = s.ranged(ctx, 2, 0)
 		return ours, s.goroutines(2, 0), err
 	}},
-	{name: "tiny tasks/s, 2 workers, as one range / gob over pipes, pipelined", goal: atLeast(40), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	{name: "tiny tasks/s, 2 workers, as one range / gob over pipes, pipelined", goal: atLeast(40), setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		if ours, err = s.ranged(ctx, 2, 0); err != nil {
 			return nil, nil, err
 		}
 		theirs, err = s.gob(2)
 		return ours, theirs, err
 	}},
-	{name: "tiny tasks/s, one by one / channels with 64-byte messages", goal: atLeast(0.9), setup: func(ctx context.Context, s *session) (ours, theirs side, err error) {
+	{name: "tiny tasks/s, one by one / channels with 64-byte messages", goal: atLeast(0.9), setup: func(ctx context.Context, s *session) (ours, theirs stat.Side, err error) {
 		ours, err = s.oneByOne(ctx)
 		return ours, s.messages(), err
 	}},
@@ -31,7 +32,7 @@ var throughputRows = []row{
 
 // gob is a side: numbers to processes, as fast as they take them, and their
 // answers.
-func (s *session) gob(workers int) (side, error) {
+func (s *session) gob(workers int) (stat.Side, error) {
 	type end struct {
 		out *bufio.Writer
 		enc *gob.Encoder
@@ -77,7 +78,7 @@ func (s *session) gob(workers int) (side, error) {
 const window = 256
 
 // oneByOne is a side: Submit in a loop, to one worker.
-func (s *session) oneByOne(ctx context.Context) (side, error) {
+func (s *session) oneByOne(ctx context.Context) (stat.Side, error) {
 	p, err := s.pool(ctx, 1)
 	var flying [window]pool.Future[int64]
 	return sized(s.span, func(ctx context.Context, n int) (sum int64, err error) {
@@ -104,7 +105,7 @@ type message struct{ x, _, _, _, _, _, _, _ int64 }
 
 // messages is a side: the same through channels of 64-byte messages, to one
 // goroutine and back.
-func (s *session) messages() side {
+func (s *session) messages() stat.Side {
 	there, back := make(chan message, window), make(chan message, window)
 	go func() {
 		for m := range there {

@@ -50,7 +50,7 @@ func TestClassifyOp(t *testing.T) {
 	in := bigCSV(t, 20000)
 	stdout, stderr, code := handoff(t, "classify", "--costs", "none", "--repeat", "1", "--op", "describe", "--cpuprofile", profile, "--json", answer, in)
 	require.Zero(t, code, stderr)
-	require.Contains(t, stdout, "payload   468.75 KiB by Ref, 0 B by value\n")
+	require.Contains(t, stdout, "payload   469 KiB by Ref, 0 B by value\n")
 	var c classified
 	b, err := os.ReadFile(answer)
 	require.NoError(t, err)

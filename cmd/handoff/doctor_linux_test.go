@@ -74,7 +74,7 @@ func TestDoctor(t *testing.T) {
 
 	file := filepath.Join(t.TempDir(), "report.json")
 	stdout, _, code := handoff(t, "doctor", "--json", file)
-	require.Contains(t, stdout, "shm-size       256.00 MiB free of 256.00 MiB\n")
+	require.Contains(t, stdout, "shm-size       256 MiB free of 256 MiB\n")
 	require.Contains(t, stdout, strconv.Itoa(len(r.Checks))+" checks: ")
 	require.Equal(t, r.OK, code == 0)
 	b, err := os.ReadFile(file)

@@ -187,7 +187,7 @@ func TestBadCommandLines(t *testing.T) {
 		"run " + good + " --op describe --isolation magic":                "process or goroutine",
 		"run " + good + " --op describe --json -":                         "standard output",
 		"run " + good + " --op describe --out - --json -":                 "standard output",
-		"run " + good + " --op describe --mem-per-worker 100":             "at least 16.00 MiB",
+		"run " + good + " --op describe --mem-per-worker 100":             "at least 16.0 MiB",
 		"run " + good + " --op describe --metrics here":                   "HOST:PORT",
 		"chaos --json " + good + " -- run " + good + " --op describe":     "would be overwritten",
 		"chaos --json x.csv -- run " + good + " --op zscore --out x.csv":  "the same file",

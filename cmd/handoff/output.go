@@ -11,8 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/perf/benchunit"
-
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool/batch/outfile"
 )
 
@@ -117,10 +116,4 @@ func writeJSON(w io.Writer, v any) error {
 }
 
 // human is a number of bytes for people: "1.53 MiB".
-func human(bytes int64) string {
-	if bytes < 1<<10 {
-		return fmt.Sprintf("%d B", bytes)
-	}
-	scale := benchunit.CommonScale([]float64{float64(bytes)}, benchunit.Binary)
-	return fmt.Sprintf("%.2f %sB", float64(bytes)/scale.Factor, scale.Prefix)
-}
+func human(bytes int64) string { return stat.Size(bytes) }

@@ -63,7 +63,8 @@ var ruleTable = map[string]ruleRow{
 	"pool/chaos":     {[]string{"pool"}, []string{ruleSys}},
 	"pool/foreign":   {[]string{"pool"}, []string{ruleSys}},
 	"pool/prom":      {[]string{"pool", "pool/queue"}, []string{ruleMetrics}},
-	"pool/tune":      {nil, []string{ruleSys}},
+	"pool/tune":      {[]string{"bench/stat"}, []string{ruleSys}},
+	"bench/stat":     {nil, nil},
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf}},
 	"bench/compare":  {nil, []string{rulePerf}},
 	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, rulePerf, "github.com/prometheus/client_golang"}},
@@ -75,7 +76,7 @@ var ruleTable = map[string]ruleRow{
 
 // ruleLibrary is every folder below bench and the command.
 var ruleLibrary = []string{
-	"shm", "shm/ring", "shm/gonum", "arrowipc", "arrowipc/files", "pool", "pool/queue", "pool/journal", "pool/batch",
+	"shm", "shm/ring", "shm/gonum", "arrowipc", "arrowipc/files", "bench/stat", "pool", "pool/queue", "pool/journal", "pool/batch",
 	"pool/batch/ops", "pool/batch/outfile", "pool/chaos", "pool/foreign", "pool/prom", "pool/tune",
 }
 

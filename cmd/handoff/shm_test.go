@@ -70,7 +70,7 @@ func TestShm(t *testing.T) {
 	require.Contains(t, stdout, "orphan")
 	stdout, stderr, code = handoff(t, "shm", "gc")
 	require.Zero(t, code, stderr)
-	require.True(t, strings.HasPrefix(stdout, "removed 1 segments (12.00 KiB)"), stdout)
+	require.True(t, strings.HasPrefix(stdout, "removed 1 segments (12.0 KiB)"), stdout)
 	left, err := filepath.Glob("/dev/shm/*")
 	require.NoError(t, err)
 	require.Empty(t, left)

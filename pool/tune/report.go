@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
 // A Verdict is what a comparison says.
@@ -94,19 +96,17 @@ func (r *Report) add(w Widths, wall time.Duration) {
 func (r *Report) sum() {
 	for i := range r.Trials {
 		t := &r.Trials[i]
-		sorted := slices.Sorted(slices.Values(t.Walls))
-		t.Q1, t.Median, t.Q3 = quantile(sorted, 0.25), quantile(sorted, 0.5), quantile(sorted, 0.75)
+		t.Q1, t.Median, t.Q3 = quantile(t.Walls, 0.25), quantile(t.Walls, 0.5), quantile(t.Walls, 0.75)
 	}
 }
 
-// quantile interpolates between the sorted values.
-func quantile(sorted []time.Duration, q float64) time.Duration {
-	at := q * float64(len(sorted)-1)
-	i := int(at)
-	if i+1 == len(sorted) {
-		return sorted[i]
+// quantile is that of walls, in any order.
+func quantile(walls []time.Duration, q float64) time.Duration {
+	values := make([]float64, len(walls))
+	for i, wall := range walls {
+		values[i] = float64(wall)
 	}
-	return sorted[i] + time.Duration((at-float64(i))*float64(sorted[i+1]-sorted[i]))
+	return time.Duration(stat.Quantile(values, q))
 }
 
 // words are widths in the order of the stages: "fetch 4, parse 2".

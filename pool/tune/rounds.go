@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"slices"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
 // A variant is compared with what it is a change of.
@@ -28,22 +29,18 @@ type schedule struct {
 func planFor(variants, rounds int) (schedule, error) {
 	const looks = 3
 	alpha := errorRate / float64(variants)
-	need := roundsFor(alpha / looks)
+	need := stat.LeastPairs(alpha / looks)
 	switch {
 	case rounds == 0:
 		rounds = 3 * need
-	case rounds < roundsFor(alpha):
-		return schedule{}, fmt.Errorf("%d rounds cannot tell anything from noise: expected %d or more for so many stages", rounds, roundsFor(alpha))
+	case rounds < stat.LeastPairs(alpha):
+		return schedule{}, fmt.Errorf("%d rounds cannot tell anything from noise: expected %d or more for so many stages", rounds, stat.LeastPairs(alpha))
 	case rounds <= need+1:
 		return schedule{[]int{rounds}, alpha}, nil
 	}
 	middle := int(math.Round(math.Sqrt(float64(need * rounds))))
 	return schedule{[]int{need, middle, rounds}, alpha / looks}, nil
 }
-
-// roundsFor is the least number of rounds in which the test can be so sure: all of them
-// say the same.
-func roundsFor(alpha float64) int { return int(math.Ceil(-math.Log2(alpha))) }
 
 func (p schedule) most() int { return p.looks[len(p.looks)-1] }
 
@@ -158,16 +155,12 @@ func (t *tuner) progress(doing string, round, most int) {
 	t.opts.Progress(Progress{Doing: doing, Run: t.runs, Round: round, Most: most, Done: done})
 }
 
-func median(walls []time.Duration) time.Duration {
-	return quantile(slices.Sorted(slices.Values(walls)), 0.5)
-}
-
 // judge reports whether the pairs are enough for a verdict. In no case is the estimate
 // outside the bounds.
 func (c *Comparison) judge(p pairs, alpha, minGain float64) bool {
-	low, mid, high := signedRank(p.gains, alpha)
+	low, mid, high := stat.SignedRank(p.gains, alpha)
 	c.Rounds, c.Low, c.Gain, c.High = len(p.gains), math.Exp(low), math.Exp(mid), math.Exp(high)
-	c.Before, c.After = median(p.before), median(p.after)
+	c.Before, c.After = quantile(p.before, 0.5), quantile(p.after, 0.5)
 	switch {
 	case c.Low > 1 && c.Gain >= 1+minGain:
 		c.Verdict = Faster

@@ -8,8 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"slices"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
 // Task is what is asked for, next to x.
@@ -39,19 +40,15 @@ func Serve(trip func(x int64) (int64, error)) error {
 }
 
 func median(trips int, trip func(x int64) (int64, error)) (float64, error) {
-	times := make([]time.Duration, max(1, trips))
-	for i := range times {
-		x := int64(i)
+	x := int64(-1)
+	return stat.Repeat(trips, func() (time.Duration, error) {
+		x++
 		start := time.Now()
 		y, err := trip(x)
-		times[i] = time.Since(start)
+		took := time.Since(start)
 		if err == nil && y != Task(x) {
 			err = fmt.Errorf("a wrong answer: %d to %d", y, x)
 		}
-		if err != nil {
-			return 0, err
-		}
-	}
-	slices.Sort(times)
-	return float64(times[len(times)/2]), nil
+		return took, err
+	})
 }

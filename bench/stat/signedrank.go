@@ -1,15 +1,15 @@
-package tune
+package stat
 
 import (
 	"math"
 	"slices"
 )
 
-// signedRank estimates the centre of a symmetric distribution from a sample of it: the
+// SignedRank estimates the centre of a symmetric distribution from a sample of it: the
 // median of the means of all pairs (Hodges and Lehmann), between bounds of which each is
 // on the wrong side with a probability of at most alpha, whatever the distribution. They
 // are infinite where the sample is too small for that.
-func signedRank(sample []float64, alpha float64) (low, mid, high float64) {
+func SignedRank(sample []float64, alpha float64) (low, mid, high float64) {
 	var means []float64
 	for i, a := range sample {
 		for _, b := range sample[i:] {
@@ -28,6 +28,10 @@ func signedRank(sample []float64, alpha float64) (low, mid, high float64) {
 	}
 	return means[cut], mid, means[n-1-cut]
 }
+
+// LeastPairs is from how many pairs on [SignedRank] can have bounds with this alpha:
+// all of them on one side have a probability of 2⁻ⁿ if nothing differs.
+func LeastPairs(alpha float64) int { return int(math.Ceil(-math.Log2(alpha))) }
 
 // signedRankCut is the greatest value that Wilcoxon's statistic of n pairs has, or has
 // less, with a probability of at most alpha if nothing differs; -1 if there is none.

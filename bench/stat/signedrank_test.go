@@ -1,4 +1,4 @@
-package tune
+package stat
 
 import (
 	"math"
@@ -30,7 +30,15 @@ func TestSignedRankCut(t *testing.T) {
 	} {
 		require.Equal(t, tt.want, signedRankCut(tt.n, tt.alpha), "n = %d, alpha = %v", tt.n, tt.alpha)
 	}
-	require.Positive(t, signedRankCut(mostRounds, 1e-6))
+	require.Positive(t, signedRankCut(200, 1e-6))
+}
+
+func TestLeastPairs(t *testing.T) {
+	for _, alpha := range []float64{0.5, 0.05, 0.025, 1.0 / 1024, 1e-6} {
+		n := LeastPairs(alpha)
+		require.GreaterOrEqual(t, signedRankCut(n, alpha), 0, "alpha = %v", alpha)
+		require.Negative(t, signedRankCut(n-1, alpha), "alpha = %v", alpha)
+	}
 }
 
 func TestSignedRank(t *testing.T) {
@@ -50,7 +58,7 @@ func TestSignedRank(t *testing.T) {
 		"Hollander and Wolfe": {[]float64{-0.952, 0.147, -1.022, -0.430, -0.620, -0.590, -0.490, 0.080, -0.010}, 0.02, -0.786, -0.46, -0.010},
 	} {
 		t.Run(name, func(t *testing.T) {
-			low, mid, high := signedRank(tt.sample, tt.alpha)
+			low, mid, high := SignedRank(tt.sample, tt.alpha)
 			require.Equal(t, math.IsInf(tt.low, 0), math.IsInf(low, 0))
 			if !math.IsInf(tt.low, 0) {
 				require.InDeltaSlice(t, []float64{tt.low, tt.high}, []float64{low, high}, 1e-9)
