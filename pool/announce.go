@@ -3,6 +3,7 @@ package pool
 import (
 	"fmt"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -10,7 +11,7 @@ import (
 type announced struct {
 	id  uint32
 	seg *shm.Segment
-	use segmentUse // useResult: one worker's; as an argument it is an input
+	use wire.SegmentUse // useResult: one worker's; as an argument it is an input
 }
 
 // maxSegments bounds the segments for arguments that a pool has announced and
@@ -63,9 +64,9 @@ func (p *Pool) number(seg *shm.Segment) (*announced, error) {
 		p.mu.Unlock()
 		return nil, fmt.Errorf("segment %q is a memfd that was attached here by its descriptor: it has no name by which a worker could map it; copy the array into Pool.Arena", seg.Name())
 	}
-	use := useInput
+	use := wire.UseInput
 	if p.ownsOutput(seg) {
-		use = useOutput
+		use = wire.UseOutput
 	}
 	a := p.numberLocked(seg, use)
 	for _, w := range p.workers {
@@ -78,7 +79,7 @@ func (p *Pool) number(seg *shm.Segment) (*announced, error) {
 	return a, nil
 }
 
-func (p *Pool) numberLocked(seg *shm.Segment, use segmentUse) *announced {
+func (p *Pool) numberLocked(seg *shm.Segment, use wire.SegmentUse) *announced {
 	p.lastSeg++
 	a := &announced{id: p.lastSeg, seg: seg, use: use}
 	p.segs[seg], p.segByID[a.id] = a, a
@@ -86,13 +87,13 @@ func (p *Pool) numberLocked(seg *shm.Segment, use segmentUse) *announced {
 }
 
 // announceLocked tells w of a segment and what it is to it.
-func (w *worker) announceLocked(a *announced, use segmentUse) error {
+func (w *worker) announceLocked(a *announced, use wire.SegmentUse) error {
 	w.knows[a.id] = true
 	fd := -1
 	if a.seg.Anonymous() {
 		fd = int(a.seg.File().Fd()) // the segment is pinned, or the worker's own
 	}
-	return w.link.Send(announce{id: a.id, use: use, size: a.seg.Size(), name: a.seg.Name()}.append(nil), fd)
+	return w.link.Send(wire.Announce{ID: a.id, Use: use, Size: a.seg.Size(), Name: a.seg.Name()}.Append(nil), fd)
 }
 
 // retire tells every worker that knows the segment to unmap it.
@@ -101,14 +102,14 @@ func (p *Pool) retire(a *announced) {
 	defer p.mu.Unlock()
 	delete(p.segs, a.seg)
 	delete(p.segByID, a.id)
-	if a.use == useResult {
+	if a.use == wire.UseResult {
 		p.results.segs--
 		p.results.bytes -= a.seg.Size()
 	}
 	for _, w := range p.workers {
 		if w.link != nil && w.knows[a.id] {
 			delete(w.knows, a.id)
-			w.link.Send(appendRetire(nil, a.id), -1)
+			w.link.Send(wire.AppendRetire(nil, a.id), -1)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -133,7 +134,7 @@ func TestDescriptorsWait(t *testing.T) {
 			require.NoError(t, ours.Send([]byte{99, i}, int(r.Fd())))
 			r.Close()
 		}
-		buf := make([]byte, maxMessage)
+		buf := make([]byte, wire.MaxMessage)
 		for i := 0; read && i < sent+5; i++ {
 			n, fd, err := theirs.Receive(buf)
 			require.NoError(t, err)

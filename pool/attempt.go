@@ -2,8 +2,9 @@ package pool
 
 import (
 	"errors"
-	"runtime"
 	"time"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 // An Attempt is one start of a task, or of a block of a range, that has ended: a line
@@ -90,9 +91,9 @@ func (p *Pool) numberTaskLocked() uint64 {
 // indices are those of a block of a range, or of a part of one.
 func (t *task) indices(block uint32) (lo, hi int) {
 	switch {
-	case t.job == nil || block == shareAll:
+	case t.job == nil || block == wire.ShareAll:
 		return 0, 0
-	case block == sharePart:
+	case block == wire.SharePart:
 		return t.part.lo, t.part.hi
 	}
 	return t.job.cut.at(int(block))
@@ -100,7 +101,7 @@ func (t *task) indices(block uint32) (lo, hi int) {
 
 // attemptLocked counts an attempt that w has answered, of a task or of a block, and
 // tells of it.
-func (w *worker) attemptLocked(t *task, block uint32, u usage, err error) {
+func (w *worker) attemptLocked(t *task, block uint32, u wire.Usage, err error) {
 	p := w.pool
 	p.stats.Attempts++
 	if !p.attempts.measured() {
@@ -109,9 +110,9 @@ func (w *worker) attemptLocked(t *task, block uint32, u usage, err error) {
 	a := w.describe(t)
 	a.Attempt = t.attempt
 	a.Lo, a.Hi = t.indices(block)
-	u = u.possible(w.born, time.Now())
-	w.peakPrivate = max(w.peakPrivate, u.private)
-	a.Start, a.Wall, a.CPU, a.PeakPrivate = time.Unix(0, u.start), u.wall, u.cpu, w.peakPrivate
+	u = u.Clamp(w.born, time.Now())
+	w.peakPrivate = max(w.peakPrivate, u.Private)
+	a.Start, a.Wall, a.CPU, a.PeakPrivate = time.Unix(0, u.Start), u.Wall, u.CPU, w.peakPrivate
 	a.Class, a.Err = attemptClass(err), err
 	p.attempts.emit(a)
 }
@@ -126,16 +127,16 @@ func (w *worker) lostLocked(t *task, death *WorkerExitError) {
 	}
 	a := w.describe(t)
 	a.Attempt, a.Lo, a.Hi = death.Attempt, death.Lo, death.Hi
-	u := usage{start: w.died.UnixNano()}
-	if l := w.lane; l.begun.task.Load() == t.id.number() {
-		u.start = int64(l.begun.start.Load())
-		u.wall = time.Duration(w.died.UnixNano() - u.start)
+	u := wire.Usage{Start: w.died.UnixNano()}
+	if l := w.lane; l.begun.task.Load() == t.id.Number() {
+		u.Start = int64(l.begun.start.Load())
+		u.Wall = time.Duration(w.died.UnixNano() - u.Start)
 		if w.spent > 0 {
-			u.cpu = w.spent - time.Duration(l.begun.cpu.Load())
+			u.CPU = w.spent - time.Duration(l.begun.cpu.Load())
 		}
 	}
-	u = u.possible(w.born, w.died)
-	a.Start, a.Wall, a.CPU = time.Unix(0, u.start), u.wall, u.cpu
+	u = u.Clamp(w.born, w.died)
+	a.Start, a.Wall, a.CPU = time.Unix(0, u.Start), u.Wall, u.CPU
 	w.lost = &a
 }
 
@@ -154,20 +155,4 @@ func (w *worker) describe(t *task) Attempt {
 		number = t.job.seq
 	}
 	return Attempt{Task: number, Func: t.entry.name, Worker: w.slot, PID: w.proc.PID(), Incarnation: w.incarnation}
-}
-
-// mostPrivate is more than any process can have.
-const mostPrivate = 1 << 52
-
-// possible is what a worker says of an attempt, made into what can be of one that ran
-// between two times: a worker's clock may have been set, and it may lie.
-func (u usage) possible(born, now time.Time) usage {
-	u.wall = min(max(u.wall, 0), max(now.Sub(born), 0))
-	u.start = max(min(u.start, now.UnixNano()-int64(u.wall)), min(born.UnixNano(), now.UnixNano()))
-	if cores := time.Duration(runtime.NumCPU()); u.cpu/cores > u.wall {
-		u.cpu = u.wall * cores
-	}
-	u.cpu = max(u.cpu, 0)
-	u.private = min(max(u.private, 0), mostPrivate)
-	return u
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -298,13 +299,15 @@ func TestHostileUsage(t *testing.T) {
 	p, free := busyPool(t, &Options{OnAttempt: log.add})
 	u := newPuppet(t, p)
 	var fs []Future[int]
-	for _, says := range []usage{
-		{}, {math.MinInt64, math.MinInt64, math.MinInt64, math.MinInt64},
-		{math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64}, {-1, -1, -1, -1},
+	for _, says := range []wire.Usage{
+		{},
+		{Start: math.MinInt64, Wall: math.MinInt64, CPU: math.MinInt64, Private: math.MinInt64},
+		{Start: math.MaxInt64, Wall: math.MaxInt64, CPU: math.MaxInt64, Private: math.MaxInt64},
+		{Start: -1, Wall: -1, CPU: -1, Private: -1},
 	} {
 		f, err := pid.Submit(background(), p, 0)
 		require.NoError(t, err)
-		u.put(says.append(append(appendResult(nil, statusOK, u.task()), make([]byte, 8)...)))
+		u.put(says.Append(append(wire.AppendResult(nil, wire.StatusOK, u.task()), make([]byte, 8)...)))
 		_, err = f.Wait(background())
 		require.NoError(t, err)
 		fs = append(fs, f)
@@ -315,8 +318,8 @@ func TestHostileUsage(t *testing.T) {
 	id := u.task()
 	u.lane.begun.start.Store(1 << 63)
 	u.lane.begun.cpu.Store(1 << 63)
-	u.lane.begun.task.Store(id.number())
-	u.put(appendResult(nil, statusOK, id)) // shorter than what it is to say
+	u.lane.begun.task.Store(id.Number())
+	u.put(wire.AppendResult(nil, wire.StatusOK, id)) // shorter than what it is to say
 	require.ErrorContains(t, <-u.end, "12 bytes, without what it has used")
 	free()
 	_, err = lost.Wait(background())
@@ -336,6 +339,6 @@ func TestHostileUsage(t *testing.T) {
 		require.Less(t, time.Since(a.Start), time.Minute)
 		require.False(t, a.Start.After(time.Now()))
 		require.GreaterOrEqual(t, a.PeakPrivate, int64(0))
-		require.LessOrEqual(t, a.PeakPrivate, int64(mostPrivate))
+		require.LessOrEqual(t, a.PeakPrivate, int64(wire.MaxPrivate))
 	}
 }

@@ -3,13 +3,14 @@ package pool
 import (
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 // A jobLog keeps what it is told.
@@ -132,55 +133,8 @@ func TestSlowAttemptHook(t *testing.T) {
 	require.GreaterOrEqual(t, behind, n/2)
 }
 
-// What is told lies within the life of the worker, whatever it says.
-func TestPossibleUsage(t *testing.T) {
-	born := time.Unix(1000, 0)
-	now := born.Add(time.Minute)
-	at := func(d time.Duration) int64 { return born.Add(d).UnixNano() }
-	cores := time.Duration(runtime.NumCPU())
-	honest := usage{start: at(10 * time.Second), wall: time.Second, cpu: time.Second / 2, private: 1 << 20}
-	for name, row := range map[string]struct{ says, want usage }{
-		"honest":       {honest, honest},
-		"all least":    {usage{math.MinInt64, math.MinInt64, math.MinInt64, math.MinInt64}, usage{start: at(0)}},
-		"all most":     {usage{math.MaxInt64, math.MaxInt64, math.MaxInt64, math.MaxInt64}, usage{at(0), time.Minute, time.Minute * cores, mostPrivate}},
-		"zero":         {usage{}, usage{start: at(0)}},
-		"future":       {usage{start: math.MaxInt64, wall: time.Second}, usage{start: at(59 * time.Second), wall: time.Second}},
-		"past":         {usage{start: 1, wall: time.Second}, usage{start: at(0), wall: time.Second}},
-		"busier":       {usage{start: at(0), wall: time.Second, cpu: time.Hour * 10000}, usage{start: at(0), wall: time.Second, cpu: time.Second * cores}},
-		"no time":      {usage{start: at(time.Second), cpu: 1 << 40}, usage{start: at(time.Second)}},
-		"largest wall": {usage{start: at(time.Second), wall: math.MaxInt64}, usage{start: at(0), wall: time.Minute}},
-	} {
-		require.Equal(t, row.want, row.says.possible(born, now), name)
-	}
-	require.Equal(t, usage{start: at(-time.Second)}, honest.possible(born, born.Add(-time.Second)).withoutPrivate(), "the clock was set back")
-}
-
-func (u usage) withoutPrivate() usage { u.private = 0; return u }
-
-func FuzzUsage(f *testing.F) {
-	f.Add(usage{1, 2, 3, 4}.append(nil), int64(0), int64(1))
-	f.Add(usage{math.MinInt64, -1, math.MaxInt64, -1}.append([]byte("record")), int64(5), int64(4))
-	f.Fuzz(func(t *testing.T, b []byte, from, to int64) {
-		from, to = from>>2, to>>2 // what time.Time can tell apart
-		rest, u, ok := cutUsage(b)
-		require.Equal(t, len(b) >= usageBytes, ok)
-		if !ok {
-			return
-		}
-		require.Equal(t, b, u.append(append([]byte(nil), rest...)))
-		u = u.possible(time.Unix(0, from), time.Unix(0, to))
-		require.GreaterOrEqual(t, u.start, min(from, to))
-		require.LessOrEqual(t, u.start, to)
-		require.LessOrEqual(t, u.start+int64(u.wall), to)
-		require.GreaterOrEqual(t, u.wall, time.Duration(0))
-		require.GreaterOrEqual(t, u.cpu, time.Duration(0))
-		require.LessOrEqual(t, u.cpu/time.Duration(runtime.NumCPU()), u.wall)
-		require.GreaterOrEqual(t, u.private, int64(0))
-	})
-}
-
 func TestAttemptClass(t *testing.T) {
-	own := taskError("f", statusFault, appendFailure(nil, "x", ""))
+	own := taskError("f", wire.StatusFault, wire.AppendFailure(nil, "x", ""))
 	for _, row := range []struct {
 		err  error
 		want Class

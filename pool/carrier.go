@@ -64,22 +64,22 @@ func carry(dst []byte, field string, c shm.Carrier, wire wiring) (_ []byte, err 
 // errCarrier comes with it: the rest can still be read.
 func receive(b []byte, field string, c shm.Carrier, bind binding) (rest []byte, err error) {
 	if len(b) < carrierBytes {
-		return nil, errRecord
+		return nil, errMalformed
 	}
 	length, n := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
 	if b = b[carrierBytes:]; uint64(length) > uint64(len(b)) || n > shm.MaxCarried {
-		return nil, errRecord
+		return nil, errMalformed
 	}
 	meta, b := bytes.Clone(b[:length]), b[length:] // it may be looked at after carrierTime
 	var arrays []shm.Binder
 	for i := range n {
 		w, rest, err := shm.ReadWireRef(b)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errRecord, err)
+			return nil, fmt.Errorf("%w: %w", errMalformed, err)
 		}
 		v, err := shm.NewView(w.Ref.DType)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errRecord, err)
+			return nil, fmt.Errorf("%w: %w", errMalformed, err)
 		}
 		if err := bind(fmt.Sprintf("%s[%d]", field, i), v, w); err != nil {
 			return nil, err

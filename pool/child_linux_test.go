@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 type orphanIn struct {
@@ -179,7 +181,7 @@ func TestDebuggerHoldsDeadWorker(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		t.Run(fmt.Sprintf("whole=%v", whole), func(t *testing.T) {
 			t.Parallel()
-			p, err := New(background(), &Options{Workers: 1, CloseTimeout: time.Second, launch: func(p *Pool, slot int) (process, transport, *lane, hello, error) {
+			p, err := New(background(), &Options{Workers: 1, CloseTimeout: time.Second, launch: func(p *Pool, slot int) (process, transport, *lane, wire.Hello, error) {
 				proc, link, l, want, err := p.launch(slot)
 				if err == nil {
 					proc.(*child).killTime = 200 * time.Millisecond

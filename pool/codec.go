@@ -1,15 +1,15 @@
 package pool
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
-// maxInline bounds the encoded arguments of a task and its encoded result, in bytes.
-const maxInline = 4096
+// maxBytes bounds an encoded value.
+const maxBytes = wire.MaxInline
 
 // maxOps bounds a compiled codec: a larger argument type is a mistake.
 const maxOps = 1024
@@ -67,8 +67,8 @@ func compile(t reflect.Type, args bool) (*codec, error) {
 			c.arrays, c.carriers = true, true
 		}
 	}
-	if c.minBytes > maxInline {
-		return nil, fmt.Errorf("%v takes %d bytes, at most %d: hand large data over as a shm.View", t, c.minBytes, maxInline)
+	if c.minBytes > maxBytes {
+		return nil, fmt.Errorf("%v takes %d bytes, at most %d: hand large data over as a shm.View", t, c.minBytes, maxBytes)
 	}
 	return c, nil
 }
@@ -160,7 +160,8 @@ func plain(t reflect.Type) bool {
 	return false
 }
 
-var errRecord = errors.New("malformed record")
+// errMalformed: what came is no encoded value.
+var errMalformed = wire.ErrMalformed
 
 // encodeGiven is encode of what a caller hands over: where its own methods panic, or
 // its memory faults, that is an error, and unwinds nobody who holds a lock.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -53,7 +54,7 @@ func TestCodecAllocatesNothing(t *testing.T) {
 	c, err := compile(reflect.TypeFor[normIn](), true)
 	require.NoError(t, err)
 	var in, out normIn
-	buf := make([]byte, 0, maxInline)
+	buf := make([]byte, 0, wire.MaxInline)
 	wire := func(_ string, b shm.Binder) (shm.WireRef, error) { return shm.WireRef{Ref: b.Ref()}, nil }
 	bind := func(_ string, b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref, nil) }
 	require.Zero(t, testing.AllocsPerRun(100, func() {
@@ -85,49 +86,4 @@ func FuzzDecode(f *testing.F) {
 		require.NoError(t, err)
 		require.Len(t, again, len(b))
 	})
-}
-
-// Whatever a worker sends, the supervisor's readers end with a value or an error.
-func FuzzMessages(f *testing.F) {
-	f.Add(hello{}.append(nil))
-	f.Add(appendFailure(appendResult(nil, statusPanic, taskID{1, 2}), "text", "stack"))
-	f.Add(append(appendResult(nil, statusFault, taskID{1, 2}), "text"...))
-	f.Add(appendTask(nil, 1, taskID{1, 2}, 1, []byte("args")))
-	f.Add(announce{id: 1, use: useResult, size: 9, name: "x"}.append(nil))
-	f.Add(appendGrow(nil, 1<<20))
-	f.Add(appendRefuse(nil, shm.ErrFull))
-	f.Add(appendFree(nil, []block{{1, 2, 64}, {1, 2, 64}}))
-	f.Add([]byte(workerStart{version: protocolVersion, slot: 3}.String()))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if h, err := readHello(b); err == nil {
-			require.Equal(t, h, mustHello(t, h.append(nil)))
-		}
-		if status, id, payload, ok := readResult(b); ok {
-			require.LessOrEqual(t, len(payload), maxInline)
-			_ = taskError("f", status, payload).Error()
-			_ = id
-		}
-		readTask(b)
-		readAnnounce(b)
-		if blocks, ok := readFree(b); ok {
-			require.Equal(t, b[8:], appendFree(nil, blocks)[8:])
-		}
-		if bytes, ok := readGrow(b); ok {
-			require.Equal(t, b[8:], appendGrow(nil, bytes)[8:])
-		}
-		if why, ok := readRefuse(b); ok {
-			_ = why.Error()
-		}
-		if w, err := parseWorkerStart(string(b)); err == nil {
-			again, err := parseWorkerStart(w.String())
-			require.NoError(t, err)
-			require.Equal(t, w, again)
-		}
-	})
-}
-
-func mustHello(t *testing.T, b []byte) hello {
-	h, err := readHello(b)
-	require.NoError(t, err)
-	return h
 }

@@ -70,8 +70,8 @@ func encode[T any](c *codec, dst []byte, v *T, wire wiring) ([]byte, error) {
 			dst = append(dst, *(*byte)(at))
 		case opString:
 			s := *(*string)(at)
-			if len(s) > maxInline {
-				return dst[:start], fmt.Errorf("%w: a string of %d bytes, at most %d", ErrTooLarge, len(s), maxInline)
+			if len(s) > maxBytes {
+				return dst[:start], fmt.Errorf("%w: a string of %d bytes, at most %d", ErrTooLarge, len(s), maxBytes)
 			}
 			dst = binary.LittleEndian.AppendUint32(dst, uint32(len(s)))
 			dst = append(dst, s...)
@@ -88,8 +88,8 @@ func encode[T any](c *codec, dst []byte, v *T, wire wiring) ([]byte, error) {
 			}
 		}
 	}
-	if n := len(dst) - start; n > maxInline {
-		return dst[:start], fmt.Errorf("%w: %v takes %d bytes, at most %d", ErrTooLarge, c.typ, n, maxInline)
+	if n := len(dst) - start; n > maxBytes {
+		return dst[:start], fmt.Errorf("%w: %v takes %d bytes, at most %d", ErrTooLarge, c.typ, n, maxBytes)
 	}
 	return dst, nil
 }
@@ -106,19 +106,19 @@ func decode[T any](c *codec, b []byte, v *T, bind binding) error {
 		switch o.kind {
 		case opBytes:
 			if uintptr(len(b)) < o.size {
-				return errRecord
+				return errMalformed
 			}
 			copy(unsafe.Slice((*byte)(at), o.size), b)
 			b = b[o.size:]
 		case opBool:
 			if len(b) < 1 || b[0] > 1 {
-				return errRecord
+				return errMalformed
 			}
 			*(*bool)(at) = b[0] == 1
 			b = b[1:]
 		case opString:
 			if len(b) < 4 || uint64(binary.LittleEndian.Uint32(b)) > uint64(len(b)-4) {
-				return errRecord
+				return errMalformed
 			}
 			n := 4 + int(binary.LittleEndian.Uint32(b))
 			*(*string)(at) = string(b[4:n])
@@ -126,10 +126,10 @@ func decode[T any](c *codec, b []byte, v *T, bind binding) error {
 		case opArray:
 			w, rest, err := shm.ReadWireRef(b)
 			if err != nil {
-				return fmt.Errorf("%w: %w", errRecord, err)
+				return fmt.Errorf("%w: %w", errMalformed, err)
 			}
 			if bind == nil {
-				return errRecord
+				return errMalformed
 			}
 			if err := bind(o.field, o.array.at(at), w); err != nil {
 				return err
@@ -137,7 +137,7 @@ func decode[T any](c *codec, b []byte, v *T, bind binding) error {
 			b = rest
 		case opCarrier:
 			if bind == nil {
-				return errRecord
+				return errMalformed
 			}
 			rest, err := receive(b, o.field, o.carrier.at(at), bind)
 			if err != nil && !errors.Is(err, errCarrier) {
@@ -148,7 +148,7 @@ func decode[T any](c *codec, b []byte, v *T, bind binding) error {
 		}
 	}
 	if len(b) != 0 {
-		return errRecord
+		return errMalformed
 	}
 	return refused
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/shmtest"
 )
@@ -58,7 +59,7 @@ var die = Func("test.die", func(t *Task, in dieIn) (float64, error) {
 		unix.Write(workerSocket, []byte("garbage"))
 	case "another's result":
 		lane := t.server.lane
-		lane.up.Put(appendResult(nil, statusOK, taskID{77, 3}))
+		lane.up.Put(wire.AppendResult(nil, wire.StatusOK, wire.TaskID{Index: 77, Epoch: 3}))
 		lane.up.Publish()
 		lane.supervisor.Ring()
 	case "no result":
@@ -223,7 +224,7 @@ func TestStoppedWorkerIsKilledAtClose(t *testing.T) {
 func init() {
 	programs["no main"] = func([]string) {
 		// A worker of this program comes here with its variable still set.
-		os.Setenv(workerEnv, workerStart{version: protocolVersion}.String())
+		os.Setenv(wire.WorkerEnv, wire.WorkerStart{Version: wire.Version}.String())
 		_, err := New(background(), nil)
 		fmt.Println(err)
 	}
@@ -418,7 +419,7 @@ func commandLine(pid int) string {
 
 func isWorkerProcess(pid int) bool {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	return strings.HasPrefix(string(b), workerEnv+"=") && !strings.Contains(commandLine(pid), "sleep")
+	return strings.HasPrefix(string(b), wire.WorkerEnv+"=") && !strings.Contains(commandLine(pid), "sleep")
 }
 
 func readLine(t *testing.T, r io.Reader) string {

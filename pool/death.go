@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 // bury takes a dead incarnation out of the pool: its task is tried again or
@@ -47,7 +49,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	orderly := false
 	if greeted {
 		if p.opts.Isolation == Process { // else who writes it may not have ended
-			death.Last = readFlight(w.lane.mem.bytes[flightAt:laneBytes], p.table.name)
+			death.Last = wire.ReadFlight(w.lane.mem.bytes[flightAt:laneBytes], p.table.name)
 		}
 		p.acquireLocked()
 		p.drainLocked() // its last words
@@ -68,7 +70,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		p.forgetLocked(w, ran, death)
 		p.passLocked()
 		if !known {
-			var id taskID
+			var id wire.TaskID
 			if ran != nil {
 				id = ran.id
 			}
@@ -219,7 +221,7 @@ func (w *worker) giveBackLocked(t *task, death *WorkerExitError) {
 		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
 	case t.cancelled:
 		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, death))
-	case t.attempt-t.memory >= p.opts.Attempts || t.attempt == maxAttempts:
+	case t.attempt-t.memory >= p.opts.Attempts || t.attempt == wire.MaxAttempts:
 		p.resolveLocked(t, nil, death)
 	default:
 		w.retries = append(w.retries, Event{Kind: EventRetry, Func: t.entry.name, Attempt: t.attempt + 1})

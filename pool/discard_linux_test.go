@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -68,7 +69,7 @@ func TestDiscardedTaskThatWasTakenBack(t *testing.T) {
 	id := u.task()
 	u.w.mu(func() { u.w.lane.oldest().asked = true })
 	f.Discard()
-	u.put(appendResult(nil, statusBack, id))
+	u.put(wire.AppendResult(nil, wire.StatusRevoked, id))
 	free()
 	eventually(t, func() bool { return p.Stats().Done == 2 || u.lane.down.Ready() }, "it is not run again")
 	if p.Stats().Done < 2 { // by the one that had nothing to do

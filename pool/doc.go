@@ -71,8 +71,8 @@
 // One socket pair of type SOCK_SEQPACKET per worker for its life-cycle; every
 // message begins with a byte that says its kind; integers are little-endian. A worker says hello
 // (magic, version, build, nonce, the hash of its registry) before anything else
-// and is refused by name of what differs. See message.go for the messages,
-// record.go for what goes through the lanes. All of it is a stranger's: a worker
+// and is refused by name of what differs. internal/wire draws the messages, and
+// what goes through the lanes. All of it is a stranger's: a worker
 // that sends what it must not is killed, and can make nothing useless but its own lane.
 // A worker that writes over its lane, by mistake or on purpose, loses attempts of its
 // own tasks; all of them resolve. What it can do is to its own results: it may deliver

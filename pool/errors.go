@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"example.com/handoff/pool/internal/wire"
+	"example.com/handoff/shm"
 )
 
 var (
@@ -48,6 +51,17 @@ func (e *TaskError) Error() string {
 		return fmt.Sprintf("%s: %s", e.Func, e.Text)
 	}
 	return fmt.Sprintf("%s: %s: %s", e.Func, e.Kind, e.Text)
+}
+
+// taskError reads the payload of a result that is none.
+func taskError(fn string, status byte, payload []byte) *TaskError {
+	text, stack := wire.ReadFailure(payload)
+	e := &TaskError{Func: fn, Text: text, Stack: stack}
+	e.Kind = map[byte]string{wire.StatusError: "error", wire.StatusFull: "error", wire.StatusPanic: "panic", wire.StatusGoexit: "goexit", wire.StatusFault: "fault", wire.StatusResources: "resources"}[status]
+	if status == wire.StatusFull {
+		e.is = shm.ErrFull
+	}
+	return e
 }
 
 // A Class says how a worker ended.

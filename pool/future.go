@@ -3,6 +3,8 @@ package pool
 import (
 	"context"
 	"fmt"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 // A Future is the result of one task, to come. It is a value: {index, epoch}
@@ -12,7 +14,7 @@ import (
 type Future[Out any] struct {
 	p     *Pool
 	codec *codec
-	id    taskID
+	id    wire.TaskID
 	seq   uint64
 }
 

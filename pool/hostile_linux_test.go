@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -49,7 +50,7 @@ func newPuppet(t *testing.T, p *Pool) *puppet {
 	u.w.mu(func() { p.width++ })
 	u.w.begin(ours, l)
 	go func() {
-		err := u.w.listen(ours, make([]byte, maxMessage))
+		err := u.w.listen(ours, make([]byte, wire.MaxMessage))
 		if err == nil {
 			u.w.mu(func() { err = u.w.reason })
 		}
@@ -63,7 +64,7 @@ func (u *puppet) send(msg []byte) { require.NoError(u.t, u.link.Send(msg, -1)) }
 
 func (u *puppet) receive(kind byte) []byte {
 	u.t.Helper()
-	buf := make([]byte, maxMessage)
+	buf := make([]byte, wire.MaxMessage)
 	n, _, err := u.link.Receive(buf)
 	require.NoError(u.t, err)
 	require.Equal(u.t, kind, buf[0])
@@ -79,9 +80,9 @@ func (u *puppet) take() []byte {
 	return record
 }
 
-func (u *puppet) task() taskID {
+func (u *puppet) task() wire.TaskID {
 	u.t.Helper()
-	_, id, _, _, ok := readTask(u.take())
+	_, id, _, _, ok := wire.ReadTask(u.take())
 	require.True(u.t, ok)
 	return id
 }
@@ -95,18 +96,18 @@ func (u *puppet) put(record []byte) {
 	u.lane.supervisor.Ring()
 }
 
-func (u *puppet) answer(id taskID, payload []byte) {
+func (u *puppet) answer(id wire.TaskID, payload []byte) {
 	u.t.Helper()
-	u.put(append(appendResult(nil, statusOK, id), payload...))
+	u.put(append(wire.AppendResult(nil, wire.StatusOK, id), payload...))
 }
 
 // grow returns the segment that the supervisor makes for it.
-func (u *puppet) grow(bytes int64) announce {
+func (u *puppet) grow(bytes int64) wire.Announce {
 	u.t.Helper()
-	u.send(appendGrow(nil, bytes))
-	a, ok := readAnnounce(u.receive(msgAnnounce))
+	u.send(wire.AppendGrow(nil, bytes))
+	a, ok := wire.ReadAnnounce(u.receive(wire.MsgAnnounce))
 	require.True(u.t, ok)
-	require.Equal(u.t, useResult, a.use)
+	require.Equal(u.t, wire.UseResult, a.Use)
 	return a
 }
 
@@ -134,20 +135,20 @@ func shapeOf(t *testing.T, dims ...int) shm.Shape {
 // ends that worker and gives the task to another.
 func TestHostileResults(t *testing.T) {
 	for name, tt := range map[string]struct {
-		ref  func(a announce, w *shm.WireRef)
+		ref  func(a wire.Announce, w *shm.WireRef)
 		want string
 	}{
-		"unknown segment":   {func(a announce, w *shm.WireRef) { w.ID = a.id + 1 }, "is not one for its results"},
-		"an input segment":  {func(a announce, w *shm.WireRef) { w.ID = a.id - 1 }, "is not one for its results"},
-		"no segment":        {func(a announce, w *shm.WireRef) { w.ID = 0 }, "end past the segment's 0"},
-		"past the end":      {func(a announce, w *shm.WireRef) { w.Ref.Offset = a.size - 8 }, "end past the segment's"},
-		"largest offset":    {func(a announce, w *shm.WireRef) { w.Ref.Offset = math.MaxInt64 &^ 7 }, "end past the segment's"},
-		"negative offset":   {func(a announce, w *shm.WireRef) { w.Ref.Offset = -8 }, "is negative"},
-		"misaligned":        {func(a announce, w *shm.WireRef) { w.Ref.Offset = 4 }, "is not a multiple of 8"},
-		"too large":         {func(a announce, w *shm.WireRef) { w.Ref.Shape = shapeOf(t, 1<<40) }, "end past the segment's"},
-		"another dtype":     {func(a announce, w *shm.WireRef) { w.Ref.DType = shm.Int64 }, "dtype int64, expected float64"},
-		"no dtype":          {func(a announce, w *shm.WireRef) { w.Ref.DType = 99 }, "unknown dtype 99"},
-		"empty, misaligned": {func(a announce, w *shm.WireRef) { w.Ref.Shape, w.Ref.Offset = shapeOf(t, 0), 3 }, "is not a multiple of 8"},
+		"unknown segment":   {func(a wire.Announce, w *shm.WireRef) { w.ID = a.ID + 1 }, "is not one for its results"},
+		"an input segment":  {func(a wire.Announce, w *shm.WireRef) { w.ID = a.ID - 1 }, "is not one for its results"},
+		"no segment":        {func(a wire.Announce, w *shm.WireRef) { w.ID = 0 }, "end past the segment's 0"},
+		"past the end":      {func(a wire.Announce, w *shm.WireRef) { w.Ref.Offset = a.Size - 8 }, "end past the segment's"},
+		"largest offset":    {func(a wire.Announce, w *shm.WireRef) { w.Ref.Offset = math.MaxInt64 &^ 7 }, "end past the segment's"},
+		"negative offset":   {func(a wire.Announce, w *shm.WireRef) { w.Ref.Offset = -8 }, "is negative"},
+		"misaligned":        {func(a wire.Announce, w *shm.WireRef) { w.Ref.Offset = 4 }, "is not a multiple of 8"},
+		"too large":         {func(a wire.Announce, w *shm.WireRef) { w.Ref.Shape = shapeOf(t, 1<<40) }, "end past the segment's"},
+		"another dtype":     {func(a wire.Announce, w *shm.WireRef) { w.Ref.DType = shm.Int64 }, "dtype int64, expected float64"},
+		"no dtype":          {func(a wire.Announce, w *shm.WireRef) { w.Ref.DType = 99 }, "unknown dtype 99"},
+		"empty, misaligned": {func(a wire.Announce, w *shm.WireRef) { w.Ref.Shape, w.Ref.Offset = shapeOf(t, 0), 3 }, "is not a multiple of 8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, free := busyPool(t, &Options{})
@@ -156,7 +157,7 @@ func TestHostileResults(t *testing.T) {
 			u := newPuppet(t, p)
 			f, err := norm.Submit(background(), p, normIn{in.View(), 1}) // it gets to know an input segment
 			require.NoError(t, err)
-			u.receive(msgAnnounce)
+			u.receive(wire.MsgAnnounce)
 			u.answer(u.task(), make([]byte, 8))
 			_, err = f.Wait(background())
 			require.NoError(t, err)
@@ -166,7 +167,7 @@ func TestHostileResults(t *testing.T) {
 			require.NoError(t, err)
 			id := u.task()
 			a := u.grow(4096)
-			good := shm.WireRef{ID: a.id, Ref: shm.Ref{DType: shm.Float64, Shape: shapeOf(t, 4)}}
+			good := shm.WireRef{ID: a.ID, Ref: shm.Ref{DType: shm.Float64, Shape: shapeOf(t, 4)}}
 			bad := good
 			tt.ref(a, &bad)
 			none := shm.WireRef{Ref: shm.Ref{DType: shm.Bool, Shape: shapeOf(t, 0)}}
@@ -196,8 +197,8 @@ func TestStrangeResults(t *testing.T) {
 	task, err := makePair.Submit(background(), p, 4)
 	require.NoError(t, err)
 	id := u.task()
-	one := shm.WireRef{ID: a.id, Ref: shm.Ref{DType: shm.Float64, Shape: shapeOf(t, 4), Generation: 77}}
-	flag := shm.WireRef{ID: a.id, Ref: shm.Ref{DType: shm.Bool, Shape: shapeOf(t, 1), Offset: 4095}}
+	one := shm.WireRef{ID: a.ID, Ref: shm.Ref{DType: shm.Float64, Shape: shapeOf(t, 4), Generation: 77}}
+	flag := shm.WireRef{ID: a.ID, Ref: shm.Ref{DType: shm.Bool, Shape: shapeOf(t, 1), Offset: 4095}}
 	u.answer(id, flag.Append(one.Append(one.Append(nil))))
 	out, err := task.Wait(background())
 	require.NoError(t, err)
@@ -209,11 +210,11 @@ func TestStrangeResults(t *testing.T) {
 	// A byte that is no bool is the task's own failure, and all is freed.
 	task, err = makePair.Submit(background(), p, 4)
 	require.NoError(t, err)
-	blocks, ok := readFree(u.take())
+	blocks, ok := wire.ReadFree(u.take())
 	require.True(t, ok)
-	require.Equal(t, []block{{a.id, 77, 0}, {a.id, 77, 0}, {a.id, 0, 4095}}, blocks)
+	require.Equal(t, []wire.Allocation{{Segment: a.ID, Generation: 77}, {Segment: a.ID, Generation: 77}, {Segment: a.ID, Offset: 4095}}, blocks)
 	id = u.task()
-	mem, err := shm.BindArray[byte](p.segByID[a.id].seg, shm.Ref{Segment: a.name, DType: shm.Uint8, Shape: shapeOf(t, 4096)})
+	mem, err := shm.BindArray[byte](p.segByID[a.ID].seg, shm.Ref{Segment: a.Name, DType: shm.Uint8, Shape: shapeOf(t, 4096)})
 	require.NoError(t, err)
 	mem.Data()[4095] = 2
 	mem.Release()
@@ -225,7 +226,7 @@ func TestStrangeResults(t *testing.T) {
 	require.ErrorContains(t, err, "expected 0 or 1")
 	_, err = pid.Submit(background(), p, 0)
 	require.NoError(t, err)
-	blocks, ok = readFree(u.take())
+	blocks, ok = wire.ReadFree(u.take())
 	require.True(t, ok)
 	require.Len(t, blocks, 3)
 	u.link.Close()
@@ -235,7 +236,7 @@ func TestStrangeResults(t *testing.T) {
 
 func TestHostileGrowth(t *testing.T) {
 	for name, msg := range map[string][]byte{
-		"zero": appendGrow(nil, 0), "negative": appendGrow(nil, -1), "least": appendGrow(nil, math.MinInt64), "short": {msgGrow}, "long": append(appendGrow(nil, 1), 0),
+		"zero": wire.AppendGrow(nil, 0), "negative": wire.AppendGrow(nil, -1), "least": wire.AppendGrow(nil, math.MinInt64), "short": {wire.MsgGrow}, "long": append(wire.AppendGrow(nil, 1), 0),
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, free := busyPool(t, &Options{})
@@ -249,8 +250,8 @@ func TestHostileGrowth(t *testing.T) {
 		p, free := busyPool(t, &Options{})
 		u := newPuppet(t, p)
 		for _, bytes := range []int64{1 << 62, math.MaxInt64} {
-			u.send(appendGrow(nil, bytes))
-			why, ok := readRefuse(u.receive(msgRefuse))
+			u.send(wire.AppendGrow(nil, bytes))
+			why, ok := wire.ReadRefuse(u.receive(wire.MsgRefuse))
 			require.True(t, ok)
 			require.NotErrorIs(t, why, shm.ErrFull)
 		}
@@ -263,8 +264,8 @@ func TestHostileGrowth(t *testing.T) {
 		u := newPuppet(t, p)
 		u.grow(8192)
 		for _, bytes := range []int64{8192, math.MaxInt64} {
-			u.send(appendGrow(nil, bytes))
-			why, ok := readRefuse(u.receive(msgRefuse))
+			u.send(wire.AppendGrow(nil, bytes))
+			why, ok := wire.ReadRefuse(u.receive(wire.MsgRefuse))
 			require.True(t, ok)
 			require.ErrorIs(t, why, shm.ErrFull)
 		}
@@ -277,7 +278,7 @@ func TestHostileGrowth(t *testing.T) {
 		p, free := busyPool(t, &Options{Results: &shm.ArenaOptions{MaxBytes: 1 << 20}})
 		u := newPuppet(t, p)
 		for len(u.end) == 0 { // it reads no answer
-			u.link.Send(appendGrow(nil, 4096), -1)
+			u.link.Send(wire.AppendGrow(nil, 4096), -1)
 		}
 		require.ErrorIs(t, <-u.end, errBacklog)
 		require.Zero(t, p.Stats().ResultMapped)
@@ -293,34 +294,34 @@ func TestFreesWait(t *testing.T) {
 	r.beg()
 	const n = 100_000
 	for i := range n {
-		r.free(block{1, 1, int64(i)}, 0)
+		r.free(wire.Allocation{Segment: 1, Generation: 1, Offset: int64(i)}, 0)
 	}
 	require.Len(t, ours.(*local).out, maxUnread)
-	buf := make([]byte, maxMessage)
+	buf := make([]byte, wire.MaxMessage)
 	for want := 0; want < n; {
 		if len(theirs.(*local).in) == 0 {
 			r.beg()
 		}
 		size, _, err := theirs.Receive(buf)
 		require.NoError(t, err)
-		blocks, ok := readFree(buf[:size])
+		blocks, ok := wire.ReadFree(buf[:size])
 		require.True(t, ok)
 		for _, b := range blocks {
-			require.Equal(t, block{1, 1, int64(want)}, b)
+			require.Equal(t, wire.Allocation{Segment: 1, Generation: 1, Offset: int64(want)}, b)
 			want++
 		}
 	}
 	r.beg()
 	// A full socket, and a closed one, keep or drop them without a wait.
-	for ours.Send([]byte{msgDrain}, -1) == nil {
+	for ours.Send([]byte{wire.MsgDrain}, -1) == nil {
 	}
-	r.free(block{1, 1, 1}, 0)
+	r.free(wire.Allocation{Segment: 1, Generation: 1, Offset: 1}, 0)
 	r.flush()
 	require.Len(t, r.frees, 1)
 	theirs.Close()
 	r.flush()
 	require.NoError(t, r.end())
-	r.free(block{1, 1, 1}, 0)
+	r.free(wire.Allocation{Segment: 1, Generation: 1, Offset: 1}, 0)
 	require.Empty(t, r.frees)
 }
 
@@ -332,10 +333,10 @@ func TestUnmappableResultSegment(t *testing.T) {
 	why := errors.New("too many open files")
 	require.NoError(t, r.grown(7, nil, why))
 	require.Equal(t, why, (<-r.answer).err)
-	buf := make([]byte, maxMessage)
+	buf := make([]byte, wire.MaxMessage)
 	n, _, err := ours.Receive(buf)
 	require.NoError(t, err)
-	require.Equal(t, appendShrink(nil, 7), buf[:n])
+	require.Equal(t, wire.AppendShrink(nil, 7), buf[:n])
 }
 
 // A worker ignores blocks that it does not know, and hears of a refusal.
@@ -347,13 +348,13 @@ func TestResultArena(t *testing.T) {
 	r := newResultArena(theirs, 0)
 	asked := make(chan int64)
 	go func() {
-		buf := make([]byte, maxMessage)
+		buf := make([]byte, wire.MaxMessage)
 		for {
 			n, _, err := ours.Receive(buf)
 			if err != nil {
 				return
 			}
-			bytes, _ := readGrow(buf[:n])
+			bytes, _ := wire.ReadGrow(buf[:n])
 			asked <- bytes
 		}
 	}()
@@ -361,7 +362,7 @@ func TestResultArena(t *testing.T) {
 	go func() { // a refusal, and another for less
 		for range 2 {
 			<-asked
-			why, _ := readRefuse(appendRefuse(nil, fmt.Errorf("pool: %w", shm.ErrFull)))
+			why, _ := wire.ReadRefuse(wire.AppendRefuse(nil, fmt.Errorf("pool: %w", shm.ErrFull)))
 			r.grown(0, nil, why)
 		}
 		seg, err := run.Create(<-asked)
@@ -376,15 +377,19 @@ func TestResultArena(t *testing.T) {
 	require.NoError(t, err)
 	r.finish(true)
 	require.Equal(t, int64(128), r.arena.Stats().Live)
-	known := block{5, w.Ref.Generation, w.Ref.Offset}
+	known := wire.Allocation{Segment: 5, Generation: w.Ref.Generation, Offset: w.Ref.Offset}
 	for range 3 {
-		r.freed([]block{{4, known.generation, known.offset}, {5, known.generation + 1, known.offset}, {5, known.generation, 64}})
+		r.freed([]wire.Allocation{
+			{Segment: 4, Generation: known.Generation, Offset: known.Offset},
+			{Segment: 5, Generation: known.Generation + 1, Offset: known.Offset},
+			{Segment: 5, Generation: known.Generation, Offset: 64},
+		})
 	}
 	require.Equal(t, int64(128), r.arena.Stats().Live)
-	r.freed([]block{known, known, known}) // it is there once
+	r.freed([]wire.Allocation{known, known, known}) // it is there once
 	require.Zero(t, r.arena.Stats().Live)
 	require.NoError(t, r.grown(0, nil, errors.New("one")))
-	require.ErrorIs(t, r.grown(0, nil, errors.New("two")), errRecord, "an answer to nothing")
+	require.ErrorIs(t, r.grown(0, nil, errors.New("two")), wire.ErrMalformed, "an answer to nothing")
 }
 
 // Whatever result record a worker sends, taking it ends with Views inside its

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
 
@@ -44,7 +45,7 @@ var vandal = Func("test.vandal", func(t *Task, how string) (int, error) {
 			begun.Add(1 << 20)
 		}
 	case "not taken back":
-		t.server.out = appendResult(t.server.out[:0], statusBack, t.id)
+		t.server.out = wire.AppendResult(t.server.out[:0], wire.StatusRevoked, t.id)
 		t.server.answer()
 	case "descriptor":
 		unix.Sendmsg(workerSocket, nil, unix.UnixRights(1), nil, 0)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
 
@@ -56,7 +57,7 @@ func overwrite(t *Task, in overwriteIn) {
 			value = r.Uint32()
 		}
 		in := at*4 - downAt - ring.SlotBytes
-		if in >= 0 && at*4 < upAt && in%ring.SlotBytes == 8 && (byte(value) == recTask || byte(value) == recShare) {
+		if in >= 0 && at*4 < upAt && in%ring.SlotBytes == 8 && (byte(value) == wire.RecordTask || byte(value) == wire.RecordRangeShare) {
 			continue
 		}
 		atomic.StoreUint32(&words[at], value)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -180,7 +181,7 @@ func (p *Pool) joinLocked() {
 		}
 		for _, w := range p.lanes {
 			if w.open() && !j.joined[w.lane] {
-				if t := j.newTask(p, shareAll); w.lane.room(t.recordBytes()) && p.sendLocked(w, t) {
+				if t := j.newTask(p, wire.ShareAll); w.lane.room(t.recordBytes()) && p.sendLocked(w, t) {
 					j.joined[w.lane] = true
 					j.members++
 				}
@@ -192,23 +193,23 @@ func (p *Pool) joinLocked() {
 // newTask is a share of the job.
 func (j *rangeJob) newTask(p *Pool, block uint32) *task {
 	p.lastShare++
-	return &task{id: taskID{index: 1<<32 - 1, epoch: p.lastShare}, entry: j.entry, fn: j.fn, job: j, block: block}
+	return &task{id: wire.TaskID{Index: 1<<32 - 1, Epoch: p.lastShare}, entry: j.entry, fn: j.fn, job: j, block: block}
 }
 
-func (j *rangeJob) share(t *task) share {
-	return share{
-		fn: j.fn, attempt: t.attempt + 1, id: t.id, job: j.number, workers: uint32(j.workers), block: t.block, n: j.n, grain: j.grain,
-		lo: t.part.lo, hi: t.part.hi,
+func (j *rangeJob) share(t *task) wire.RangeShare {
+	return wire.RangeShare{
+		Func: j.fn, Attempt: t.attempt + 1, ID: t.id, Job: j.number, Workers: uint32(j.workers), Block: t.block, N: j.n, Grain: j.grain,
+		Lo: t.part.lo, Hi: t.part.hi,
 	}
 }
 
 // partLocked takes the result of a block. The error is what the worker did wrong.
-func (w *worker) partLocked(t *task, block uint32, u usage, payload []byte) error {
+func (w *worker) partLocked(t *task, block uint32, u wire.Usage, payload []byte) error {
 	p, j := w.pool, t.job
-	if t.block == sharePart && block == sharePart {
+	if t.block == wire.SharePart && block == wire.SharePart {
 		return w.splitPartLocked(j, t, u, payload)
 	}
-	if int64(block) >= int64(j.cut.count) || t.block != shareAll && t.block != block {
+	if int64(block) >= int64(j.cut.count) || t.block != wire.ShareAll && t.block != block {
 		return fmt.Errorf("it sent block %d of %s, which it was not given", block, j.entry.name)
 	}
 	if hasBit(j.done, block) { // a counter that somebody has written to
@@ -237,37 +238,37 @@ func (p *Pool) blockDoneLocked(j *rangeJob) {
 }
 
 // memberLocked ends a share whose worker has answered. The error is what it did wrong.
-func (w *worker) memberLocked(t *task, status byte, u usage, payload []byte) error {
+func (w *worker) memberLocked(t *task, status byte, u wire.Usage, payload []byte) error {
 	p, j := w.pool, t.job
 	j.members--
-	if status == statusShort { // it has begun no block
+	if status == wire.StatusResources { // it has begun no block
 		err := taskError(j.entry.name, status, payload)
 		w.retireLocked("it lacks resources: " + err.Text)
 		if j.short++; j.short > mostUnlucky*p.opts.Attempts {
 			p.failJobLocked(j, err)
 		}
-		status = statusBack
+		status = wire.StatusRevoked
 	}
 	switch {
-	case status != statusOK && status != statusBack:
+	case status != wire.StatusOK && status != wire.StatusRevoked:
 		err := error(taskError(j.entry.name, status, payload))
 		if j.err != nil {
 			err = fmt.Errorf("%w, for the range had ended: %w", ErrCancelled, err)
 		}
 		w.attemptLocked(t, t.block, u, err)
 		p.failJobLocked(j, err)
-	case t.block == shareAll && status == statusOK:
+	case t.block == wire.ShareAll && status == wire.StatusOK:
 		delete(j.joined, w.lane) // it made way for others: what is left it gets again
 		if j.barren++; j.barren > len(p.lanes)+maxBarren {
 			p.distrustLocked(j)
 		}
-	case t.block == shareAll:
-	case t.block == sharePart:
+	case t.block == wire.ShareAll:
+	case t.block == wire.SharePart:
 		if err := p.splitMemberLocked(j, t, status); err != nil {
 			return err
 		}
 	case !hasBit(j.done, t.block) && j.err == nil:
-		if status == statusOK {
+		if status == wire.StatusOK {
 			return fmt.Errorf("it said that block %d of %s was done, and sent no result", t.block, j.entry.name)
 		}
 		p.giveLocked(j, t.block)
@@ -291,7 +292,7 @@ func (p *Pool) endJobLocked(j *rangeJob) {
 	stop.Store(1)
 	p.withdrawLocked(func(t *task) bool { return t.job == j }, func(w *worker, t *task) {
 		if j.err != nil {
-			w.link.Send(appendCancel(nil, t.id), -1)
+			w.link.Send(wire.AppendCancel(nil, t.id), -1)
 		}
 	})
 	p.settleLocked(j)

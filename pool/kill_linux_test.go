@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 // Tiny tasks while workers are killed all the time: each has its own result, and
@@ -20,7 +22,7 @@ func TestTasksUnderKills(t *testing.T) {
 		tasks, every = 20_000, 10*time.Millisecond // a start takes longer too
 	}
 	const window = 512 // futures at once
-	p := newPool(t, &Options{Workers: 4, KeepWidth: true, Attempts: maxAttempts})
+	p := newPool(t, &Options{Workers: 4, KeepWidth: true, Attempts: wire.MaxAttempts})
 	stop := killWorkers(p, every)
 	var futures [window]Future[uint64]
 	for i := range tasks + window {

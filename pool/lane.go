@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/ring"
 )
@@ -18,10 +19,10 @@ import (
 //	     0    64  the worker's bell
 //	    64     8  the worker's claim: the job in the upper half, and claimNone,
 //	              claimChoosing or claimBlock + the block
-//	    72    24  what the running attempt began with, where it is measured (usage.go)
+//	    72    24  what the running attempt began with, where it is measured (wire.Usage)
 //	   128     …  ring of laneSlots to the worker
 //	     …     …  ring of laneSlots to the supervisor
-//	     …   512  the worker's flight ring (flight.go)
+//	     …   512  the worker's flight ring (wire.FlightRecorder)
 const (
 	laneSlots = 512
 	claimAt   = ring.BellBytes
@@ -32,7 +33,7 @@ const (
 var (
 	upAt      = downAt + ring.Size(laneSlots)
 	flightAt  = upAt + ring.Size(laneSlots)
-	laneBytes = flightAt + flightBytes
+	laneBytes = flightAt + wire.FlightBytes
 )
 
 // laneRecord is the size of a buffer for what comes out of a lane.
@@ -96,7 +97,7 @@ type lane struct {
 // A sentTask is a record in the ring down, task or not.
 type sentTask struct {
 	t      *task // nil: taken back, and the worker is to say that it was skipped
-	id     taskID
+	id     wire.TaskID
 	number uint32 // in the ring
 	asked  bool   // it was to be taken back, and may or may not be
 }
@@ -307,13 +308,13 @@ type workerLane struct {
 	claim            *atomic.Uint64
 	begun            begunWords
 	control          []byte
-	flight           *flight
+	flight           *wire.FlightRecorder
 }
 
 func newWorkerLane(mem, control []byte, bell, supervisor *ring.Bell) (w workerLane, err error) {
 	w.bell, w.supervisor, w.control, w.claim = bell, supervisor, control, word64(mem, claimAt)
 	w.begun = begunIn(mem)
-	w.flight = &flight{mem: mem[flightAt:laneBytes]}
+	w.flight = &wire.FlightRecorder{Mem: mem[flightAt:laneBytes]}
 	if w.down, err = ring.NewConsumer(mem[downAt:upAt]); err == nil {
 		w.up, err = ring.NewProducer(mem[upAt:flightAt])
 	}

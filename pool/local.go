@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -48,7 +49,7 @@ func (l *localProcess) Output() string {
 }
 
 // serveLocal runs a worker as goroutines of this process.
-func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me hello, slot int) error {
+func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me wire.Hello, slot int) error {
 	lane, err := newWorkerLane(l.mem.bytes, p.control.bytes, l.bell, p.bell)
 	if err != nil {
 		return err
@@ -63,14 +64,14 @@ func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me hello
 		segmentBytes: p.opts.Results.SegmentBytes,
 		patient:      true, // its memory must not go before it
 		leave:        func(end func()) { local.end = end },
-		attach: func(a announce, fd int) attached {
+		attach: func(a wire.Announce, fd int) attached {
 			closeFD(fd)
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			if known := p.segByID[a.id]; known != nil {
+			if known := p.segByID[a.ID]; known != nil {
 				return attached{seg: known.seg, views: known.seg}
 			}
-			return attached{err: fmt.Errorf("segment %q: %w", a.name, shm.ErrClosed)}
+			return attached{err: fmt.Errorf("segment %q: %w", a.Name, shm.ErrClosed)}
 		},
 		detach: func(attached) {},
 	})

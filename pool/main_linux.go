@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/ring"
 )
@@ -27,20 +28,20 @@ func runWorker(env string) error {
 	for fd := workerSocket; fd <= workerControl; fd++ {
 		unix.CloseOnExec(fd) // first of all: a child of a task must not hold it open
 	}
-	start, err := parseWorkerStart(env)
+	start, err := wire.ParseWorkerStart(env)
 	if err != nil {
 		return err
 	}
 	if len(os.Args) > 0 { // an init function may have emptied it
 		os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0) // else ps says exe
 	}
-	ring.SetWakeTime(start.wake)
-	me := hello{version: start.version, pid: uint32(os.Getpid()), nonce: start.nonce}
-	if me.build, err = buildID(); err != nil {
+	ring.SetWakeTime(start.Wake)
+	me := wire.Hello{Version: start.Version, PID: uint32(os.Getpid()), Nonce: start.Nonce}
+	if me.Build, err = buildID(); err != nil {
 		return err
 	}
 	table := newTable()
-	me.registry = table.hash
+	me.Registry = table.hash
 	if err := unix.SetNonblock(workerSocket, true); err != nil {
 		return os.NewSyscallError("socket", err)
 	}
@@ -58,7 +59,7 @@ func runWorker(env string) error {
 		<-terminated
 		endGroup()
 	}()
-	lane.flight.message(flightInit, 0)
+	lane.flight.Message(wire.FlightInit, 0)
 	initiated := make(chan struct{})
 	go endWithSupervisor(initiated)
 	err = runInit(context.Background())
@@ -67,7 +68,7 @@ func runWorker(env string) error {
 		return err
 	}
 	var m *meter
-	if start.measure {
+	if start.Measure {
 		m = &meter{clock: processClock()}
 	}
 	err = serve(link, lane, table, me, host{
@@ -77,9 +78,9 @@ func runWorker(env string) error {
 				fmt.Fprintln(os.Stderr, workerPrefix+err.Error())
 			}
 		},
-		slot:         start.slot,
-		segmentBytes: start.segmentBytes,
-		spread:       start.spread,
+		slot:         start.Slot,
+		segmentBytes: start.SegmentBytes,
+		spread:       start.Spread,
 		attach:       attach,
 		detach: func(a attached) {
 			a.seg.Close()
@@ -145,15 +146,15 @@ func inheritedLane() (w workerLane, err error) {
 // attach maps a segment, once read-only for Views and, where the worker writes
 // to it, once more for Arrays: so a store through a View is a fault whatever it
 // is a View of.
-func attach(a announce, fd int) attached {
-	open := func(mode shm.Mode) (*shm.Segment, error) { return shm.Attach(a.name, a.size, mode) }
+func attach(a wire.Announce, fd int) attached {
+	open := func(mode shm.Mode) (*shm.Segment, error) { return shm.Attach(a.Name, a.Size, mode) }
 	if fd >= 0 {
-		f := os.NewFile(uintptr(fd), a.name)
+		f := os.NewFile(uintptr(fd), a.Name)
 		defer f.Close()
-		open = func(mode shm.Mode) (*shm.Segment, error) { return shm.AttachFile(f, a.name, a.size, mode) }
+		open = func(mode shm.Mode) (*shm.Segment, error) { return shm.AttachFile(f, a.Name, a.Size, mode) }
 	}
 	views, err := open(shm.ReadOnly)
-	if err != nil || a.use == useInput {
+	if err != nil || a.Use == wire.UseInput {
 		return attached{views, views, err}
 	}
 	seg, err := open(shm.ReadWrite)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 // An Item is one result of Map.
@@ -179,7 +181,7 @@ func (p *Pool) awaitAny(ctx context.Context, g *group) (*task, error) {
 // leave gives up what is left of a group.
 func (p *Pool) leave(g *group) {
 	p.mu.Lock()
-	var left []taskID
+	var left []wire.TaskID
 	for _, t := range p.tasks {
 		if t.group == g {
 			left = append(left, t.id)

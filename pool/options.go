@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -124,7 +125,7 @@ type Options struct {
 
 	// Of tests.
 	noGroups bool
-	launch   func(p *Pool, slot int) (process, transport, *lane, hello, error)
+	launch   func(p *Pool, slot int) (process, transport, *lane, wire.Hello, error)
 }
 
 // Isolation says what stands between a task and the rest of the program.
@@ -154,8 +155,8 @@ func (o *Options) withDefaults() (Options, error) {
 			return c, fmt.Errorf("pool: Options.%s is %d, expected 0 or more", f.name, f.value)
 		}
 	}
-	if c.Attempts > maxAttempts {
-		return c, fmt.Errorf("pool: %d attempts, at most %d", c.Attempts, maxAttempts)
+	if c.Attempts > wire.MaxAttempts {
+		return c, fmt.Errorf("pool: %d attempts, at most %d", c.Attempts, wire.MaxAttempts)
 	}
 	for _, a := range []*shm.ArenaOptions{c.Arena, c.Outputs, c.Results} {
 		if a != nil && (a.SegmentBytes < 0 || a.MaxBytes < 0) {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"runtime"
 	"time"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 var errPlatform = fmt.Errorf("pools need Linux, this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
@@ -24,8 +26,8 @@ func sampleProcess(int) (s sample)              { return s }
 func newStarter() (*starter, error) { return &starter{}, nil }
 func (*starter) stop()              {}
 
-func (p *Pool) launch(int) (process, transport, *lane, hello, error) {
-	return nil, nil, nil, hello{}, errPlatform
+func (p *Pool) launch(int) (process, transport, *lane, wire.Hello, error) {
+	return nil, nil, nil, wire.Hello{}, errPlatform
 }
 
 func isShortage(error) bool { return false }

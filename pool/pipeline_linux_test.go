@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -306,7 +307,7 @@ func TestPipelineOrderUnderKills(t *testing.T) {
 	if soak() {
 		n, every = 100_000, 5*time.Millisecond
 	}
-	p := newPool(t, &Options{Workers: 3, KeepWidth: true, Attempts: maxAttempts})
+	p := newPool(t, &Options{Workers: 3, KeepWidth: true, Attempts: wire.MaxAttempts})
 	stop := killWorkers(p, every)
 	pl := NewPipeline(&PipelineOptions{Window: 16})
 	loaded := Go(pl, "load", From(pl, numbers(n)), func(ctx context.Context, k int) (pipeIn, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -86,7 +87,7 @@ func TestPipelineRandomGraphsUnderKills(t *testing.T) {
 	case raceEnabled || testing.Short():
 		runs, every = 100, 50*time.Millisecond
 	}
-	p := newPool(t, &Options{Workers: 3, KeepWidth: true, Attempts: maxAttempts, MaxPending: 12})
+	p := newPool(t, &Options{Workers: 3, KeepWidth: true, Attempts: wire.MaxAttempts, MaxPending: 12})
 	stop := killWorkers(p, every)
 	defer func() { stop() }()
 	seed := rand.Uint64()

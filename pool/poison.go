@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 // A PoisonIndex is an index of a range that has killed two workers alone.
@@ -101,7 +103,7 @@ func (p *Pool) halveLocked(j *rangeJob, s *split, block uint32, of part, death *
 
 func (p *Pool) givePartLocked(j *rangeJob, s *split, block uint32, of part) {
 	s.left++
-	t := j.newTask(p, sharePart)
+	t := j.newTask(p, wire.SharePart)
 	t.split, t.part, t.parent = s, of, block
 	t.attempt, t.state = of.deaths, taskPending
 	j.members++
@@ -120,13 +122,13 @@ func (p *Pool) partOverLocked(j *rangeJob, s *split, block uint32) {
 }
 
 // splitPartLocked takes the result of a part.
-func (w *worker) splitPartLocked(j *rangeJob, t *task, u usage, payload []byte) error {
+func (w *worker) splitPartLocked(j *rangeJob, t *task, u wire.Usage, payload []byte) error {
 	p := w.pool
 	if t.part.done {
 		return fmt.Errorf("it sent indices %d to %d of %s twice", t.part.lo, t.part.hi, j.entry.name)
 	}
 	t.part.done = true
-	w.attemptLocked(t, sharePart, u, nil)
+	w.attemptLocked(t, wire.SharePart, u, nil)
 	if hasBit(j.done, t.parent) {
 		p.stats.dropped++
 		return nil
@@ -145,7 +147,7 @@ func (w *worker) splitPartLocked(j *rangeJob, t *task, u usage, payload []byte) 
 func (p *Pool) splitMemberLocked(j *rangeJob, t *task, status byte) error {
 	switch {
 	case t.part.done || j.err != nil || hasBit(j.done, t.parent):
-	case status == statusOK:
+	case status == wire.StatusOK:
 		return fmt.Errorf("it said that indices %d to %d of %s were done, and sent no result", t.part.lo, t.part.hi, j.entry.name)
 	default: // taken back
 		t.split.left--

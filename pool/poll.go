@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
 
@@ -87,7 +88,7 @@ func (l *waiterList) remove(w *waiter) {
 
 // await returns with p.mu held and the future's task resolved and the caller's
 // to free, or with an error and without p.mu.
-func (p *Pool) await(ctx context.Context, id taskID, flows bool) (*task, error) {
+func (p *Pool) await(ctx context.Context, id wire.TaskID, flows bool) (*task, error) {
 	done := ctx.Done()
 	p.mu.Lock()
 	t := p.lookLocked(id)

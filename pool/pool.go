@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/ring"
 )
@@ -246,7 +247,7 @@ func (p *Pool) trimWorkers(but *worker) bool {
 	for _, w := range p.workers {
 		if w.link != nil && w != but {
 			w.results.flush() // what was released is not known to be, perhaps
-			w.link.Send([]byte{msgTrim}, -1)
+			w.link.Send([]byte{wire.MsgTrim}, -1)
 		}
 	}
 	return true
@@ -403,7 +404,7 @@ func (p *Pool) end(cause error) {
 	}
 	for _, w := range p.workers {
 		if w.link != nil {
-			w.link.Send([]byte{msgDrain}, -1)
+			w.link.Send([]byte{wire.MsgDrain}, -1)
 		} else if w.proc != nil { // it has nothing to finish
 			w.proc.Kill()
 		}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
 
@@ -33,14 +34,14 @@ func buildID() (id [16]byte, err error) {
 
 // launch starts an incarnation, with a lane of its own, and returns what its
 // hello must say.
-func (p *Pool) launch(slot int) (process, transport, *lane, hello, error) {
-	want := hello{version: protocolVersion, registry: p.table.hash}
-	rand.Read(want.nonce[:])
-	fail := func(err error) (process, transport, *lane, hello, error) {
+func (p *Pool) launch(slot int) (process, transport, *lane, wire.Hello, error) {
+	want := wire.Hello{Version: wire.Version, Registry: p.table.hash}
+	rand.Read(want.Nonce[:])
+	fail := func(err error) (process, transport, *lane, wire.Hello, error) {
 		return nil, nil, nil, want, mendLimits(err)
 	}
 	var err error
-	if want.build, err = buildID(); err != nil {
+	if want.Build, err = buildID(); err != nil {
 		return fail(err)
 	}
 	l, err := p.openLane()
@@ -99,8 +100,12 @@ func mendLimits(err error) error {
 	return err
 }
 
-func (p *Pool) workerEnviron(slot int, want hello) []string {
-	env := []string{workerEnv + "=" + workerStart{want.version, slot, want.nonce, p.opts.Results.SegmentBytes, ring.WakeTime(), p.opts.Workers < usableCores(), p.attempts.measured()}.String()}
+func (p *Pool) workerEnviron(slot int, want wire.Hello) []string {
+	start := wire.WorkerStart{
+		Version: want.Version, Slot: slot, Nonce: want.Nonce, SegmentBytes: p.opts.Results.SegmentBytes,
+		Wake: ring.WakeTime(), Spread: p.opts.Workers < usableCores(), Measure: p.attempts.measured(),
+	}
+	env := []string{wire.WorkerEnv + "=" + start.String()}
 	for _, kv := range p.starter.env {
 		key, _, _ := strings.Cut(kv, "=")
 		switch key {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/ring"
 )
@@ -34,7 +35,7 @@ type rangeWalkRules struct {
 type walkWorker struct {
 	w     *worker
 	lane  workerLane
-	share share // that it has; job 0: none
+	share wire.RangeShare // that it has; job 0: none
 	block uint32
 	busy  bool // it has the block, or the part
 }
@@ -73,7 +74,7 @@ func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 // newBarePool is a pool without goroutines: its caller, who has its lock, does all.
 func newBarePool(workers int) *Pool {
 	p := &Pool{record: walkRecord, width: workers, bell: ring.NewLocalBell(), jobSlots: make(chan struct{}, 1)}
-	p.opts.Isolation, p.opts.Attempts, p.opts.Logger = Goroutine, maxAttempts, slog.New(slog.DiscardHandler)
+	p.opts.Isolation, p.opts.Attempts, p.opts.Logger = Goroutine, wire.MaxAttempts, slog.New(slog.DiscardHandler)
 	p.control.bytes = lines(controlBytes)
 	p.mu.Lock()
 	return p
@@ -114,7 +115,7 @@ func (r *rangeWalk) events() (all []walkEvent, stuck bool) {
 		switch {
 		case u.busy:
 			all, stuck = append(all, walkEvent{"report", i}), false
-		case u.share.job > 0 || u.lane.down.Ready():
+		case u.share.Job > 0 || u.lane.down.Ready():
 			all, stuck = append(all, walkEvent{"take", i}), false
 		}
 		if r.kills > 0 && u.busy {
@@ -136,8 +137,8 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 		r.take(t, u)
 	case "report":
 		u.put(t, r.j)
-		if u.share.block != shareAll {
-			u.end(t, statusOK)
+		if u.share.Block != wire.ShareAll {
+			u.end(t, wire.StatusOK)
 		}
 	case "steal":
 		r.moves--
@@ -161,39 +162,39 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 
 // take is what server.share does up to the block.
 func (r *rangeWalk) take(t testing.TB, u *walkWorker) {
-	if u.share.job == 0 {
+	if u.share.Job == 0 {
 		record, back, ok := u.lane.down.Begin(walkRecord)
 		require.True(t, ok)
-		u.share, _, ok = readShare(record)
+		u.share, _, ok = wire.ReadRangeShare(record)
 		require.True(t, ok)
 		if back {
-			u.end(t, statusBack)
+			u.end(t, wire.StatusRevoked)
 			return
 		}
-		if u.block = u.share.block; u.block != shareAll {
+		if u.block = u.share.Block; u.block != wire.ShareAll {
 			u.busy = true
 			return
 		}
 	}
-	next, stop := counters(u.lane.control, u.share.job)
+	next, stop := counters(u.lane.control, u.share.Job)
 	b := next.Load()
 	if stop.Load() != 0 || int(b) >= r.j.cut.count {
 		u.lane.claim.Store(0)
-		u.end(t, statusOK)
+		u.end(t, wire.StatusOK)
 		return
 	}
 	next.Store(b + 1)
-	u.lane.claim.Store(uint64(u.share.job)<<32 | claimBlock + uint64(b))
+	u.lane.claim.Store(uint64(u.share.Job)<<32 | claimBlock + uint64(b))
 	u.block, u.busy = b, true
 }
 
 // put reports a block or a part: its result is its indices.
 func (u *walkWorker) put(t testing.TB, j *rangeJob) {
-	lo, hi := u.share.lo, u.share.hi
-	if u.share.block != sharePart {
+	lo, hi := u.share.Lo, u.share.Hi
+	if u.share.Block != wire.SharePart {
 		lo, hi = j.cut.at(int(u.block))
 	}
-	record := append(appendPart(nil, u.share.id, u.block), byte(lo), byte(hi))
+	record := append(wire.AppendBlockResult(nil, u.share.ID, u.block), byte(lo), byte(hi))
 	_, ok := u.lane.up.Put(record)
 	require.True(t, ok)
 	u.lane.up.Publish()
@@ -202,10 +203,10 @@ func (u *walkWorker) put(t testing.TB, j *rangeJob) {
 
 // end answers the share.
 func (u *walkWorker) end(t testing.TB, status byte) {
-	_, ok := u.lane.up.Put(appendResult(nil, status, u.share.id))
+	_, ok := u.lane.up.Put(wire.AppendResult(nil, status, u.share.ID))
 	require.True(t, ok)
 	u.lane.up.Publish()
-	u.share, u.busy = share{}, false
+	u.share, u.busy = wire.RangeShare{}, false
 }
 
 // die is bury, and the start of the next one.
@@ -243,7 +244,7 @@ func (r *rangeWalk) state() string {
 		of(t)
 	}
 	for _, u := range r.workers {
-		fmt.Fprint(&s, " worker", u.share.job, u.share.block, u.block, u.busy, u.lane.claim.Load(), j.joined[u.w.lane])
+		fmt.Fprint(&s, " worker", u.share.Job, u.share.Block, u.block, u.busy, u.lane.claim.Load(), j.joined[u.w.lane])
 		for _, sent := range u.w.lane.sent[u.w.lane.first:] {
 			of(sent.t)
 			fmt.Fprint(&s, u.w.lane.down.Begun(sent.number))

@@ -2,7 +2,6 @@ package pool
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -31,18 +30,5 @@ func TestTextOfErrors(t *testing.T) {
 		require.Equal(t, strings.ToValidUTF8(strings.TrimPrefix(how, "panic "), "\uFFFD"), own.Text)
 		require.Equal(t, strings.HasPrefix(how, "panic"), own.Stack != "", "%q: %q", how, own.Stack)
 		require.Equal(t, own.Stack != "", strings.HasPrefix(own.Stack, "goroutine "))
-	}
-	text, stack := readFailure(appendFailure(nil, strings.Repeat("x", 5000), ""))
-	require.Empty(t, stack)
-	kept := strings.Count(text, "x")
-	require.Equal(t, fmt.Sprintf(" … (%d bytes more)", 5000-kept), text[kept:])
-	require.Greater(t, kept, maxInline-100)
-	require.LessOrEqual(t, len(text), maxInline)
-	text, stack = readFailure(appendFailure(nil, strings.Repeat("x", 5000), strings.Repeat("y", 5000)))
-	require.Contains(t, text, "bytes more)")
-	require.Greater(t, len(stack), 2000)
-	for _, b := range []string{"", "abc", "\xff\xff\xff\xfftext", "\x02\x00\x00\x00text"} { // a worker's, whatever it is
-		text, stack = readFailure([]byte(b))
-		require.LessOrEqual(t, len(text+stack), len(b))
 	}
 }

@@ -3,6 +3,8 @@ package pool
 import (
 	"fmt"
 	"time"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 // maxBarren is how many shares more than there are workers may bring nothing:
@@ -44,12 +46,12 @@ const choosingTime = time.Second
 func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	j := t.job
 	j.members--
-	if t.block == sharePart {
+	if t.block == wire.SharePart {
 		w.abandonPartLocked(j, t, death)
 		p.settleLocked(j)
 		return
 	}
-	block, claimed := t.block, t.block != shareAll
+	block, claimed := t.block, t.block != wire.ShareAll
 	if !claimed {
 		claim := w.lane.claim.Load()
 		if uint32(claim>>32) == j.number && uint32(claim) >= claimBlock {
@@ -65,7 +67,7 @@ func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	case claimed && j.err == nil && j.splits[block] == nil: // else its parts are under way
 		p.tryBlockAgainLocked(j, block, death)
 	}
-	if j.err == nil && t.block == shareAll {
+	if j.err == nil && t.block == wire.ShareAll {
 		p.recoverLocked(j)
 	}
 	p.settleLocked(j)
@@ -102,7 +104,7 @@ func (p *Pool) tryBlockAgainLocked(j *rangeJob, block uint32, death *WorkerExitE
 	switch lost := j.losses[block]; {
 	case death.tooLong() && lost.overruns > 1, j.quarantine > 0 && !death.tooLong():
 		p.splitLocked(j, block, death)
-	case !death.tooLong() && lost.deaths-lost.overruns >= p.opts.Attempts, lost.deaths >= maxAttempts:
+	case !death.tooLong() && lost.deaths-lost.overruns >= p.opts.Attempts, lost.deaths >= wire.MaxAttempts:
 		p.failJobLocked(j, death)
 	default:
 		p.giveLocked(j, block)

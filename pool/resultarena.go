@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -17,9 +18,9 @@ type resultArena struct {
 	gone   chan struct{} // closed when there will be no answer any more
 
 	mu   sync.Mutex
-	own  map[*shm.Segment]uint32 // the arena's segments
-	pins map[block][]shm.Pin     // of results that the supervisor has
-	made map[block][]shm.Pin     // of the running task's
+	own  map[*shm.Segment]uint32       // the arena's segments
+	pins map[wire.Allocation][]shm.Pin // of results that the supervisor has
+	made map[wire.Allocation][]shm.Pin // of the running task's
 }
 
 type growth struct {
@@ -35,8 +36,8 @@ func newResultArena(link transport, segmentBytes int64) *resultArena {
 		answer: make(chan growth, 1),
 		gone:   make(chan struct{}),
 		own:    map[*shm.Segment]uint32{},
-		pins:   map[block][]shm.Pin{},
-		made:   map[block][]shm.Pin{},
+		pins:   map[wire.Allocation][]shm.Pin{},
+		made:   map[wire.Allocation][]shm.Pin{},
 	}
 	r.arena = shm.NewArena(r.grow, &shm.ArenaOptions{SegmentBytes: segmentBytes, Scratch: true})
 	return r
@@ -44,7 +45,7 @@ func newResultArena(link transport, segmentBytes int64) *resultArena {
 
 // grow asks the supervisor for a segment. The arena calls it once at a time.
 func (r *resultArena) grow(bytes int64) (*shm.Segment, error) {
-	if err := r.link.Send(appendGrow(nil, bytes), -1); err != nil {
+	if err := r.link.Send(wire.AppendGrow(nil, bytes), -1); err != nil {
 		return nil, fmt.Errorf("pool: ask for %d bytes for results: %w", bytes, err)
 	}
 	select {
@@ -58,7 +59,7 @@ func (r *resultArena) grow(bytes int64) (*shm.Segment, error) {
 // grown passes the supervisor's answer on.
 func (r *resultArena) grown(id uint32, seg *shm.Segment, err error) error {
 	if seg == nil && id != 0 { // it could not be mapped here
-		r.link.Send(appendShrink(nil, id), -1)
+		r.link.Send(wire.AppendShrink(nil, id), -1)
 	}
 	if seg != nil {
 		r.mu.Lock()
@@ -68,20 +69,20 @@ func (r *resultArena) grown(id uint32, seg *shm.Segment, err error) error {
 			r.mu.Lock()
 			delete(r.own, seg)
 			r.mu.Unlock()
-			r.link.Send(appendShrink(nil, id), -1)
+			r.link.Send(wire.AppendShrink(nil, id), -1)
 		})
 	}
 	select {
 	case r.answer <- growth{seg, err}:
 		return nil
 	default:
-		return fmt.Errorf("%w: memory for results that was not asked for", errRecord)
+		return fmt.Errorf("%w: memory for results that was not asked for", wire.ErrMalformed)
 	}
 }
 
 // freed takes back what the supervisor has released. Blocks that are not known
 // are ignored.
-func (r *resultArena) freed(blocks []block) {
+func (r *resultArena) freed(blocks []wire.Allocation) {
 	var back []shm.Pin
 	r.mu.Lock()
 	for _, b := range blocks {
@@ -124,7 +125,7 @@ func (r *resultArena) wire(b shm.Binder, bound []argument) (shm.WireRef, error) 
 		pin.Release()
 		return shm.WireRef{}, fmt.Errorf("the array was not made in Task.Arena() by this task: make it there, or copy it with shm.PutCopy")
 	}
-	at := block{id, ref.Generation, ref.Offset}
+	at := wire.Allocation{Segment: id, Generation: ref.Generation, Offset: ref.Offset}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.made[at] = append(r.made[at], pin)

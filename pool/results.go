@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/ring"
 )
@@ -26,10 +27,10 @@ type results struct {
 
 	mu     sync.Mutex
 	segs   map[uint32]*shm.Segment
-	frees  []block // not sent yet
-	bytes  int64   // in them
-	unread uint16  // free messages that the worker may not have read
-	sent   uint16  // free messages, modulo 2¹⁶
+	frees  []wire.Allocation // not sent yet
+	bytes  int64             // in them
+	unread uint16            // free messages that the worker may not have read
+	sent   uint16            // free messages, modulo 2¹⁶
 	ended  bool
 }
 
@@ -45,7 +46,7 @@ const maxUnread = maxBacklog / 16
 
 // grow answers a worker whose arena asks for a segment.
 func (w *worker) grow(msg []byte) error {
-	bytes, ok := readGrow(msg)
+	bytes, ok := wire.ReadGrow(msg)
 	if !ok {
 		return fmt.Errorf("it sent a malformed grow: %d bytes, % x", len(msg), msg[:min(len(msg), 16)])
 	}
@@ -64,17 +65,17 @@ func (w *worker) grow(msg []byte) error {
 		seg, err = p.create(bytes, shm.ReadWrite, w)
 	}
 	if err != nil {
-		return sent(r.link.Send(appendRefuse(nil, err), -1))
+		return sent(r.link.Send(wire.AppendRefuse(nil, err), -1))
 	}
 	p.mu.Lock()
-	a := p.numberLocked(seg, useResult)
+	a := p.numberLocked(seg, wire.UseResult)
 	p.results.segs++
 	p.results.bytes += seg.Size()
 	r.mu.Lock() // before the worker can name it in a result
 	r.segs[a.id] = seg
 	r.mu.Unlock()
 	r.mapped += seg.Size()
-	err = w.announceLocked(a, useResult)
+	err = w.announceLocked(a, wire.UseResult)
 	p.mu.Unlock()
 	seg.OnUnmap(func() { p.retire(a) })
 	return sent(err)
@@ -83,7 +84,7 @@ func (w *worker) grow(msg []byte) error {
 // shrink closes a segment that the worker's arena gave back.
 func (w *worker) shrink(msg []byte) error {
 	r := w.results
-	id, ok := readShrink(msg)
+	id, ok := wire.ReadShrink(msg)
 	r.mu.Lock()
 	seg := r.segs[id]
 	delete(r.segs, id)
@@ -135,7 +136,9 @@ func (r *results) take(e *entry, payload []byte) (t taken, err error) {
 		if want := b.Ref().DType; w.Ref.DType != want {
 			return fmt.Errorf("%s: dtype %v, expected %v", field, w.Ref.DType, want)
 		}
-		free := func() { r.free(block{w.ID, w.Ref.Generation, w.Ref.Offset}, w.Ref.Bytes()) }
+		free := func() {
+			r.free(wire.Allocation{Segment: w.ID, Generation: w.Ref.Generation, Offset: w.Ref.Offset}, w.Ref.Bytes())
+		}
 		if err := b.Bind(seg, w.Ref, free); err != nil { // its elements are no values
 			t.failed = errors.Join(t.failed, fmt.Errorf("%s: %w", field, err))
 			free()
@@ -168,7 +171,7 @@ func (r *results) count() int {
 }
 
 // free tells the worker, in time, that a View of its result was released.
-func (r *results) free(b block, bytes int64) {
+func (r *results) free(b wire.Allocation, bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
@@ -189,9 +192,9 @@ func (r *results) flushTo(l *lane) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.frees) > 0 && l.down.Fits(2*(maxMessage+ring.SlotBytes)) { // the task must fit too
-		n := min(len(r.frees), maxFrees)
-		if !l.push(appendFree(nil, r.frees[:n]), nil) {
+	for len(r.frees) > 0 && l.down.Fits(2*(wire.MaxMessage+ring.SlotBytes)) { // the task must fit too
+		n := min(len(r.frees), wire.MaxFrees)
+		if !l.push(wire.AppendFree(nil, r.frees[:n]), nil) {
 			return
 		}
 		r.toldLocked(n)
@@ -208,8 +211,8 @@ func (r *results) flush() {
 // flushLocked never waits: what cannot be sent now is sent later.
 func (r *results) flushLocked() {
 	for len(r.frees) > 0 && r.unread < maxUnread {
-		n := min(len(r.frees), maxFrees)
-		if r.link.Send(appendFree(make([]byte, 0, maxMessage), r.frees[:n]), -1) != nil {
+		n := min(len(r.frees), wire.MaxFrees)
+		if r.link.Send(wire.AppendFree(make([]byte, 0, wire.MaxMessage), r.frees[:n]), -1) != nil {
 			return
 		}
 		r.unread++

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/shmtest"
 )
@@ -464,12 +465,12 @@ func TestUnwantedResults(t *testing.T) {
 }
 
 // resolved waits until a task is, without taking its result.
-func resolved(t *testing.T, p *Pool, id taskID) {
+func resolved(t *testing.T, p *Pool, id wire.TaskID) {
 	t.Helper()
 	eventually(t, func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.tasks[id.index].state == taskResolved
+		return p.tasks[id.Index].state == taskResolved
 	}, "not resolved")
 }
 
@@ -518,7 +519,7 @@ func TestResultsOutliveTheirWorker(t *testing.T) {
 	eventually(t, func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		task := p.tasks[slow.id.index]
+		task := p.tasks[slow.id.Index]
 		return task.waiting && task.state == taskSent && task.worker.lane.running() == task
 	}, "not waiting for a running task")
 	require.NoError(t, p.Close(background()))

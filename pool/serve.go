@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -45,7 +46,7 @@ type server struct {
 	mu        sync.Mutex
 	segs      map[uint32]attached
 	arrived   chan struct{}      // holds a token after an announcement
-	cancelled taskID             // the last one
+	cancelled wire.TaskID        // the last one
 	stop      context.CancelFunc // of the running task's context
 	gone      bool
 	drained   bool
@@ -55,13 +56,13 @@ type server struct {
 // A host is what differs between a worker process and a worker goroutine.
 type host struct {
 	slot         int
-	segmentBytes int64                             // of the results
-	spread       bool                              // there is a core for each process
-	meter        *meter                            // nil: attempts are not measured
-	patient      bool                              // serve returns after the running task, not before
-	leave        func(end func())                  // of a patient one: gets what ends its results
-	teardown     func()                            // runs after the last task; may be nil
-	attach       func(a announce, fd int) attached // fd is its own, or −1
+	segmentBytes int64                                  // of the results
+	spread       bool                                   // there is a core for each process
+	meter        *meter                                 // nil: attempts are not measured
+	patient      bool                                   // serve returns after the running task, not before
+	leave        func(end func())                       // of a patient one: gets what ends its results
+	teardown     func()                                 // runs after the last task; may be nil
+	attach       func(a wire.Announce, fd int) attached // fd is its own, or −1
 	detach       func(attached)
 }
 
@@ -73,7 +74,7 @@ type attached struct {
 
 // serve says hello and runs tasks until it is drained (nil) or the supervisor
 // is gone (io.EOF). Afterwards every context it gave out has ended.
-func serve(link transport, lane workerLane, table *table, me hello, host host) error {
+func serve(link transport, lane workerLane, table *table, me wire.Hello, host host) error {
 	s := &server{
 		link: link, lane: lane, table: table, host: host,
 		finished: make(chan struct{}), arrived: make(chan struct{}, 1),
@@ -87,13 +88,13 @@ func serve(link transport, lane workerLane, table *table, me hello, host host) e
 	s.ready = func() bool { return s.lane.down.Ready() || s.draining.Load() || s.ended.Load() }
 	s.results = newResultArena(link, host.segmentBytes)
 	step("started")
-	if err := link.Send(me.append(nil), -1); err != nil {
+	if err := link.Send(me.Append(nil), -1); err != nil {
 		return err
 	}
-	s.lane.flight.message(flightHello, 0)
+	s.lane.flight.Message(wire.FlightHello, 0)
 	step("said-hello")
 	go s.work()
-	buf := make([]byte, maxMessage)
+	buf := make([]byte, wire.MaxMessage)
 	for {
 		n, fd, err := link.Receive(buf)
 		if err == nil {
@@ -125,53 +126,53 @@ func serve(link transport, lane workerLane, table *table, me hello, host host) e
 
 // hear acts on one message. An error ends the worker: its supervisor is not one.
 func (s *server) hear(msg []byte, fd int) error {
-	if msg[0] == msgAnnounce {
-		a, ok := readAnnounce(msg)
+	if msg[0] == wire.MsgAnnounce {
+		a, ok := wire.ReadAnnounce(msg)
 		if !ok {
 			closeFD(fd)
-			return errRecord
+			return wire.ErrMalformed
 		}
 		return s.announced(a, fd)
 	}
 	closeFD(fd) // no other message brings one
 	switch kind := msg[0]; {
-	case kind == msgRefuse:
-		why, ok := readRefuse(msg)
+	case kind == wire.MsgRefuse:
+		why, ok := wire.ReadRefuse(msg)
 		if !ok {
-			return errRecord
+			return wire.ErrMalformed
 		}
 		return s.results.grown(0, nil, why)
-	case kind == msgFree:
-		blocks, ok := readFree(msg)
+	case kind == wire.MsgFree:
+		blocks, ok := wire.ReadFree(msg)
 		if !ok {
-			return errRecord
+			return wire.ErrMalformed
 		}
 		s.results.freed(blocks)
 		s.frees.Add(1)
-	case kind == msgCancel && len(msg) == 16:
-		s.lane.flight.message(flightCancel, 0)
+	case kind == wire.MsgCancel && len(msg) == 16:
+		s.lane.flight.Message(wire.FlightCancel, 0)
 		s.mu.Lock()
-		if s.cancelled = readCancel(msg); s.running.Load() == s.cancelled.number() {
+		if s.cancelled = wire.ReadCancel(msg); s.running.Load() == s.cancelled.Number() {
 			s.stop()
 		}
 		s.mu.Unlock()
-	case kind == msgRetire && len(msg) == 8:
+	case kind == wire.MsgRetire && len(msg) == 8:
 		s.mu.Lock()
-		a := s.segs[readRetire(msg)]
-		delete(s.segs, readRetire(msg))
+		a := s.segs[wire.ReadRetire(msg)]
+		delete(s.segs, wire.ReadRetire(msg))
 		s.mu.Unlock()
 		if a.seg != nil {
 			s.host.detach(a)
 		}
-	case kind == msgTrim:
+	case kind == wire.MsgTrim:
 		s.results.arena.Trim()
-	case kind == msgDrain:
-		s.lane.flight.message(flightDrain, 0)
+	case kind == wire.MsgDrain:
+		s.lane.flight.Message(wire.FlightDrain, 0)
 		step("drain-heard")
 		s.draining.Store(true)
 		s.lane.bell.Wake()
 	default:
-		return fmt.Errorf("%w: kind %d, %d bytes", errRecord, kind, len(msg))
+		return fmt.Errorf("%w: kind %d, %d bytes", wire.ErrMalformed, kind, len(msg))
 	}
 	return nil
 }
@@ -183,22 +184,22 @@ func (s *shortage) Unwrap() error { return s.error }
 
 // announced maps a segment. A failure is that of the tasks that need it, or, where it is
 // for want of resources, the worker's.
-func (s *server) announced(a announce, fd int) error {
+func (s *server) announced(a wire.Announce, fd int) error {
 	at := s.host.attach(a, fd)
 	if isShortage(at.err) {
 		at.err = &shortage{at.err}
 	}
-	s.lane.flight.message(flightSegment, a.id)
+	s.lane.flight.Message(wire.FlightSegment, a.ID)
 	step("announced")
 	s.mu.Lock()
-	s.segs[a.id] = at
+	s.segs[a.ID] = at
 	s.mu.Unlock()
 	select {
 	case s.arrived <- struct{}{}:
 	default:
 	}
-	if a.use == useResult {
-		return s.results.grown(a.id, at.seg, at.err)
+	if a.Use == wire.UseResult {
+		return s.results.grown(a.ID, at.seg, at.err)
 	}
 	return nil
 }
@@ -228,7 +229,7 @@ func (s *server) work() {
 		case draining:
 			step("drained")
 			if s.host.teardown != nil {
-				s.lane.flight.task(flightLast, 0, 0, 0, 0)
+				s.lane.flight.Task(wire.FlightTeardown, 0, 0, 0, 0)
 				s.host.teardown()
 			}
 			s.ended.Store(true)
@@ -250,13 +251,13 @@ func (s *server) work() {
 
 // take acts on a record of the lane.
 func (s *server) take(record []byte, back bool) {
-	if len(record) > 0 && record[0] == msgFree {
-		if blocks, ok := readFree(record); ok {
+	if len(record) > 0 && record[0] == wire.MsgFree {
+		if blocks, ok := wire.ReadFree(record); ok {
 			s.results.freed(blocks)
 			return
 		}
 	}
-	if fn, id, attempt, args, ok := readTask(record); ok && s.known(fn, false) {
+	if fn, id, attempt, args, ok := wire.ReadTask(record); ok && s.known(fn, false) {
 		if back || s.short {
 			s.skip(id)
 		} else {
@@ -264,15 +265,15 @@ func (s *server) take(record []byte, back bool) {
 		}
 		return
 	}
-	if r, args, ok := readShare(record); ok && s.known(r.fn, true) {
+	if r, args, ok := wire.ReadRangeShare(record); ok && s.known(r.Func, true) {
 		if back || s.short {
-			s.skip(r.id)
+			s.skip(r.ID)
 		} else {
 			s.share(r, args)
 		}
 		return
 	}
-	s.giveUp(errRecord)
+	s.giveUp(wire.ErrMalformed)
 }
 
 // giveUp ends the worker: what is in its lane is not the supervisor's, or no longer.
@@ -290,17 +291,17 @@ func (s *server) known(fn uint16, ranged bool) bool {
 }
 
 // skip answers a task that was taken back.
-func (s *server) skip(id taskID) {
-	s.out = appendResult(s.out[:0], statusBack, id)
+func (s *server) skip(id wire.TaskID) {
+	s.out = wire.AppendResult(s.out[:0], wire.StatusRevoked, id)
 	if s.meter != nil {
-		s.out = usage{}.append(s.out)
+		s.out = wire.Usage{}.Append(s.out)
 	}
 	s.answer()
 }
 
 // run runs a task and answers it.
-func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
-	s.lane.flight.task(flightTask, attempt, fn, id.index, id.epoch)
+func (s *server) run(fn uint16, id wire.TaskID, attempt int, args []byte) {
+	s.lane.flight.Task(wire.FlightTask, attempt, fn, id.Index, id.Epoch)
 	step("task-begun")
 	s.begin(id, attempt)
 	defer s.finish(s.table.entries[fn].out.arrays)
@@ -316,15 +317,15 @@ func (s *server) run(fn uint16, id taskID, attempt int, args []byte) {
 }
 
 // begin makes a task the running one.
-func (s *server) begin(id taskID, attempt int) {
+func (s *server) begin(id wire.TaskID, attempt int) {
 	s.task.id, s.task.attempt, s.task.arena = id, attempt, false
-	s.running.Store(id.number())
+	s.running.Store(id.Number())
 	s.measure(id)
-	s.out = appendResult(s.out[:0], statusGoexit, id) // unless it returns or panics
+	s.out = wire.AppendResult(s.out[:0], wire.StatusGoexit, id) // unless it returns or panics
 }
 
 // measure begins an attempt, of the task or of a block.
-func (s *server) measure(id taskID) {
+func (s *server) measure(id wire.TaskID) {
 	if s.meter != nil {
 		s.meter.begin(id, s.lane.begun)
 	}
@@ -333,7 +334,7 @@ func (s *server) measure(id taskID) {
 // measured ends an attempt, and the record that tells of it.
 func (s *server) measured(record []byte) []byte {
 	if s.meter != nil {
-		record = s.meter.end().append(record)
+		record = s.meter.end().Append(record)
 	}
 	return record
 }
@@ -343,14 +344,14 @@ func (s *server) outcome(err error) {
 	var lacks *shortage
 	switch {
 	case err == nil:
-		s.out[1] = statusOK
+		s.out[1] = wire.StatusOK
 	case errors.As(err, &lacks):
 		s.short = true
-		s.fail(statusShort, err.Error(), "")
+		s.fail(wire.StatusResources, err.Error(), "")
 	case errors.Is(err, shm.ErrFull):
-		s.fail(statusFull, err.Error(), "")
+		s.fail(wire.StatusFull, err.Error(), "")
 	default:
-		s.fail(statusError, err.Error(), "")
+		s.fail(wire.StatusError, err.Error(), "")
 	}
 }
 
@@ -360,7 +361,7 @@ func (s *server) fail(status byte, text, stack string) {
 		text = fmt.Sprintf("[%d, %d): %s", s.lo, s.hi, text)
 		s.lo, s.hi = 0, 0
 	}
-	s.out = appendFailure(s.out[:resultBytes], text, stack)
+	s.out = wire.AppendFailure(s.out[:wire.ResultBytes], text, stack)
 	s.out[1] = status
 }
 
@@ -368,29 +369,29 @@ func (s *server) fail(status byte, text, stack string) {
 func (s *server) finish(arrays bool) {
 	if v := recover(); v != nil {
 		text, known := fault(v, s.bound)
-		status := byte(statusPanic)
+		status := byte(wire.StatusPanic)
 		switch {
 		case known:
-			status = statusFault
+			status = wire.StatusFault
 		case text != "" && !s.host.patient: // nobody knows what else it has stored to
 			panic(v)
 		default:
 			text = fmt.Sprintf("%.1000v", v)
 		}
 		s.fail(status, text, string(debug.Stack()))
-	} else if s.out[1] == statusGoexit {
-		s.fail(statusGoexit, "the function called runtime.Goexit", "")
+	} else if s.out[1] == wire.StatusGoexit {
+		s.fail(wire.StatusGoexit, "the function called runtime.Goexit", "")
 	}
 	if len(s.bound) > 0 {
 		err := releaseAll(s.bound)
 		clear(s.bound)
 		s.bound = s.bound[:0]
-		if err != nil && s.out[1] == statusOK {
-			s.fail(statusError, err.Error(), "")
+		if err != nil && s.out[1] == wire.StatusOK {
+			s.fail(wire.StatusError, err.Error(), "")
 		}
 	}
 	if arrays || s.task.arena {
-		s.results.finish(s.out[1] == statusOK)
+		s.results.finish(s.out[1] == wire.StatusOK)
 	}
 	if s.task.hasCtx.Load() {
 		s.task.hasCtx.Store(false)
@@ -405,7 +406,7 @@ func (s *server) finish(arrays bool) {
 }
 
 func (s *server) answer() {
-	setFrees(s.out, uint16(s.frees.Load()))
+	wire.SetFreesRead(s.out, uint16(s.frees.Load()))
 	s.put(s.out)
 	s.lane.supervisor.Ring()
 	step("result-rung")

@@ -3,6 +3,8 @@ package pool
 import (
 	"errors"
 	"fmt"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 // share works on a range: on one block, or on those that it takes from the
@@ -11,16 +13,16 @@ import (
 //	claim = choosing · block = next++ · claim = block · run it · put its part · …
 //
 // See job.go and the model in range_model_test.go.
-func (s *server) share(r share, args []byte) {
-	s.lane.flight.task(flightShare, r.attempt, r.fn, r.id.index, r.id.epoch)
+func (s *server) share(r wire.RangeShare, args []byte) {
+	s.lane.flight.Task(wire.FlightRangeShare, r.Attempt, r.Func, r.ID.Index, r.ID.Epoch)
 	step("share-begun")
-	s.begin(r.id, r.attempt)
+	s.begin(r.ID, r.Attempt)
 	defer s.finish(false)
 	defer s.lane.claim.Store(0)
-	if s.sharers[r.fn] == nil {
-		s.sharers[r.fn] = s.table.entries[r.fn].sharer(s.bind)
+	if s.sharers[r.Func] == nil {
+		s.sharers[r.Func] = s.table.entries[r.Func].sharer(s.bind)
 	}
-	run, err := s.sharers[r.fn](&s.task, args)
+	run, err := s.sharers[r.Func](&s.task, args)
 	if err == nil {
 		if err = s.blocks(r, run); err != nil { // with its text alone: a block was begun
 			err = blockError{err}
@@ -36,22 +38,22 @@ type blockError struct{ err error }
 func (e blockError) Error() string        { return e.err.Error() }
 func (e blockError) Is(target error) bool { return errors.Is(e.err, target) }
 
-func (s *server) blocks(r share, run body) error {
-	cut := cut(r.n, r.grain, int(r.workers))
-	if r.block == sharePart {
-		if r.lo < 0 || r.lo >= r.hi || r.hi > r.n {
-			return fmt.Errorf("%w: indices %d to %d of %d", errRecord, r.lo, r.hi, r.n)
+func (s *server) blocks(r wire.RangeShare, run body) error {
+	cut := cut(r.N, r.Grain, int(r.Workers))
+	if r.Block == wire.SharePart {
+		if r.Lo < 0 || r.Lo >= r.Hi || r.Hi > r.N {
+			return fmt.Errorf("%w: indices %d to %d of %d", wire.ErrMalformed, r.Lo, r.Hi, r.N)
 		}
-		return s.indices(r, run, sharePart, r.lo, r.hi)
+		return s.indices(r, run, wire.SharePart, r.Lo, r.Hi)
 	}
-	if r.block != shareAll {
-		if int64(r.block) >= int64(cut.count) {
-			return fmt.Errorf("%w: block %d of %d", errRecord, r.block, cut.count)
+	if r.Block != wire.ShareAll {
+		if int64(r.Block) >= int64(cut.count) {
+			return fmt.Errorf("%w: block %d of %d", wire.ErrMalformed, r.Block, cut.count)
 		}
-		return s.block(r, run, &cut, r.block)
+		return s.block(r, run, &cut, r.Block)
 	}
-	next, stop := counters(s.lane.control, r.job)
-	mine := uint64(r.job) << 32
+	next, stop := counters(s.lane.control, r.Job)
+	mine := uint64(r.Job) << 32
 	for last := int64(-1); stop.Load() == 0 && !s.ended.Load() && !s.draining.Load(); {
 		s.lane.claim.Store(mine | claimChoosing)
 		step("block-choosing")
@@ -74,17 +76,17 @@ func (s *server) blocks(r share, run body) error {
 }
 
 // block runs one and reports it.
-func (s *server) block(r share, run body, cut *blocks, b uint32) error {
+func (s *server) block(r wire.RangeShare, run body, cut *blocks, b uint32) error {
 	lo, hi := cut.at(int(b))
 	return s.indices(r, run, b, lo, hi)
 }
 
 // indices runs those from lo up to hi and reports them as block b.
-func (s *server) indices(r share, run body, b uint32, lo, hi int) error {
+func (s *server) indices(r wire.RangeShare, run body, b uint32, lo, hi int) error {
 	s.lo, s.hi = lo, hi
-	s.lane.flight.task(flightBlock, 0, r.fn, b, 0)
-	s.measure(r.id)
-	part, err := run(lo, hi, appendPart(s.part[:0], r.id, b))
+	s.lane.flight.Task(wire.FlightBlock, 0, r.Func, b, 0)
+	s.measure(r.ID)
+	part, err := run(lo, hi, wire.AppendBlockResult(s.part[:0], r.ID, b))
 	if err != nil {
 		s.lo, s.hi = 0, 0
 		return fmt.Errorf("[%d, %d): %w", lo, hi, err)

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 // A State is what a worker slot does. The package comment draws how it changes.
@@ -105,7 +107,7 @@ func (w *worker) retireLocked(why string) {
 			p.settleLocked(t.job)
 		}
 	}
-	w.link.Send([]byte{msgDrain}, -1)
+	w.link.Send([]byte{wire.MsgDrain}, -1)
 	p.wakeWatchLocked()
 	p.dispatchLocked()
 }

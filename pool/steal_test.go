@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/pool/internal/wire"
 )
 
 // A task that no worker begins, as far as one can tell, is moved from one to the next,
@@ -14,7 +16,7 @@ func TestTaskIsNotMovedForEver(t *testing.T) {
 	p := newBarePool(2)
 	p.startBare(t, 0)
 	p.startBare(t, 1)
-	task := &task{entry: addOne.e, id: taskID{0, 1}, state: taskPending}
+	task := &task{entry: addOne.e, id: wire.TaskID{Index: 0, Epoch: 1}, state: taskPending}
 	p.pending.pushBack(task)
 	p.dispatchLocked()
 	moves := 0

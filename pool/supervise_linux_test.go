@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -76,7 +77,7 @@ var work = Func("test.work", func(t *Task, in workIn) (int, error) {
 		}
 		os.Remove(mark)
 	case "oversized":
-		unix.Sendmsg(workerSocket, make([]byte, maxMessage+1), nil, nil, 0)
+		unix.Sendmsg(workerSocket, make([]byte, wire.MaxMessage+1), nil, nil, 0)
 		select {}
 	}
 	return t.Attempt(), nil
@@ -187,7 +188,7 @@ func TestRandomKills(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	p := newPool(t, &Options{Workers: 4, Attempts: maxAttempts, KeepWidth: true})
+	p := newPool(t, &Options{Workers: 4, Attempts: wire.MaxAttempts, KeepWidth: true})
 	x, err := shm.Make[float64](p.Arena(), 1000)
 	require.NoError(t, err)
 	defer x.Release()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
 
@@ -41,12 +42,12 @@ type fakeMachine struct {
 	born   func(f *fakeProcess) // hears of each
 }
 
-func (m *fakeMachine) launch(p *Pool, slot int) (process, transport, *lane, hello, error) {
+func (m *fakeMachine) launch(p *Pool, slot int) (process, transport, *lane, wire.Hello, error) {
 	m.mu.Lock()
 	m.starts = append(m.starts, time.Now())
 	m.mu.Unlock()
 	if m.fail.Load() {
-		return nil, nil, nil, hello{}, errors.New("no process today")
+		return nil, nil, nil, wire.Hello{}, errors.New("no process today")
 	}
 	proc, link, l, want, err := p.launch(slot)
 	if err != nil {

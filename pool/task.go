@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -11,7 +12,7 @@ import (
 // function returns.
 type Task struct {
 	server  *server // nil in Fn.Inline
-	id      taskID
+	id      wire.TaskID
 	attempt int
 	arena   bool // it was asked for
 

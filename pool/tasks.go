@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -12,7 +13,7 @@ import (
 // for other tasks: epoch counts the uses.
 type task struct {
 	waiter
-	id    taskID
+	id    wire.TaskID
 	seq   uint64 // Future.Number
 	state taskState
 	entry *entry
@@ -52,7 +53,7 @@ type task struct {
 }
 
 // movable reports whether any worker may have it.
-func (t *task) movable() bool { return t.job == nil || t.block != shareAll }
+func (t *task) movable() bool { return t.job == nil || t.block != wire.ShareAll }
 
 type taskState uint8
 
@@ -65,12 +66,12 @@ const (
 )
 
 // submit hands a task to the pool; g and tag are those of [Fn.MapUnordered].
-func submit[In any](p *Pool, e *entry, in *In, g *group, tag int) (id taskID, seq uint64, err error) {
+func submit[In any](p *Pool, e *entry, in *In, g *group, tag int) (id wire.TaskID, seq uint64, err error) {
 	p.mu.Lock()
 	t, err := p.admitLocked(e)
 	if err != nil {
 		p.mu.Unlock()
-		return taskID{}, 0, fmt.Errorf("pool: submit %s: %w", e.name, err)
+		return wire.TaskID{}, 0, fmt.Errorf("pool: submit %s: %w", e.name, err)
 	}
 	t.group, t.tag = g, tag
 	if !e.in.arrays {
@@ -154,7 +155,7 @@ func (p *Pool) growLocked() {
 	block := make([]task, min(64, p.opts.MaxPending-len(p.tasks)))
 	for i := range block {
 		t := &block[i]
-		t.id = taskID{index: uint32(len(p.tasks)), epoch: 1}
+		t.id = wire.TaskID{Index: uint32(len(p.tasks)), Epoch: 1}
 		t.token = make(chan struct{}, 1)
 		p.tasks = append(p.tasks, t)
 	}
@@ -217,8 +218,8 @@ func (p *Pool) sendLocked(w *worker, t *task) bool {
 			continue
 		}
 		use := a.use
-		if use == useResult {
-			use = useInput // of another worker
+		if use == wire.UseResult {
+			use = wire.UseInput // of another worker
 		}
 		if err := w.announceLocked(a, use); err != nil {
 			w.unsentLocked(err)
@@ -238,17 +239,17 @@ func (p *Pool) sendLocked(w *worker, t *task) bool {
 
 func (t *task) recordBytes() int {
 	if t.job != nil {
-		return shareBytes + len(t.job.args)
+		return wire.RangeShareBytes + len(t.job.args)
 	}
-	return taskBytes + len(t.args)
+	return wire.TaskBytes + len(t.args)
 }
 
 // appendRecord appends what the worker gets, for an attempt more than there were.
 func (t *task) appendRecord(b []byte) []byte {
 	if t.job != nil {
-		return t.job.share(t).append(b, t.job.args)
+		return t.job.share(t).Append(b, t.job.args)
 	}
-	return appendTask(b, t.fn, t.id, t.attempt+1, t.args)
+	return wire.AppendTask(b, t.fn, t.id, t.attempt+1, t.args)
 }
 
 // requeueLocked puts a task that was in a lane and that no worker has begun to
@@ -343,7 +344,7 @@ func release[R interface{ Release() }](held []R) {
 // p.unlock gives up a result that nobody took.
 func (p *Pool) freeLocked(t *task) {
 	p.unwanted = append(p.unwanted, t.views...)
-	t.id.epoch = max(t.id.epoch+1, 1) // never 0
+	t.id.Epoch = max(t.id.Epoch+1, 1) // never 0
 	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
 	t.value, t.views, t.err = nil, nil, nil
 	t.group, t.over, t.looked, t.short = nil, false, false, false
@@ -355,11 +356,11 @@ func (p *Pool) freeLocked(t *task) {
 }
 
 // lookLocked finds the task of a future that is still good.
-func (p *Pool) lookLocked(id taskID) *task {
-	if int64(id.index) >= int64(len(p.tasks)) {
+func (p *Pool) lookLocked(id wire.TaskID) *task {
+	if int64(id.Index) >= int64(len(p.tasks)) {
 		return nil
 	}
-	if t := p.tasks[id.index]; t.id == id && t.state != taskFree && !t.discarded {
+	if t := p.tasks[id.Index]; t.id == id && t.state != taskFree && !t.discarded {
 		return t
 	}
 	return nil
@@ -379,7 +380,7 @@ func (p *Pool) giveUpResults() {
 }
 
 // cancel ends a task; a running one gently, or else by killing its worker in the end.
-func (p *Pool) cancel(id taskID, gently bool) {
+func (p *Pool) cancel(id wire.TaskID, gently bool) {
 	p.mu.Lock()
 	defer p.unlock()
 	t := p.lookLocked(id)
@@ -389,11 +390,11 @@ func (p *Pool) cancel(id taskID, gently bool) {
 	if !p.cancelQueuedLocked(t) && t.state == taskSent {
 		t.gentle = gently && (t.gentle || !t.cancelled)
 		t.cancelled = true
-		t.worker.link.Send(appendCancel(nil, t.id), -1)
+		t.worker.link.Send(wire.AppendCancel(nil, t.id), -1)
 	}
 }
 
-func (p *Pool) discard(id taskID) {
+func (p *Pool) discard(id wire.TaskID) {
 	p.mu.Lock()
 	defer p.unlock()
 	t := p.lookLocked(id)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -150,7 +151,7 @@ func (w *worker) live() bool {
 	defer proc.Release()
 	defer link.Close()
 	defer l.mem.end()
-	buf := make([]byte, maxMessage)
+	buf := make([]byte, wire.MaxMessage)
 	w.mu(func() {
 		w.proc = proc
 		if p.cause != nil { // the pool was closed meanwhile
@@ -206,7 +207,7 @@ func (w *worker) mu(f func()) {
 }
 
 // greet waits for hello and holds it against what it must say.
-func (w *worker) greet(proc process, link transport, want hello, buf []byte) error {
+func (w *worker) greet(proc process, link transport, want wire.Hello, buf []byte) error {
 	timeout := w.pool.opts.StartTimeout
 	late := make(chan struct{})
 	timer := time.AfterFunc(timeout, func() { close(late); proc.Kill() })
@@ -224,11 +225,11 @@ func (w *worker) greet(proc process, link transport, want hello, buf []byte) err
 		}
 		return err
 	}
-	h, err := readHello(buf[:n])
+	h, err := wire.ReadHello(buf[:n])
 	if err != nil {
 		return err
 	}
-	return h.check(want)
+	return h.Check(want)
 }
 
 // begin makes the incarnation known: it can be given tasks.
@@ -252,7 +253,7 @@ func (w *worker) begin(link transport, l *lane) {
 		p.adjustLocked() // it may not be wanted any more
 	}
 	if p.cause != nil {
-		link.Send([]byte{msgDrain}, -1)
+		link.Send([]byte{wire.MsgDrain}, -1)
 		return
 	}
 	select {
@@ -269,7 +270,7 @@ const mostForetold = 64
 // foretellLocked announces a segment of arguments to a spare, so that it has it
 // mapped when it is given a task. An anonymous one may be gone already, and waits.
 func (w *worker) foretellLocked(a *announced) {
-	if a.use != useResult && !a.seg.Anonymous() && len(w.knows) < mostForetold {
+	if a.use != wire.UseResult && !a.seg.Anonymous() && len(w.knows) < mostForetold {
 		w.announceLocked(a, a.use)
 	}
 }
@@ -304,9 +305,9 @@ func (w *worker) listen(link transport, buf []byte) error {
 			return err
 		}
 		switch msg := buf[:n]; msg[0] {
-		case msgGrow:
+		case wire.MsgGrow:
 			err = w.grow(msg)
-		case msgShrink:
+		case wire.MsgShrink:
 			err = w.shrink(msg)
 		default:
 			err = fmt.Errorf("it sent a message of kind %d, expected a grow or a shrink", msg[0])
@@ -321,14 +322,14 @@ func (w *worker) listen(link transport, buf []byte) error {
 // did wrong. It lets go of Pool.mu meanwhile; the caller has the poller's role.
 func (w *worker) finishLocked(record []byte) error {
 	p, l := w.pool, w.lane
-	var u usage
+	var u wire.Usage
 	if p.attempts.measured() {
 		var ok bool
-		if record, u, ok = cutUsage(record); !ok {
+		if record, u, ok = wire.CutUsage(record); !ok {
 			return fmt.Errorf("it sent a result of %d bytes, without what it has used", len(record))
 		}
 	}
-	if id, block, part, ok := readPart(record); ok {
+	if id, block, part, ok := wire.ReadBlockResult(record); ok {
 		s := l.oldest()
 		if s == nil || s.id != id || s.t == nil || s.t.job == nil {
 			return fmt.Errorf("it sent a block of a range that it was not given")
@@ -336,7 +337,7 @@ func (w *worker) finishLocked(record []byte) error {
 		w.done++
 		return w.partLocked(s.t, block, u, part)
 	}
-	status, id, payload, ok := readResult(record)
+	status, id, payload, ok := wire.ReadResult(record)
 	if !ok {
 		return fmt.Errorf("it sent a malformed result of %d bytes", len(record))
 	}
@@ -345,10 +346,10 @@ func (w *worker) finishLocked(record []byte) error {
 		return fmt.Errorf("it sent a result of a task that it was not given")
 	}
 	t := s.t
-	if status == statusShort {
+	if status == wire.StatusResources {
 		l.short = true
 	}
-	if status == statusBack && !s.asked && !l.short {
+	if status == wire.StatusRevoked && !s.asked && !l.short {
 		return fmt.Errorf("it did not run a task that was not taken back")
 	}
 	if t != nil && t.job != nil {
@@ -356,8 +357,8 @@ func (w *worker) finishLocked(record []byte) error {
 		w.recycleLocked()
 		return w.memberLocked(t, status, u, payload)
 	}
-	if t == nil || status == statusBack {
-		if status != statusBack {
+	if t == nil || status == wire.StatusRevoked {
+		if status != wire.StatusRevoked {
 			return fmt.Errorf("it sent a result of a task that was taken back before")
 		}
 		l.pop()
@@ -371,13 +372,13 @@ func (w *worker) finishLocked(record []byte) error {
 		}
 		return nil
 	}
-	if status == statusShort {
+	if status == wire.StatusResources {
 		l.pop()
 		w.shortLocked(t, u, taskError(t.entry.name, status, payload))
 		return nil
 	}
 	var got taken
-	if status == statusOK && t.entry.take != nil {
+	if status == wire.StatusOK && t.entry.take != nil {
 		t.taken = true // else a worker that has lied about begun would lose it meanwhile
 		var err error
 		p.awayLocked(func() { got, err = w.results.take(t.entry, payload) })
@@ -391,7 +392,7 @@ func (w *worker) finishLocked(record []byte) error {
 	}
 	l.pop()
 	if t.entry.out.arrays {
-		w.results.fed(frees(record))
+		w.results.fed(wire.FreesRead(record))
 	}
 	w.done++
 	w.recycleLocked()
@@ -399,7 +400,7 @@ func (w *worker) finishLocked(record []byte) error {
 	switch {
 	case got.failed != nil:
 		err = &TaskError{Func: t.entry.name, Kind: "error", Text: got.failed.Error()}
-	case status == statusOK:
+	case status == wire.StatusOK:
 		t.value, t.views = got.value, got.views
 		p.stats.ResultBytesByRef += got.bytes
 	case t.told && p.cause != nil:
@@ -419,7 +420,7 @@ func (w *worker) finishLocked(record []byte) error {
 
 // shortLocked replaces a worker that lacks what others have, descriptors mostly, for a
 // task's arrays: the task has lost an attempt, and is tried elsewhere.
-func (w *worker) shortLocked(t *task, u usage, err *TaskError) {
+func (w *worker) shortLocked(t *task, u wire.Usage, err *TaskError) {
 	p := w.pool
 	w.retireLocked("it lacks resources: " + err.Text)
 	w.attemptLocked(t, 0, u, err)
@@ -428,7 +429,7 @@ func (w *worker) shortLocked(t *task, u usage, err *TaskError) {
 		p.resolveLocked(t, nil, p.endedLocked())
 	case t.cancelled:
 		p.resolveLocked(t, nil, ErrCancelled)
-	case t.attempt >= p.opts.Attempts || t.attempt == maxAttempts:
+	case t.attempt >= p.opts.Attempts || t.attempt == wire.MaxAttempts:
 		p.resolveLocked(t, nil, err)
 	default:
 		p.retryLocked(t)
@@ -466,7 +467,7 @@ func (w *worker) terminateLocked() {
 	if w.lane != nil {
 		if t := w.lane.running(); t != nil {
 			t.told = true
-			w.link.Send(appendCancel(nil, t.id), -1)
+			w.link.Send(wire.AppendCancel(nil, t.id), -1)
 		}
 	}
 	w.proc.Terminate()

@@ -1,4 +1,4 @@
-package pool
+package wire
 
 import (
 	"cmp"
@@ -23,60 +23,60 @@ import (
 //	    12     4  of a task: epoch
 const (
 	flightEvents = 32
-	flightBytes  = flightEvents * flightEntry
+	FlightBytes  = flightEvents * flightEntry
 	flightEntry  = 16
 	flightTasks  = 24 // entries of the goroutine that runs tasks
 )
 
 const (
-	flightHello   = 1
-	flightTask    = 2
-	flightShare   = 3
-	flightBlock   = 4
-	flightSegment = 5
-	flightCancel  = 6
-	flightDrain   = 7
-	flightInit    = 8
-	flightLast    = 9 // Teardown
+	FlightHello      = 1
+	FlightTask       = 2
+	FlightRangeShare = 3
+	FlightBlock      = 4
+	FlightSegment    = 5
+	FlightCancel     = 6
+	FlightDrain      = 7
+	FlightInit       = 8
+	FlightTeardown   = 9 // Teardown
 )
 
 var flightNames = [...]string{
-	flightHello: "hello", flightTask: "task", flightShare: "share of a range", flightBlock: "block", flightSegment: "segment",
-	flightCancel: "cancel", flightDrain: "drain", flightInit: "Init", flightLast: "Teardown",
+	FlightHello: "hello", FlightTask: "task", FlightRangeShare: "share of a range", FlightBlock: "block", FlightSegment: "segment",
+	FlightCancel: "cancel", FlightDrain: "drain", FlightInit: "Init", FlightTeardown: "Teardown",
 }
 
 // A flight writes the ring.
-type flight struct {
-	mem             []byte
+type FlightRecorder struct {
+	Mem             []byte
 	n               atomic.Uint32
 	tasks, messages uint32 // entries written
 }
 
 // task notes what the goroutine that runs tasks does, message what the one that
 // reads messages does.
-func (f *flight) task(kind byte, attempt int, fn uint16, a, b uint32) {
+func (f *FlightRecorder) Task(kind byte, attempt int, fn uint16, a, b uint32) {
 	f.note(f.tasks%flightTasks, kind, attempt, fn, a, b)
 	f.tasks++
 }
 
-func (f *flight) message(kind byte, a uint32) {
+func (f *FlightRecorder) Message(kind byte, a uint32) {
 	f.note(flightTasks+f.messages%(flightEvents-flightTasks), kind, 0, 0, a, 0)
 	f.messages++
 }
 
-func (f *flight) note(at uint32, kind byte, attempt int, fn uint16, a, b uint32) {
+func (f *FlightRecorder) note(at uint32, kind byte, attempt int, fn uint16, a, b uint32) {
 	n := f.n.Add(1)
-	e := f.mem[at*flightEntry:][:flightEntry]
+	e := f.Mem[at*flightEntry:][:flightEntry]
 	binary.LittleEndian.PutUint64(e, uint64(n)|uint64(kind)<<32|uint64(byte(attempt))<<40|uint64(fn)<<48)
 	binary.LittleEndian.PutUint64(e[8:], uint64(a)|uint64(b)<<32)
 }
 
-// mostTold is how many events a death tells of.
-const mostTold = 8
+// MaxFlightEvents is how many events a death tells of.
+const MaxFlightEvents = 8
 
-// readFlight is the last events in words. What is there is a stranger's: entries
+// ReadFlight is the last events in words. What is there is a stranger's: entries
 // that cannot be are left out.
-func readFlight(mem []byte, name func(fn uint16) string) (told []string) {
+func ReadFlight(mem []byte, name func(fn uint16) string) (told []string) {
 	type entry struct {
 		n         uint32
 		kind, try byte
@@ -88,17 +88,17 @@ func readFlight(mem []byte, name func(fn uint16) string) (told []string) {
 		e := mem[i*flightEntry:]
 		w, v := binary.LittleEndian.Uint64(e), binary.LittleEndian.Uint64(e[8:])
 		got := entry{uint32(w), byte(w >> 32), byte(w >> 40), uint16(w >> 48), uint32(v), uint32(v >> 32)}
-		if got.n > 0 && got.kind >= flightHello && got.kind <= flightLast {
+		if got.n > 0 && got.kind >= FlightHello && got.kind <= FlightTeardown {
 			all = append(all, got)
 		}
 	}
 	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.n, b.n) })
-	for _, e := range all[max(len(all)-mostTold, 0):] {
+	for _, e := range all[max(len(all)-MaxFlightEvents, 0):] {
 		text := flightNames[e.kind]
 		switch e.kind {
-		case flightTask, flightShare:
+		case FlightTask, FlightRangeShare:
 			text = fmt.Sprintf("%s %s, attempt %d", text, name(e.fn), e.try)
-		case flightBlock, flightSegment:
+		case FlightBlock, FlightSegment:
 			text = fmt.Sprintf("%s %d", text, e.a)
 		}
 		told = append(told, text)
