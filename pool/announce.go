@@ -14,6 +14,20 @@ type announced struct {
 	use wire.SegmentUse // useResult: one worker's; as an argument it is an input
 }
 
+// segments are the pool's arenas, and the numbers that messages give to segments.
+// The arenas lock themselves; the rest is guarded by Pool.mu.
+type segments struct {
+	run             *shm.Run
+	inputs, outputs *shm.Arena
+	numbered        map[*shm.Segment]*announced
+	byID            map[uint32]*announced
+	last            uint32 // number
+	results         struct {
+		segs  int
+		bytes int64
+	} // of workers' arenas
+}
+
 // maxSegments bounds the segments for arguments that a pool has announced and
 // not yet retired, and those for results of one incarnation: each may be a
 // mapping in every worker, of which Linux allows 65530 by default.
@@ -46,17 +60,17 @@ func (p *Pool) wire(t *task, field string, b shm.Binder) (shm.WireRef, error) {
 
 // ownsOutput reports whether Array arguments may lie in the segment.
 func (p *Pool) ownsOutput(seg *shm.Segment) bool {
-	return p.outputs.Owns(seg)
+	return p.segments.outputs.Owns(seg)
 }
 
 // number gives a pinned segment its number, once.
 func (p *Pool) number(seg *shm.Segment) (*announced, error) {
 	p.mu.Lock()
-	if a := p.segs[seg]; a != nil {
+	if a := p.segments.numbered[seg]; a != nil {
 		p.mu.Unlock()
 		return a, nil
 	}
-	if len(p.segs)-p.results.segs >= maxSegments {
+	if len(p.segments.numbered)-p.segments.results.segs >= maxSegments {
 		p.mu.Unlock()
 		return nil, fmt.Errorf("more than %d segments in use: close some, or put the arrays into an arena", maxSegments)
 	}
@@ -69,7 +83,7 @@ func (p *Pool) number(seg *shm.Segment) (*announced, error) {
 		use = wire.UseOutput
 	}
 	a := p.numberLocked(seg, use)
-	for _, w := range p.workers {
+	for _, w := range p.slots.all {
 		if w.standby && w.open() {
 			w.foretellLocked(a)
 		}
@@ -80,9 +94,9 @@ func (p *Pool) number(seg *shm.Segment) (*announced, error) {
 }
 
 func (p *Pool) numberLocked(seg *shm.Segment, use wire.SegmentUse) *announced {
-	p.lastSeg++
-	a := &announced{id: p.lastSeg, seg: seg, use: use}
-	p.segs[seg], p.segByID[a.id] = a, a
+	p.segments.last++
+	a := &announced{id: p.segments.last, seg: seg, use: use}
+	p.segments.numbered[seg], p.segments.byID[a.id] = a, a
 	return a
 }
 
@@ -100,13 +114,13 @@ func (w *worker) announceLocked(a *announced, use wire.SegmentUse) error {
 func (p *Pool) retire(a *announced) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.segs, a.seg)
-	delete(p.segByID, a.id)
+	delete(p.segments.numbered, a.seg)
+	delete(p.segments.byID, a.id)
 	if a.use == wire.UseResult {
-		p.results.segs--
-		p.results.bytes -= a.seg.Size()
+		p.segments.results.segs--
+		p.segments.results.bytes -= a.seg.Size()
 	}
-	for _, w := range p.workers {
+	for _, w := range p.slots.all {
 		if w.link != nil && w.knows[a.id] {
 			delete(w.knows, a.id)
 			w.link.Send(wire.AppendRetire(nil, a.id), -1)

@@ -84,8 +84,8 @@ func (q *attempts) measured() bool { return q.f != nil }
 
 // numberTaskLocked is the number of the next task or range.
 func (p *Pool) numberTaskLocked() uint64 {
-	p.lastTask++
-	return p.lastTask
+	p.tasks.lastNumber++
+	return p.tasks.lastNumber
 }
 
 // indices are those of a block of a range, or of a part of one.

@@ -242,7 +242,7 @@ func TestAttemptsInStorm(t *testing.T) {
 			case <-time.After(15 * time.Millisecond):
 			}
 			p.mu.Lock()
-			if w := p.workers[rand.N(len(p.workers))]; w.link != nil {
+			if w := p.slots.all[rand.N(len(p.slots.all))]; w.link != nil {
 				w.proc.Kill()
 			}
 			p.mu.Unlock()

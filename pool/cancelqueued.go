@@ -5,7 +5,7 @@ package pool
 func (p *Pool) CancelQueued() {
 	p.mu.Lock()
 	defer p.unlock()
-	for _, t := range p.tasks {
+	for _, t := range p.tasks.all {
 		p.cancelQueuedLocked(t)
 	}
 }
@@ -15,10 +15,10 @@ func (p *Pool) CancelQueued() {
 func (p *Pool) cancelQueuedLocked(t *task) bool {
 	switch {
 	case t.state == taskPending && t.later:
-		p.later.remove(t)
+		p.tasks.delayed.remove(t)
 		t.later = false
 	case t.state == taskPending:
-		p.pending.remove(t)
+		p.tasks.pending.remove(t)
 	case t.state == taskSent && t.worker.lane.takeBack(t):
 		t.attempt--
 	default:

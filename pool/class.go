@@ -16,7 +16,7 @@ const suspectWindow = 30 * time.Second
 func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState, ran *task) {
 	p := w.pool
 	defer func() {
-		if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.width > 1 && !p.opts.KeepWidth && ran.memory < mostMemoryDeaths {
+		if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.slots.width > 1 && !p.opts.KeepWidth && ran.memory < mostMemoryDeaths {
 			ran.memory++ // it is not the task's fault yet
 		}
 	}()
@@ -47,11 +47,11 @@ func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState
 		return
 	}
 	now := time.Now()
-	if near := now.Sub(p.lastKill); !p.lastKill.IsZero() && near < suspectWindow {
+	if near := now.Sub(p.slots.lastKill); !p.slots.lastKill.IsZero() && near < suspectWindow {
 		d.MemorySuspected = true
 		d.Evidence = fmt.Sprintf("killed while it ran a task, as another was %v before, and not by the pool: memory may be short", near.Round(time.Millisecond))
 	}
-	p.lastKill = now
+	p.slots.lastKill = now
 }
 
 // workerSays is the last line in which a worker's own code here, not the user's, says

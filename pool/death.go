@@ -66,7 +66,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		if known && !orderly {
 			w.classifyLocked(death, true, exit, ran)
 		}
-		p.burying++
+		p.slots.reapsPending++
 		p.forgetLocked(w, ran, death)
 		p.passLocked()
 		if !known {
@@ -87,7 +87,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	if exit.alive {
 		w.undead = append(w.undead, proc)
 	}
-	ending := p.cause != nil
+	ending := p.ending.cause != nil
 	switch {
 	case ending:
 	case orderly:
@@ -104,13 +104,13 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	}
 	w.retries = w.retries[:0]
 	if greeted {
-		p.burying--
-		p.room.Broadcast()
+		p.slots.reapsPending--
+		p.slots.wanted.Broadcast()
 	}
 	if !greeted {
-		p.starts++
+		p.slots.failedStarts++
 	}
-	giveUp := p.starts >= maxFailedStarts && !ending && len(p.lanes) == 0 // else there is somebody to work
+	giveUp := p.slots.failedStarts >= maxFailedStarts && !ending && len(p.sched.open) == 0 // else there is somebody to work
 	p.unlock()
 	if why, said := workerSays(exit.output); said && (orderly || ending) {
 		p.logs.log(slog.LevelWarn, "a worker that ended said", "worker", w.slot, "pid", death.PID, "text", why)
@@ -128,7 +128,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 // is tried again whatever else becomes known of the death.
 func (w *worker) triesAgainLocked(exit exitState) bool {
 	t := w.lane.running()
-	return exit.signal != "" && (t == nil || t.job == nil && !t.cancelled && w.pool.cause == nil && t.attempt < w.pool.opts.Attempts)
+	return exit.signal != "" && (t == nil || t.job == nil && !t.cancelled && w.pool.ending.cause == nil && t.attempt < w.pool.opts.Attempts)
 }
 
 // mournLocked counts a death, tells of it, and lets fewer workers run where it was
@@ -174,7 +174,7 @@ func (p *Pool) forgetLocked(w *worker, ran *task, death *WorkerExitError) {
 	if n := len(p.stats.Workers); n > keep {
 		p.stats.Workers = append(p.stats.Workers[:0], p.stats.Workers[n-keep:]...)
 	}
-	p.lanes = slices.DeleteFunc(slices.Clone(p.lanes), func(o *worker) bool { return o == w })
+	p.sched.open = slices.DeleteFunc(slices.Clone(p.sched.open), func(o *worker) bool { return o == w })
 	l := w.lane
 	for i := len(l.sent) - 1; i >= l.first; i-- {
 		switch t := l.sent[i].t; {
@@ -184,7 +184,7 @@ func (p *Pool) forgetLocked(w *worker, ran *task, death *WorkerExitError) {
 			p.settleLocked(t.job)
 		case t.job != nil:
 			p.requeueLocked(t)
-		case p.cause != nil:
+		case p.ending.cause != nil:
 			p.resolveLocked(t, nil, p.endedLocked())
 		case t.cancelled:
 			p.resolveLocked(t, nil, ErrCancelled)
@@ -217,7 +217,7 @@ const mostMemoryDeaths = 16
 func (w *worker) giveBackLocked(t *task, death *WorkerExitError) {
 	p := w.pool
 	switch {
-	case p.cause != nil:
+	case p.ending.cause != nil:
 		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
 	case t.cancelled:
 		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, death))

@@ -19,25 +19,25 @@ func (p *Pool) dispatch() {
 	polls, idle := uint64(0), 0
 	for {
 		p.mu.Lock()
-		if p.stopping {
+		if p.helpers.stopping {
 			p.mu.Unlock()
 			return
 		}
-		if p.unresolved > 0 {
+		if p.tasks.unresolved > 0 {
 			idle = 0
-			if !p.polling && (p.polls == polls || p.due) {
-				p.polling, p.due = true, false
+			if !p.leader.held && (p.leader.drains == polls || p.leader.pollDue) {
+				p.leader.held, p.leader.pollDue = true, false
 				p.pollLocked(context.Background(), nil, nil)
 			}
 		} else {
 			idle++
 		}
-		rest := idle > restAfter || p.polling && p.polls == polls
-		polls = p.polls
-		p.resting = rest
+		rest := idle > restAfter || p.leader.held && p.leader.drains == polls
+		polls = p.leader.drains
+		p.helpers.dispatcherRests = rest
 		p.unlock()
 		if rest {
-			<-p.work
+			<-p.helpers.dispatcherWork
 			idle = 0
 			continue
 		}
@@ -48,41 +48,41 @@ func (p *Pool) dispatch() {
 
 // workLocked wakes the dispatcher where it is needed.
 func (p *Pool) workLocked() {
-	if p.watchRests {
+	if p.helpers.watchdogRests {
 		p.wakeWatchLocked()
 	}
-	if p.resting && !p.polling {
+	if p.helpers.dispatcherRests && !p.leader.held {
 		p.wakeLocked()
 	}
 }
 
 func (p *Pool) wakeWatchLocked() {
-	p.watchRests = false
+	p.helpers.watchdogRests = false
 	select {
-	case p.watchWork <- struct{}{}:
+	case p.helpers.watchdogWork <- struct{}{}:
 	default:
 	}
 }
 
 func (p *Pool) wakeLocked() {
-	if p.resting {
-		p.resting = false
-		p.work <- struct{}{}
+	if p.helpers.dispatcherRests {
+		p.helpers.dispatcherRests = false
+		p.helpers.dispatcherWork <- struct{}{}
 	}
 }
 
 // stopDispatch ends the dispatcher, and the poller's role. There are no workers any more.
 func (p *Pool) stopDispatch() {
 	p.mu.Lock()
-	p.stopping = true
+	p.helpers.stopping = true
 	p.wakeLocked()
 	p.wakeWatchLocked()
 	p.kick()
 	p.unlock()
-	p.polled.Wait()
+	p.helpers.running.Wait()
 	p.mu.Lock()
 	p.acquireLocked() // for good: the bell is about to go, and who waits still is told by who resolves
 	p.unhook()
-	p.waited = nil
+	p.leader.current = nil
 	p.unlock()
 }

@@ -45,9 +45,9 @@ func newPuppet(t *testing.T, p *Pool) *puppet {
 	proc := &localProcess{link: ours, dead: make(chan struct{})}
 	close(proc.dead)
 	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, proc: proc}, end: make(chan error, 1)}
-	u.lane, err = newWorkerLane(l.mem.bytes, p.control.bytes, l.bell, p.bell)
+	u.lane, err = newWorkerLane(l.mem.bytes, p.ranges.control.bytes, l.bell, p.leader.doorbell)
 	require.NoError(t, err)
-	u.w.mu(func() { p.width++ })
+	u.w.mu(func() { p.slots.width++ })
 	u.w.begin(ours, l)
 	go func() {
 		err := u.w.listen(ours, make([]byte, wire.MaxMessage))
@@ -214,7 +214,7 @@ func TestStrangeResults(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, []wire.Allocation{{Segment: a.ID, Generation: 77}, {Segment: a.ID, Generation: 77}, {Segment: a.ID, Offset: 4095}}, blocks)
 	id = u.task()
-	mem, err := shm.BindArray[byte](p.segByID[a.ID].seg, shm.Ref{Segment: a.Name, DType: shm.Uint8, Shape: shapeOf(t, 4096)})
+	mem, err := shm.BindArray[byte](p.segments.byID[a.ID].seg, shm.Ref{Segment: a.Name, DType: shm.Uint8, Shape: shapeOf(t, 4096)})
 	require.NoError(t, err)
 	mem.Data()[4095] = 2
 	mem.Release()

@@ -45,7 +45,11 @@ func TestIdlePoolRests(t *testing.T) {
 		watch = 10 * time.Second
 	}
 	measure := func(what string) {
-		eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.resting || p.unresolved > 0 }, "no rest")
+		eventually(t, func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.helpers.dispatcherRests || p.tasks.unresolved > 0
+		}, "no rest")
 		pids := []int{unix.Getpid()}
 		for _, w := range p.Stats().Workers {
 			pids = append(pids, w.PID)

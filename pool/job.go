@@ -62,6 +62,14 @@ type rangeJob struct {
 	alone   bool // nobody waits for it any more
 }
 
+// ranges are the ranges under way. Guarded by Pool.mu, but for counters.
+type ranges struct {
+	control            sharedMemory  // the bell, and the counters of ranges
+	counters           chan struct{} // holds a token for each range under way
+	running            []*rangeJob
+	lastJob, lastShare uint32
+}
+
 // runRange runs a job and returns its parts.
 func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opts *RangeOptions) ([][]byte, error) {
 	fail := func(err error) ([][]byte, error) { return nil, fmt.Errorf("pool: range %s: %w", e.name, err) }
@@ -88,7 +96,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	j := &rangeJob{entry: e, fn: fn, n: n, grain: o.Grain, joined: map[*lane]bool{}, losses: map[uint32]losses{}}
 	j.quarantine, j.splits = o.Quarantine, map[uint32]*split{}
 	p.mu.Lock()
-	j.workers = p.target
+	j.workers = p.slots.target
 	p.mu.Unlock()
 	j.token = make(chan struct{}, 1)
 	j.cut = cut(n, o.Grain, j.workers)
@@ -106,11 +114,11 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 		return fail(err)
 	}
 	select { // the counters are so many
-	case p.jobSlots <- struct{}{}:
+	case p.ranges.counters <- struct{}{}:
 	case <-ctx.Done():
 		release(j.pins)
 		return nil, ctx.Err()
-	case <-p.ended:
+	case <-p.ending.ended:
 		release(j.pins)
 		return nil, p.broken()
 	}
@@ -118,7 +126,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	p.mu.Lock()
 	if err := p.enterJobLocked(j); err != nil {
 		p.unlock()
-		<-p.jobSlots
+		<-p.ranges.counters
 		release(j.pins)
 		return nil, err
 	}
@@ -153,33 +161,33 @@ func (p *Pool) enterJobLocked(j *rangeJob) error {
 		return err
 	}
 	for used := true; used; {
-		p.lastJob++
+		p.ranges.lastJob++
 		used = false
-		for _, o := range p.jobs {
-			used = used || o.number%maxJobs == p.lastJob%maxJobs
+		for _, o := range p.ranges.running {
+			used = used || o.number%maxJobs == p.ranges.lastJob%maxJobs
 		}
 	}
-	j.number = p.lastJob
+	j.number = p.ranges.lastJob
 	j.seq = p.numberTaskLocked()
-	next, stop := counters(p.control.bytes, j.number)
+	next, stop := counters(p.ranges.control.bytes, j.number)
 	next.Store(0)
 	stop.Store(0)
-	p.jobs = append(p.jobs, j)
-	p.unresolved++
+	p.ranges.running = append(p.ranges.running, j)
+	p.tasks.unresolved++
 	p.workLocked()
 	return nil
 }
 
 // joinLocked gives a share of each job to each worker that has none yet.
 func (p *Pool) joinLocked() {
-	if p.cause != nil {
+	if p.ending.cause != nil {
 		return
 	}
-	for _, j := range p.jobs {
-		if next, _ := counters(p.control.bytes, j.number); j.left == 0 || j.err != nil || j.odd || int64(next.Load()) >= int64(j.cut.count) {
+	for _, j := range p.ranges.running {
+		if next, _ := counters(p.ranges.control.bytes, j.number); j.left == 0 || j.err != nil || j.odd || int64(next.Load()) >= int64(j.cut.count) {
 			continue
 		}
-		for _, w := range p.lanes {
+		for _, w := range p.sched.open {
 			if w.open() && !j.joined[w.lane] {
 				if t := j.newTask(p, wire.ShareAll); w.lane.room(t.recordBytes()) && p.sendLocked(w, t) {
 					j.joined[w.lane] = true
@@ -192,8 +200,8 @@ func (p *Pool) joinLocked() {
 
 // newTask is a share of the job.
 func (j *rangeJob) newTask(p *Pool, block uint32) *task {
-	p.lastShare++
-	return &task{id: wire.TaskID{Index: 1<<32 - 1, Epoch: p.lastShare}, entry: j.entry, fn: j.fn, job: j, block: block}
+	p.ranges.lastShare++
+	return &task{id: wire.TaskID{Index: 1<<32 - 1, Epoch: p.ranges.lastShare}, entry: j.entry, fn: j.fn, job: j, block: block}
 }
 
 func (j *rangeJob) share(t *task) wire.RangeShare {
@@ -259,7 +267,7 @@ func (w *worker) memberLocked(t *task, status byte, u wire.Usage, payload []byte
 		p.failJobLocked(j, err)
 	case t.block == wire.ShareAll && status == wire.StatusOK:
 		delete(j.joined, w.lane) // it made way for others: what is left it gets again
-		if j.barren++; j.barren > len(p.lanes)+maxBarren {
+		if j.barren++; j.barren > len(p.sched.open)+maxBarren {
 			p.distrustLocked(j)
 		}
 	case t.block == wire.ShareAll:
@@ -288,7 +296,7 @@ func (p *Pool) failJobLocked(j *rangeJob, err error) {
 
 // endJobLocked ends what still runs of a job that is done or has failed.
 func (p *Pool) endJobLocked(j *rangeJob) {
-	_, stop := counters(p.control.bytes, j.number)
+	_, stop := counters(p.ranges.control.bytes, j.number)
 	stop.Store(1)
 	p.withdrawLocked(func(t *task) bool { return t.job == j }, func(w *worker, t *task) {
 		if j.err != nil {
@@ -301,15 +309,15 @@ func (p *Pool) endJobLocked(j *rangeJob) {
 // withdrawLocked takes tasks of ranges back: those that wait, here or in a lane.
 // running, if not nil, is called with the others.
 func (p *Pool) withdrawLocked(of func(*task) bool, running func(*worker, *task)) {
-	for t := p.pending.first; t != nil; {
+	for t := p.tasks.pending.first; t != nil; {
 		next := t.next
 		if of(t) {
-			p.pending.remove(t)
+			p.tasks.pending.remove(t)
 			t.job.members--
 		}
 		t = next
 	}
-	for _, w := range p.lanes {
+	for _, w := range p.sched.open {
 		for i := len(w.lane.sent) - 1; i >= w.lane.first; i-- {
 			switch t := w.lane.sent[i].t; {
 			case t == nil || !of(t):
@@ -328,24 +336,24 @@ func (p *Pool) settleLocked(j *rangeJob) {
 		return
 	}
 	if j.left > 0 && j.err == nil {
-		if next, _ := counters(p.control.bytes, j.number); j.odd || int64(next.Load()) >= int64(j.cut.count) {
+		if next, _ := counters(p.ranges.control.bytes, j.number); j.odd || int64(next.Load()) >= int64(j.cut.count) {
 			p.completeLocked(j)
 		}
 		return // else the next worker takes them
 	}
-	for i, o := range p.jobs {
+	for i, o := range p.ranges.running {
 		if o == j {
-			p.jobs = append(p.jobs[:i:i], p.jobs[i+1:]...)
+			p.ranges.running = append(p.ranges.running[:i:i], p.ranges.running[i+1:]...)
 		}
 	}
 	if j.err == nil && len(j.poison) > 0 {
 		slices.SortFunc(j.poison, func(a, b PoisonIndex) int { return cmp.Compare(a.Index, b.Index) })
 		j.err = &QuarantineError{Func: j.entry.name, Indices: j.poison}
 	}
-	p.unresolved--
-	<-p.jobSlots
+	p.tasks.unresolved--
+	<-p.ranges.counters
 	if j.alone {
-		p.unpin = append(p.unpin, j.pins...)
+		p.releases.pins = append(p.releases.pins, j.pins...)
 	}
 	p.overLocked(&j.waiter)
 }

@@ -72,7 +72,7 @@ func killWorkers(p *Pool, every time.Duration) (stop func() int) {
 	go func() {
 		ticker := time.NewTicker(every)
 		defer ticker.Stop()
-		n, last := 0, make([]process, len(p.workers)) // none is counted twice
+		n, last := 0, make([]process, len(p.slots.all)) // none is counted twice
 		for {
 			select {
 			case <-end:
@@ -81,7 +81,7 @@ func killWorkers(p *Pool, every time.Duration) (stop func() int) {
 			case <-ticker.C:
 			}
 			p.mu.Lock()
-			if w := p.workers[rand.N(len(p.workers))]; w.link != nil && w.proc != last[w.slot] {
+			if w := p.slots.all[rand.N(len(p.slots.all))]; w.link != nil && w.proc != last[w.slot] {
 				last[w.slot] = w.proc
 				w.proc.Kill()
 				n++

@@ -115,7 +115,7 @@ func (p *Pool) share(bytes int) (m sharedMemory, err error) {
 	if p.opts.Isolation == Goroutine {
 		return sharedMemory{bytes: lines(bytes)}, nil
 	}
-	if m.seg, err = p.run.CreateAnonymous(int64(bytes), shm.ReadWrite); err != nil {
+	if m.seg, err = p.segments.run.CreateAnonymous(int64(bytes), shm.ReadWrite); err != nil {
 		return m, err
 	}
 	return mapShared(m.seg, bytes)

@@ -50,7 +50,7 @@ func (l *localProcess) Output() string {
 
 // serveLocal runs a worker as goroutines of this process.
 func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me wire.Hello, slot int) error {
-	lane, err := newWorkerLane(l.mem.bytes, p.control.bytes, l.bell, p.bell)
+	lane, err := newWorkerLane(l.mem.bytes, p.ranges.control.bytes, l.bell, p.leader.doorbell)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me wire.
 			closeFD(fd)
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			if known := p.segByID[a.ID]; known != nil {
+			if known := p.segments.byID[a.ID]; known != nil {
 				return attached{seg: known.seg, views: known.seg}
 			}
 			return attached{err: fmt.Errorf("segment %q: %w", a.Name, shm.ErrClosed)}

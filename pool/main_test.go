@@ -51,7 +51,7 @@ func newPool(t testing.TB, opts *Options) *Pool {
 	before := residue(t)
 	p, err := New(context.Background(), opts)
 	require.NoError(t, err)
-	id := p.run.ID()
+	id := p.segments.run.ID()
 	t.Cleanup(func() {
 		require.NoError(t, p.Close(context.Background()))
 		left, _ := filepath.Glob("/dev/shm/*" + id + "*")

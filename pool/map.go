@@ -182,7 +182,7 @@ func (p *Pool) awaitAny(ctx context.Context, g *group) (*task, error) {
 func (p *Pool) leave(g *group) {
 	p.mu.Lock()
 	var left []wire.TaskID
-	for _, t := range p.tasks {
+	for _, t := range p.tasks.all {
 		if t.group == g {
 			left = append(left, t.id)
 		}
@@ -210,7 +210,7 @@ func take[Out any](p *Pool, c *codec, t *task) (v Out, dry bool, err error) {
 	}
 	dry = t.short
 	if t.looked {
-		for _, w := range p.lanes {
+		for _, w := range p.sched.open {
 			dry = dry || w.lane.tasks == 0
 		}
 	}

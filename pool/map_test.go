@@ -127,7 +127,7 @@ func TestMapUnorderedEnds(t *testing.T) {
 		eventually(t, func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			return p.unresolved == 0 && len(p.free) == len(p.tasks)
+			return p.tasks.unresolved == 0 && len(p.tasks.free) == len(p.tasks.all)
 		}, "tasks are left")
 		require.NoError(t, p.Close(background()))
 		for _, err := range addOne.MapUnordered(background(), p, upTo(3, &n)) {

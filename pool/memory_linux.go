@@ -188,7 +188,7 @@ func (p *Pool) bound(pid, slot int) (memoryGroup, error) {
 	err := errNoGroup
 	if !p.opts.noGroups {
 		var g memoryGroup
-		if g, err = p.group.child(fmt.Sprintf("handoff-%s-%d-%d", p.run.ID(), slot, pid), limit); err == nil {
+		if g, err = p.group.child(fmt.Sprintf("handoff-%s-%d-%d", p.segments.run.ID(), slot, pid), limit); err == nil {
 			if err = g.enter(pid); err == nil {
 				p.setMechanism("cgroup")
 				return g, nil

@@ -15,22 +15,22 @@ const (
 // flowingLocked reports whether to take a nap: whether each worker has more to do
 // than all had done in the last one.
 func (p *Pool) flowingLocked(w *waiter) bool {
-	if p.napping { // the last one is over
-		p.napping = false
-		if p.gain = p.drained; p.gain < napGain {
-			p.awake = napAgain
+	if p.leader.napping { // the last one is over
+		p.leader.napping = false
+		if p.leader.lastNapYield = p.leader.results; p.leader.lastNapYield < napGain {
+			p.leader.napBackoff = napAgain
 		}
 	}
-	if p.awake > 0 {
-		p.awake--
+	if p.leader.napBackoff > 0 {
+		p.leader.napBackoff--
 		return false
 	}
-	for _, o := range p.lanes {
-		if o.lane.tasks < max(napTasks, p.gain) && o.open() {
+	for _, o := range p.sched.open {
+		if o.lane.tasks < max(napTasks, p.leader.lastNapYield) && o.open() {
 			w.short = true
 			return false
 		}
 	}
-	p.napping, p.drained = true, 0
+	p.leader.napping, p.leader.results = true, 0
 	return true
 }

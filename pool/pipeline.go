@@ -205,7 +205,7 @@ func Proc[In, Out any](pl *Pipeline, name string, in *Flow[In], p *Pool, f *Fn[I
 func (p *Pool) asked() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.target
+	return p.slots.target
 }
 
 // add appends a stage.

@@ -84,7 +84,7 @@ func requireNothingHeld(t *testing.T, p *Pool) {
 		return s.Unresolved == 0 && p.Arena().Stats().Live == 0
 	}, "arrays or tasks are left")
 	p.mu.Lock()
-	for _, task := range p.tasks {
+	for _, task := range p.tasks.all {
 		require.Equal(t, taskFree, task.state)
 	}
 	p.mu.Unlock()
@@ -373,5 +373,5 @@ func TestPipelineNestedSubmit(t *testing.T) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	require.Nil(t, p.placeFree)
+	require.Nil(t, p.tasks.placeFree)
 }

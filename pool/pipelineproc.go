@@ -48,18 +48,18 @@ func (t *task) resultBytes() (n int64) {
 // the pool.
 func (p *Pool) awaitFree(ctx context.Context) error {
 	p.mu.Lock()
-	if len(p.free) > 0 || len(p.tasks) < p.opts.MaxPending {
+	if len(p.tasks.free) > 0 || len(p.tasks.all) < p.opts.MaxPending {
 		p.mu.Unlock()
 		return nil
 	}
-	if p.placeFree == nil {
-		p.placeFree = make(chan struct{})
+	if p.tasks.placeFree == nil {
+		p.tasks.placeFree = make(chan struct{})
 	}
-	freed := p.placeFree
+	freed := p.tasks.placeFree
 	p.mu.Unlock()
 	select {
 	case <-freed:
-	case <-p.ended: // which Submit says better
+	case <-p.ending.ended: // which Submit says better
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -68,8 +68,8 @@ func (p *Pool) awaitFree(ctx context.Context) error {
 
 // placeFreeLocked tells who waits for a place in the table.
 func (p *Pool) placeFreeLocked() {
-	if p.placeFree != nil {
-		close(p.placeFree)
-		p.placeFree = nil
+	if p.tasks.placeFree != nil {
+		close(p.tasks.placeFree)
+		p.tasks.placeFree = nil
 	}
 }

@@ -107,7 +107,7 @@ func (p *Pool) givePartLocked(j *rangeJob, s *split, block uint32, of part) {
 	t.split, t.part, t.parent = s, of, block
 	t.attempt, t.state = of.deaths, taskPending
 	j.members++
-	p.pending.pushFront(t)
+	p.tasks.pending.pushFront(t)
 }
 
 // partOverLocked ends the block when its last part is done or left out.
@@ -166,7 +166,7 @@ func (w *worker) abandonPartLocked(j *rangeJob, t *task, death *WorkerExitError)
 	death.Func, death.Attempt, death.Lo, death.Hi = j.entry.name, t.part.deaths, t.part.lo, t.part.hi
 	w.lostLocked(t, death)
 	switch {
-	case p.cause != nil:
+	case p.ending.cause != nil:
 		p.failJobLocked(j, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
 	case j.err == nil && !hasBit(j.done, t.parent):
 		t.split.left--

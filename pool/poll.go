@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"example.com/handoff/pool/internal/wire"
@@ -86,6 +87,33 @@ func (l *waiterList) remove(w *waiter) {
 	w.prev, w.next, w.parked = nil, nil, false
 }
 
+// A leader is what the poller's role needs. Guarded by Pool.mu, but for kicks and what
+// only the holder of the role uses.
+type leader struct {
+	doorbell  *ring.Bell // the supervisor's
+	kicks     atomic.Uint32
+	held      bool // somebody has the role
+	draining  bool // and is in drainLocked, past which it looks at its own task
+	parked    waiterList
+	longWaits waiterList // parked too, but not for the role
+	current   *waiter    // who has the role
+	pollDue   bool       // the dispatcher is to poll
+	drains    uint64
+
+	results      int  // since the last nap began
+	lastNapYield int  // results of the nap before
+	napping      bool // it is not judged yet
+	napBackoff   int  // waits without a nap, still
+
+	// Of the holder alone.
+	record    []byte
+	watched   []*worker
+	seenKicks uint32
+	readyFunc func() bool
+	ctxDone   <-chan struct{} // of the context whose end is a kick
+	ctxStop   func() bool
+}
+
 // await returns with p.mu held and the future's task resolved and the caller's
 // to free, or with an error and without p.mu.
 func (p *Pool) await(ctx context.Context, id wire.TaskID, flows bool) (*task, error) {
@@ -128,10 +156,10 @@ func hasEnded(done <-chan struct{}) bool {
 // whether w is over.
 func (p *Pool) waitLocked(ctx context.Context, done <-chan struct{}, w *waiter) bool {
 	for ended := false; !w.over && !ended; {
-		if (p.polling || w.patient) && !w.poller {
+		if (p.leader.held || w.patient) && !w.poller {
 			ended = p.parkLocked(done, w)
 		} else {
-			p.polling, w.poller = true, false
+			p.leader.held, w.poller = true, false
 			ended = p.pollLocked(ctx, done, w)
 		}
 	}
@@ -169,7 +197,7 @@ func (p *Pool) overLocked(w *waiter) {
 	switch {
 	case w.parked:
 		p.unparkLocked(w)
-	case p.waited == w && !p.draining: // else it is the poller itself who comes here
+	case p.leader.current == w && !p.leader.draining: // else it is the poller itself who comes here
 		p.kick()
 	}
 }
@@ -183,32 +211,32 @@ func (p *Pool) unparkLocked(w *waiter) {
 // parkedOf is the list that w is in, or will be.
 func (p *Pool) parkedOf(w *waiter) *waiterList {
 	if w.patient {
-		return &p.patient
+		return &p.leader.longWaits
 	}
-	return &p.parked
+	return &p.leader.parked
 }
 
 // passLocked gives the role on, or up.
 func (p *Pool) passLocked() {
-	p.waited = nil
-	w := p.parked.first
-	p.polling = w != nil
+	p.leader.current = nil
+	w := p.leader.parked.first
+	p.leader.held = w != nil
 	if w != nil {
 		w.poller = true
 		p.unparkLocked(w)
-	} else if p.unresolved > 0 {
+	} else if p.tasks.unresolved > 0 {
 		p.workLocked()
 	}
 }
 
 // acquireLocked waits for the role; the poller leaves at once.
 func (p *Pool) acquireLocked() {
-	if !p.polling {
-		p.polling = true
+	if !p.leader.held {
+		p.leader.held = true
 		return
 	}
 	w := &waiter{token: make(chan struct{}, 1), urgent: true}
-	p.parked.push(w)
+	p.leader.parked.push(w)
 	p.kick()
 	p.unlock()
 	<-w.token
@@ -217,8 +245,8 @@ func (p *Pool) acquireLocked() {
 
 // kick makes the poller look at more than the rings.
 func (p *Pool) kick() {
-	p.kicks.Add(1)
-	p.bell.Ring()
+	p.leader.kicks.Add(1)
+	p.leader.doorbell.Ring()
 }
 
 // patientAfter is for how long a poller sleeps again and again before it leaves
@@ -240,15 +268,15 @@ const longestSleep = time.Second
 // is unresolved, or somebody waits), ctx, whose Done is done, has ended, or somebody
 // needs the role at once, and gives it on. It reports whether ctx has ended.
 func (p *Pool) pollLocked(ctx context.Context, done <-chan struct{}, w *waiter) (ended bool) {
-	p.waited = w
+	p.leader.current = w
 	passed := false
 	defer p.unwindLocked(&passed)
 	for {
-		came := p.parked.first != nil
+		came := p.leader.parked.first != nil
 		p.drainLocked()
 		over := w != nil && w.over
 		ended = !over && hasEnded(done)
-		if over || ended || p.parked.first != nil && (w == nil || p.parked.first.urgent) || w == nil && (came || p.unresolved == 0 || p.stopping) {
+		if over || ended || p.leader.parked.first != nil && (w == nil || p.leader.parked.first.urgent) || w == nil && (came || p.tasks.unresolved == 0 || p.helpers.stopping) {
 			passed = true
 			p.passLocked()
 			return ended
@@ -256,18 +284,18 @@ func (p *Pool) pollLocked(ctx context.Context, done <-chan struct{}, w *waiter) 
 		if w != nil {
 			w.looked = true
 			if w.flows && p.flowingLocked(w) {
-				p.awayLocked(func() { p.bell.Nap(napTime) })
+				p.awayLocked(func() { p.leader.doorbell.Nap(napTime) })
 				continue
 			}
 		}
-		p.seen, p.watched = p.kicks.Load(), p.lanes
+		p.leader.seenKicks, p.leader.watched = p.leader.kicks.Load(), p.sched.open
 		ready := false
-		p.awayLocked(func() { ready = p.bell.Look(p.readyFunc, longestSleep) })
+		p.awayLocked(func() { ready = p.leader.doorbell.Look(p.leader.readyFunc, longestSleep) })
 		if ready || p.stealLocked(false) {
 			continue
 		}
 		if w != nil && w.isPatient() {
-			w.patient, p.due = true, true
+			w.patient, p.leader.pollDue = true, true
 			passed = true
 			p.passLocked()
 			return false
@@ -281,7 +309,7 @@ func (p *Pool) pollLocked(ctx context.Context, done <-chan struct{}, w *waiter) 
 		}
 		p.awayLocked(func() {
 			p.hook(ctx, done)
-			p.bell.Sleep(p.readyFunc, most)
+			p.leader.doorbell.Sleep(p.leader.readyFunc, most)
 		})
 	}
 }
@@ -290,7 +318,7 @@ func (p *Pool) pollLocked(ctx context.Context, done <-chan struct{}, w *waiter) 
 // unwinds the poller before it has passed the role on: others go on.
 func (p *Pool) unwindLocked(passed *bool) {
 	if !*passed {
-		p.draining = false
+		p.leader.draining = false
 		p.passLocked()
 		p.unlock()
 	}
@@ -305,10 +333,10 @@ func (p *Pool) awayLocked(f func()) {
 
 // ready is what the poller looks at without the lock.
 func (p *Pool) ready() bool {
-	if p.kicks.Load() != p.seen {
+	if p.leader.kicks.Load() != p.leader.seenKicks {
 		return true
 	}
-	for _, w := range p.watched {
+	for _, w := range p.leader.watched {
 		if !w.lane.broken && w.lane.up.Ready() {
 			return true
 		}
@@ -319,10 +347,10 @@ func (p *Pool) ready() bool {
 // hook makes the end of ctx a kick. It stays until there is another context to
 // wait under, so that a context that is used again costs nothing.
 func (p *Pool) hook(ctx context.Context, done <-chan struct{}) {
-	if done != p.hooked {
+	if done != p.leader.ctxDone {
 		p.unhook()
 		if done != nil {
-			p.hooked, p.unhookFunc = done, context.AfterFunc(ctx, p.contextEnded)
+			p.leader.ctxDone, p.leader.ctxStop = done, context.AfterFunc(ctx, p.contextEnded)
 		}
 	}
 }
@@ -332,29 +360,29 @@ func (p *Pool) hook(ctx context.Context, done <-chan struct{}) {
 func (p *Pool) contextEnded() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.stopping { // else all is resolved
+	if !p.helpers.stopping { // else all is resolved
 		p.kick()
 	}
 }
 
 func (p *Pool) unhook() {
-	if p.hooked != nil {
-		p.unhookFunc()
-		p.hooked, p.unhookFunc = nil, nil
+	if p.leader.ctxDone != nil {
+		p.leader.ctxStop()
+		p.leader.ctxDone, p.leader.ctxStop = nil, nil
 	}
 }
 
 // drainLocked takes what the rings hold, and gives the workers more. The caller
 // has the role.
 func (p *Pool) drainLocked() {
-	p.polls++
-	p.draining = true
-	for _, w := range p.lanes {
+	p.leader.drains++
+	p.leader.draining = true
+	for _, w := range p.sched.open {
 		for l := w.lane; !l.broken; {
-			record, ok := l.up.Take(p.record)
+			record, ok := l.up.Take(p.leader.record)
 			err := l.up.Err()
 			if ok {
-				p.drained++
+				p.leader.results++
 				err = w.finishLocked(record)
 			}
 			if !ok && err == nil {
@@ -368,12 +396,12 @@ func (p *Pool) drainLocked() {
 			}
 		}
 	}
-	p.draining = false
+	p.leader.draining = false
 	p.dispatchLocked()
-	if p.polls%stealEvery == 0 {
+	if p.leader.drains%stealEvery == 0 {
 		p.stealLocked(true)
 	}
-	if len(p.ending)+len(p.unwanted) > 0 {
+	if len(p.releases.tasks)+len(p.releases.views) > 0 {
 		p.unlock()
 		p.mu.Lock()
 	}
@@ -382,13 +410,13 @@ func (p *Pool) drainLocked() {
 // makeControl makes what all workers share: the one bell at which they ring, and
 // the counters of ranges.
 func (p *Pool) makeControl() (err error) {
-	if p.control, err = p.share(controlBytes); err != nil {
+	if p.ranges.control, err = p.share(controlBytes); err != nil {
 		return err
 	}
 	if p.opts.Isolation == Goroutine {
-		p.bell = ring.NewLocalBell()
+		p.leader.doorbell = ring.NewLocalBell()
 		return nil
 	}
-	p.bell, err = bellIn(p.control.bytes, 0)
+	p.leader.doorbell, err = bellIn(p.ranges.control.bytes, 0)
 	return err
 }

@@ -26,7 +26,7 @@ func TestContextEndsBehindThePoller(t *testing.T) {
 	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not all are up")
 	var looked atomic.Pointer[func()]
 	p.mu.Lock()
-	p.readyFunc = func() bool {
+	p.leader.readyFunc = func() bool {
 		if f := looked.Load(); f != nil {
 			(*f)()
 		}
@@ -280,17 +280,17 @@ func requireNoPoller(t *testing.T, p *Pool) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		tokens := 0
-		for _, task := range p.tasks {
+		for _, task := range p.tasks.all {
 			tokens += len(task.token)
 			if task.parked || task.poller || task.waiting || task.state != taskFree {
 				wrong += fmt.Sprintf("task %v is left: %+v; ", task.id, task)
 			}
 		}
-		if p.polling != p.stopping || p.parked.first != nil || p.parked.last != nil || p.waited != nil || tokens > 0 {
-			wrong += fmt.Sprintf("polling %v, parked %v, waited %v, %d tokens; ", p.polling, p.parked, p.waited, tokens)
+		if p.leader.held != p.helpers.stopping || p.leader.parked.first != nil || p.leader.parked.last != nil || p.leader.current != nil || tokens > 0 {
+			wrong += fmt.Sprintf("polling %v, parked %v, waited %v, %d tokens; ", p.leader.held, p.leader.parked, p.leader.current, tokens)
 		}
-		if len(p.free) != len(p.tasks) || p.unresolved != 0 || p.pending.n != 0 || len(p.ending) != 0 {
-			wrong += fmt.Sprintf("%d of %d slots free, %d unresolved, %d pending, %d ending", len(p.free), len(p.tasks), p.unresolved, p.pending.n, len(p.ending))
+		if len(p.tasks.free) != len(p.tasks.all) || p.tasks.unresolved != 0 || p.tasks.pending.n != 0 || len(p.releases.tasks) != 0 {
+			wrong += fmt.Sprintf("%d of %d slots free, %d unresolved, %d pending, %d ending", len(p.tasks.free), len(p.tasks.all), p.tasks.unresolved, p.tasks.pending.n, len(p.releases.tasks))
 		}
 		return wrong
 	}
@@ -336,7 +336,7 @@ func TestPatientWaiter(t *testing.T) {
 		patient := func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			return p.patient.first != nil
+			return p.leader.longWaits.first != nil
 		}
 		eventually(t, patient, "the waiter of a long task is not patient")
 		for i := range int64(200) {

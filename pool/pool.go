@@ -7,112 +7,57 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
-	"example.com/handoff/shm/ring"
 )
 
 // A Pool is a set of workers, the tasks handed to them, and the arenas whose
 // arrays these name. Its methods may be called from several goroutines.
 type Pool struct {
-	opts    Options
-	table   *table
-	run     *shm.Run
-	arena   *shm.Arena
-	outputs *shm.Arena
-	starter *starter
+	opts     Options
+	table    *table
+	segments segments
+	starter  *starter
+	helpers  helpers
+	ending   ending
+	outMu    sync.Mutex // of Options.Output
 
-	ended  chan struct{} // closed when no task can be started any more
-	owners sync.WaitGroup
-	close  sync.Once
-	result error // of Close
-
-	outMu sync.Mutex // of Options.Output
-
-	control sharedMemory
-	bell    *ring.Bell    // the supervisor's
-	work    chan struct{} // wakes a resting dispatcher
-	// jobSlots holds a token for each range under way.
-	jobSlots chan struct{}
-	polled   sync.WaitGroup
-	kicks    atomic.Uint32
-
-	mu         sync.Mutex
-	cause      error // why the pool has ended; nil while it runs
-	workers    []*worker
-	lanes      []*worker // those with a lane, by slot; a new slice at each change
-	pending    taskList
-	tasks      []*task // the table
-	free       []*task
-	placeFree  chan struct{} // closed when one is; nil while nobody waits for it
-	unresolved int           // pending, sent
-	ending     []*task       // resolved since mu was taken
-	spare      []*task       // memory for ending
-	// Results given up since mu was taken.
-	unwanted []shm.Binder
-	unpin    []shm.Pin // of jobs that ended alone
-	buf      []byte    // of a record
-	// results counts the segments that workers' result arenas have.
-	results struct {
-		segs  int
-		bytes int64
-	}
-	jobs      []*rangeJob // those under way
-	lastJob   uint32
-	lastShare uint32
-	lastTask  uint64 // the number of the last task or range
-	segs      map[*shm.Segment]*announced
-	segByID   map[uint32]*announced
-	lastSeg   uint32
-	stats     Stats
-	starts    int // failed starts in a row
-
+	// mu guards the parts below, but for those fields that say otherwise.
+	mu       sync.Mutex
+	tasks    tasks
+	sched    scheduler
+	leader   leader
+	ranges   ranges
+	slots    slots
+	releases releases
+	stats    Stats
 	events   events
 	attempts attempts
 	logs     logs
-	burying  int // deaths whose task has gone on, and that are not counted yet
 	group    memoryGroup
 	oomSeen  int64 // OOM kills of group that are accounted for
-	// room hears when a worker slot may be wanted, and when a death is counted.
-	room        sync.Cond
-	target      int // workers that are asked for
-	width       int // workers that run at once: less where memory is short
-	ceiling     int // the most that memory seems to allow; 0: nobody knows
-	calm        int // climbs since the last death for want of memory
-	climber     *time.Timer
-	alive       int       // slots between start and death
-	incarnation int       // the last
-	started     time.Time // when the next start after a short life may be
-	lastKill    time.Time
-	later       taskList // tasks that wait before they are tried again
-	watchRests  bool
-	watchWork   chan struct{}
-	ready1      chan struct{} // closed when the first worker is ready
+}
 
-	polling  bool // somebody is the poller
-	draining bool // and is in drainLocked, past which it looks at its own task
-	parked   waiterList
-	patient  waiterList // parked too, but not for the role
-	waited   *waiter    // the poller
-	due      bool       // the dispatcher is to poll
-	drained  int        // results since the last nap began
-	gain     int        // of the nap before
-	napping  bool       // it is not judged yet
-	awake    int        // waits without a nap, still
-	polls    uint64     // drains
-	resting  bool       // the dispatcher sleeps until there is work
-	stopping bool
+// An ending is how the pool ends.
+type ending struct {
+	cause  error         // why it has ended; nil while it runs. Guarded by Pool.mu
+	ended  chan struct{} // closed when no task can be started any more
+	owners sync.WaitGroup
+	once   sync.Once
+	result error // of Close
+}
 
-	// Of the poller.
-	record     []byte
-	watched    []*worker
-	seen       uint32 // of kicks
-	readyFunc  func() bool
-	hooked     <-chan struct{}
-	unhookFunc func() bool
+// helpers are the goroutines beside those that own worker slots: the dispatcher and
+// the watchdog. All but running is guarded by Pool.mu.
+type helpers struct {
+	running         sync.WaitGroup
+	stopping        bool
+	dispatcherRests bool          // it sleeps until there is work
+	dispatcherWork  chan struct{} // wakes it
+	watchdogRests   bool
+	watchdogWork    chan struct{}
 }
 
 // maxFailedStarts in a row, over all workers, break the pool: what does not
@@ -143,26 +88,20 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		return nil, fmt.Errorf("pool: %w", err)
 	}
 	p := &Pool{
-		opts:    o,
-		table:   newTable(),
-		run:     run,
-		ended:   make(chan struct{}),
-		segs:    map[*shm.Segment]*announced{},
-		segByID: map[uint32]*announced{},
-		ready1:  make(chan struct{}),
-		work:    make(chan struct{}, 1),
-
-		target:    o.Workers,
-		width:     o.Workers,
-		watchWork: make(chan struct{}, 1),
-		jobSlots:  make(chan struct{}, maxJobs),
-		record:    make([]byte, laneRecord),
+		opts:     o,
+		table:    newTable(),
+		ending:   ending{ended: make(chan struct{})},
+		helpers:  helpers{dispatcherWork: make(chan struct{}, 1), watchdogWork: make(chan struct{}, 1)},
+		segments: segments{run: run, numbered: map[*shm.Segment]*announced{}, byID: map[uint32]*announced{}},
+		slots:    slots{target: o.Workers, width: o.Workers, firstReady: make(chan struct{})},
+		ranges:   ranges{counters: make(chan struct{}, maxJobs)},
+		leader:   leader{record: make([]byte, laneRecord)},
 	}
 	if swept.Segments > 0 || sweepErr != nil {
 		p.logs.log(slog.LevelInfo, "removed what dead runs left in shared memory", "segments", swept.Segments, "bytes", swept.Bytes, "error", sweepErr)
 	}
-	p.readyFunc = p.ready
-	p.room.L = &p.mu
+	p.leader.readyFunc = p.ready
+	p.slots.wanted.L = &p.mu
 	p.events.open(o.OnEvent)
 	p.attempts.open(o.OnAttempt)
 	p.logs.open(o.Logger)
@@ -184,23 +123,23 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		return nil, errors.Join(fmt.Errorf("pool: %w", err), run.Close())
 	}
 	if p.starter, err = newStarter(); err != nil {
-		return nil, errors.Join(fmt.Errorf("pool: %w", err), p.control.end(), run.Close())
+		return nil, errors.Join(fmt.Errorf("pool: %w", err), p.ranges.control.end(), run.Close())
 	}
-	p.arena = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly, nil) }, o.Arena)
-	p.outputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadWrite, nil) }, o.Outputs)
+	p.segments.inputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly, nil) }, o.Arena)
+	p.segments.outputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadWrite, nil) }, o.Outputs)
 	p.mu.Lock()
 	for range o.Workers + o.Spares {
 		p.addSlotLocked()
 	}
 	p.mu.Unlock()
-	p.polled.Go(p.dispatch)
-	p.polled.Go(p.watchdog)
+	p.helpers.running.Go(p.dispatch)
+	p.helpers.running.Go(p.watchdog)
 	select {
-	case <-p.ready1:
+	case <-p.slots.firstReady:
 		return p, nil
-	case <-p.ended:
+	case <-p.ending.ended:
 		p.mu.Lock()
-		err = p.cause
+		err = p.ending.cause
 		p.mu.Unlock()
 	case <-ctx.Done():
 		err = fmt.Errorf("pool: no worker is ready: %w", ctx.Err())
@@ -218,7 +157,7 @@ func (p *Pool) create(bytes int64, workers shm.Mode, by *worker) (*shm.Segment, 
 	if !errors.As(err, &full) {
 		return seg, err
 	}
-	if p.arena.Trim()+p.outputs.Trim() > 0 {
+	if p.segments.inputs.Trim()+p.segments.outputs.Trim() > 0 {
 		if seg, err = p.makeSegment(bytes, workers); !errors.As(err, &full) {
 			return seg, err
 		}
@@ -241,10 +180,10 @@ const trimTime = 100 * time.Millisecond
 func (p *Pool) trimWorkers(but *worker) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.results.bytes == 0 {
+	if p.segments.results.bytes == 0 {
 		return false
 	}
-	for _, w := range p.workers {
+	for _, w := range p.slots.all {
 		if w.link != nil && w != but {
 			w.results.flush() // what was released is not known to be, perhaps
 			w.link.Send([]byte{wire.MsgTrim}, -1)
@@ -255,23 +194,23 @@ func (p *Pool) trimWorkers(but *worker) bool {
 
 func (p *Pool) makeSegment(bytes int64, workers shm.Mode) (*shm.Segment, error) {
 	if p.opts.Anonymous {
-		return p.run.CreateAnonymous(bytes, workers)
+		return p.segments.run.CreateAnonymous(bytes, workers)
 	}
-	return p.run.Create(bytes)
+	return p.segments.run.Create(bytes)
 }
 
 // Arena is where inputs are made: workers map its segments read-only.
-func (p *Pool) Arena() *shm.Arena { return p.arena }
+func (p *Pool) Arena() *shm.Arena { return p.segments.inputs }
 
 // Outputs is where [shm.Array] arguments are made: workers map its segments writable.
-func (p *Pool) Outputs() *shm.Arena { return p.outputs }
+func (p *Pool) Outputs() *shm.Arena { return p.segments.outputs }
 
 // Done is closed when the pool takes no more tasks: it was closed, or its workers do
 // not start.
-func (p *Pool) Done() <-chan struct{} { return p.ended }
+func (p *Pool) Done() <-chan struct{} { return p.ending.ended }
 
 // Run is the pool's run, for segments beside its arenas.
-func (p *Pool) Run() *shm.Run { return p.run }
+func (p *Pool) Run() *shm.Run { return p.segments.run }
 
 // Close ends the pool: tasks that no worker has resolve with [ErrClosed],
 // running ones may finish for Options.CloseTimeout or until ctx ends, then their
@@ -287,9 +226,9 @@ func (p *Pool) Run() *shm.Run { return p.run }
 // kernel.
 func (p *Pool) Close(ctx context.Context) error {
 	p.end(ErrClosed)
-	p.close.Do(func() {
+	p.ending.once.Do(func() {
 		gone := make(chan struct{})
-		go func() { p.owners.Wait(); close(gone) }()
+		go func() { p.ending.owners.Wait(); close(gone) }()
 		err := errors.Join(p.endWorkers(ctx, gone), p.undead())
 		p.stopDispatch()
 		p.giveUpResults()
@@ -301,9 +240,9 @@ func (p *Pool) Close(ctx context.Context) error {
 		if p.opts.Isolation == Goroutine {
 			err = errors.Join(err, errors.Join(runTeardown(p.opts.CloseTimeout)...))
 		}
-		p.result = errors.Join(err, p.arena.Close(), p.outputs.Close(), p.control.end(), p.run.Close())
+		p.ending.result = errors.Join(err, p.segments.inputs.Close(), p.segments.outputs.Close(), p.ranges.control.end(), p.segments.run.Close())
 	})
-	return p.result
+	return p.ending.result
 }
 
 // closeStep is how long each of Close's stronger means may take to work.
@@ -345,7 +284,7 @@ func (p *Pool) endWorkers(ctx context.Context, gone chan struct{}) error {
 func (p *Pool) undead() (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, w := range p.workers {
+	for _, w := range p.slots.all {
 		for _, proc := range w.undead {
 			err = errors.Join(err, proc.Left())
 		}
@@ -359,7 +298,7 @@ func (p *Pool) undead() (err error) {
 func (p *Pool) each(f func(*worker)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, w := range p.workers {
+	for _, w := range p.slots.all {
 		if w.proc != nil {
 			f(w)
 		}
@@ -371,30 +310,30 @@ func (p *Pool) each(f func(*worker)) {
 func (p *Pool) end(cause error) {
 	p.mu.Lock()
 	defer p.unlock()
-	if p.cause != nil {
+	if p.ending.cause != nil {
 		return
 	}
-	p.cause = cause
-	close(p.ended)
-	p.room.Broadcast()
-	if p.climber != nil {
-		p.climber.Stop()
+	p.ending.cause = cause
+	close(p.ending.ended)
+	p.slots.wanted.Broadcast()
+	if p.slots.climber != nil {
+		p.slots.climber.Stop()
 	}
 	if !errors.Is(cause, ErrClosed) {
 		p.events.emit(Event{Kind: EventBroken, Text: cause.Error()})
 	}
-	for p.later.first != nil {
-		t := p.later.popFront()
+	for p.tasks.delayed.first != nil {
+		t := p.tasks.delayed.popFront()
 		t.later = false
 		p.resolveLocked(t, nil, p.endedLocked())
 	}
-	for _, j := range slices.Clone(p.jobs) {
+	for _, j := range slices.Clone(p.ranges.running) {
 		p.failJobLocked(j, p.endedLocked())
 	}
-	for p.pending.first != nil {
-		p.resolveLocked(p.pending.popFront(), nil, p.endedLocked())
+	for p.tasks.pending.first != nil {
+		p.resolveLocked(p.tasks.pending.popFront(), nil, p.endedLocked())
 	}
-	for _, w := range p.lanes {
+	for _, w := range p.sched.open {
 		for i := len(w.lane.sent) - 1; i >= w.lane.first; i-- {
 			if t := w.lane.sent[i].t; t != nil && t.job == nil && w.lane.takeBack(t) {
 				t.attempt--
@@ -402,7 +341,7 @@ func (p *Pool) end(cause error) {
 			}
 		}
 	}
-	for _, w := range p.workers {
+	for _, w := range p.slots.all {
 		if w.link != nil {
 			w.link.Send([]byte{wire.MsgDrain}, -1)
 		} else if w.proc != nil { // it has nothing to finish
@@ -413,10 +352,10 @@ func (p *Pool) end(cause error) {
 
 // endedLocked is why no task can be started; nil while one can.
 func (p *Pool) endedLocked() error {
-	if p.cause == nil || errors.Is(p.cause, ErrClosed) {
-		return p.cause
+	if p.ending.cause == nil || errors.Is(p.ending.cause, ErrClosed) {
+		return p.ending.cause
 	}
-	return fmt.Errorf("%w: %w", ErrClosed, p.cause)
+	return fmt.Errorf("%w: %w", ErrClosed, p.ending.cause)
 }
 
 func (p *Pool) broken() error {

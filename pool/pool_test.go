@@ -264,7 +264,7 @@ func TestMapLeftEarly(t *testing.T) {
 		require.Zero(t, r.Index)
 		break
 	}
-	eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.pending.n == 0 }, "abandoned tasks are still pending")
+	eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.tasks.pending.n == 0 }, "abandoned tasks are still pending")
 }
 
 func TestCancel(t *testing.T) {
@@ -427,5 +427,5 @@ func TestSegmentIsAnnouncedOnceAndRetired(t *testing.T) {
 	arr.Release()
 	require.NoError(t, seg.Close())
 	eventually(t, func() bool { return len(mappingsOf(t, pid, seg.Name())) == 0 }, "the worker keeps the segment mapped")
-	require.Empty(t, p.segByID)
+	require.Empty(t, p.segments.byID)
 }

@@ -63,7 +63,7 @@ func (p *Pool) launch(slot int) (process, transport, *lane, wire.Hello, error) {
 		return fail(err)
 	}
 	defer theirs.Close()
-	files := []*os.File{theirs, l.mem.file(), p.control.file()} // in the order of the descriptors in main_linux.go
+	files := []*os.File{theirs, l.mem.file(), p.ranges.control.file()} // in the order of the descriptors in main_linux.go
 	c, err := p.starter.start(files, p.workerEnviron(slot, want), p.opts.coresOf(slot), p.lines(slot))
 	if err != nil {
 		l.mem.end()

@@ -96,9 +96,9 @@ func TestForRange(t *testing.T) {
 		require.Empty(t, p.Stats().Deaths)
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		require.Empty(t, p.jobs)
-		require.Zero(t, p.unresolved)
-		require.False(t, p.polling)
+		require.Empty(t, p.ranges.running)
+		require.Zero(t, p.tasks.unresolved)
+		require.False(t, p.leader.held)
 	})
 }
 
@@ -169,7 +169,7 @@ func TestRangeUnderContext(t *testing.T) {
 		eventually(t, func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			return len(p.jobs) == 0 && p.unresolved == 0
+			return len(p.ranges.running) == 0 && p.tasks.unresolved == 0
 		}, "a range that was left goes on")
 		in.How = ""
 		require.NoError(t, squares.ForRange(background(), p, in, 1000, nil))
@@ -211,7 +211,7 @@ func TestRangesAtOnce(t *testing.T) {
 	for range maxJobs {
 		all.Go(func() { squares.ForRange(ctx, p, in, 1000, nil) })
 	}
-	eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.jobs) == maxJobs }, "not all begun")
+	eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.ranges.running) == maxJobs }, "not all begun")
 	soon, cancelSoon := context.WithTimeout(background(), 20*time.Millisecond)
 	defer cancelSoon()
 	require.ErrorIs(t, squares.ForRange(soon, p, in, 1000, nil), context.DeadlineExceeded)
@@ -316,8 +316,8 @@ func TestRangeUnderKills(t *testing.T) {
 			case <-time.After(time.Duration(rnd.IntN(8)) * time.Millisecond):
 			}
 			p.mu.Lock()
-			if n := len(p.lanes); n > 0 {
-				p.lanes[rnd.IntN(n)].proc.Kill()
+			if n := len(p.sched.open); n > 0 {
+				p.sched.open[rnd.IntN(n)].proc.Kill()
 			}
 			p.mu.Unlock()
 		}

@@ -57,7 +57,7 @@ func (noLink) Send([]byte, int) error { return nil }
 func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 	const workers = 2
 	p := newBarePool(workers)
-	p.jobSlots <- struct{}{}
+	p.ranges.counters <- struct{}{}
 	j := &rangeJob{entry: count.e, n: rules.n, grain: rules.grain, workers: workers, quarantine: rules.quarantine}
 	j.cut = cut(j.n, j.grain, workers)
 	j.joined, j.losses, j.splits = map[*lane]bool{}, map[uint32]losses{}, map[uint32]*split{}
@@ -73,9 +73,9 @@ func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 
 // newBarePool is a pool without goroutines: its caller, who has its lock, does all.
 func newBarePool(workers int) *Pool {
-	p := &Pool{record: walkRecord, width: workers, bell: ring.NewLocalBell(), jobSlots: make(chan struct{}, 1)}
+	p := &Pool{leader: leader{record: walkRecord, doorbell: ring.NewLocalBell()}, slots: slots{width: workers}, ranges: ranges{counters: make(chan struct{}, 1)}}
 	p.opts.Isolation, p.opts.Attempts, p.opts.Logger = Goroutine, wire.MaxAttempts, slog.New(slog.DiscardHandler)
-	p.control.bytes = lines(controlBytes)
+	p.ranges.control.bytes = lines(controlBytes)
 	p.mu.Lock()
 	return p
 }
@@ -84,7 +84,7 @@ func newBarePool(workers int) *Pool {
 func (r *rangeWalk) start(t testing.TB, slot int) *walkWorker {
 	u := &walkWorker{w: r.p.startBare(t, slot)}
 	var err error
-	u.lane, err = newWorkerLane(u.w.lane.mem.bytes, r.p.control.bytes, u.w.lane.bell, r.p.bell)
+	u.lane, err = newWorkerLane(u.w.lane.mem.bytes, r.p.ranges.control.bytes, u.w.lane.bell, r.p.leader.doorbell)
 	require.NoError(t, err)
 	return u
 }
@@ -101,7 +101,7 @@ func (p *Pool) startBare(t testing.TB, slot int) *worker {
 }
 
 func (r *rangeWalk) drain() {
-	r.p.polls = 0 // so that it does not look at the time
+	r.p.leader.drains = 0 // so that it does not look at the time
 	r.p.drainLocked()
 }
 
@@ -125,7 +125,7 @@ func (r *rangeWalk) events() (all []walkEvent, stuck bool) {
 			all = append(all, walkEvent{"overrun", i})
 		}
 	}
-	if next, _ := counters(r.p.control.bytes, r.j.number); r.stray > 0 && next.Load() > 0 {
+	if next, _ := counters(r.p.ranges.control.bytes, r.j.number); r.stray > 0 && next.Load() > 0 {
 		all = append(all, walkEvent{what: "stray"})
 	}
 	return all, stuck
@@ -154,7 +154,7 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 		r.die(t, e.worker, ClassDeadline)
 	case "stray":
 		r.stray--
-		next, _ := counters(r.p.control.bytes, r.j.number)
+		next, _ := counters(r.p.ranges.control.bytes, r.j.number)
 		next.Store(0)
 	}
 	r.drain()
@@ -223,7 +223,7 @@ func (r *rangeWalk) die(t testing.TB, i int, class Class) {
 func (r *rangeWalk) state() string {
 	var s strings.Builder
 	j := r.j
-	next, stop := counters(r.p.control.bytes, j.number)
+	next, stop := counters(r.p.ranges.control.bytes, j.number)
 	fmt.Fprint(&s, r.kills, r.overruns, r.stray, r.moves, next.Load(), stop.Load(), j.done, j.given, j.left, j.members, j.odd, j.losses, len(j.poison))
 	for b := range uint32(j.cut.count) {
 		if sp := j.splits[b]; sp != nil {
@@ -240,7 +240,7 @@ func (r *rangeWalk) state() string {
 		}
 		fmt.Fprint(&s, " ", t.block, t.part.lo, t.part.hi, t.part.deaths, t.part.done, hasBit(j.done, t.parent))
 	}
-	for t := r.p.pending.first; t != nil; t = t.next {
+	for t := r.p.tasks.pending.first; t != nil; t = t.next {
 		of(t)
 	}
 	for _, u := range r.workers {

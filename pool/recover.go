@@ -15,7 +15,7 @@ const maxBarren = 8
 // what is left is given out block by block.
 func (p *Pool) distrustLocked(j *rangeJob) {
 	j.odd = true
-	_, stop := counters(p.control.bytes, j.number)
+	_, stop := counters(p.ranges.control.bytes, j.number)
 	stop.Store(1)
 }
 
@@ -35,7 +35,7 @@ func (p *Pool) giveLocked(j *rangeJob, block uint32) {
 	t.attempt, t.state = j.losses[block].deaths, taskPending
 	setBit(j.given, block)
 	j.members++
-	p.pending.pushFront(t)
+	p.tasks.pending.pushFront(t)
 }
 
 // choosingTime bounds the wait for a worker that was stopped between two steps.
@@ -62,7 +62,7 @@ func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 		w.chargeLocked(t, block, death)
 	}
 	switch {
-	case p.cause != nil:
+	case p.ending.cause != nil:
 		p.failJobLocked(j, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
 	case claimed && j.err == nil && j.splits[block] == nil: // else its parts are under way
 		p.tryBlockAgainLocked(j, block, death)
@@ -113,11 +113,11 @@ func (p *Pool) tryBlockAgainLocked(j *rangeJob, block uint32, death *WorkerExitE
 
 // recoverLocked finds the blocks that a dead worker has left.
 func (p *Pool) recoverLocked(j *rangeJob) {
-	counter, _ := counters(p.control.bytes, j.number)
+	counter, _ := counters(p.ranges.control.bytes, j.number)
 	next := min(int64(counter.Load()), int64(j.cut.count))
 	claims := newBits(j.cut.count)
 	until := time.Now().Add(choosingTime)
-	for _, w := range p.lanes {
+	for _, w := range p.sched.open {
 		l := w.lane
 		for looks := 0; ; looks++ {
 			claim := l.claim.Load()

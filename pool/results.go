@@ -69,8 +69,8 @@ func (w *worker) grow(msg []byte) error {
 	}
 	p.mu.Lock()
 	a := p.numberLocked(seg, wire.UseResult)
-	p.results.segs++
-	p.results.bytes += seg.Size()
+	p.segments.results.segs++
+	p.segments.results.bytes += seg.Size()
 	r.mu.Lock() // before the worker can name it in a result
 	r.segs[a.id] = seg
 	r.mu.Unlock()

@@ -470,7 +470,7 @@ func resolved(t *testing.T, p *Pool, id wire.TaskID) {
 	eventually(t, func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.tasks[id.Index].state == taskResolved
+		return p.tasks.all[id.Index].state == taskResolved
 	}, "not resolved")
 }
 
@@ -519,7 +519,7 @@ func TestResultsOutliveTheirWorker(t *testing.T) {
 	eventually(t, func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		task := p.tasks[slow.id.Index]
+		task := p.tasks.all[slow.id.Index]
 		return task.waiting && task.state == taskSent && task.worker.lane.running() == task
 	}, "not waiting for a running task")
 	require.NoError(t, p.Close(background()))

@@ -90,11 +90,11 @@ func TestFatalWithTracebackCrash(t *testing.T) {
 func TestStatsWaitsForNothing(t *testing.T) {
 	p := newPool(t, &Options{Workers: 1})
 	p.mu.Lock()
-	p.burying++
+	p.slots.reapsPending++
 	p.mu.Unlock()
 	within(t, func() { require.Equal(t, 1, p.Stats().Dying) })
 	p.mu.Lock()
-	p.burying--
+	p.slots.reapsPending--
 	p.mu.Unlock()
 	require.Zero(t, p.Stats().Dying)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"example.com/handoff/pool/internal/wire"
@@ -20,6 +21,25 @@ const (
 	StateDraining State = "draining" // it finishes what it runs and ends
 	StateDead     State = "dead"     // there is no process
 )
+
+// slots are the worker slots, and how many workers run. Guarded by Pool.mu.
+type slots struct {
+	all []*worker
+	// wanted hears when a worker slot may be wanted, and when a death is counted.
+	wanted       sync.Cond
+	firstReady   chan struct{} // closed when the first worker is ready
+	target       int           // workers that are asked for
+	width        int           // workers that run at once: less where memory is short
+	ceiling      int           // the most that memory seems to allow; 0: nobody knows
+	quietPeriods int           // climbs since the last death for want of memory
+	climber      *time.Timer
+	alive        int       // slots between start and death
+	incarnation  int       // the last
+	nextStart    time.Time // when the next start after a short life may be
+	failedStarts int       // in a row
+	lastKill     time.Time
+	reapsPending int // deaths whose task has gone on, and that are not counted yet
+}
 
 // stateLocked is w's.
 func (w *worker) stateLocked() State {
@@ -47,46 +67,46 @@ func (w *worker) admit() bool {
 	p := w.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.cause == nil && p.alive >= p.width+p.opts.Spares {
-		p.room.Wait()
+	for p.ending.cause == nil && p.slots.alive >= p.slots.width+p.opts.Spares {
+		p.slots.wanted.Wait()
 	}
-	if p.cause != nil {
+	if p.ending.cause != nil {
 		return false
 	}
-	p.alive++
+	p.slots.alive++
 	return true
 }
 
 // adjustLocked makes as many workers run as the pool's width says: it promotes
 // spares, and retires what is too much.
 func (p *Pool) adjustLocked() {
-	if p.cause != nil {
+	if p.ending.cause != nil {
 		return
 	}
-	for _, w := range p.workers {
-		if w.standby && w.open() && p.openLocked() < p.width {
+	for _, w := range p.slots.all {
+		if w.standby && w.open() && p.openLocked() < p.slots.width {
 			w.standby = false
 			p.addLaneLocked(w)
 		}
 	}
-	for p.openLocked() > p.width { // counted each time: to retire one may find others gone
+	for p.openLocked() > p.slots.width { // counted each time: to retire one may find others gone
 		var least *worker
-		for _, w := range p.lanes {
+		for _, w := range p.sched.open {
 			if w.open() && (least == nil || w.lane.length() <= least.lane.length()) {
 				least = w
 			}
 		}
-		least.retireLocked(fmt.Sprintf("the pool runs %d workers now", p.width))
+		least.retireLocked(fmt.Sprintf("the pool runs %d workers now", p.slots.width))
 	}
 	spares := 0
-	for _, w := range p.workers {
+	for _, w := range p.slots.all {
 		if w.standby && w.open() {
 			if spares++; spares > p.opts.Spares {
 				w.retireLocked("there are enough spares")
 			}
 		}
 	}
-	p.room.Broadcast()
+	p.slots.wanted.Broadcast()
 }
 
 // retireLocked lets w finish what it runs and end: what waits in its lane goes to
@@ -122,34 +142,34 @@ func (p *Pool) Resize(n int) error {
 	}
 	p.mu.Lock()
 	defer p.unlock()
-	if p.cause != nil {
+	if p.ending.cause != nil {
 		return p.endedLocked()
 	}
-	p.ceiling = 0
-	p.target = n
+	p.slots.ceiling = 0
+	p.slots.target = n
 	p.setWidthLocked(n, "by Resize")
 	return nil
 }
 
 // setWidthLocked changes the number of workers that run at once.
 func (p *Pool) setWidthLocked(n int, why string) {
-	if n == p.width || p.cause != nil {
+	if n == p.slots.width || p.ending.cause != nil {
 		return
 	}
-	p.width = n
-	for len(p.workers) < n+p.opts.Spares {
+	p.slots.width = n
+	for len(p.slots.all) < n+p.opts.Spares {
 		p.addSlotLocked()
 	}
-	p.logs.log(slog.LevelInfo, "width changed", "width", n, "target", p.target, "reason", why)
+	p.logs.log(slog.LevelInfo, "width changed", "width", n, "target", p.slots.target, "reason", why)
 	p.events.emit(Event{Kind: EventWidth, Width: n, Text: why})
 	p.adjustLocked()
 	p.dispatchLocked()
 }
 
 func (p *Pool) addSlotLocked() {
-	w := &worker{pool: p, slot: len(p.workers)}
-	p.workers = append(p.workers, w)
-	p.owners.Go(w.own)
+	w := &worker{pool: p, slot: len(p.slots.all)}
+	p.slots.all = append(p.slots.all, w)
+	p.ending.owners.Go(w.own)
 }
 
 // Memory is short where a worker is killed for it. Then half as many run, and, as
@@ -166,15 +186,15 @@ func (p *Pool) stepDownLocked(why string) {
 	if p.opts.KeepWidth {
 		return
 	}
-	if p.width > 1 {
-		p.ceiling = p.width - 1
-		p.setWidthLocked(max(p.width/2, 1), why+": hand large payloads over as Views, not as copies, or set fewer Workers")
+	if p.slots.width > 1 {
+		p.slots.ceiling = p.slots.width - 1
+		p.setWidthLocked(max(p.slots.width/2, 1), why+": hand large payloads over as Views, not as copies, or set fewer Workers")
 	}
-	p.calm = 0
-	if p.climber == nil {
-		p.climber = time.AfterFunc(climbAfter, p.climb)
+	p.slots.quietPeriods = 0
+	if p.slots.climber == nil {
+		p.slots.climber = time.AfterFunc(climbAfter, p.climb)
 	} else {
-		p.climber.Reset(climbAfter)
+		p.slots.climber.Reset(climbAfter)
 	}
 }
 
@@ -182,17 +202,17 @@ func (p *Pool) stepDownLocked(why string) {
 func (p *Pool) climb() {
 	p.mu.Lock()
 	defer p.unlock()
-	if p.cause != nil || p.width >= p.target {
+	if p.ending.cause != nil || p.slots.width >= p.slots.target {
 		return
 	}
-	p.calm++
-	if p.width < p.ceiling || p.calm >= tryAgain {
-		if p.width >= p.ceiling {
-			p.calm, p.ceiling = 0, p.width+1
+	p.slots.quietPeriods++
+	if p.slots.width < p.slots.ceiling || p.slots.quietPeriods >= tryAgain {
+		if p.slots.width >= p.slots.ceiling {
+			p.slots.quietPeriods, p.slots.ceiling = 0, p.slots.width+1
 		}
-		p.setWidthLocked(p.width+1, "no worker was killed for want of memory lately")
+		p.setWidthLocked(p.slots.width+1, "no worker was killed for want of memory lately")
 	}
-	p.climber.Reset(climbAfter)
+	p.slots.climber.Reset(climbAfter)
 }
 
 // retryLocked puts a task whose worker died back in line, after a while: at once the
@@ -202,19 +222,19 @@ func (p *Pool) retryLocked(t *task) {
 	t.deaths++
 	p.stats.Retries++
 	if t.deaths == 1 {
-		p.pending.pushFront(t)
+		p.tasks.pending.pushFront(t)
 		return
 	}
 	t.later = true
-	p.later.pushBack(t)
+	p.tasks.delayed.pushBack(t)
 	id, wait := t.id, rand.N(min(restUnit<<min(t.deaths-2, 10), restMost))
 	time.AfterFunc(wait, func() {
 		p.mu.Lock()
 		defer p.unlock()
 		if t.id == id && t.later {
-			p.later.remove(t)
+			p.tasks.delayed.remove(t)
 			t.later = false
-			p.pending.pushFront(t)
+			p.tasks.pending.pushFront(t)
 			p.dispatchLocked()
 		}
 	})

@@ -53,22 +53,22 @@ func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
-	s.Dying = p.burying
-	s.Width, s.Target, s.Ceiling, s.ResultMapped = p.width, p.target, p.ceiling, p.results.bytes
-	s.BytesCopied = p.arena.Stats().Copied
+	s.Dying = p.slots.reapsPending
+	s.Width, s.Target, s.Ceiling, s.ResultMapped = p.slots.width, p.slots.target, p.slots.ceiling, p.segments.results.bytes
+	s.BytesCopied = p.segments.inputs.Stats().Copied
 	s.EventsMissed = p.events.missedInAll()
-	s.Pending, s.Unresolved = p.pending.n+p.later.n, p.unresolved
+	s.Pending, s.Unresolved = p.tasks.pending.n+p.tasks.delayed.n, p.tasks.unresolved
 	s.Deaths = map[Class]int64{}
 	for c, n := range p.stats.Deaths {
 		s.Deaths[c] = n
 	}
-	for _, w := range p.lanes {
+	for _, w := range p.sched.open {
 		if t := w.lane.running(); t != nil && t.job == nil {
 			s.Attempts++
 		}
 	}
 	s.Workers = append([]WorkerStats{}, p.stats.Workers...)
-	for _, w := range p.workers {
+	for _, w := range p.slots.all {
 		if w.link != nil {
 			s.Workers = append(s.Workers, w.statsLocked())
 			if w.stateLocked() == StateStandby {

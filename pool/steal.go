@@ -15,12 +15,12 @@ const stuckAfter = 100 * time.Millisecond
 // The caller knows that no result has come for as long as a wake takes, or, with
 // twice, calls now and then, and a task is long that was running the last time.
 func (p *Pool) stealLocked(twice bool) (moved bool) {
-	if p.pending.first != nil || p.cause != nil {
+	if p.tasks.pending.first != nil || p.ending.cause != nil {
 		return false
 	}
 	var idle int
 	var most *lane
-	for _, w := range p.lanes {
+	for _, w := range p.sched.open {
 		l := w.lane
 		same := l.head == l.base+1
 		if !same {
@@ -58,7 +58,7 @@ func (p *Pool) stealLocked(twice bool) (moved bool) {
 // liesLocked reports whether a task was seen to lie unbegun in a lane: somebody is
 // to look again.
 func (p *Pool) liesLocked() bool {
-	for _, w := range p.lanes {
+	for _, w := range p.sched.open {
 		if !w.lane.since.IsZero() && w.lane.length() > 0 {
 			return true
 		}

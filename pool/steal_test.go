@@ -17,7 +17,7 @@ func TestTaskIsNotMovedForEver(t *testing.T) {
 	p.startBare(t, 0)
 	p.startBare(t, 1)
 	task := &task{entry: addOne.e, id: wire.TaskID{Index: 0, Epoch: 1}, state: taskPending}
-	p.pending.pushBack(task)
+	p.tasks.pending.pushBack(task)
 	p.dispatchLocked()
 	moves := 0
 	for ; moves < 100; moves++ {
@@ -27,7 +27,7 @@ func TestTaskIsNotMovedForEver(t *testing.T) {
 			break
 		}
 		require.NotSame(t, was, task.worker)
-		p.lanes = slices.DeleteFunc(slices.Clone(p.lanes), func(w *worker) bool { return w == was })
+		p.sched.open = slices.DeleteFunc(slices.Clone(p.sched.open), func(w *worker) bool { return w == was })
 		p.startBare(t, was.slot) // in its place
 	}
 	require.Equal(t, mostUnlucky, moves)

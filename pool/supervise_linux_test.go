@@ -159,7 +159,7 @@ func TestSpares(t *testing.T) {
 			}
 		}
 		p.mu.Lock()
-		for _, w := range p.workers {
+		for _, w := range p.slots.all {
 			require.True(t, !w.standby || w.knows[1], "it has what is needed mapped")
 		}
 		p.mu.Unlock()
@@ -206,7 +206,7 @@ func TestRandomKills(t *testing.T) {
 			case <-time.After(time.Duration(random.IntN(6000)) * time.Microsecond):
 			}
 			p.mu.Lock()
-			if w := p.workers[random.IntN(len(p.workers))]; w.link != nil && !last[w.incarnation] {
+			if w := p.slots.all[random.IntN(len(p.slots.all))]; w.link != nil && !last[w.incarnation] {
 				last[w.incarnation] = true
 				w.proc.(*child).cmd.Process.Kill()
 				killed.Add(1)

@@ -299,7 +299,7 @@ func TestFakeStepDown(t *testing.T) {
 				default:
 					p.mu.Lock()
 					busy := false
-					for _, w := range p.lanes {
+					for _, w := range p.sched.open {
 						busy = busy || w.proc == process(f) && w.lane.running() != nil
 					}
 					p.mu.Unlock()

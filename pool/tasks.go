@@ -55,6 +55,32 @@ type task struct {
 // movable reports whether any worker may have it.
 func (t *task) movable() bool { return t.job == nil || t.block != wire.ShareAll }
 
+// tasks is the table of tasks and what waits in it. Guarded by Pool.mu.
+type tasks struct {
+	all        []*task // by index
+	free       []*task
+	placeFree  chan struct{} // closed when a slot becomes free; nil while nobody waits for one
+	pending    taskList      // in no lane
+	delayed    taskList      // wait before they are tried again
+	unresolved int
+	lastNumber uint64 // of a task or range
+}
+
+// releases is what is to be released without the lock by the next p.unlock. Guarded
+// by Pool.mu.
+type releases struct {
+	tasks []*task      // resolved, with pins
+	views []shm.Binder // of results that nobody wants
+	pins  []shm.Pin    // of ranges whose caller has left
+	spare []*task      // memory for tasks
+}
+
+// scheduler has the workers that can be given tasks. Guarded by Pool.mu.
+type scheduler struct {
+	open   []*worker // those with a lane, by slot; a new slice at each change
+	record []byte    // memory for the record of a task
+}
+
 type taskState uint8
 
 const (
@@ -101,7 +127,7 @@ func submit[In any](p *Pool, e *entry, in *In, g *group, tag int) (id wire.TaskI
 
 // enterLocked makes an encoded task pending.
 func (p *Pool) enterLocked(t *task) {
-	p.unresolved++
+	p.tasks.unresolved++
 	t.seq = p.numberTaskLocked()
 	if err := p.endedLocked(); err != nil { // closed while the arguments were encoded
 		p.resolveLocked(t, nil, err)
@@ -109,17 +135,17 @@ func (p *Pool) enterLocked(t *task) {
 	}
 	p.stats.BytesByRef += t.bytes
 	p.workLocked()
-	if p.pending.first == nil {
+	if p.tasks.pending.first == nil {
 		if w := p.pickLocked(t.recordBytes()); w != nil && p.sendLocked(w, t) {
 			w.lane.publishSome()
 			return
 		}
 	}
 	t.state = taskPending
-	p.pending.pushBack(t)
+	p.tasks.pending.pushBack(t)
 	p.dispatchLocked()
-	if t.state == taskPending && !p.polling { // the lanes are full, perhaps of results
-		p.polling = true
+	if t.state == taskPending && !p.leader.held { // the lanes are full, perhaps of results
+		p.leader.held = true
 		passed := false
 		defer p.unwindLocked(&passed)
 		p.drainLocked()
@@ -137,59 +163,59 @@ func (p *Pool) admitLocked(e *entry) (*task, error) {
 	if !known {
 		return nil, fmt.Errorf("function %q was registered after the pool was made: use a package-level variable", e.name)
 	}
-	if len(p.free) == 0 {
-		if len(p.tasks) >= p.opts.MaxPending {
+	if len(p.tasks.free) == 0 {
+		if len(p.tasks.all) >= p.opts.MaxPending {
 			return nil, fmt.Errorf("%w: %d; Wait for some, or Discard them", ErrFull, p.opts.MaxPending)
 		}
 		p.growLocked()
 	}
-	n := len(p.free) - 1
-	t := p.free[n]
-	p.free = p.free[:n]
+	n := len(p.tasks.free) - 1
+	t := p.tasks.free[n]
+	p.tasks.free = p.tasks.free[:n]
 	t.entry, t.fn = e, fn
 	return t, nil
 }
 
 // growLocked makes the table larger, by a block.
 func (p *Pool) growLocked() {
-	block := make([]task, min(64, p.opts.MaxPending-len(p.tasks)))
+	block := make([]task, min(64, p.opts.MaxPending-len(p.tasks.all)))
 	for i := range block {
 		t := &block[i]
-		t.id = wire.TaskID{Index: uint32(len(p.tasks)), Epoch: 1}
+		t.id = wire.TaskID{Index: uint32(len(p.tasks.all)), Epoch: 1}
 		t.token = make(chan struct{}, 1)
-		p.tasks = append(p.tasks, t)
+		p.tasks.all = append(p.tasks.all, t)
 	}
 	for i := range block { // the lowest first
-		p.free = append(p.free, &block[len(block)-1-i])
+		p.tasks.free = append(p.tasks.free, &block[len(block)-1-i])
 	}
 }
 
 // dispatchLocked puts pending tasks into the lanes with the fewest.
 func (p *Pool) dispatchLocked() {
-	for p.pending.first != nil {
-		t := p.pending.first
+	for p.tasks.pending.first != nil {
+		t := p.tasks.pending.first
 		w := p.pickLocked(t.recordBytes())
 		if w == nil {
 			break
 		}
 		if p.sendLocked(w, t) {
-			p.pending.remove(t)
+			p.tasks.pending.remove(t)
 		}
 	}
-	if len(p.jobs) > 0 {
+	if len(p.ranges.running) > 0 {
 		p.joinLocked()
 	}
-	for _, w := range p.lanes {
+	for _, w := range p.sched.open {
 		w.lane.publish()
 	}
 }
 
 // pickLocked is the worker to have a task of that many bytes next; nil if there is none.
 func (p *Pool) pickLocked(bytes int) (best *worker) {
-	if p.cause != nil {
+	if p.ending.cause != nil {
 		return nil
 	}
-	for _, w := range p.lanes {
+	for _, w := range p.sched.open {
 		if w.open() && (best == nil || best.watch.still || w.lane.length() < best.lane.length() && !w.watch.still) && w.room(bytes) {
 			if best = w; w.lane.length() == 0 && !w.watch.still {
 				break
@@ -227,8 +253,8 @@ func (p *Pool) sendLocked(w *worker, t *task) bool {
 		}
 	}
 	w.results.flushTo(w.lane)
-	p.buf = t.appendRecord(p.buf[:0])
-	if !w.lane.push(p.buf, t) {
+	p.sched.record = t.appendRecord(p.sched.record[:0])
+	if !w.lane.push(p.sched.record, t) {
 		w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.down.Err()))
 		return false
 	}
@@ -257,12 +283,12 @@ func (t *task) appendRecord(b []byte) []byte {
 func (p *Pool) requeueLocked(t *task) {
 	t.state, t.worker = taskPending, nil
 	t.attempt--
-	p.pending.pushFront(t)
+	p.tasks.pending.pushFront(t)
 }
 
 // resolveLocked ends a task, once; p.unlock does the rest where it has pins.
 func (p *Pool) resolveLocked(t *task, result []byte, err error) {
-	p.unresolved--
+	p.tasks.unresolved--
 	switch {
 	case err == nil:
 		p.stats.Done++
@@ -278,7 +304,7 @@ func (p *Pool) resolveLocked(t *task, result []byte, err error) {
 		return
 	}
 	t.state = taskEnding
-	p.ending = append(p.ending, t)
+	p.releases.tasks = append(p.releases.tasks, t)
 }
 
 // resolvedLocked tells who waits for it.
@@ -300,10 +326,10 @@ func (p *Pool) resolvedLocked(t *task) {
 // segment runs its hooks, and the pins before the futures are told, so that a
 // caller who got his result finds the memory free.
 func (p *Pool) unlock() {
-	for len(p.ending)+len(p.unwanted)+len(p.unpin) > 0 {
-		ending, unwanted, unpin := p.ending, p.unwanted, p.unpin
-		p.ending, p.unwanted, p.unpin = p.spare[:0], nil, nil
-		p.spare = nil
+	for len(p.releases.tasks)+len(p.releases.views)+len(p.releases.pins) > 0 {
+		ending, unwanted, unpin := p.releases.tasks, p.releases.views, p.releases.pins
+		p.releases.tasks, p.releases.views, p.releases.pins = p.releases.spare[:0], nil, nil
+		p.releases.spare = nil
 		p.mu.Unlock()
 		release(unwanted)
 		release(unpin)
@@ -316,7 +342,7 @@ func (p *Pool) unlock() {
 			p.resolvedLocked(t)
 			ending[i] = nil
 		}
-		p.spare = ending[:0]
+		p.releases.spare = ending[:0]
 	}
 	p.mu.Unlock()
 }
@@ -343,7 +369,7 @@ func release[R interface{ Release() }](held []R) {
 // freeLocked puts a slot, whose pins were released, back into the table;
 // p.unlock gives up a result that nobody took.
 func (p *Pool) freeLocked(t *task) {
-	p.unwanted = append(p.unwanted, t.views...)
+	p.releases.views = append(p.releases.views, t.views...)
 	t.id.Epoch = max(t.id.Epoch+1, 1) // never 0
 	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
 	t.value, t.views, t.err = nil, nil, nil
@@ -351,16 +377,16 @@ func (p *Pool) freeLocked(t *task) {
 	t.taken, t.unlucky, t.deaths, t.memory, t.later, t.gentle, t.told = false, 0, 0, 0, false, false, false
 	t.waiting, t.discarded, t.cancelled = false, false, false
 	t.pins, t.segs = t.pins[:0], t.segs[:0]
-	p.free = append(p.free, t)
+	p.tasks.free = append(p.tasks.free, t)
 	p.placeFreeLocked()
 }
 
 // lookLocked finds the task of a future that is still good.
 func (p *Pool) lookLocked(id wire.TaskID) *task {
-	if int64(id.Index) >= int64(len(p.tasks)) {
+	if int64(id.Index) >= int64(len(p.tasks.all)) {
 		return nil
 	}
-	if t := p.tasks[id.Index]; t.id == id && t.state != taskFree && !t.discarded {
+	if t := p.tasks.all[id.Index]; t.id == id && t.state != taskFree && !t.discarded {
 		return t
 	}
 	return nil
@@ -370,9 +396,9 @@ func (p *Pool) lookLocked(id wire.TaskID) *task {
 func (p *Pool) giveUpResults() {
 	p.mu.Lock()
 	defer p.unlock()
-	for _, t := range p.tasks {
+	for _, t := range p.tasks.all {
 		if t.state == taskResolved && !t.waiting && t.views != nil {
-			p.unwanted = append(p.unwanted, t.views...)
+			p.releases.views = append(p.releases.views, t.views...)
 			t.value, t.views = nil, nil
 			t.err = fmt.Errorf("%w, and the result of %s given up", ErrClosed, t.entry.name)
 		}

@@ -57,12 +57,12 @@ func (p *Pool) watchdog() {
 	last, idle := time.Now(), 0
 	for {
 		p.mu.Lock()
-		if p.stopping {
+		if p.helpers.stopping {
 			p.mu.Unlock()
 			return
 		}
 		idle++
-		if p.unresolved > 0 || p.endingLocked() {
+		if p.tasks.unresolved > 0 || p.endingLocked() {
 			idle = 0
 		}
 		now := time.Now()
@@ -70,15 +70,15 @@ func (p *Pool) watchdog() {
 		last = now
 		look := p.watchLocked(awake)
 		rest := idle > watchRest
-		p.watchRests = rest
+		p.helpers.watchdogRests = rest
 		p.unlock()
 		for _, w := range look {
 			w.sample()
 		}
 		if rest {
-			<-p.watchWork
+			<-p.helpers.watchdogWork
 			p.mu.Lock()
-			stopping := p.stopping
+			stopping := p.helpers.stopping
 			p.mu.Unlock()
 			if stopping {
 				return
@@ -88,14 +88,14 @@ func (p *Pool) watchdog() {
 		timer.Reset(tick)
 		select {
 		case <-timer.C:
-		case <-p.watchWork: // it is the end
+		case <-p.helpers.watchdogWork: // it is the end
 		}
 	}
 }
 
 // endingLocked reports whether a worker is to end.
 func (p *Pool) endingLocked() bool {
-	for _, w := range p.workers {
+	for _, w := range p.slots.all {
 		if w.link != nil && w.retired != "" {
 			return true
 		}
@@ -106,7 +106,7 @@ func (p *Pool) endingLocked() bool {
 // watchLocked adds the time since the last look to what runs, and returns the
 // workers whose processes are to be looked at.
 func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
-	for _, w := range p.workers {
+	for _, w := range p.slots.all {
 		if w.link == nil {
 			continue
 		}

@@ -23,7 +23,7 @@ func TestWatchdogKills(t *testing.T) {
 		eventually(t, func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			for _, w := range p.lanes {
+			for _, w := range p.sched.open {
 				if r := w.lane.running(); r != nil && r.id == f.id {
 					pid = w.proc.PID()
 				}

@@ -86,7 +86,7 @@ func (w *worker) own() {
 			quick++
 		}
 		w.pool.mu.Lock()
-		w.pool.alive--
+		w.pool.slots.alive--
 		w.pool.adjustLocked()
 		w.pool.unlock()
 	}
@@ -107,7 +107,7 @@ func (w *worker) rest(quick int) bool {
 		wait = max(rand.N(min(restUnit<<min(quick-2, 10), restMost)), w.pool.nextStart())
 	}
 	select {
-	case <-w.pool.ended:
+	case <-w.pool.ending.ended:
 		return false
 	default:
 	}
@@ -116,7 +116,7 @@ func (w *worker) rest(quick int) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-w.pool.ended:
+	case <-w.pool.ending.ended:
 		return false
 	}
 }
@@ -126,10 +126,10 @@ func (p *Pool) nextStart() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := time.Now()
-	if p.started.After(at) {
-		at = p.started
+	if p.slots.nextStart.After(at) {
+		at = p.slots.nextStart
 	}
-	p.started = at.Add(restAll)
+	p.slots.nextStart = at.Add(restAll)
 	return time.Until(at)
 }
 
@@ -138,8 +138,8 @@ func (p *Pool) nextStart() time.Duration {
 func (w *worker) live() bool {
 	p := w.pool
 	w.mu(func() {
-		p.incarnation++
-		w.incarnation = p.incarnation
+		p.slots.incarnation++
+		w.incarnation = p.slots.incarnation
 		w.reason, w.killed, w.retired, w.standby = nil, "", "", false
 		w.watch, w.private, w.peakPrivate, w.peakShared = watch{}, 0, 0, 0
 	})
@@ -154,7 +154,7 @@ func (w *worker) live() bool {
 	buf := make([]byte, wire.MaxMessage)
 	w.mu(func() {
 		w.proc = proc
-		if p.cause != nil { // the pool was closed meanwhile
+		if p.ending.cause != nil { // the pool was closed meanwhile
 			proc.Kill()
 		}
 	})
@@ -193,7 +193,7 @@ func (w *worker) live() bool {
 func (w *worker) endTime() (d time.Duration) {
 	d = time.Second
 	w.mu(func() {
-		if w.retired != "" || w.pool.cause != nil {
+		if w.retired != "" || w.pool.ending.cause != nil {
 			d = max(d, w.pool.opts.CloseTimeout)
 		}
 	})
@@ -240,26 +240,26 @@ func (w *worker) begin(link transport, l *lane) {
 	w.link, w.lane, w.knows, w.done, w.born = link, l, map[uint32]bool{}, 0, time.Now()
 	w.results = &results{link: link, segs: map[uint32]*shm.Segment{}}
 	l.results = w.results
-	p.starts = 0
+	p.slots.failedStarts = 0
 	p.logs.log(slog.LevelDebug, "worker ready", "worker", w.slot, "pid", proc.PID())
 	p.events.emit(Event{Kind: EventReady, Worker: w.slot, PID: proc.PID(), Incarnation: w.incarnation})
-	if p.openLocked() < p.width || p.cause != nil {
+	if p.openLocked() < p.slots.width || p.ending.cause != nil {
 		p.addLaneLocked(w)
 	} else {
 		w.standby = true
-		for _, a := range p.segs {
+		for _, a := range p.segments.numbered {
 			w.foretellLocked(a)
 		}
 		p.adjustLocked() // it may not be wanted any more
 	}
-	if p.cause != nil {
+	if p.ending.cause != nil {
 		link.Send([]byte{wire.MsgDrain}, -1)
 		return
 	}
 	select {
-	case <-p.ready1:
+	case <-p.slots.firstReady:
 	default:
-		close(p.ready1)
+		close(p.slots.firstReady)
 	}
 	p.dispatchLocked()
 }
@@ -277,14 +277,14 @@ func (w *worker) foretellLocked(a *announced) {
 
 // addLaneLocked lets w be given tasks.
 func (p *Pool) addLaneLocked(w *worker) {
-	p.lanes = append(p.lanes[:len(p.lanes):len(p.lanes)], w) // a new slice: the poller looks at the old one
-	slices.SortFunc(p.lanes, func(a, b *worker) int { return a.slot - b.slot })
+	p.sched.open = append(p.sched.open[:len(p.sched.open):len(p.sched.open)], w) // a new slice: the poller looks at the old one
+	slices.SortFunc(p.sched.open, func(a, b *worker) int { return a.slot - b.slot })
 	p.kick()
 }
 
 // openLocked is how many workers can be given tasks.
 func (p *Pool) openLocked() (n int) {
-	for _, w := range p.lanes {
+	for _, w := range p.sched.open {
 		if w.open() {
 			n++
 		}
@@ -364,7 +364,7 @@ func (w *worker) finishLocked(record []byte) error {
 		l.pop()
 		switch {
 		case t == nil:
-		case t.cancelled || p.cause != nil:
+		case t.cancelled || p.ending.cause != nil:
 			t.attempt--
 			p.resolveLocked(t, nil, cmp.Or(p.endedLocked(), ErrCancelled))
 		default:
@@ -386,7 +386,7 @@ func (w *worker) finishLocked(record []byte) error {
 			return fmt.Errorf("its result of %s: %w", t.entry.name, err)
 		}
 		if t.discarded { // the worker hears of it before its next task
-			p.unwanted = append(p.unwanted, got.views...)
+			p.releases.views = append(p.releases.views, got.views...)
 			got = taken{failed: got.failed}
 		}
 	}
@@ -403,7 +403,7 @@ func (w *worker) finishLocked(record []byte) error {
 	case status == wire.StatusOK:
 		t.value, t.views = got.value, got.views
 		p.stats.ResultBytesByRef += got.bytes
-	case t.told && p.cause != nil:
+	case t.told && p.ending.cause != nil:
 		err = fmt.Errorf("%w while the task ran: %w", p.endedLocked(), taskError(t.entry.name, status, payload))
 	case t.cancelled:
 		err = fmt.Errorf("%w: %w", ErrCancelled, taskError(t.entry.name, status, payload))
@@ -425,7 +425,7 @@ func (w *worker) shortLocked(t *task, u wire.Usage, err *TaskError) {
 	w.retireLocked("it lacks resources: " + err.Text)
 	w.attemptLocked(t, 0, u, err)
 	switch {
-	case p.cause != nil:
+	case p.ending.cause != nil:
 		p.resolveLocked(t, nil, p.endedLocked())
 	case t.cancelled:
 		p.resolveLocked(t, nil, ErrCancelled)
