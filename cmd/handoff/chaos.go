@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"example.com/handoff/pool/chaos"
 )
 
 type chaosFlags struct {
@@ -21,7 +23,12 @@ type chaosFlags struct {
 	quiet  bool
 }
 
-const manyRounds = 1_000_000
+const (
+	manyRounds = 1_000_000
+	// longestStop is well below the time after which a pool takes a worker that is
+	// stopped for dead.
+	longestStop = 3 * time.Second
+)
 
 func chaosCommand(s streams) *cobra.Command {
 	f := &chaosFlags{rounds: 3}
@@ -80,7 +87,7 @@ type chaosTest struct {
 	flags  chaosFlags
 	job    chaosJob
 	faults []chaosFault
-	script *chaosScript
+	engine *chaos.Engine
 	report chaosReport
 	// spoil, of the tests, is called with the folder of each round's output when the
 	// round is over.
@@ -114,18 +121,21 @@ func newChaosTest(s streams, f *chaosFlags, chosen bool, args []string) (*chaosT
 			return nil, usagef("--faults: %s and run --quarantine: rows would be left out for what chaos does to their workers", name)
 		}
 	}
+	var engineFaults []chaos.Fault
 	for _, k := range chaosFaults { // in their order, which is not that of the flag
 		switch {
 		case chosen && !slices.Contains(f.faults, string(k.name)):
 		case t.job.blames && (k.name == faultKillWorker || k.name == faultSegvWorker):
 		default:
 			t.faults = append(t.faults, k.name)
+			engineFaults = append(engineFaults, k.fault)
 		}
 	}
 	for t.flags.seed == 0 {
 		t.flags.seed = uint64(rand.Uint32()) // short enough to be typed
 	}
-	t.script = newChaosScript(t.flags.seed, t.faults)
+	t.engine = chaos.NewEngine(t.flags.seed, engineFaults, f.every)
+	t.engine.MostStop = longestStop
 	return t, nil
 }
 

@@ -37,7 +37,7 @@ func readChaosJob(s streams, args []string) (j chaosJob, err error) {
 	if err := c.Args(c, fl.Args()); err != nil {
 		return j, err
 	}
-	for _, name := range []string{"state", "keep-state", "resume", "json", "joblog", "metrics"} {
+	for _, name := range []string{"state", "keep-state", "resume", "json", "joblog", "metrics", fullWhileFlag} {
 		if fl.Changed(name) {
 			return j, usagef("run --%s: leave it out, chaos runs the job many times and sets this itself", name)
 		}
@@ -71,14 +71,15 @@ const (
 	chaosDisk     = "full"     // is there while the disk is full
 )
 
-// command is the command line of a run in a folder.
-func (j *chaosJob) command(dir string, state, keep bool) []string {
+// command is the command line of a run in a folder. One under faults has a state, which
+// it keeps when it is done if keep says so.
+func (j *chaosJob) command(dir string, faults, keep bool) []string {
 	out := filepath.Join(dir, chaosOutDir)
 	more := []string{"--quiet", "--json", filepath.Join(dir, chaosSummary), "--joblog", filepath.Join(dir, chaosLog)}
 	switch {
 	case j.out != "":
 		more = append(more, "--out", filepath.Join(out, filepath.Base(j.out)))
-	case state: // which needs a file; without it the result goes to standard output
+	case faults: // which needs a file; without it the result goes to standard output
 		more = append(more, "--out", filepath.Join(out, chaosResult))
 	}
 	if q := j.given.quarantine; q != "" {
@@ -90,8 +91,8 @@ func (j *chaosJob) command(dir string, state, keep bool) []string {
 	if !j.retry {
 		more = append(more, "--retries", "254")
 	}
-	if state {
-		more = append(more, "--state", filepath.Join(dir, chaosStateDir), "--resume")
+	if faults {
+		more = append(more, "--state", filepath.Join(dir, chaosStateDir), "--resume", "--"+fullWhileFlag, filepath.Join(dir, chaosDisk))
 	}
 	if keep {
 		more = append(more, "--keep-state")

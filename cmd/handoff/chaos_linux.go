@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/handoff/pool/batch"
+	"example.com/handoff/pool/chaos"
 	"example.com/handoff/pool/journal"
 )
 
@@ -24,14 +25,11 @@ type chaosRun struct {
 	dir    string // everything is in there
 	show   func(text string)
 	began  time.Time
-	every  time.Duration
 	ours   map[int]bool    // pids, and so the sessions, of the supervisors
 	groups map[string]bool // runs in shared memory of those that were killed
 
-	round   int
-	pending *chaosDecision
-	held    []heldWorker
-	growth  chaosGrowth
+	round  int
+	growth chaosGrowth
 }
 
 // run does all rounds; the report says what came of them. An error is not about
@@ -70,19 +68,17 @@ func (t *chaosTest) run(ctx context.Context, show func(text string)) (err error)
 // undisturbed makes the reference.
 func (c *chaosRun) undisturbed(ctx context.Context) error {
 	dir := filepath.Join(c.dir, "undisturbed")
-	s, err := c.start(dir, c.job.command(dir, false, false), false)
+	s, err := c.start(dir, false, false)
 	if err != nil {
 		return err
 	}
-	for {
-		err := c.rest(ctx, s, time.Hour)
-		if errors.Is(err, errEnded) {
-			break
-		}
-		if err != nil {
-			c.end(ctx, s)
-			return err
-		}
+	t := &chaosTarget{c: c, s: s}
+	for err == nil {
+		err = c.engine.Rest(ctx, t, time.Hour)
+	}
+	if !errors.Is(err, chaos.ErrEnded) {
+		c.end(ctx, s)
+		return err
 	}
 	switch {
 	case s.exit() == exitUsage:
@@ -97,11 +93,11 @@ func (c *chaosRun) undisturbed(ctx context.Context) error {
 	c.report.Undisturbed = chaosRound{
 		Faults: map[chaosFault]int{}, Runs: 1, Chunks: chunksOfAll(sum), Attempts: attemptsIn(dir), WallS: time.Since(s.began).Seconds(), Same: true,
 	}
-	if c.every = c.flags.every; c.every == 0 {
-		c.every = min(max(time.Since(s.began)/8, 50*time.Millisecond), time.Second).Round(time.Millisecond)
+	if c.flags.every == 0 {
+		c.flags.every = min(max(time.Since(s.began)/8, 50*time.Millisecond), time.Second).Round(time.Millisecond)
 	}
-	c.flags.every = c.every
-	c.report.EveryS = c.every.Seconds()
+	c.engine.Every = c.flags.every
+	c.report.EveryS = c.flags.every.Seconds()
 	return nil
 }
 
@@ -121,24 +117,24 @@ func (c *chaosRun) disturbed(ctx context.Context) error {
 	var before chaosChunks // that were committed when the run began
 	for failures := 0; ; {
 		r.Runs++
-		s, err := c.start(dir, c.job.command(dir, true, keep), true)
+		s, err := c.start(dir, true, keep)
 		if err != nil {
 			return err
 		}
-		e, err := c.storm(ctx, s, &r)
-		if err != nil {
+		t := &chaosTarget{c: c, s: s, r: &r}
+		if err := t.storm(ctx); err != nil {
 			return err
 		}
-		if e.hangs != "" {
-			c.report.problem(c.round, "run %d: %s", r.Runs, e.hangs)
+		if t.hangs != "" {
+			c.report.problem(c.round, "run %d: %s", r.Runs, t.hangs)
 			break
 		}
 		if s.done() {
 			break
 		}
-		if failures++; e.explains(s, dir) {
+		if failures++; t.explains() {
 			failures = 0
-		} else if !e.workers || failures == mostFailures || s.exit() != exitFailure {
+		} else if !t.workers || failures == mostFailures || s.exit() != exitFailure {
 			c.report.problem(c.round, "run %d ended by itself (%v): %s", r.Runs, s.state(), lastLine(dir))
 			break
 		} else {

@@ -261,27 +261,6 @@ func TestChaosJobCommand(t *testing.T) {
 	require.NotContains(t, got, "--state")
 }
 
-// The seed decides, and each fault comes once before any comes again.
-func TestChaosScript(t *testing.T) {
-	var all []chaosFault
-	for _, k := range chaosFaults {
-		all = append(all, k.name)
-	}
-	a, b, other := newChaosScript(1, all), newChaosScript(1, all), newChaosScript(2, all)
-	same := true
-	for range 20 {
-		var deck []chaosFault
-		for range all {
-			d := a.next()
-			require.Equal(t, d, b.next())
-			same = same && d == other.next()
-			deck = append(deck, d.fault)
-		}
-		require.ElementsMatch(t, all, deck)
-	}
-	require.False(t, same)
-}
-
 // startChaos starts a test of a job that lasts, and returns when its first run under
 // faults, which do not end it, has workers.
 func startChaos(t *testing.T) (cmd *exec.Cmd, dir string, supervisor int, workers []int, stderr func() string) {

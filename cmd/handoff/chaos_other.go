@@ -10,7 +10,7 @@ import (
 	"example.com/handoff/pool/journal"
 )
 
-func chaosFS() journal.FS { return nil }
+func diskFullWhile(string) journal.FS { return nil }
 
 func (c *chaosTest) run(context.Context, func(text string)) error {
 	return fmt.Errorf("chaos stops and kills processes by their handles, which needs Linux: %w", errors.ErrUnsupported)

@@ -26,8 +26,9 @@ type supervisor struct {
 	state func() *os.ProcessState // once ended is closed
 }
 
-// start starts a run in a folder.
-func (c *chaosRun) start(dir string, args []string, faults bool) (*supervisor, error) {
+// start starts a run in a folder: with faults one that keeps its state, and with keep
+// also when it has succeeded.
+func (c *chaosRun) start(dir string, faults, keep bool) (*supervisor, error) {
 	if err := os.MkdirAll(filepath.Join(dir, chaosOutDir), 0o700); err != nil {
 		return nil, err
 	}
@@ -40,7 +41,7 @@ func (c *chaosRun) start(dir string, args []string, faults bool) (*supervisor, e
 		return nil, err
 	}
 	defer said.Close()
-	cmd := exec.Command(exe, args...)
+	cmd := exec.Command(exe, c.job.command(dir, faults, keep)...)
 	cmd.Stdout, cmd.Stderr = said, said
 	if c.job.out == "" && !faults {
 		result, err := os.Create(filepath.Join(dir, chaosOutDir, chaosResult))
@@ -49,9 +50,6 @@ func (c *chaosRun) start(dir string, args []string, faults bool) (*supervisor, e
 		}
 		defer result.Close()
 		cmd.Stdout = result
-	}
-	if cmd.Env = os.Environ(); faults {
-		cmd.Env = append(cmd.Env, chaosFull+"="+filepath.Join(dir, chaosDisk))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL}
 	s := &supervisor{cmd: cmd, dir: dir, began: time.Now(), ended: make(chan struct{})}
@@ -111,7 +109,6 @@ func (s *supervisor) within(ctx context.Context, d time.Duration) bool {
 // chaos gets a second signal itself.
 func (c *chaosRun) end(ctx context.Context, s *supervisor) {
 	ctx = secondSignal(ctx)
-	c.resume(func(heldWorker) bool { return true })
 	os.Remove(filepath.Join(s.dir, chaosDisk))
 	s.signal(unix.SIGCONT)
 	for _, patience := range []time.Duration{time.Second, 3 * time.Second} {

@@ -26,10 +26,14 @@ type runFlags struct {
 	timeout               time.Duration
 	quiet, retriesGiven   bool
 	temporary             string // the folder that has the outputs instead, of tune
+	fullWhile             string // the disk is full while this file is there, of chaos
 }
 
 // mostQuarantined bounds the rows that --quarantine leaves out.
 const mostQuarantined = 1000
+
+// fullWhileFlag is hidden: it is for the runs of handoff chaos.
+const fullWhileFlag = "disk-full-while"
 
 func runCommand(s streams) *cobra.Command {
 	c, _ := newRunCommand(s)
@@ -104,6 +108,8 @@ rows that --quarantine or --input-quarantine left out, 128+n ended by signal n.`
 	fl.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at `ADDR`, as localhost:9090, path /metrics")
 	jsonFlag(fl, &f.json, "the summary")
 	fl.BoolVar(&f.quiet, "quiet", false, "no progress and no summary on standard error")
+	fl.StringVar(&f.fullWhile, fullWhileFlag, "", "")
+	_ = fl.MarkHidden(fullWhileFlag) // it fails for an unknown flag
 	return c, f
 }
 
@@ -154,7 +160,7 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 		bar.showRows(p.Done, p.Total, p.Rows)
 	}
 	f.configure()
-	f.job.FS = chaosFS()
+	f.job.FS = diskFullWhile(f.fullWhile)
 	if f.joblog != "" {
 		log, openErr := openJoblog(f.joblog)
 		if openErr != nil {

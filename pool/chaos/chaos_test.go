@@ -21,12 +21,12 @@ func TestMain(m *testing.M) {
 func TestScript(t *testing.T) {
 	plan, err := (&Plan{Seed: 42}).withDefaults(false)
 	require.NoError(t, err)
-	s := newScript(plan)
+	s := newScript(plan.Seed, plan.Faults)
 	for i, want := range []decision{
-		{101288720, Exit0, 2391876709, 16792369},
-		{159993128, Garbage, 856809339, 135867640},
-		{62619500, Segv, 967783567, 27986544},
-		{66103324, Garbage, 160278787, 62519022},
+		{0.27570162858355424, Exit1, 856809339, 2.7173528168616627},
+		{1.252390012802133, Garbage, 1208053909, 0.8613688515972218},
+		{0.5597308866889515, Kill, 2394804601, 0.9258192084446559},
+		{0.10709103718485807, Segv, 2462697393, 0.7672730328743377},
 	} {
 		require.Equal(t, want, s.next(), "decision %d", i)
 	}
@@ -34,11 +34,11 @@ func TestScript(t *testing.T) {
 	// The order of the faults means nothing, and the seed much.
 	plan, err = (&Plan{Seed: 42, Faults: []Fault{Garbage, Exit1, Kill, Exit0, Segv, Pause}}).withDefaults(false)
 	require.NoError(t, err)
-	same := newScript(plan)
+	same := newScript(plan.Seed, plan.Faults)
 	plan.Seed++
-	other, differ := newScript(plan), 0
-	s = newScript(Plan{Seed: 42, Every: plan.Every, Faults: plan.Faults})
-	count, sum := map[Fault]int{}, time.Duration(0)
+	other, differ := newScript(plan.Seed, plan.Faults), 0
+	s = newScript(42, plan.Faults)
+	count, sum := map[Fault]int{}, 0.0
 	const n = 6000
 	for range n {
 		d := s.next()
@@ -46,15 +46,27 @@ func TestScript(t *testing.T) {
 		if d != other.next() {
 			differ++
 		}
-		require.GreaterOrEqual(t, d.pause, time.Duration(0))
-		require.LessOrEqual(t, d.pause, longest*defaultEvery)
+		require.GreaterOrEqual(t, d.pause, 0.0)
+		require.LessOrEqual(t, d.pause, float64(longest))
 		count[d.fault]++
 		sum += d.pause
 	}
 	require.Equal(t, n, differ)
-	require.InDelta(t, float64(defaultEvery), float64(sum/n), 0.05*float64(defaultEvery))
+	require.InDelta(t, 1, sum/n, 0.05)
 	for _, f := range plan.Faults {
-		require.InDelta(t, n/len(plan.Faults), count[f], 100, f)
+		require.Equal(t, n/len(plan.Faults), count[f], f)
+	}
+}
+
+// Each fault comes once before any comes again.
+func TestDeck(t *testing.T) {
+	s := newScript(1, allFaults[:])
+	for range 20 {
+		var deck []Fault
+		for range allFaults {
+			deck = append(deck, s.next().fault)
+		}
+		require.ElementsMatch(t, allFaults, deck)
 	}
 }
 

@@ -9,6 +9,8 @@
 //   - A [Plan] says which faults are dealt and how often.
 //   - [Start] begins a [Storm] over a pool, [Storm.Stop] ends it and returns a
 //     [Report], whose text has all that is needed to repeat it.
+//   - An [Engine] does the same over any other program with worker processes, which
+//     is a [Target], and with faults of that program's own.
 //
 // In a test:
 //
@@ -50,8 +52,8 @@
 //
 // The seed, [Plan].Every and the set of faults decide the whole sequence of
 // decisions: which fault comes next, which of the workers that can be hit gets it
-// (by its rank among them), and how long the storm rests before it. What comes of
-// that depends on time as well: what the worker is doing at that moment, and which
+// (by its rank among them), and how long the storm rests before it. Each fault
+// comes once before any comes again. What comes of that depends on time as well: what the worker is doing at that moment, and which
 // workers there are. So the same seed makes a failure likely to come again, and
 // not certain.
 //

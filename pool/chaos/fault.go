@@ -28,8 +28,7 @@ type Plan struct {
 	// Seed decides the sequence of decisions. 0: a random one, which
 	// [Storm.Seed] and the report tell.
 	Seed uint64
-	// Faults are those that are dealt, each as often as any other; their order
-	// means nothing. Empty: all but Freeze, which takes as long as
+	// Faults are those that are dealt; their order means nothing. Empty: all but Freeze, which takes as long as
 	// Options.StopTimeout, 10 s unless it is set; and Memory only where the pool has
 	// a MemoryLimit.
 	Faults []Fault

@@ -14,11 +14,11 @@ func supported() error { return errPlatform }
 
 type victim struct{}
 
-func openVictim(int) (victim, error) { return victim{}, errPlatform }
-func (victim) dead() bool            { return true }
-func (victim) deal(Fault) error      { return errPlatform }
-func (victim) resume()               {}
-func (victim) close()                {}
+func openVictim(_, _ int) (victim, error) { return victim{}, errPlatform }
+func (victim) dead() bool                 { return true }
+func (victim) deal(Fault) error           { return errPlatform }
+func (victim) resume()                    {}
+func (victim) close()                     {}
 
 func writeGarbage() error         { return errPlatform }
 func memoryLimit() (int64, error) { return 0, errPlatform }

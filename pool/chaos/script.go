@@ -2,38 +2,42 @@ package chaos
 
 import (
 	"math/rand/v2"
-	"time"
+	"slices"
 )
 
-// A decision is one fault to come.
+// A decision is one fault to come. Times are in mean pauses.
 type decision struct {
-	pause time.Duration // before it
+	pause float64 // before it
 	fault Fault
-	rank  uint32        // of the victim, modulo how many there are
-	hold  time.Duration // of Pause: how long
+	rank  uint32  // of the victim, modulo how many there are
+	stop  float64 // of a stop: how long
 }
 
-// A script is the endless sequence of a storm's decisions. It depends on nothing
-// but the seed and the plan: neither on what came of a decision nor on how many
-// numbers another fault needs. Generator and distribution are those that
-// math/rand/v2 promises to keep.
+// A script is the endless sequence of an engine's decisions. It depends on nothing but
+// the seed and the faults: neither on what came of a decision nor on how many numbers
+// another fault needs. Each fault comes once before any comes again. Generator and
+// distribution are those that math/rand/v2 promises to keep.
 type script struct {
 	rng    *rand.Rand
 	faults []Fault
-	every  time.Duration
+	deck   []Fault // those that come before any comes again
 }
 
-func newScript(plan Plan) *script {
-	return &script{rand.New(rand.NewPCG(plan.Seed, 0x6368616f73)), plan.Faults, plan.Every}
+func newScript(seed uint64, faults []Fault) *script {
+	return &script{rng: rand.New(rand.NewPCG(seed, 0x6368616f73)), faults: faults}
 }
 
 func (s *script) next() decision {
-	return decision{s.duration(), s.faults[s.rng.IntN(len(s.faults))], s.rng.Uint32(), s.duration()}
+	if len(s.deck) == 0 {
+		s.deck = slices.Clone(s.faults)
+		s.rng.Shuffle(len(s.deck), func(i, j int) { s.deck[i], s.deck[j] = s.deck[j], s.deck[i] })
+	}
+	d := decision{s.share(), s.deck[0], s.rng.Uint32(), s.share()}
+	s.deck = s.deck[1:]
+	return d
 }
 
-// longest is how many times as long as the mean a duration may be.
+// longest is how many times as long as the mean a pause or a stop may be.
 const longest = 8
 
-func (s *script) duration() time.Duration {
-	return time.Duration(min(s.rng.ExpFloat64(), longest) * float64(s.every))
-}
+func (s *script) share() float64 { return min(s.rng.ExpFloat64(), longest) }

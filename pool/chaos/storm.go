@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -17,33 +16,25 @@ import (
 
 // A Storm deals faults to the workers of a pool.
 type Storm struct {
-	pool   *pool.Pool
 	plan   Plan
+	over   *poolTarget
 	cancel context.CancelFunc
 	done   chan struct{} // closed when nothing more happens
+}
 
-	// Of the storm's goroutine.
-	script  *script
-	held    []held
-	struck  map[int]bool  // incarnations that are to die
+// A poolTarget is the pool that a storm is over.
+type poolTarget struct {
+	pool    *pool.Pool
 	places  chan struct{} // holds a token for each strike under way
 	strikes sync.WaitGroup
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards what follows
 	dealt map[Fault]int
 	err   error
 }
 
-// held is a worker that was stopped.
-type held struct {
-	victim
-	incarnation int
-	until       time.Time // zero: to the end
-}
-
 const (
-	maxStrikes = 4                      // at a time
-	lookEvery  = 100 * time.Millisecond // at whether the pool has ended
+	maxStrikes = 4 // at a time
 	// grace is how long strikes that are under way may take when the storm ends:
 	// one that has killed its worker is about to be run again, and to say so.
 	grace = 200 * time.Millisecond
@@ -69,20 +60,26 @@ func Start(ctx context.Context, p *pool.Pool, plan *Plan) (*Storm, error) {
 	for c.Seed == 0 {
 		c.Seed = rand.Uint64()
 	}
-	s := &Storm{
-		pool: p, plan: c, done: make(chan struct{}),
-		script: newScript(c), struck: map[int]bool{},
-		places: make(chan struct{}, maxStrikes),
-		dealt:  map[Fault]int{},
-	}
+	t := &poolTarget{pool: p, places: make(chan struct{}, maxStrikes), dealt: map[Fault]int{}}
 	for _, f := range c.Faults {
-		s.dealt[f] = 0
+		t.dealt[f] = 0
 	}
-	if err := s.ended(ctx); err != nil {
-		return nil, fmt.Errorf("chaos: %w", err)
+	select {
+	case <-p.Done():
+		return nil, fmt.Errorf("chaos: %w", pool.ErrClosed)
+	default:
 	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("chaos: %w", ctx.Err())
+	}
+	s := &Storm{plan: c, over: t, done: make(chan struct{})}
 	ctx, s.cancel = context.WithCancel(ctx)
-	go s.run(ctx)
+	go func() {
+		defer close(s.done)
+		defer s.cancel()
+		_ = NewEngine(c.Seed, c.Faults, c.Every).Run(ctx, t, c.Most) // only ever the end of the pool or of ctx
+		t.strikes.Wait()
+	}()
 	return s, nil
 }
 
@@ -96,172 +93,50 @@ func (s *Storm) Seed() uint64 { return s.plan.Seed }
 func (s *Storm) Stop() Report {
 	s.cancel()
 	<-s.done
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return Report{s.plan.Seed, s.plan.Every, maps.Clone(s.dealt), s.err}
+	t := s.over
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Report{s.plan.Seed, s.plan.Every, maps.Clone(t.dealt), t.err}
 }
 
-func (s *Storm) run(ctx context.Context) {
-	defer close(s.done)
-	defer s.cancel()
-	defer s.strikes.Wait()
-	defer s.resume(func(held) bool { return true }) // first: a strike may be in one of them
-	for n := 0; s.plan.Most == 0 || n < s.plan.Most; n++ {
-		if d := s.script.next(); !s.rest(ctx, d.pause) || !s.deal(ctx, d) {
-			return
-		}
-	}
-	for len(s.held) > 0 && s.rest(ctx, lookEvery) {
-	}
-}
+func (t *poolTarget) Parent() int           { return os.Getpid() }
+func (t *poolTarget) Done() <-chan struct{} { return t.pool.Done() }
+func (t *poolTarget) Look() error           { return nil }
 
-// rest sleeps, and resumes meanwhile who is due. It reports whether to go on.
-func (s *Storm) rest(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for end := time.Now().Add(d); ; {
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return false
-		}
-		now := time.Now()
-		s.resume(func(h held) bool { return !h.until.IsZero() && !now.Before(h.until) })
-		if s.ended(ctx) != nil {
-			return false
-		}
-		if !now.Before(end) {
-			return true
-		}
-		next := min(end.Sub(now), lookEvery)
-		for _, h := range s.held {
-			if !h.until.IsZero() {
-				next = min(next, h.until.Sub(now))
-			}
-		}
-		timer.Reset(next)
-	}
-}
-
-// ended is why there will be no more faults: the pool or ctx has ended.
-func (s *Storm) ended(ctx context.Context) error {
-	select {
-	case <-s.pool.Done():
-		return pool.ErrClosed
-	default:
-		return ctx.Err()
-	}
-}
-
-// resume lets those run again that are due, and forgets them and those that are dead.
-func (s *Storm) resume(due func(held) bool) {
-	s.held = slices.DeleteFunc(s.held, func(h held) bool {
-		if !due(h) && !h.dead() {
-			return false
-		}
-		h.resume()
-		h.close()
-		return true
-	})
-}
-
-// deal does what was decided, when it can be done. It reports whether to go on.
-// Where there is nobody to hit it rests first: else new workers would be hit as soon
-// as they are there, and get nothing done.
-func (s *Storm) deal(ctx context.Context, d decision) bool {
-	try := s.submit
-	switch d.fault {
-	case Kill, Segv, Pause, Freeze:
-		try = s.signal
-	}
-	for !try(ctx, d) {
-		if !s.rest(ctx, min(max(s.plan.Every, time.Millisecond), time.Second)) {
-			return false
-		}
-	}
-	return true
-}
-
-// signal deals one from outside. It reports false if there is nobody to hit.
-func (s *Storm) signal(_ context.Context, d decision) bool {
-	all := s.targets()
-	if len(all) == 0 {
-		return false
-	}
-	stops := d.fault == Pause || d.fault == Freeze
-	if stops && len(all) == 1 && len(s.held) > 0 {
-		return true // left out: somebody has to work
-	}
-	w := all[d.rank%uint32(len(all))]
-	v, err := openVictim(w.PID)
-	if err != nil {
-		return false
-	}
-	// The handle is that of a child, and while the pool has not noticed the worker's
-	// death it is that of the worker: all other pids would have to be used up between
-	// the two.
-	if !slices.ContainsFunc(s.workers(), func(now pool.WorkerStats) bool { return now.Incarnation == w.Incarnation }) || v.deal(d.fault) != nil {
-		v.close()
-		return false
-	}
-	s.count(d.fault)
-	if !stops {
-		s.struck[w.Incarnation] = true
-		v.close()
-		return true
-	}
-	h := held{victim: v, incarnation: w.Incarnation}
-	if d.fault == Pause {
-		h.until = time.Now().Add(d.hold)
-	}
-	s.held = append(s.held, h)
-	return true
-}
-
-// targets are the workers that can be hit: not those that are to die or are stopped.
-func (s *Storm) targets() []pool.WorkerStats {
-	all := s.workers()
-	maps.DeleteFunc(s.struck, func(incarnation int, _ bool) bool {
-		return !slices.ContainsFunc(all, func(w pool.WorkerStats) bool { return w.Incarnation == incarnation })
-	})
-	return slices.DeleteFunc(all, func(w pool.WorkerStats) bool {
-		return s.struck[w.Incarnation] || slices.ContainsFunc(s.held, func(h held) bool { return h.incarnation == w.Incarnation })
-	})
-}
-
-// workers are those that have said hello and are not asked to end, by their slots.
-func (s *Storm) workers() []pool.WorkerStats {
-	return slices.DeleteFunc(s.pool.Stats().Workers, func(w pool.WorkerStats) bool {
+// Workers are those that have said hello and are not asked to end, by their slots.
+func (t *poolTarget) Workers() (workers []Worker) {
+	for _, w := range t.pool.Stats().Workers {
 		switch w.State {
 		case pool.StateIdle, pool.StateRunning, pool.StateStandby:
-			return w.PID <= 1 || w.PID == os.Getpid()
+			if w.PID > 1 && w.PID != os.Getpid() {
+				workers = append(workers, Worker{w.Incarnation, w.PID})
+			}
 		}
-		return true
-	})
+	}
+	return workers
 }
 
-// submit deals one that a worker does itself. It reports false if that cannot be
-// now.
-func (s *Storm) submit(ctx context.Context, d decision) bool {
+// Deal submits a fault that a worker does itself.
+func (t *poolTarget) Deal(ctx context.Context, fault Fault, _ time.Duration) (bool, error) {
 	select {
-	case s.places <- struct{}{}:
+	case t.places <- struct{}{}:
 	default:
-		return false
+		return false, nil
 	}
-	f, err := strike.Submit(ctx, s.pool, order{string(d.fault), int64(os.Getpid())})
+	f, err := strike.Submit(ctx, t.pool, order{string(fault), int64(os.Getpid())})
 	if err != nil { // the table is full, or it is the end
-		<-s.places
-		return false
+		<-t.places
+		return false, nil
 	}
-	s.strikes.Go(func() {
-		s.await(ctx, d.fault, f)
-		<-s.places
+	t.strikes.Go(func() {
+		t.await(ctx, fault, f)
+		<-t.places
 	})
-	return true
+	return true, nil
 }
 
 // await waits for a strike, and gives it up at the end of the storm.
-func (s *Storm) await(ctx context.Context, fault Fault, f pool.Future[int64]) {
+func (t *poolTarget) await(ctx context.Context, fault Fault, f pool.Future[int64]) {
 	attempt, err := f.Wait(ctx)
 	if err != nil && ctx.Err() != nil {
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
@@ -273,17 +148,18 @@ func (s *Storm) await(ctx context.Context, fault Fault, f pool.Future[int64]) {
 	}
 	switch {
 	case attempt > 1 || errors.Is(err, pool.ErrWorkerDied):
-		s.count(fault)
+		t.Dealt(fault)
 	case err == nil || errors.Is(err, pool.ErrCancelled) || errors.Is(err, pool.ErrClosed) || errors.Is(err, pool.ErrWaited):
 	default:
-		s.mu.Lock()
-		s.err = cmp.Or(s.err, fmt.Errorf("chaos: fault %q: %w", fault, err))
-		s.mu.Unlock()
+		t.mu.Lock()
+		t.err = cmp.Or(t.err, fmt.Errorf("chaos: fault %q: %w", fault, err))
+		t.mu.Unlock()
 	}
 }
 
-func (s *Storm) count(f Fault) {
-	s.mu.Lock()
-	s.dealt[f]++
-	s.mu.Unlock()
+// Dealt counts a fault. Strikes call it too, from their own goroutines.
+func (t *poolTarget) Dealt(f Fault) {
+	t.mu.Lock()
+	t.dealt[f]++
+	t.mu.Unlock()
 }

@@ -96,9 +96,9 @@ func eventually(t *testing.T, cond func() bool, msg string) {
 
 // total is how many faults were dealt so far.
 func (s *Storm) total() (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, k := range s.dealt {
+	s.over.mu.Lock()
+	defer s.over.mu.Unlock()
+	for _, k := range s.over.dealt {
 		n += k
 	}
 	return n
@@ -236,7 +236,7 @@ func TestSameSeed(t *testing.T) {
 	full, err := plan.withDefaults(false)
 	require.NoError(t, err)
 	want := map[Fault]int{}
-	for script := newScript(full); len(want) < len(plan.Faults) || sum(want) < plan.Most; {
+	for script := newScript(full.Seed, full.Faults); len(want) < len(plan.Faults) || sum(want) < plan.Most; {
 		want[script.next().fault]++
 	}
 	require.Equal(t, plan.Most, sum(want), "a seed that deals all of them")
@@ -336,7 +336,7 @@ func TestStopTakesStrikesBack(t *testing.T) {
 	require.NoError(t, err)
 	s, err := Start(t.Context(), p, &Plan{Faults: []Fault{Exit1}, Every: time.Millisecond})
 	require.NoError(t, err)
-	eventually(t, func() bool { return len(s.places) == maxStrikes }, "no strikes")
+	eventually(t, func() bool { return len(s.over.places) == maxStrikes }, "no strikes")
 	require.Zero(t, s.Stop().Dealt[Exit1])
 	require.Equal(t, 1, p.Stats().Unresolved)
 	f.Cancel()
@@ -382,7 +382,7 @@ func TestNoMemoryLimit(t *testing.T) {
 	require.NoError(t, err)
 	f, err := strike.Submit(t.Context(), p, order{string(Memory), int64(os.Getpid())})
 	require.NoError(t, err)
-	s.await(t.Context(), Memory, f)
+	s.over.await(t.Context(), Memory, f)
 	r := s.Stop()
 	require.ErrorContains(t, r.Err, errNoLimit.Error())
 	require.Contains(t, r.String(), errNoLimit.Error())
@@ -392,15 +392,15 @@ func TestNoMemoryLimit(t *testing.T) {
 // Handles are opened of living children only.
 func TestVictims(t *testing.T) {
 	for _, pid := range []int{1, os.Getppid(), os.Getpid()} {
-		_, err := openVictim(pid)
+		_, err := openVictim(pid, os.Getpid())
 		require.Error(t, err)
 	}
 	cmd := exec.Command("true")
 	require.NoError(t, cmd.Start())
 	eventually(t, func() bool { return state(cmd.Process.Pid) == "Z" }, "it lives")
-	_, err := openVictim(cmd.Process.Pid)
+	_, err := openVictim(cmd.Process.Pid, os.Getpid())
 	require.ErrorIs(t, err, errNoChild)
 	require.NoError(t, cmd.Wait())
-	_, err = openVictim(cmd.Process.Pid)
+	_, err = openVictim(cmd.Process.Pid, os.Getpid())
 	require.Error(t, err)
 }

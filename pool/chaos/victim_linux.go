@@ -1,9 +1,11 @@
 package chaos
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,22 +14,32 @@ import (
 // be another's when it is dead.
 type victim struct{ fd int }
 
-var errNoChild = errors.New("no living child of this process")
+var errNoChild = errors.New("no living child of the target")
 
-// openVictim opens the handle of a child that lives.
-func openVictim(pid int) (victim, error) {
+// openVictim opens the handle of a child of parent that lives.
+func openVictim(pid, parent int) (victim, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return victim{}, os.NewSyscallError("pidfd_open", err)
 	}
 	v := victim{fd}
-	// Looked at, and not reaped: that is the pool's.
-	err = unix.Waitid(unix.P_PIDFD, fd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-	if err != nil || v.dead() {
+	// If the process of the handle lives after it was read whose child the pid is, what
+	// was read is about that process.
+	if parentOf(pid) != parent || v.dead() {
 		v.close()
 		return victim{}, fmt.Errorf("pid %d: %w", pid, errNoChild)
 	}
 	return v, nil
+}
+
+// parentOf is the parent of a process; 0 if there is no such process.
+func parentOf(pid int) (parent int) {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	after := b[bytes.LastIndexByte(b, ')')+1:] // a name may have anything in it
+	if f := bytes.Fields(after); len(f) > 1 {
+		parent, _ = strconv.Atoi(string(f[1]))
+	}
+	return parent
 }
 
 // dead reports whether the process has ended.

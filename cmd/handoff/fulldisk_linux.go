@@ -9,17 +9,12 @@ import (
 	"example.com/handoff/pool/journal"
 )
 
-// chaosFull is a variable of the environment that `handoff chaos` sets for the runs
-// that it starts, and nobody else: as long as the file of this name is there, the
-// disk is full for the journal and the output.
-const chaosFull = "HANDOFF_CHAOS_FULL"
-
-// chaosFS is the file system of a run that chaos has started, nil of any other.
-func chaosFS() journal.FS {
-	if flag := os.Getenv(chaosFull); flag != "" {
-		return fullDisk{journal.OS(), flag}
+// diskFullWhile is a file system that is full as long as a file is there; nil for "".
+func diskFullWhile(file string) journal.FS {
+	if file == "" {
+		return nil
 	}
-	return nil
+	return fullDisk{journal.OS(), file}
 }
 
 // A fullDisk is a file system that is full as long as a file is there. What it
