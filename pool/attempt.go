@@ -91,9 +91,9 @@ func (p *Pool) numberTaskLocked() uint64 {
 // indices are those of a block of a range, or of a part of one.
 func (t *task) indices(block uint32) (lo, hi int) {
 	switch {
-	case t.job == nil || block == wire.ShareAll:
+	case t.job == nil || block == wire.AnyBlock:
 		return 0, 0
-	case block == wire.SharePart:
+	case block == wire.PartOfBlock:
 		return t.part.lo, t.part.hi
 	}
 	return t.job.cut.at(int(block))

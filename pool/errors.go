@@ -53,11 +53,15 @@ func (e *TaskError) Error() string {
 	return fmt.Sprintf("%s: %s: %s", e.Func, e.Kind, e.Text)
 }
 
-// taskError reads the payload of a result that is none.
-func taskError(fn string, status byte, payload []byte) *TaskError {
+var taskErrorKinds = [...]string{
+	wire.StatusError: "error", wire.StatusFull: "error", wire.StatusPanic: "panic", wire.StatusGoexit: "goexit",
+	wire.StatusFault: "fault", wire.StatusRevoked: "", wire.StatusResources: "resources",
+}
+
+// taskError makes a failure in a result the error that users see.
+func taskError(fn string, status wire.Status, payload []byte) *TaskError {
 	text, stack := wire.ReadFailure(payload)
-	e := &TaskError{Func: fn, Text: text, Stack: stack}
-	e.Kind = map[byte]string{wire.StatusError: "error", wire.StatusFull: "error", wire.StatusPanic: "panic", wire.StatusGoexit: "goexit", wire.StatusFault: "fault", wire.StatusResources: "resources"}[status]
+	e := &TaskError{Func: fn, Kind: taskErrorKinds[status], Text: text, Stack: stack}
 	if status == wire.StatusFull {
 		e.is = shm.ErrFull
 	}

@@ -189,7 +189,7 @@ func (p *Pool) joinLocked() {
 		}
 		for _, w := range p.sched.open {
 			if w.open() && !j.joined[w.lane] {
-				if t := j.newTask(p, wire.ShareAll); w.lane.room(t.recordBytes()) && p.sendLocked(w, t) {
+				if t := j.newTask(p, wire.AnyBlock); w.lane.room(t.recordBytes()) && p.sendLocked(w, t) {
 					j.joined[w.lane] = true
 					j.members++
 				}
@@ -214,10 +214,10 @@ func (j *rangeJob) share(t *task) wire.RangeShare {
 // partLocked takes the result of a block. The error is what the worker did wrong.
 func (w *worker) partLocked(t *task, block uint32, u wire.Usage, payload []byte) error {
 	p, j := w.pool, t.job
-	if t.block == wire.SharePart && block == wire.SharePart {
+	if t.block == wire.PartOfBlock && block == wire.PartOfBlock {
 		return w.splitPartLocked(j, t, u, payload)
 	}
-	if int64(block) >= int64(j.cut.count) || t.block != wire.ShareAll && t.block != block {
+	if int64(block) >= int64(j.cut.count) || t.block != wire.AnyBlock && t.block != block {
 		return fmt.Errorf("it sent block %d of %s, which it was not given", block, j.entry.name)
 	}
 	if hasBit(j.done, block) { // a counter that somebody has written to
@@ -246,7 +246,7 @@ func (p *Pool) blockDoneLocked(j *rangeJob) {
 }
 
 // memberLocked ends a share whose worker has answered. The error is what it did wrong.
-func (w *worker) memberLocked(t *task, status byte, u wire.Usage, payload []byte) error {
+func (w *worker) memberLocked(t *task, status wire.Status, u wire.Usage, payload []byte) error {
 	p, j := w.pool, t.job
 	j.members--
 	if status == wire.StatusResources { // it has begun no block
@@ -265,13 +265,13 @@ func (w *worker) memberLocked(t *task, status byte, u wire.Usage, payload []byte
 		}
 		w.attemptLocked(t, t.block, u, err)
 		p.failJobLocked(j, err)
-	case t.block == wire.ShareAll && status == wire.StatusOK:
+	case t.block == wire.AnyBlock && status == wire.StatusOK:
 		delete(j.joined, w.lane) // it made way for others: what is left it gets again
 		if j.barren++; j.barren > len(p.sched.open)+maxBarren {
 			p.distrustLocked(j)
 		}
-	case t.block == wire.ShareAll:
-	case t.block == wire.SharePart:
+	case t.block == wire.AnyBlock:
+	case t.block == wire.PartOfBlock:
 		if err := p.splitMemberLocked(j, t, status); err != nil {
 			return err
 		}

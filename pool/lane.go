@@ -314,7 +314,7 @@ type workerLane struct {
 func newWorkerLane(mem, control []byte, bell, supervisor *ring.Bell) (w workerLane, err error) {
 	w.bell, w.supervisor, w.control, w.claim = bell, supervisor, control, word64(mem, claimAt)
 	w.begun = begunIn(mem)
-	w.flight = &wire.FlightRecorder{Mem: mem[flightAt:laneBytes]}
+	w.flight = wire.NewFlightRecorder(mem[flightAt:laneBytes])
 	if w.down, err = ring.NewConsumer(mem[downAt:upAt]); err == nil {
 		w.up, err = ring.NewProducer(mem[upAt:flightAt])
 	}

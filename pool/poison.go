@@ -103,7 +103,7 @@ func (p *Pool) halveLocked(j *rangeJob, s *split, block uint32, of part, death *
 
 func (p *Pool) givePartLocked(j *rangeJob, s *split, block uint32, of part) {
 	s.left++
-	t := j.newTask(p, wire.SharePart)
+	t := j.newTask(p, wire.PartOfBlock)
 	t.split, t.part, t.parent = s, of, block
 	t.attempt, t.state = of.deaths, taskPending
 	j.members++
@@ -128,7 +128,7 @@ func (w *worker) splitPartLocked(j *rangeJob, t *task, u wire.Usage, payload []b
 		return fmt.Errorf("it sent indices %d to %d of %s twice", t.part.lo, t.part.hi, j.entry.name)
 	}
 	t.part.done = true
-	w.attemptLocked(t, wire.SharePart, u, nil)
+	w.attemptLocked(t, wire.PartOfBlock, u, nil)
 	if hasBit(j.done, t.parent) {
 		p.stats.dropped++
 		return nil
@@ -144,7 +144,7 @@ func (w *worker) splitPartLocked(j *rangeJob, t *task, u wire.Usage, payload []b
 }
 
 // splitMemberLocked ends a part whose worker has answered and has not failed.
-func (p *Pool) splitMemberLocked(j *rangeJob, t *task, status byte) error {
+func (p *Pool) splitMemberLocked(j *rangeJob, t *task, status wire.Status) error {
 	switch {
 	case t.part.done || j.err != nil || hasBit(j.done, t.parent):
 	case status == wire.StatusOK:

@@ -137,7 +137,7 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 		r.take(t, u)
 	case "report":
 		u.put(t, r.j)
-		if u.share.Block != wire.ShareAll {
+		if u.share.Block != wire.AnyBlock {
 			u.end(t, wire.StatusOK)
 		}
 	case "steal":
@@ -171,7 +171,7 @@ func (r *rangeWalk) take(t testing.TB, u *walkWorker) {
 			u.end(t, wire.StatusRevoked)
 			return
 		}
-		if u.block = u.share.Block; u.block != wire.ShareAll {
+		if u.block = u.share.Block; u.block != wire.AnyBlock {
 			u.busy = true
 			return
 		}
@@ -191,10 +191,10 @@ func (r *rangeWalk) take(t testing.TB, u *walkWorker) {
 // put reports a block or a part: its result is its indices.
 func (u *walkWorker) put(t testing.TB, j *rangeJob) {
 	lo, hi := u.share.Lo, u.share.Hi
-	if u.share.Block != wire.SharePart {
+	if u.share.Block != wire.PartOfBlock {
 		lo, hi = j.cut.at(int(u.block))
 	}
-	record := append(wire.AppendBlockResult(nil, u.share.ID, u.block), byte(lo), byte(hi))
+	record := append(wire.AppendBlock(nil, u.share.ID, u.block), byte(lo), byte(hi))
 	_, ok := u.lane.up.Put(record)
 	require.True(t, ok)
 	u.lane.up.Publish()
@@ -202,7 +202,7 @@ func (u *walkWorker) put(t testing.TB, j *rangeJob) {
 }
 
 // end answers the share.
-func (u *walkWorker) end(t testing.TB, status byte) {
+func (u *walkWorker) end(t testing.TB, status wire.Status) {
 	_, ok := u.lane.up.Put(wire.AppendResult(nil, status, u.share.ID))
 	require.True(t, ok)
 	u.lane.up.Publish()

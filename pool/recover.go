@@ -46,12 +46,12 @@ const choosingTime = time.Second
 func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	j := t.job
 	j.members--
-	if t.block == wire.SharePart {
+	if t.block == wire.PartOfBlock {
 		w.abandonPartLocked(j, t, death)
 		p.settleLocked(j)
 		return
 	}
-	block, claimed := t.block, t.block != wire.ShareAll
+	block, claimed := t.block, t.block != wire.AnyBlock
 	if !claimed {
 		claim := w.lane.claim.Load()
 		if uint32(claim>>32) == j.number && uint32(claim) >= claimBlock {
@@ -67,7 +67,7 @@ func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	case claimed && j.err == nil && j.splits[block] == nil: // else its parts are under way
 		p.tryBlockAgainLocked(j, block, death)
 	}
-	if j.err == nil && t.block == wire.ShareAll {
+	if j.err == nil && t.block == wire.AnyBlock {
 		p.recoverLocked(j)
 	}
 	p.settleLocked(j)

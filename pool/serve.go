@@ -135,46 +135,64 @@ func (s *server) hear(msg []byte, fd int) error {
 		return s.announced(a, fd)
 	}
 	closeFD(fd) // no other message brings one
-	switch kind := msg[0]; {
-	case kind == wire.MsgRefuse:
-		why, ok := wire.ReadRefuse(msg)
-		if !ok {
-			return wire.ErrMalformed
+	ok := true
+	switch msg[0] {
+	case wire.MsgRefuse:
+		var why error
+		if why, ok = wire.ReadRefuse(msg); ok {
+			return s.results.grown(0, nil, why)
 		}
-		return s.results.grown(0, nil, why)
-	case kind == wire.MsgFree:
-		blocks, ok := wire.ReadFree(msg)
-		if !ok {
-			return wire.ErrMalformed
+	case wire.MsgFree:
+		var freed []wire.Allocation
+		if freed, ok = wire.ReadFree(msg); ok {
+			s.results.freed(freed)
+			s.frees.Add(1)
 		}
-		s.results.freed(blocks)
-		s.frees.Add(1)
-	case kind == wire.MsgCancel && len(msg) == 16:
-		s.lane.flight.Message(wire.FlightCancel, 0)
-		s.mu.Lock()
-		if s.cancelled = wire.ReadCancel(msg); s.running.Load() == s.cancelled.Number() {
-			s.stop()
+	case wire.MsgCancel:
+		var id wire.TaskID
+		if id, ok = wire.ReadCancel(msg); ok {
+			s.cancel(id)
 		}
-		s.mu.Unlock()
-	case kind == wire.MsgRetire && len(msg) == 8:
-		s.mu.Lock()
-		a := s.segs[wire.ReadRetire(msg)]
-		delete(s.segs, wire.ReadRetire(msg))
-		s.mu.Unlock()
-		if a.seg != nil {
-			s.host.detach(a)
+	case wire.MsgRetire:
+		var segment uint32
+		if segment, ok = wire.ReadRetire(msg); ok {
+			s.retire(segment)
 		}
-	case kind == wire.MsgTrim:
+	case wire.MsgTrim:
 		s.results.arena.Trim()
-	case kind == wire.MsgDrain:
+	case wire.MsgDrain:
 		s.lane.flight.Message(wire.FlightDrain, 0)
 		step("drain-heard")
 		s.draining.Store(true)
 		s.lane.bell.Wake()
 	default:
-		return fmt.Errorf("%w: kind %d, %d bytes", wire.ErrMalformed, kind, len(msg))
+		ok = false
+	}
+	if !ok {
+		return fmt.Errorf("%w: kind %d, %d bytes", wire.ErrMalformed, msg[0], len(msg))
 	}
 	return nil
+}
+
+// cancel ends the context of a task that runs, or will run.
+func (s *server) cancel(id wire.TaskID) {
+	s.lane.flight.Message(wire.FlightCancel, 0)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cancelled = id; s.running.Load() == id.Number() {
+		s.stop()
+	}
+}
+
+// retire unmaps a segment.
+func (s *server) retire(segment uint32) {
+	s.mu.Lock()
+	a := s.segs[segment]
+	delete(s.segs, segment)
+	s.mu.Unlock()
+	if a.seg != nil {
+		s.host.detach(a)
+	}
 }
 
 // A shortage is why a worker cannot map a segment that others can.
@@ -344,7 +362,7 @@ func (s *server) outcome(err error) {
 	var lacks *shortage
 	switch {
 	case err == nil:
-		s.out[1] = wire.StatusOK
+		wire.SetResultStatus(s.out, wire.StatusOK)
 	case errors.As(err, &lacks):
 		s.short = true
 		s.fail(wire.StatusResources, err.Error(), "")
@@ -356,20 +374,20 @@ func (s *server) outcome(err error) {
 }
 
 // fail makes the answer a failure.
-func (s *server) fail(status byte, text, stack string) {
+func (s *server) fail(status wire.Status, text, stack string) {
 	if s.hi > 0 { // a block that has not returned
 		text = fmt.Sprintf("[%d, %d): %s", s.lo, s.hi, text)
 		s.lo, s.hi = 0, 0
 	}
 	s.out = wire.AppendFailure(s.out[:wire.ResultBytes], text, stack)
-	s.out[1] = status
+	wire.SetResultStatus(s.out, status)
 }
 
 // finish ends what the task had and answers it, however its function has ended.
 func (s *server) finish(arrays bool) {
 	if v := recover(); v != nil {
 		text, known := fault(v, s.bound)
-		status := byte(wire.StatusPanic)
+		status := wire.StatusPanic
 		switch {
 		case known:
 			status = wire.StatusFault
@@ -379,19 +397,19 @@ func (s *server) finish(arrays bool) {
 			text = fmt.Sprintf("%.1000v", v)
 		}
 		s.fail(status, text, string(debug.Stack()))
-	} else if s.out[1] == wire.StatusGoexit {
+	} else if wire.ResultStatus(s.out) == wire.StatusGoexit {
 		s.fail(wire.StatusGoexit, "the function called runtime.Goexit", "")
 	}
 	if len(s.bound) > 0 {
 		err := releaseAll(s.bound)
 		clear(s.bound)
 		s.bound = s.bound[:0]
-		if err != nil && s.out[1] == wire.StatusOK {
+		if err != nil && wire.ResultStatus(s.out) == wire.StatusOK {
 			s.fail(wire.StatusError, err.Error(), "")
 		}
 	}
 	if arrays || s.task.arena {
-		s.results.finish(s.out[1] == wire.StatusOK)
+		s.results.finish(wire.ResultStatus(s.out) == wire.StatusOK)
 	}
 	if s.task.hasCtx.Load() {
 		s.task.hasCtx.Store(false)

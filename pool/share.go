@@ -40,13 +40,13 @@ func (e blockError) Is(target error) bool { return errors.Is(e.err, target) }
 
 func (s *server) blocks(r wire.RangeShare, run body) error {
 	cut := cut(r.N, r.Grain, int(r.Workers))
-	if r.Block == wire.SharePart {
+	if r.Block == wire.PartOfBlock {
 		if r.Lo < 0 || r.Lo >= r.Hi || r.Hi > r.N {
 			return fmt.Errorf("%w: indices %d to %d of %d", wire.ErrMalformed, r.Lo, r.Hi, r.N)
 		}
-		return s.indices(r, run, wire.SharePart, r.Lo, r.Hi)
+		return s.indices(r, run, wire.PartOfBlock, r.Lo, r.Hi)
 	}
-	if r.Block != wire.ShareAll {
+	if r.Block != wire.AnyBlock {
 		if int64(r.Block) >= int64(cut.count) {
 			return fmt.Errorf("%w: block %d of %d", wire.ErrMalformed, r.Block, cut.count)
 		}
@@ -86,7 +86,7 @@ func (s *server) indices(r wire.RangeShare, run body, b uint32, lo, hi int) erro
 	s.lo, s.hi = lo, hi
 	s.lane.flight.Task(wire.FlightBlock, 0, r.Func, b, 0)
 	s.measure(r.ID)
-	part, err := run(lo, hi, wire.AppendBlockResult(s.part[:0], r.ID, b))
+	part, err := run(lo, hi, wire.AppendBlock(s.part[:0], r.ID, b))
 	if err != nil {
 		s.lo, s.hi = 0, 0
 		return fmt.Errorf("[%d, %d): %w", lo, hi, err)

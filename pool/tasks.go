@@ -53,7 +53,7 @@ type task struct {
 }
 
 // movable reports whether any worker may have it.
-func (t *task) movable() bool { return t.job == nil || t.block != wire.ShareAll }
+func (t *task) movable() bool { return t.job == nil || t.block != wire.AnyBlock }
 
 // tasks is the table of tasks and what waits in it. Guarded by Pool.mu.
 type tasks struct {

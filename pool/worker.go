@@ -329,7 +329,7 @@ func (w *worker) finishLocked(record []byte) error {
 			return fmt.Errorf("it sent a result of %d bytes, without what it has used", len(record))
 		}
 	}
-	if id, block, part, ok := wire.ReadBlockResult(record); ok {
+	if id, block, part, ok := wire.ReadBlock(record); ok {
 		s := l.oldest()
 		if s == nil || s.id != id || s.t == nil || s.t.job == nil {
 			return fmt.Errorf("it sent a block of a range that it was not given")

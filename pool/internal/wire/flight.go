@@ -2,32 +2,21 @@ package wire
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"sync/atomic"
 )
 
-// The flight ring is the last of what a worker did, in memory that outlives it:
-// flightEvents entries in its lane, written by the worker alone and read by the
-// supervisor when it is dead: the last of them are of the goroutine that reads
-// messages, the others of the one that runs tasks, and each writes its own in turn.
-// It takes no clock, and a task costs one entry. An entry, little-endian:
-//
-//	offset  size  what
-//	     0     4  its number, from 1
-//	     4     1  kind
-//	     5     1  attempt
-//	     6     2  function
-//	     8     4  of a task: index; of a block: its number; of a segment: its id
-//	    12     4  of a task: epoch
 const (
 	flightEvents = 32
-	FlightBytes  = flightEvents * flightEntry
-	flightEntry  = 16
+	flightEntry  = 16 // bytes
 	flightTasks  = 24 // entries of the goroutine that runs tasks
+
+	// FlightBytes is the size of a flight ring.
+	FlightBytes = flightEvents * flightEntry
 )
 
+// The kinds of events.
 const (
 	FlightHello      = 1
 	FlightTask       = 2
@@ -37,7 +26,7 @@ const (
 	FlightCancel     = 6
 	FlightDrain      = 7
 	FlightInit       = 8
-	FlightTeardown   = 9 // Teardown
+	FlightTeardown   = 9
 )
 
 var flightNames = [...]string{
@@ -45,20 +34,24 @@ var flightNames = [...]string{
 	FlightCancel: "cancel", FlightDrain: "drain", FlightInit: "Init", FlightTeardown: "Teardown",
 }
 
-// A flight writes the ring.
+// A FlightRecorder writes a flight ring. An event costs two stores and no clock.
 type FlightRecorder struct {
-	Mem             []byte
+	mem             []byte
 	n               atomic.Uint32
 	tasks, messages uint32 // entries written
 }
 
-// task notes what the goroutine that runs tasks does, message what the one that
-// reads messages does.
+// NewFlightRecorder returns one that writes to the first FlightBytes of mem.
+func NewFlightRecorder(mem []byte) *FlightRecorder { return &FlightRecorder{mem: mem[:FlightBytes]} }
+
+// Task notes an event of the goroutine that runs tasks, the only one that may call it.
 func (f *FlightRecorder) Task(kind byte, attempt int, fn uint16, a, b uint32) {
 	f.note(f.tasks%flightTasks, kind, attempt, fn, a, b)
 	f.tasks++
 }
 
+// Message notes an event of the goroutine that reads messages, the only one that may
+// call it.
 func (f *FlightRecorder) Message(kind byte, a uint32) {
 	f.note(flightTasks+f.messages%(flightEvents-flightTasks), kind, 0, 0, a, 0)
 	f.messages++
@@ -66,17 +59,17 @@ func (f *FlightRecorder) Message(kind byte, a uint32) {
 
 func (f *FlightRecorder) note(at uint32, kind byte, attempt int, fn uint16, a, b uint32) {
 	n := f.n.Add(1)
-	e := f.Mem[at*flightEntry:][:flightEntry]
-	binary.LittleEndian.PutUint64(e, uint64(n)|uint64(kind)<<32|uint64(byte(attempt))<<40|uint64(fn)<<48)
-	binary.LittleEndian.PutUint64(e[8:], uint64(a)|uint64(b)<<32)
+	e := f.mem[at*flightEntry:][:flightEntry]
+	le.PutUint64(e, uint64(n)|uint64(kind)<<32|uint64(byte(attempt))<<40|uint64(fn)<<48)
+	le.PutUint64(e[8:], uint64(a)|uint64(b)<<32)
 }
 
-// MaxFlightEvents is how many events a death tells of.
+// MaxFlightEvents is the most events that ReadFlight returns.
 const MaxFlightEvents = 8
 
-// ReadFlight is the last events in words. What is there is a stranger's: entries
-// that cannot be are left out.
-func ReadFlight(mem []byte, name func(fn uint16) string) (told []string) {
+// ReadFlight returns the last events in words, oldest first. Entries that cannot be are
+// left out. name is asked for the names of functions.
+func ReadFlight(mem []byte, name func(fn uint16) string) (events []string) {
 	type entry struct {
 		n         uint32
 		kind, try byte
@@ -86,7 +79,7 @@ func ReadFlight(mem []byte, name func(fn uint16) string) (told []string) {
 	var all []entry
 	for i := range len(mem) / flightEntry {
 		e := mem[i*flightEntry:]
-		w, v := binary.LittleEndian.Uint64(e), binary.LittleEndian.Uint64(e[8:])
+		w, v := le.Uint64(e), le.Uint64(e[8:])
 		got := entry{uint32(w), byte(w >> 32), byte(w >> 40), uint16(w >> 48), uint32(v), uint32(v >> 32)}
 		if got.n > 0 && got.kind >= FlightHello && got.kind <= FlightTeardown {
 			all = append(all, got)
@@ -101,7 +94,7 @@ func ReadFlight(mem []byte, name func(fn uint16) string) (told []string) {
 		case FlightBlock, FlightSegment:
 			text = fmt.Sprintf("%s %d", text, e.a)
 		}
-		told = append(told, text)
+		events = append(events, text)
 	}
-	return told
+	return events
 }

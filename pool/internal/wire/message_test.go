@@ -1,40 +1,158 @@
 package wire
 
 import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/handoff/shm"
 )
 
-// Whatever a worker sends, the supervisor's readers end with a value or an error.
+var id = TaskID{Index: 0x01020304, Epoch: 0x05060708}
+
+// samples is each message and record, with the bytes that doc.go draws.
+var samples = map[string]struct {
+	bytes []byte
+	want  string // in hex
+}{
+	"hello": {
+		Hello{Version: 5, PID: 0x10, Build: [16]byte{0xb}, Registry: [16]byte{0xc}, Nonce: [16]byte{0xd}}.Append(nil),
+		"01000000 48444f46 05000000 10000000 0b" + zeros(15) + "0c" + zeros(15) + "0d" + zeros(15),
+	},
+	"announce": {Announce{ID: 0x11, Use: UseOutput, Size: 0x22, Name: "ab"}.Append(nil), "02010000 11000000 2200000000000000 6162"},
+	"retire":   {AppendRetire(nil, 0x11), "03000000 11000000"},
+	"cancel":   {AppendCancel(nil, id), "0600000000000000 04030201 08070605"},
+	"grow":     {AppendGrow(nil, 0x100000), "0800000000000000 0000100000000000"},
+	"refuse":   {AppendRefuse(nil, fmt.Errorf("x: %w", shm.ErrFull)), "09010000" + hex.EncodeToString([]byte("x: "+shm.ErrFull.Error()))},
+	"shrink":   {AppendShrink(nil, 0x11), "0b000000 11000000"},
+	"free": {
+		AppendFree(nil, []Allocation{{1, 2, 64}, {3, 4, 128}}),
+		"0a00000000000000 01000000 02000000 4000000000000000 03000000 04000000 8000000000000000",
+	},
+	"task": {AppendTask(nil, 0x0102, id, 3, []byte{0xaa}), "01030201 04030201 08070605 aa"},
+	"range": {
+		RangeShare{Func: 0x0102, Attempt: 3, ID: id, Job: 4, Workers: 5, Block: AnyBlock, N: 6, Grain: 7, Lo: 8, Hi: 9}.Append(nil, []byte{0xaa}),
+		"03030201 04030201 08070605 04000000 05000000 ffffffff 0600000000000000 0700000000000000 0800000000000000 0900000000000000 aa",
+	},
+	"result":  {append(AppendResult(nil, StatusOK, id), 0xaa), "02000000 04030201 08070605 aa"},
+	"failure": {AppendFailure(AppendResult(nil, StatusPanic, id), "text", "stack"), "02020000 04030201 08070605 04000000 74657874 737461636b"},
+	"block":   {append(AppendBlock(nil, id, 9), 0xaa), "04000000 04030201 08070605 09000000 aa"},
+	"usage":   {Usage{Start: 1, Wall: 2, CPU: 3, Private: 4}.Append(nil), "0100000000000000 0200000000000000 0300000000000000 0400000000000000"},
+}
+
+func zeros(n int) string { return strings.Repeat("00", n) }
+
+func TestLayouts(t *testing.T) {
+	for name, s := range samples {
+		require.Equal(t, strings.ReplaceAll(s.want, " ", ""), hex.EncodeToString(s.bytes), name)
+	}
+	result := samples["result"].bytes
+	result = bytes.Clone(result)
+	SetFreesRead(result, 0x0102)
+	SetResultStatus(result, StatusFull)
+	require.Equal(t, "02050201", hex.EncodeToString(result[:4]))
+	require.Equal(t, uint16(0x0102), FreesRead(result))
+}
+
+// What was appended is what is read.
+func TestRoundTrips(t *testing.T) {
+	h, err := ReadHello(samples["hello"].bytes)
+	require.NoError(t, err)
+	require.Equal(t, Hello{Version: 5, PID: 0x10, Build: [16]byte{0xb}, Registry: [16]byte{0xc}, Nonce: [16]byte{0xd}}, h)
+	require.NoError(t, h.Check(h))
+	for want, other := range map[string]Hello{
+		"version": {Version: 6}, "nonce": {Version: 5}, "replaced": {Version: 5, Nonce: h.Nonce}, "functions": {Version: 5, Nonce: h.Nonce, Build: h.Build},
+	} {
+		require.ErrorContains(t, h.Check(other), want)
+	}
+	a, ok := ReadAnnounce(samples["announce"].bytes)
+	require.True(t, ok)
+	require.Equal(t, Announce{ID: 0x11, Use: UseOutput, Size: 0x22, Name: "ab"}, a)
+	fn, got, attempt, args, ok := ReadTask(samples["task"].bytes)
+	require.True(t, ok)
+	require.Equal(t, []any{uint16(0x0102), id, 3, []byte{0xaa}}, []any{fn, got, attempt, args})
+	share, args, ok := ReadRangeShare(samples["range"].bytes)
+	require.True(t, ok)
+	require.Equal(t, samples["range"].bytes, share.Append(nil, args))
+	status, got, payload, ok := ReadResult(samples["failure"].bytes)
+	require.True(t, ok)
+	text, stack := ReadFailure(payload)
+	require.Equal(t, []any{StatusPanic, id, "text", "stack"}, []any{status, got, text, stack})
+	got, block, payload, ok := ReadBlock(samples["block"].bytes)
+	require.True(t, ok)
+	require.Equal(t, []any{id, uint32(9), []byte{0xaa}}, []any{got, block, payload})
+	why, ok := ReadRefuse(samples["refuse"].bytes)
+	require.True(t, ok)
+	require.ErrorIs(t, why, shm.ErrFull)
+	why, ok = ReadRefuse(AppendRefuse(nil, errors.New("other")))
+	require.True(t, ok)
+	require.NotErrorIs(t, why, shm.ErrFull)
+	start := WorkerStart{Version: Version, Slot: 3, Nonce: [16]byte{1, 15: 255}, SegmentBytes: 1 << 20, Wake: time.Second, Spread: true}
+	again, err := ParseWorkerStart(start.String())
+	require.NoError(t, err)
+	require.Equal(t, start, again)
+	require.LessOrEqual(t, len(AppendFree(nil, make([]Allocation, MaxFrees))), MaxMessage)
+	require.Greater(t, len(AppendFree(nil, make([]Allocation, MaxFrees+1))), MaxMessage)
+}
+
+// What a task costs is not allocated.
+func TestRecordsAllocateNothing(t *testing.T) {
+	buf, payload := make([]byte, 0, 256), make([]byte, 8)
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		task := AppendTask(buf, 1, id, 1, payload)
+		if _, _, _, _, ok := ReadTask(task); !ok {
+			t.Fatal("no task")
+		}
+		result := Usage{Wall: 1}.Append(append(AppendResult(buf, StatusOK, id), payload...))
+		record, _, _ := CutUsage(result)
+		if _, _, _, ok := ReadResult(record); !ok {
+			t.Fatal("no result")
+		}
+	}))
+}
+
+// Whatever the other side sends, the readers end with a value or an error.
 func FuzzMessages(f *testing.F) {
-	f.Add(Hello{}.Append(nil))
-	f.Add(AppendFailure(AppendResult(nil, StatusPanic, TaskID{1, 2}), "text", "stack"))
-	f.Add(append(AppendResult(nil, StatusFault, TaskID{1, 2}), "text"...))
-	f.Add(AppendTask(nil, 1, TaskID{1, 2}, 1, []byte("args")))
-	f.Add(Announce{ID: 1, Use: UseResult, Size: 9, Name: "x"}.Append(nil))
-	f.Add(AppendGrow(nil, 1<<20))
-	f.Add(AppendRefuse(nil, shm.ErrFull))
-	f.Add(AppendFree(nil, []Allocation{{1, 2, 64}, {1, 2, 64}}))
+	for _, s := range samples {
+		f.Add(s.bytes)
+	}
+	f.Add(append(AppendResult(nil, StatusFault, id), "text"...))
 	f.Add([]byte(WorkerStart{Version: Version, Slot: 3}.String()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if h, err := ReadHello(b); err == nil {
-			require.Equal(t, h, mustHello(t, h.Append(nil)))
+			again, err := ReadHello(h.Append(nil))
+			require.NoError(t, err)
+			require.Equal(t, h, again)
 		}
-		if status, id, payload, ok := ReadResult(b); ok {
+		if _, _, payload, ok := ReadResult(b); ok {
 			require.LessOrEqual(t, len(payload), MaxInline)
-			_, _, _ = status, id, payload
-			ReadFailure(payload)
+			text, stack := ReadFailure(payload)
+			require.LessOrEqual(t, len(text)+len(stack), 3*len(payload)) // a bad byte becomes three
 		}
-		ReadTask(b)
+		if _, _, payload, ok := ReadBlock(b); ok {
+			require.LessOrEqual(t, len(payload), MaxInline)
+		}
+		if fn, id, attempt, args, ok := ReadTask(b); ok {
+			require.Equal(t, b, AppendTask(nil, fn, id, attempt, args))
+		}
+		if share, args, ok := ReadRangeShare(b); ok {
+			require.Equal(t, b, share.Append(nil, args))
+		}
 		ReadAnnounce(b)
-		if blocks, ok := ReadFree(b); ok {
-			require.Equal(t, b[8:], AppendFree(nil, blocks)[8:])
+		ReadCancel(b)
+		ReadRetire(b)
+		ReadShrink(b)
+		if freed, ok := ReadFree(b); ok {
+			require.Equal(t, b[8:], AppendFree(nil, freed)[8:])
 		}
-		if bytes, ok := ReadGrow(b); ok {
-			require.Equal(t, b[8:], AppendGrow(nil, bytes)[8:])
+		if n, ok := ReadGrow(b); ok {
+			require.Equal(t, b[8:], AppendGrow(nil, n)[8:])
 		}
 		if why, ok := ReadRefuse(b); ok {
 			_ = why.Error()
@@ -45,10 +163,4 @@ func FuzzMessages(f *testing.F) {
 			require.Equal(t, w, again)
 		}
 	})
-}
-
-func mustHello(t *testing.T, b []byte) Hello {
-	h, err := ReadHello(b)
-	require.NoError(t, err)
-	return h
 }

@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// WorkerEnv says that this process was started as a worker, and what it is to
-// know before its hello: "version.slot.nonce.segmentBytes.wake.spread.measure".
+// WorkerEnv is set in a worker process, to a [WorkerStart] as text.
 const WorkerEnv = "HANDOFF_WORKER"
 
+// A WorkerStart is what a worker process needs to know before its hello.
 type WorkerStart struct {
 	Version      uint32
 	Slot         int
 	Nonce        [16]byte
 	SegmentBytes int64         // of Options.Results
-	Wake         time.Duration // what waking a sleeper takes here
-	Spread       bool          // there is a core for each process
-	Measure      bool          // attempts are to be
+	Wake         time.Duration // that waking a sleeper takes on this machine
+	Spread       bool          // each process has a core for itself
+	Measure      bool          // attempts are measured
 }
 
 func (w WorkerStart) String() string {

@@ -10,7 +10,7 @@ import (
 )
 
 // What is told lies within the life of the worker, whatever it says.
-func TestPossibleUsage(t *testing.T) {
+func TestClamp(t *testing.T) {
 	born := time.Unix(1000, 0)
 	now := born.Add(time.Minute)
 	at := func(d time.Duration) int64 { return born.Add(d).UnixNano() }
@@ -40,7 +40,7 @@ func FuzzUsage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, from, to int64) {
 		from, to = from>>2, to>>2 // what time.Time can tell apart
 		rest, u, ok := CutUsage(b)
-		require.Equal(t, len(b) >= UsageBytes, ok)
+		require.Equal(t, len(b) >= usageBytes, ok)
 		if !ok {
 			return
 		}
