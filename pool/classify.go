@@ -92,8 +92,8 @@ type ClassifyOptions struct {
 
 	// PayloadBytes is what one call is handed and returns by value, RefBytes what it
 	// is in arrays that are in shared memory already. The prices depend on them,
-	// and, with Costs, what is said about handing a Ref over. They are measured, and
-	// these not looked at, where the argument is known: [ClassifyCall], [Fn.Classify].
+	// and, with Costs, what is said about handing a Ref over. If both are 0, [ClassifyCall]
+	// and [Fn.Classify] measure what gob makes of the argument and the result.
 	PayloadBytes, RefBytes int64
 	// Costs prices the routes. Nil means that no price is given, and the reason
 	// says so. It is read during the call and not kept.
@@ -246,8 +246,8 @@ func (c kernelCounts) minus(b kernelCounts) kernelCounts {
 	return kernelCounts{c.voluntary - b.voluntary, c.involuntary - b.involuntary, c.minor - b.minor, c.major - b.major}
 }
 
-// classify takes the samples and judges them. payload, if not nil, is asked for
-// what the last call was handed; its error is a warning.
+// classify takes the samples and judges them. payload, if not nil, measures what the
+// last call was handed, unless o says it; its error is a warning.
 func classify(ctx context.Context, o ClassifyOptions, command bool, sample func() (cpuSample, error), payload func() (*Payload, error)) (Classification, error) {
 	var samples []cpuSample
 	before := readGC()
@@ -272,7 +272,7 @@ func classify(ctx context.Context, o ClassifyOptions, command bool, sample func(
 	collected := readGC().minus(before)
 	known := o.payload()
 	var unknown []string
-	if payload != nil {
+	if known == nil && payload != nil {
 		var err error
 		if known, err = payload(); err != nil {
 			unknown = append(unknown, err.Error())

@@ -8,9 +8,10 @@ import (
 	"example.com/handoff/shm"
 )
 
-// ClassifyCall is [Classify] for f with the argument `in`, of which, and of the
-// result of the last call, the payload is measured too: f may not change what it
-// points to. What gob cannot encode is a warning and leaves Payload nil.
+// ClassifyCall is [Classify] for f with the argument `in`. Unless the options say how
+// large the payload is, gob encodes and decodes the argument and the result of the last
+// call: f may not change what they point to. What gob cannot encode is a warning and
+// leaves Payload nil.
 func ClassifyCall[In, Out any](ctx context.Context, f func(ctx context.Context, in In) (Out, error), in In, opts *ClassifyOptions) (Classification, error) {
 	if f == nil {
 		panic("pool: ClassifyCall: f is nil")
@@ -22,15 +23,15 @@ func ClassifyCall[In, Out any](ctx context.Context, f func(ctx context.Context, 
 		return err
 	}
 	return classify(ctx, o, false, func() (cpuSample, error) { return sampleFunc(ctx, call, o) },
-		func() (*Payload, error) { return measurePayload(&in, &out, false) })
+		func() (*Payload, error) { return measurePayload(&in, &out) })
 }
 
-// Classify is [Classify] for the function with the argument `in`, whose payload it
-// measures, and the result's. The function runs in this process, on one thread,
-// and not in a worker: a crash is this program's, a store to a View of `in` is not
-// caught, and Task.Arena is an arena of this process whose arrays are dead when
-// the function is called again. Task.Context is ctx, Task.Attempt 1 and
-// Task.Worker 0. Planned is RouteProcess unless it is set.
+// Classify is [ClassifyCall] for a registered function, which [Fn.Inline] calls: in this
+// process, on one thread, and not in a worker. Task.Arena is an arena whose arrays are
+// dead when the function is called again. Planned is RouteProcess unless it is set.
+//
+// gob takes no View and no Array, and no unexported field: if `in` or the result has
+// some, set PayloadBytes and RefBytes.
 //
 // The views in `in` are pinned by the caller, until Classify returns, and where it
 // returns because ctx has ended, until the function does.
@@ -49,7 +50,7 @@ func (f *Fn[In, Out]) Classify(ctx context.Context, in In, opts *ClassifyOptions
 		})
 	}
 	return classify(ctx, o, false, func() (cpuSample, error) { return sampleFunc(ctx, call, o) },
-		func() (*Payload, error) { return measurePayload(&in, &out, true) })
+		func() (*Payload, error) { return measurePayload(&in, &out) })
 }
 
 // functionSample is the default of ClassifyOptions.MinSample for a function.

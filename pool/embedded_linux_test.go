@@ -188,37 +188,3 @@ func TestEmbeddingRefused(t *testing.T) {
 	_, err := compile(reflect.TypeFor[outputs](), false)
 	require.ErrorContains(t, err, "outputs.Array: shm.Array[float64] is not possible in a result")
 }
-
-// The sizes of a payload are those of all fields, where gob would take a promoted
-// marshaller for the whole.
-func TestPayloadOfEmbedding(t *testing.T) {
-	type big struct {
-		celsius
-		Rest [1000]float64
-	}
-	in := big{}
-	for i := range in.Rest {
-		in.Rest[i] = 1 / float64(i+3)
-	}
-	for _, private := range []bool{false, true} {
-		p, err := measurePayload(&in, &[2]big{in, in}, private)
-		require.NoError(t, err)
-		require.Greater(t, p.InGobBytes, int64(8000))
-		require.Greater(t, p.OutGobBytes, int64(16000))
-	}
-	p := newPool(t, &Options{Workers: 1})
-	a, err := shm.Make[float64](p.Arena(), 1000)
-	require.NoError(t, err)
-	defer a.Release()
-	type viewed struct {
-		shm.View[float64]
-		Rest [1000]float64
-	}
-	v := viewed{a.View(), in.Rest}
-	for _, private := range []bool{false, true} {
-		p, err := measurePayload(&v, &v, private)
-		require.NoError(t, err)
-		require.Equal(t, int64(8000), p.InRefBytes)
-		require.Greater(t, p.ValueBytes, int64(16000))
-	}
-}

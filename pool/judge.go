@@ -196,7 +196,7 @@ func (c *Classification) explainRoute(s *sentence, o ClassifyOptions) {
 func (c *Classification) explainPrice(s *sentence, o ClassifyOptions) {
 	bytes, refBytes := int64(0), int64(0)
 	if p := c.Payload; p != nil {
-		bytes, refBytes = p.ValueBytes, p.refBytes()
+		bytes, refBytes = p.ValueBytes, p.RefBytes
 	}
 	c.Prices = o.Costs.prices(bytes, refBytes, c.WallS)
 	price, ok := o.Costs.price(c.Route, bytes, refBytes, c.WallS)

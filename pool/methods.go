@@ -1,8 +1,6 @@
 package pool
 
 import (
-	"encoding"
-	"encoding/gob"
 	"reflect"
 
 	"example.com/handoff/shm"
@@ -22,9 +20,7 @@ var (
 			Receive([]byte, []shm.Binder) error
 		}](),
 	}
-	gobMethods    = methods{reflect.TypeFor[gob.GobEncoder]()}
-	binaryMethods = methods{reflect.TypeFor[encoding.BinaryMarshaler]()}
-	sizerMethods  = methods{reflect.TypeFor[Sizer]()}
+	sizerMethods = methods{reflect.TypeFor[Sizer]()}
 )
 
 // of reports whether t, or a pointer to it, has some of m, and all.
@@ -58,12 +54,6 @@ func (m methods) own(t reflect.Type) bool {
 		}
 	}
 	return true
-}
-
-// promoted reports whether t has all of m from a field that it embeds beside others.
-func (m methods) promoted(t reflect.Type) bool {
-	_, all := m.of(t)
-	return all && t.Kind() == reflect.Struct && !m.own(t)
 }
 
 // isCarrier reports whether a value of type t crosses by its methods.

@@ -29,15 +29,8 @@ func gobSize(t *testing.T, v any) int64 {
 }
 
 type sized struct {
-	name  string // crosses to a worker, though gob would not look at it
 	X     shm.View[float64]
-	part  [2]inner
 	Scale float64
-}
-
-type inner struct {
-	on bool
-	V  shm.View[uint16]
 }
 
 func newRun(t *testing.T) *shm.Arena {
@@ -61,96 +54,37 @@ func filled[T shm.Element](t *testing.T, a *shm.Arena, n int, of func(i int) T) 
 }
 
 func TestMeasurePayload(t *testing.T) {
-	a := newRun(t)
-	third := func(i int) float64 { return float64(i+1) / 3 }
-	x := filled(t, a, 1000, third)
-	u := filled(t, a, 500, func(i int) uint16 { return uint16(i) })
-	in := sized{name: "name", X: x, part: [2]inner{{true, u}, {}}, Scale: 0.5}
-	type flatInner struct {
-		On bool
-		V  []uint16
-	}
-	type flat struct {
-		Name   string
-		X      []float64
-		P0, P1 flatInner
-		Scale  float64
-	}
-	same := flat{"name", x.Data(), flatInner{true, u.Data()}, flatInner{}, 0.5}
-	none := same
-	none.X, none.P0.V = nil, nil
-
-	out := x
-	p, err := measurePayload(&in, &out, true)
-	require.NoError(t, err)
-	near := func(want, got int64, what string) {
-		t.Helper()
-		require.InDelta(t, want, got, 16, what) // the lengths of the empty fields
-	}
-	near(gobSize(t, same), p.InGobBytes, "argument")
-	near(gobSize(t, x.Data()), p.OutGobBytes, "result")
-	near(gobSize(t, none), p.ValueBytes, "by value")
-	require.Equal(t, int64(8000+1000), p.InRefBytes)
-	require.Equal(t, int64(8000), p.OutRefBytes)
-	require.False(t, p.Estimated)
-	require.Positive(t, p.GobNs)
-	require.Greater(t, p.GobFreshNs, 0.0)
-
-	// An argument of any Go type, of which gob sees the exported fields alone.
 	type record struct {
 		Words []string
 		When  time.Time
 		Table map[string][]float64
 		later *int
 	}
-	r := record{[]string{"a", "b"}, time.Now(), map[string][]float64{"x": {1, 2, 3}}, nil}
-	p, err = measurePayload(&r, &struct{}{}, false)
-	require.NoError(t, err)
-	require.Equal(t, gobSize(t, r), p.InGobBytes)
-	require.Equal(t, p.InGobBytes, p.ValueBytes)
-	require.Zero(t, p.OutGobBytes+p.InRefBytes)
-
-	// A part of it stands for the whole.
-	large := make([]float64, 1<<20)
-	for i := range large {
-		large[i] = third(i)
+	in := record{[]string{"a", "b"}, time.Now(), map[string][]float64{"x": {1, 2, 3}}, nil}
+	out := make([]float64, 1<<20)
+	for i := range out {
+		out[i] = float64(i+1) / 3
 	}
-	p, err = measurePayload(&large, &struct{}{}, false)
+	p, err := measurePayload(&in, &out)
 	require.NoError(t, err)
-	require.True(t, p.Estimated)
-	require.InEpsilon(t, gobSize(t, large), p.InGobBytes, 0.05)
-	require.InEpsilon(t, p.InGobBytes, p.ValueBytes, 0.01, "a slice is by value")
+	require.Equal(t, gobSize(t, in), p.InGobBytes)
+	require.InDelta(t, gobSize(t, out), p.OutGobBytes, 100) // it may be encoded once, with the type
+	require.Equal(t, p.InGobBytes+p.OutGobBytes, p.ValueBytes)
+	require.Zero(t, p.RefBytes)
+	require.Positive(t, p.GobNs)
+	require.Positive(t, p.GobFreshNs)
 
-	for _, v := range []any{func() {}, make(chan int)} {
-		_, err = measurePayload(&v, &struct{}{}, false)
-		require.ErrorContains(t, err, "the size of the argument: gob")
-	}
-}
-
-type columns struct{ arrays []shm.View[float64] }
-
-func (c *columns) Carry(meta []byte) ([]byte, []shm.Binder, error) {
-	var all []shm.Binder
-	for i := range c.arrays {
-		all = append(all, &c.arrays[i])
-	}
-	return append(meta, "meta"...), all, nil
-}
-
-func (c *columns) Receive([]byte, []shm.Binder) error { return nil }
-
-func TestMeasureCarrier(t *testing.T) {
-	a := newRun(t)
-	one := func(int) float64 { return 1.0 / 3 }
-	in := struct {
-		Table columns
-		n     int
-	}{Table: columns{[]shm.View[float64]{filled(t, a, 100, one), filled(t, a, 200, one)}}, n: 7}
-	p, err := measurePayload(&in, &struct{}{}, true)
+	p, err = measurePayload(&struct{}{}, &struct{}{})
 	require.NoError(t, err)
-	require.Equal(t, int64(2400), p.InRefBytes)
-	require.Greater(t, p.InGobBytes, int64(2400))
-	require.Less(t, p.ValueBytes, int64(40))
+	require.Equal(t, &Payload{}, p)
+
+	view, null, ch := filled(t, newRun(t), 1, func(int) float64 { return 1 }), (*int)(nil), make(chan int)
+	_, err = measurePayload(&view, &ch)
+	require.ErrorContains(t, err, "the size of the argument is unknown, set PayloadBytes and RefBytes: gob: type shm.View[float64] has no exported fields")
+	_, err = measurePayload(&null, &ch)
+	require.ErrorContains(t, err, "the size of the argument is unknown, set PayloadBytes and RefBytes: gob: decode: EOF")
+	_, err = measurePayload(&struct{}{}, &ch)
+	require.ErrorContains(t, err, "the size of the result is unknown, set PayloadBytes and RefBytes: gob")
 }
 
 // Functions for TestClassifyFn.
@@ -192,20 +126,25 @@ func TestClassifyFn(t *testing.T) {
 	third := func(i int) float64 { return float64(i+1) / 3 }
 	opts := &ClassifyOptions{Repeats: 1, MinSample: 5 * time.Millisecond}
 
-	c, err := classifySum.Classify(t.Context(), sized{X: filled(t, newRun(t), 100_000, third), Scale: 2}, opts)
+	in := sized{X: filled(t, newRun(t), 100_000, third), Scale: 2}
+	c, err := classifySum.Classify(t.Context(), in, opts)
 	require.NoError(t, err)
-	require.Equal(t, int64(800_000), c.Payload.InRefBytes)
-	require.Greater(t, c.Payload.InGobBytes, int64(700_000)) // gob leaves zero bytes at the end of a number out
-	require.Positive(t, c.Payload.OutGobBytes)
-	require.Zero(t, c.Payload.OutRefBytes)
-	require.Less(t, c.Payload.ValueBytes, int64(100))
+	require.Nil(t, c.Payload)
+	require.Contains(t, strings.Join(c.Warnings, "\n"), "set PayloadBytes and RefBytes: gob: type shm.View[float64] has no exported fields")
+
+	opts.PayloadBytes, opts.RefBytes, opts.Costs = 16, 800_000, &Costs{Gob: RouteCost{FixedNs: 5000, NsPerByte: 10}}
+	c, err = classifySum.Classify(t.Context(), in, opts)
+	require.NoError(t, err)
+	require.Equal(t, int64(800_000), c.Payload.RefBytes)
+	require.Equal(t, int64(16), c.Payload.ValueBytes)
+	require.Equal(t, 5000+10*800_016.0, c.Payload.GobNs)
+	require.True(t, c.Payload.Estimated)
 	require.Positive(t, c.Payload.GobShare)
 	require.Equal(t, c.Payload.GobShare > 0.15, c.Payload.HandOverRef)
 
 	// Its own arena is emptied between calls, and gone afterwards.
 	c, err = classifyMake.Classify(t.Context(), 100_000, opts)
 	require.NoError(t, err)
-	require.Equal(t, int64(800_000), c.Payload.OutRefBytes)
 	require.True(t, c.Payload.HandOverRef, "%s", c.Reason) // making it is far cheaper than gob of it
 	require.Contains(t, c.Reason, "is handed over by Ref, and should be")
 
@@ -284,7 +223,6 @@ func TestClassifyCall(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, gobSize(t, in), c.Payload.InGobBytes)
 	require.Greater(t, c.Payload.OutGobBytes, int64(70_000))
-	require.Zero(t, c.Payload.InRefBytes)
 	require.True(t, c.Payload.HandOverRef, "%s", c.Reason) // 10 µs against 500
 	require.Contains(t, c.Reason, "to a process by Ref, as a shm.View")
 	require.Positive(t, c.GCCycles, "it leaves 80 kB at each call")

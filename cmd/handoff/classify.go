@@ -215,7 +215,7 @@ func (c classified) write(w io.Writer) {
 		row("gc", "%.1f %% of the CPU, %d collections in all runs", 100**c.GCShare, c.GCCycles)
 	}
 	if p := c.Payload; p != nil {
-		row("payload", "%s by Ref, %s by value", human(p.InRefBytes+p.OutRefBytes), human(p.ValueBytes))
+		row("payload", "%s by Ref, %s by value", human(p.RefBytes), human(p.ValueBytes))
 		if p.GobNs > 0 {
 			row("gob of it", "%s, %.3g %% of the CPU time", seconds(p.GobNs), 100*p.GobShare)
 		}

@@ -58,7 +58,7 @@ func TestClassifyOp(t *testing.T) {
 	require.Equal(t, "describe", c.Op)
 	require.Equal(t, pool.ClockProcess, c.Clock)
 	require.Positive(t, c.CPUS)
-	require.Equal(t, int64(20000*3*8), c.Payload.InRefBytes)
+	require.Equal(t, int64(20000*3*8), c.Payload.RefBytes)
 	require.NotNil(t, c.GCShare)
 	require.Empty(t, c.Prices)
 
