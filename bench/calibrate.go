@@ -10,6 +10,7 @@ import (
 
 	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/classify"
 	"example.com/handoff/pool/queue"
 	"example.com/handoff/shm"
 )
@@ -26,7 +27,7 @@ type CalibrateOptions struct {
 	Warn func(error)
 
 	// Of tests.
-	measure func(context.Context) (pool.Costs, error)
+	measure func(context.Context) (classify.Costs, error)
 }
 
 // Calibrate returns what the routes of the classifier cost on this machine. It
@@ -39,7 +40,7 @@ type CalibrateOptions struct {
 // ctx bounds it; its cause is then the error. Programs that call it must call
 // [pool.Main] first thing in main. Goroutines and processes may call it at the same
 // time; those that measure then disturb each other.
-func Calibrate(ctx context.Context, opts *CalibrateOptions) (pool.Costs, error) {
+func Calibrate(ctx context.Context, opts *CalibrateOptions) (classify.Costs, error) {
 	var o CalibrateOptions
 	if opts != nil {
 		o = *opts
@@ -68,9 +69,9 @@ func Calibrate(ctx context.Context, opts *CalibrateOptions) (pool.Costs, error) 
 	costs, err := o.measure(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return pool.Costs{}, context.Cause(ctx)
+		return classify.Costs{}, context.Cause(ctx)
 	case err != nil:
-		return pool.Costs{}, err
+		return classify.Costs{}, err
 	}
 	if file != "" {
 		if err := writeCosts(file, here, costs); err != nil {
@@ -89,7 +90,7 @@ const (
 )
 
 // calibrate measures. Each part takes the fewest samples it can once the time is up.
-func calibrate(ctx context.Context) (c pool.Costs, err error) {
+func calibrate(ctx context.Context) (c classify.Costs, err error) {
 	start := time.Now()
 	count := func(n int) int {
 		if time.Since(start) > calibrateTime {
@@ -116,9 +117,9 @@ func calibrate(ctx context.Context) (c pool.Costs, err error) {
 		return c, err
 	}
 	// line is what goes through both sizes.
-	line := func(small, large float64) pool.RouteCost {
+	line := func(small, large float64) classify.RouteCost {
 		perByte := max(0, (large-small)/(largeBytes-smallBytes))
-		return pool.RouteCost{FixedNs: max(0, small-perByte*smallBytes), NsPerByte: perByte}
+		return classify.RouteCost{FixedNs: max(0, small-perByte*smallBytes), NsPerByte: perByte}
 	}
 	of := func(strategy string) (small, large float64) {
 		small, _ = r.median(strategy, smallBytes)
@@ -127,12 +128,12 @@ func calibrate(ctx context.Context) (c pool.Costs, err error) {
 	}
 	resident, _ := of(shmResident)
 	local, _ := of(inProcess)
-	c.Goroutine, c.ProcessRef = pool.RouteCost{FixedNs: local}, pool.RouteCost{FixedNs: resident}
+	c.Goroutine, c.ProcessRef = classify.RouteCost{FixedNs: local}, classify.RouteCost{FixedNs: resident}
 	c.Process, c.ProcessGob = line(of(shmCopy)), line(of(gobReused))
 	c.WakeNs = max(0, wake-resident)
 	for _, g := range []struct {
 		strategy string
-		to       *pool.RouteCost
+		to       *classify.RouteCost
 	}{{gobReused, &c.Gob}, {gobFresh, &c.GobFresh}} {
 		small, err := measureGob(g.strategy, smallBytes, count(200))
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"example.com/handoff/pool"
+	"example.com/handoff/pool/classify"
 )
 
 func TestCalibrate(t *testing.T) {
@@ -57,9 +57,9 @@ func TestCalibrateCancelled(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func someCosts() pool.Costs {
-	rc := pool.RouteCost{FixedNs: 100, NsPerByte: 0.5}
-	return pool.Costs{Goroutine: rc, Split: rc, Process: rc, ProcessRef: rc, ProcessGob: rc, Gob: rc, GobFresh: rc,
+func someCosts() classify.Costs {
+	rc := classify.RouteCost{FixedNs: 100, NsPerByte: 0.5}
+	return classify.Costs{Goroutine: rc, Split: rc, Process: rc, ProcessRef: rc, ProcessGob: rc, Gob: rc, GobFresh: rc,
 		WakeNs: 1, StartNs: 2, MeasuredAt: time.Now().UTC().Truncate(time.Second)}
 }
 
@@ -124,7 +124,7 @@ func TestCalibrateWarns(t *testing.T) {
 	var warnings []string
 	measured := 0
 	opts := &CalibrateOptions{File: file, Warn: func(err error) { warnings = append(warnings, err.Error()) },
-		measure: func(context.Context) (pool.Costs, error) { measured++; return someCosts(), nil }}
+		measure: func(context.Context) (classify.Costs, error) { measured++; return someCosts(), nil }}
 	_, err := Calibrate(background(), opts)
 	require.NoError(t, err)
 	require.Len(t, warnings, 1)

@@ -15,8 +15,8 @@ import (
 	"runtime/debug"
 	"time"
 
-	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch/outfile"
+	"example.com/handoff/pool/classify"
 )
 
 // The costs are kept as one JSON object:
@@ -28,9 +28,9 @@ const costsVersion = 1
 const maxCostsBytes = 64 << 10
 
 type keptCosts struct {
-	Version int        `json:"version"`
-	Origin  origin     `json:"origin"`
-	Costs   pool.Costs `json:"costs"`
+	Version int            `json:"version"`
+	Origin  origin         `json:"origin"`
+	Costs   classify.Costs `json:"costs"`
 }
 
 // An origin is what costs depend on: those of another one say nothing here.
@@ -83,7 +83,7 @@ func costsFile() (string, error) {
 var errNoCosts = errors.New("no costs are kept")
 
 // readCosts reads a file that anybody may have written.
-func readCosts(file string, here origin) (c pool.Costs, err error) {
+func readCosts(file string, here origin) (c classify.Costs, err error) {
 	info, err := os.Lstat(file) // before it is opened: a FIFO would wait
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -108,16 +108,16 @@ func readCosts(file string, here origin) (c pool.Costs, err error) {
 }
 
 // decodeCosts takes nothing but whole costs of that origin.
-func decodeCosts(b []byte, here origin) (pool.Costs, error) {
+func decodeCosts(b []byte, here origin) (classify.Costs, error) {
 	var kept keptCosts
 	if err := json.Unmarshal(b, &kept); err != nil {
-		return pool.Costs{}, fmt.Errorf("damaged: %w", err)
+		return classify.Costs{}, fmt.Errorf("damaged: %w", err)
 	}
 	if kept.Version != costsVersion {
-		return pool.Costs{}, fmt.Errorf("version %d, expected %d", kept.Version, costsVersion)
+		return classify.Costs{}, fmt.Errorf("version %d, expected %d", kept.Version, costsVersion)
 	}
 	if kept.Origin != here {
-		return pool.Costs{}, fmt.Errorf("measured on another machine or with another version: %s", kept.Origin.difference(here))
+		return classify.Costs{}, fmt.Errorf("measured on another machine or with another version: %s", kept.Origin.difference(here))
 	}
 	return kept.Costs, checkCosts(&kept.Costs)
 }
@@ -134,14 +134,14 @@ func (o origin) difference(here origin) string {
 }
 
 // checkCosts refuses what no calibration finds.
-func checkCosts(c *pool.Costs) error {
+func checkCosts(c *classify.Costs) error {
 	const most = 1e12 // a quarter of an hour
 	within := func(x float64) bool { return x >= 0 && x < most && !math.IsNaN(x) }
-	for name, rc := range map[string]pool.RouteCost{
+	for name, rc := range map[string]classify.RouteCost{
 		"goroutine": c.Goroutine, "split": c.Split, "process": c.Process, "process_ref": c.ProcessRef,
 		"process_gob": c.ProcessGob, "gob": c.Gob, "gob_fresh": c.GobFresh,
 	} {
-		if !within(rc.FixedNs) || !within(rc.NsPerByte) || rc == (pool.RouteCost{}) {
+		if !within(rc.FixedNs) || !within(rc.NsPerByte) || rc == (classify.RouteCost{}) {
 			return fmt.Errorf("damaged: %s is %g ns and %g ns a byte", name, rc.FixedNs, rc.NsPerByte)
 		}
 	}
@@ -155,7 +155,7 @@ func checkCosts(c *pool.Costs) error {
 }
 
 // writeCosts makes the file appear whole, and readable by this user alone.
-func writeCosts(file string, here origin, c pool.Costs) (err error) {
+func writeCosts(file string, here origin, c classify.Costs) (err error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")

@@ -13,8 +13,6 @@
 //     [Pool.Close] ends everything.
 //   - [RangeFunc] and [ReduceFunc] register functions over a range of indices
 //     that the workers share out among themselves.
-//   - [Classify], [ClassifyCall], [Fn.Classify] and [ClassifyCommand] measure whether a
-//     stage waits or computes, and say where it belongs and, with [Costs], at what price.
 //   - [Pipeline] is a chain of stages with queues between them: [From] a sequence
 //     through [Go] and [Proc] to [Drain].
 //

@@ -426,7 +426,7 @@ func TestPipelineRemedies(t *testing.T) {
 		"add workers":                      {Kind: KindProcess, Width: 2, Workers: 2},
 		"to its pool, which has 2":         {Kind: KindProcess, Width: 4, Workers: 2},
 		"widen it, its pool has 4":         {Kind: KindProcess, Width: 2, Workers: 4},
-		"more workers do not help":         {Kind: KindProcess, Width: cores, Workers: cores, CPUClock: ClockChild, CPU: time.Duration(cores) * time.Second},
+		"more workers do not help":         {Kind: KindProcess, Width: cores, Workers: cores, CPUClock: "child", CPU: time.Duration(cores) * time.Second},
 		"move what is slow in it":          {Kind: KindWrite, Width: 1},
 		"I/O width to s, or workers if it": {Kind: KindGoroutine, Width: 1},
 	} {

@@ -40,11 +40,11 @@ type StageStats struct {
 	BudgetWait time.Duration `json:"budget_wait_ns"` // for which the next item waited for MaxBytes
 
 	// CPU is the CPU time of the workers of a process stage since the run began
-	// (CPUClock = ClockChild), those that have died meanwhile included: of all their
+	// (CPUClock = "child"), those that have died meanwhile included: of all their
 	// tasks, if others use the pool too. Of one goroutine
 	// among others nobody can say it: then CPUClock is "", and see PipelineStats.SelfCPU.
 	CPU      time.Duration `json:"cpu_ns"`
-	CPUClock CPUClock      `json:"cpu_clock,omitempty"`
+	CPUClock string        `json:"cpu_clock,omitempty"`
 	Workers  int           `json:"workers,omitempty"`       // of a process stage, alive now
 	Private  int64         `json:"private_bytes,omitempty"` // private memory of these, now
 	PSS      int64         `json:"pss_bytes,omitempty"`     // and with their share of what they share

@@ -11,6 +11,7 @@ import (
 const (
 	busyEnough  = 0.75
 	clearlyLess = 0.9
+	allOfCores  = 0.7
 )
 
 // judge says which side is short.
@@ -87,7 +88,7 @@ func (p *PipelineStats) remedy(s StageStats) string {
 		return fmt.Sprintf("add workers to its pool, which has %d", s.Workers)
 	case s.Width < s.Workers:
 		return fmt.Sprintf("widen it, its pool has %d workers", s.Workers)
-	case s.CPUClock != "" && s.Workers >= cores && ratioOf(s.CPU, p.Wall*time.Duration(cores)) > cpuAbove:
+	case s.CPUClock != "" && s.Workers >= cores && ratioOf(s.CPU, p.Wall*time.Duration(cores)) > allOfCores:
 		return fmt.Sprintf("its workers use all of the %d usable cores: make it cheaper, more workers do not help", cores)
 	}
 	return "add workers"

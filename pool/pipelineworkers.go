@@ -47,7 +47,7 @@ func (u *workerUse) look(each func(w WorkerStats)) (cpu time.Duration) {
 func (u *workerUse) fill(st *StageStats) {
 	processes := u.p.opts.Isolation == Process
 	if processes {
-		st.CPUClock = ClockChild
+		st.CPUClock = "child"
 	}
 	st.CPU = u.look(func(w WorkerStats) {
 		if w.State != StateStandby {

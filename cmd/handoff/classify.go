@@ -17,6 +17,7 @@ import (
 	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
 	"example.com/handoff/pool/batch/outfile"
+	"example.com/handoff/pool/classify"
 )
 
 type classifyFlags struct {
@@ -57,7 +58,7 @@ goes without prices.`,
 			if err := f.check(args); err != nil {
 				return err
 			}
-			return classify(c.Context(), s, args, f)
+			return classifyStage(c.Context(), s, args, f)
 		},
 	}
 	c.Flags().SetInterspersed(false) // the command's own flags are its own, also without --
@@ -93,10 +94,10 @@ func (f classifyFlags) check(args []string) error {
 // A classified is the answer of the verb.
 type classified struct {
 	Op string `json:"op,omitempty"`
-	pool.Classification
+	classify.Verdict
 }
 
-func classify(ctx context.Context, s streams, args []string, f classifyFlags) error {
+func classifyStage(ctx context.Context, s streams, args []string, f classifyFlags) error {
 	out, err := openOutput(f.json, s.out)
 	if err != nil {
 		return err
@@ -105,7 +106,7 @@ func classify(ctx context.Context, s streams, args []string, f classifyFlags) er
 	if err != nil {
 		return err
 	}
-	opts := pool.ClassifyOptions{Repeats: f.repeat}
+	opts := classify.Options{Repeats: f.repeat}
 	var once func(context.Context) error
 	if f.op != "" { // first, as it says at once what is wrong with the file
 		once = func(ctx context.Context) error { _, err := runOp(ctx, f.op, args[0]); return err }
@@ -113,16 +114,16 @@ func classify(ctx context.Context, s streams, args []string, f classifyFlags) er
 		if err != nil {
 			return err
 		}
-		opts.Clock, opts.Planned, opts.RefBytes = pool.ClockProcess, pool.RouteProcess, res.Summary.BytesByRef
+		opts.Clock, opts.Planned, opts.RefBytes = classify.ClockProcess, classify.RouteProcess, res.Summary.BytesByRef
 	}
 	if opts.Costs, err = costs(ctx, s.err, f.costs); err != nil {
 		return err
 	}
 	got := classified{Op: f.op}
 	if once == nil {
-		got.Classification, err = pool.ClassifyCommand(ctx, args, &opts)
+		got.Verdict, err = classify.Command(ctx, args, &opts)
 	} else {
-		got.Classification, err = pool.Classify(ctx, once, &opts)
+		got.Verdict, err = classify.Func(ctx, once, &opts)
 	}
 	if err == nil && f.profile != "" {
 		err = profileCPU(ctx, profile, once)
@@ -164,7 +165,7 @@ func runOp(ctx context.Context, op, file string) (*batch.Result, error) {
 }
 
 // costs are the prices; nil without them. That they can't be measured is no error.
-func costs(ctx context.Context, stderr io.Writer, how string) (*pool.Costs, error) {
+func costs(ctx context.Context, stderr io.Writer, how string) (*classify.Costs, error) {
 	if how == "none" {
 		return nil, nil
 	}

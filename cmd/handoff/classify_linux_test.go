@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/handoff/pool"
+	"example.com/handoff/pool/classify"
 )
 
 func TestClassifyCommand(t *testing.T) {
@@ -56,7 +56,7 @@ func TestClassifyOp(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(b, &c))
 	require.Equal(t, "describe", c.Op)
-	require.Equal(t, pool.ClockProcess, c.Clock)
+	require.Equal(t, classify.ClockProcess, c.Clock)
 	require.Positive(t, c.CPUS)
 	require.Equal(t, int64(20000*3*8), c.Payload.RefBytes)
 	require.NotNil(t, c.GCShare)

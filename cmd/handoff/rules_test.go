@@ -62,6 +62,7 @@ var ruleTable = map[string]ruleRow{
 	"pool/batch/ops": {[]string{"pool/batch", "shm/gonum"}, []string{ruleGonum, ruleArrow}},
 	"pool/chaos":     {[]string{"pool"}, []string{ruleSys}},
 	"pool/foreign":   {[]string{"pool"}, []string{ruleSys}},
+	"pool/classify":  {[]string{"pool"}, []string{ruleSys}},
 	"pool/prom":      {[]string{"pool", "pool/queue"}, []string{ruleMetrics}},
 	"pool/tune":      {[]string{"bench/stat"}, []string{ruleSys}},
 	"bench/stat":     {nil, nil},
@@ -77,7 +78,7 @@ var ruleTable = map[string]ruleRow{
 // ruleLibrary is every folder below bench and the command.
 var ruleLibrary = []string{
 	"shm", "shm/ring", "shm/gonum", "arrowipc", "arrowipc/files", "bench/stat", "pool", "pool/queue", "pool/journal", "pool/batch",
-	"pool/batch/ops", "pool/batch/outfile", "pool/chaos", "pool/foreign", "pool/prom", "pool/tune",
+	"pool/batch/ops", "pool/batch/outfile", "pool/chaos", "pool/classify", "pool/foreign", "pool/prom", "pool/tune",
 }
 
 // ruleBans lists what must not be linked, directly or through others, and the folders that are exempt or concerned.
@@ -97,7 +98,7 @@ var ruleBans = []struct {
 		[]string{"bench/...", "cmd/..."}, nil,
 		"command lines, bars and plots belong to bench and cmd: a worker runs every package initializer"},
 	{[]string{"net/http"}, nil,
-		[]string{"shm/...", "pool", "pool/journal", "pool/chaos", "pool/foreign", "pool/tune"},
+		[]string{"shm/...", "pool", "pool/journal", "pool/chaos", "pool/classify", "pool/foreign", "pool/tune"},
 		"shm and pool serve nothing over HTTP"},
 }
 

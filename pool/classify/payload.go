@@ -1,4 +1,4 @@
-package pool
+package classify
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 type Payload struct {
 	// InGobBytes and OutGobBytes are what gob makes of the argument and of the
 	// result, that is of their exported fields, without its description of the types.
-	// 0 where ClassifyOptions says the sizes.
+	// 0 where Options says the sizes.
 	InGobBytes  int64 `json:"in_gob_bytes,omitempty"`
 	OutGobBytes int64 `json:"out_gob_bytes,omitempty"`
 	ValueBytes  int64 `json:"value_bytes"`  // crosses by value, in both directions
@@ -37,7 +37,7 @@ type Payload struct {
 const mostGobShare = 0.15
 
 // payload is what the caller says of it.
-func (o ClassifyOptions) payload() *Payload {
+func (o Options) payload() *Payload {
 	if o.PayloadBytes == 0 && o.RefBytes == 0 {
 		return nil
 	}
@@ -101,7 +101,7 @@ func measureGob[T any](v *T) (m gobMeasure, err error) {
 }
 
 // explainPayload applies the rule of the 15 %.
-func (c *Classification) explainPayload(s *sentence, o ClassifyOptions) {
+func (c *Verdict) explainPayload(s *sentence, o Options) {
 	p := c.Payload
 	if p == nil {
 		return

@@ -1,4 +1,4 @@
-package pool
+package classify
 
 import (
 	"math"
@@ -51,8 +51,8 @@ const (
 	wayGob  = "gob"
 )
 
-// A RoutePrice is what handing one call over costs.
-type RoutePrice struct {
+// A Price is what handing one call over costs.
+type Price struct {
 	Route Route `json:"route"`
 	// Way is how the payload goes to a process: "ref" for arrays that are in shared
 	// memory already, "copy" for one copy into it, "gob". "" for the other routes.
@@ -63,13 +63,13 @@ type RoutePrice struct {
 
 // prices lists what was measured, the cheapest kind of a route first. bytes go by
 // value, refBytes are in shared memory already.
-func (c *Costs) prices(bytes, refBytes int64, wallS float64) (all []RoutePrice) {
+func (c *Costs) prices(bytes, refBytes int64, wallS float64) (all []Price) {
 	if c == nil {
 		return nil
 	}
 	add := func(r Route, way string, ns float64, known bool) {
 		if known {
-			all = append(all, RoutePrice{r, way, ns, ns / 1e9 / wallS})
+			all = append(all, Price{r, way, ns, ns / 1e9 / wallS})
 		}
 	}
 	ns, ok := c.Goroutine.ns(bytes + refBytes)
@@ -91,7 +91,7 @@ func (c *Costs) prices(bytes, refBytes int64, wallS float64) (all []RoutePrice) 
 
 // price is that of the route: of a process by Ref if there is anything in shared
 // memory, else by one copy.
-func (c *Costs) price(r Route, bytes, refBytes int64, wallS float64) (RoutePrice, bool) {
+func (c *Costs) price(r Route, bytes, refBytes int64, wallS float64) (Price, bool) {
 	way := ""
 	if r == RouteProcess {
 		way = wayCopy
@@ -104,5 +104,5 @@ func (c *Costs) price(r Route, bytes, refBytes int64, wallS float64) (RoutePrice
 			return p, true
 		}
 	}
-	return RoutePrice{}, false
+	return Price{}, false
 }

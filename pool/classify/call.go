@@ -1,20 +1,21 @@
-package pool
+package classify
 
 import (
 	"context"
 	"sync"
 	"time"
 
+	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
 
-// ClassifyCall is [Classify] for f with the argument `in`. Unless the options say how
+// Call is [Func] for f with the argument `in`. Unless the options say how
 // large the payload is, gob encodes and decodes the argument and the result of the last
 // call: f may not change what they point to. What gob cannot encode is a warning and
 // leaves Payload nil.
-func ClassifyCall[In, Out any](ctx context.Context, f func(ctx context.Context, in In) (Out, error), in In, opts *ClassifyOptions) (Classification, error) {
+func Call[In, Out any](ctx context.Context, f func(ctx context.Context, in In) (Out, error), in In, opts *Options) (Verdict, error) {
 	if f == nil {
-		panic("pool: ClassifyCall: f is nil")
+		panic("classify: Call: f is nil")
 	}
 	o := opts.withDefaults(functionSample)
 	var out Out
@@ -22,20 +23,20 @@ func ClassifyCall[In, Out any](ctx context.Context, f func(ctx context.Context, 
 		out, err = f(ctx, in)
 		return err
 	}
-	return classify(ctx, o, false, func() (cpuSample, error) { return sampleFunc(ctx, call, o) },
+	return measure(ctx, o, false, func() (cpuSample, error) { return sampleFunc(ctx, call, o) },
 		func() (*Payload, error) { return measurePayload(&in, &out) })
 }
 
-// Classify is [ClassifyCall] for a registered function, which [Fn.Inline] calls: in this
+// Fn is [Call] for a registered function, which [pool.Fn.Inline] calls: in this
 // process, on one thread, and not in a worker. Task.Arena is an arena whose arrays are
 // dead when the function is called again. Planned is RouteProcess unless it is set.
 //
 // gob takes no View and no Array, and no unexported field: if `in` or the result has
 // some, set PayloadBytes and RefBytes.
 //
-// The views in `in` are pinned by the caller, until Classify returns, and where it
+// The views in `in` are pinned by the caller, until Fn returns, and where it
 // returns because ctx has ended, until the function does.
-func (f *Fn[In, Out]) Classify(ctx context.Context, in In, opts *ClassifyOptions) (Classification, error) {
+func Fn[In, Out any](ctx context.Context, f *pool.Fn[In, Out], in In, opts *Options) (Verdict, error) {
 	o := opts.withDefaults(functionSample)
 	if o.Planned == "" {
 		o.Planned = RouteProcess
@@ -49,11 +50,11 @@ func (f *Fn[In, Out]) Classify(ctx context.Context, in In, opts *ClassifyOptions
 			return err
 		})
 	}
-	return classify(ctx, o, false, func() (cpuSample, error) { return sampleFunc(ctx, call, o) },
+	return measure(ctx, o, false, func() (cpuSample, error) { return sampleFunc(ctx, call, o) },
 		func() (*Payload, error) { return measurePayload(&in, &out) })
 }
 
-// functionSample is the default of ClassifyOptions.MinSample for a function.
+// functionSample is the default of Options.MinSample for a function.
 const functionSample = 50 * time.Millisecond
 
 // A scratch is the arena of a function that is measured. The function may run on, and use

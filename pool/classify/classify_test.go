@@ -1,4 +1,4 @@
-package pool
+package classify
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 
 func needsLinux(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		_, err := Classify(t.Context(), func(context.Context) error { return nil }, nil)
+		_, err := Func(t.Context(), func(context.Context) error { return nil }, nil)
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 		t.Skip("classifying needs Linux")
 	}
@@ -29,12 +29,12 @@ func spin(d time.Duration) {
 	}
 }
 
-func TestClassifyMistakes(t *testing.T) {
-	require.PanicsWithValue(t, "pool: Classify: fn is nil", func() { Classify(t.Context(), nil, nil) })
-	for _, o := range []ClassifyOptions{{Repeats: -1}, {MinSample: -1}, {MaxCalls: -1}, {PayloadBytes: -1}} {
-		require.Panics(t, func() { ClassifyCommand(t.Context(), []string{"true"}, &o) }, "%+v", o)
+func TestMistakes(t *testing.T) {
+	require.PanicsWithValue(t, "classify: Func: fn is nil", func() { Func(t.Context(), nil, nil) })
+	for _, o := range []Options{{Repeats: -1}, {MinSample: -1}, {MaxCalls: -1}, {PayloadBytes: -1}} {
+		require.Panics(t, func() { Command(t.Context(), []string{"true"}, &o) }, "%+v", o)
 	}
-	_, err := ClassifyCommand(t.Context(), nil, nil)
+	_, err := Command(t.Context(), nil, nil)
 	require.ErrorContains(t, err, "no command")
 }
 
@@ -42,20 +42,20 @@ func TestClassifyMistakes(t *testing.T) {
 // core for a tenth of the time.
 func busyMachine(t *testing.T) bool {
 	t.Helper()
-	c, err := Classify(t.Context(), func(context.Context) error { spin(50 * time.Millisecond); return nil }, nil)
+	c, err := Func(t.Context(), func(context.Context) error { spin(50 * time.Millisecond); return nil }, nil)
 	require.NoError(t, err)
 	return c.CPUWaitS > 0.1*c.WallS
 }
 
 // A thread's CPU time must be of now, not of the last scheduler tick: then a
 // sample shorter than a tick would show no CPU at all, or that of a whole tick.
-func TestClassifyBelowOneTick(t *testing.T) {
+func TestBelowOneTick(t *testing.T) {
 	needsLinux(t)
-	var c Classification
+	var c Verdict
 	for range 8 { // the load of the machine can lower the ratio, nothing can raise it
 		var err error
-		c, err = Classify(t.Context(), func(context.Context) error { spin(1200 * time.Microsecond); return nil },
-			&ClassifyOptions{Repeats: 25, MinSample: time.Millisecond})
+		c, err = Func(t.Context(), func(context.Context) error { spin(1200 * time.Microsecond); return nil },
+			&Options{Repeats: 25, MinSample: time.Millisecond})
 		require.NoError(t, err)
 		if c.Clock == ClockThread && c.CPUToWallMax < 1.5 && c.CPUToWallMax > 0.7 && c.CPUToWall > 0.3 {
 			return
@@ -64,34 +64,34 @@ func TestClassifyBelowOneTick(t *testing.T) {
 	t.Errorf("got ratios from %.2f to %.2f, want about 1: %s", c.CPUToWallMin, c.CPUToWallMax, c.Reason)
 }
 
-func TestClassifyCalls(t *testing.T) {
+func TestCalls(t *testing.T) {
 	needsLinux(t)
 	n := 0
 	fn := func(context.Context) error { n++; time.Sleep(2 * time.Millisecond); return nil }
-	c, err := Classify(t.Context(), fn, &ClassifyOptions{Repeats: 1, MaxCalls: 1, MinSample: time.Millisecond})
+	c, err := Func(t.Context(), fn, &Options{Repeats: 1, MaxCalls: 1, MinSample: time.Millisecond})
 	require.NoError(t, err)
 	require.Equal(t, 1, n, "asked for exactly one call")
 	require.Equal(t, 1, c.Calls)
 
 	n = 0
-	c, err = Classify(t.Context(), fn, &ClassifyOptions{Repeats: 2})
+	c, err = Func(t.Context(), fn, &Options{Repeats: 2})
 	require.NoError(t, err)
 	require.Equal(t, n, c.Calls)
 	require.Greater(t, n, 2, "short calls are repeated within a sample")
 }
 
-func TestClassifyTooShort(t *testing.T) {
+func TestTooShort(t *testing.T) {
 	needsLinux(t)
-	_, err := Classify(t.Context(), func(context.Context) error { return nil }, &ClassifyOptions{MaxCalls: 1})
-	require.ErrorIs(t, err, ErrSampleTooShort)
+	_, err := Func(t.Context(), func(context.Context) error { return nil }, &Options{MaxCalls: 1})
+	require.ErrorIs(t, err, ErrTooShort)
 	require.ErrorContains(t, err, "at least 50ms is needed; give it more data or raise MaxCalls")
 
-	_, err = ClassifyCommand(t.Context(), []string{"true"}, &ClassifyOptions{MinSample: time.Hour})
-	require.ErrorIs(t, err, ErrSampleTooShort)
+	_, err = Command(t.Context(), []string{"true"}, &Options{MinSample: time.Hour})
+	require.ErrorIs(t, err, ErrTooShort)
 	require.ErrorContains(t, err, "at least 1h0m0s is needed; give it more data")
 }
 
-func TestClassifyFunctionFails(t *testing.T) {
+func TestFunctionFails(t *testing.T) {
 	needsLinux(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	mine := errors.New("mine")
@@ -103,12 +103,12 @@ func TestClassifyFunctionFails(t *testing.T) {
 	}{
 		{"error", func(context.Context) error { return mine }, mine, "the function failed: mine"},
 		{"panic", func(context.Context) error { panic("ouch 42") }, nil, "the function panicked: ouch 42\ngoroutine "},
-		{"panic, stack", func(context.Context) error { panic(7) }, nil, "TestClassifyFunctionFails"},
+		{"panic, stack", func(context.Context) error { panic(7) }, nil, "TestFunctionFails"},
 		{"panic with an error", func(context.Context) error { panic(mine) }, mine, "the function panicked: mine"},
 		{"Goexit", func(context.Context) error { runtime.Goexit(); return nil }, nil, "runtime.Goexit"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Classify(t.Context(), tt.fn, nil)
+			_, err := Func(t.Context(), tt.fn, nil)
 			require.ErrorContains(t, err, tt.text)
 			if tt.is != nil {
 				require.ErrorIs(t, err, tt.is)
@@ -117,7 +117,7 @@ func TestClassifyFunctionFails(t *testing.T) {
 	}
 }
 
-func TestClassifyFunctionCancelled(t *testing.T) {
+func TestFunctionCancelled(t *testing.T) {
 	needsLinux(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	for _, tt := range []struct {
@@ -131,7 +131,7 @@ func TestClassifyFunctionCancelled(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			release := make(chan struct{})
 			ctx, cancel := context.WithCancel(t.Context())
-			_, err := Classify(ctx, func(ctx context.Context) error {
+			_, err := Func(ctx, func(ctx context.Context) error {
 				cancel()
 				return tt.fn(ctx, release)
 			}, nil)
@@ -141,11 +141,11 @@ func TestClassifyFunctionCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := Classify(ctx, func(context.Context) error { panic("must not run") }, nil)
+	_, err := Func(ctx, func(context.Context) error { panic("must not run") }, nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestClassifyCommandFails(t *testing.T) {
+func TestCommandFails(t *testing.T) {
 	needsLinux(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	exit := func(t *testing.T, err error, code int) {
@@ -170,7 +170,7 @@ func TestClassifyCommandFails(t *testing.T) {
 		{"one long line", []string{"sh", "-c", "head -c 100000 /dev/zero >&2; exit 1"}, func(t *testing.T, err error) { exit(t, err, 1) }, `\x00`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := ClassifyCommand(t.Context(), tt.argv, nil)
+			_, err := Command(t.Context(), tt.argv, nil)
 			require.ErrorContains(t, err, tt.text)
 			tt.check(t, err)
 			require.NotContains(t, err.Error(), "\n", "one line")
@@ -192,7 +192,7 @@ func gone(t *testing.T, pidFile string) {
 	}, 10*time.Second, 5*time.Millisecond, "process %s is still there", pid)
 }
 
-func TestClassifyCommandCancelled(t *testing.T) {
+func TestCommandCancelled(t *testing.T) {
 	needsLinux(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
@@ -209,7 +209,7 @@ func TestClassifyCommandCancelled(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}()
-	_, err := ClassifyCommand(ctx, []string{"sh", "-c", script}, nil)
+	_, err := Command(ctx, []string{"sh", "-c", script}, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	gone(t, filepath.Join(dir, "parent"))
 	gone(t, filepath.Join(dir, "child"))
@@ -217,12 +217,12 @@ func TestClassifyCommandCancelled(t *testing.T) {
 
 // A child that is left behind holds stderr open. It is killed, and the time
 // for which it would have held things up is not counted.
-func TestClassifyCommandLeavesNothing(t *testing.T) {
+func TestCommandLeavesNothing(t *testing.T) {
 	needsLinux(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	child := filepath.Join(t.TempDir(), "child")
 	script := fmt.Sprintf("sleep 1000 & echo $! >'%s'; sleep 0.05", child)
-	c, err := ClassifyCommand(t.Context(), []string{"sh", "-c", script}, &ClassifyOptions{Repeats: 1})
+	c, err := Command(t.Context(), []string{"sh", "-c", script}, &Options{Repeats: 1})
 	require.NoError(t, err)
 	require.Less(t, c.WallS, 100.0)
 	gone(t, child)

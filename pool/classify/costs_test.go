@@ -1,4 +1,4 @@
-package pool
+package classify
 
 import (
 	"math"
@@ -36,7 +36,7 @@ func TestCostsPrices(t *testing.T) {
 		Goroutine: RouteCost{FixedNs: 300}, Split: RouteCost{FixedNs: 500},
 		Process: RouteCost{1000, 0.5}, ProcessRef: RouteCost{FixedNs: 900}, ProcessGob: RouteCost{7000, 10},
 	}
-	require.Equal(t, []RoutePrice{
+	require.Equal(t, []Price{
 		{RouteGoroutine, "", 300, 3e-4},
 		{RouteProcess, "ref", 950, 9.5e-4},
 		{RouteProcess, "copy", 1550, 1.55e-3},

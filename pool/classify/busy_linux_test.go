@@ -1,4 +1,4 @@
-package pool
+package classify
 
 import (
 	"context"
@@ -25,31 +25,31 @@ func makeBusy(t *testing.T) {
 }
 
 // What computes is said to compute also where it gets a third of a core.
-func TestClassifyOnABusyMachine(t *testing.T) {
+func TestOnABusyMachine(t *testing.T) {
 	needsLinux(t)
 	makeBusy(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	const loop = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"
-	command := func(argv ...string) (Classification, error) {
-		return ClassifyCommand(t.Context(), argv, &ClassifyOptions{Repeats: 1})
+	command := func(argv ...string) (Verdict, error) {
+		return Command(t.Context(), argv, &Options{Repeats: 1})
 	}
 	for _, tt := range []struct {
 		name string
-		run  func() (Classification, error)
-		want StageClass
+		run  func() (Verdict, error)
+		want Workload
 	}{
-		{"function", func() (Classification, error) {
-			return Classify(t.Context(), func(context.Context) error { spin(20 * time.Millisecond); return nil }, nil)
-		}, ClassCPU},
-		{"function that sleeps", func() (Classification, error) {
-			return Classify(t.Context(), func(context.Context) error { time.Sleep(20 * time.Millisecond); return nil }, nil)
-		}, ClassIO},
-		{"command", func() (Classification, error) { return command("sh", "-c", loop) }, ClassCPU},
-		{"command whose child computes", func() (Classification, error) { return command("sh", "-c", "("+loop+"); exit 0") }, ClassCPU},
-		{"command that sleeps", func() (Classification, error) { return command("sleep", "0.2") }, ClassIO},
+		{"function", func() (Verdict, error) {
+			return Func(t.Context(), func(context.Context) error { spin(20 * time.Millisecond); return nil }, nil)
+		}, WorkloadCPU},
+		{"function that sleeps", func() (Verdict, error) {
+			return Func(t.Context(), func(context.Context) error { time.Sleep(20 * time.Millisecond); return nil }, nil)
+		}, WorkloadIO},
+		{"command", func() (Verdict, error) { return command("sh", "-c", loop) }, WorkloadCPU},
+		{"command whose child computes", func() (Verdict, error) { return command("sh", "-c", "("+loop+"); exit 0") }, WorkloadCPU},
+		{"command that sleeps", func() (Verdict, error) { return command("sleep", "0.2") }, WorkloadIO},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var c Classification
+			var c Verdict
 			for range 8 { // a hypervisor that takes the cores away is seen by nobody
 				var err error
 				c, err = tt.run()
@@ -65,7 +65,7 @@ func TestClassifyOnABusyMachine(t *testing.T) {
 
 // A child that computes counts, also if its parent has ended, and if the command does
 // not wait for it.
-func TestClassifyCommandWaitsForNoChild(t *testing.T) {
+func TestCommandWaitsForNoChild(t *testing.T) {
 	needsLinux(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	const endless = "while :; do :; done"
@@ -74,12 +74,12 @@ func TestClassifyCommandWaitsForNoChild(t *testing.T) {
 		"orphan":      "(" + endless + " & exit 0); sleep 0.3",
 	} {
 		t.Run(name, func(t *testing.T) {
-			var c Classification
+			var c Verdict
 			for range 8 {
 				var err error
-				c, err = ClassifyCommand(t.Context(), []string{"sh", "-c", script}, &ClassifyOptions{Repeats: 1})
+				c, err = Command(t.Context(), []string{"sh", "-c", script}, &Options{Repeats: 1})
 				require.NoError(t, err)
-				if c.Class == ClassCPU && c.OrphanCPUS > 0 {
+				if c.Class == WorkloadCPU && c.OrphanCPUS > 0 {
 					require.Contains(t, c.ClassReason, "of processes whose parent had ended without waiting for them")
 					return
 				}

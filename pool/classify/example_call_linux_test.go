@@ -1,20 +1,20 @@
-package pool_test
+package classify_test
 
 import (
 	"context"
 	"fmt"
 	"time"
 
-	"example.com/handoff/pool"
+	"example.com/handoff/pool/classify"
 )
 
 // A stage that waits, classified with an argument of the kind it will get.
-func ExampleClassifyCall() {
+func ExampleCall() {
 	fetch := func(_ context.Context, name string) (string, error) {
 		time.Sleep(30 * time.Millisecond) // an answer over the network
 		return "page of " + name, nil
 	}
-	c, err := pool.ClassifyCall(context.Background(), fetch, "example", &pool.ClassifyOptions{Planned: pool.RouteProcess})
+	c, err := classify.Call(context.Background(), fetch, "example", &classify.Options{Planned: classify.RouteProcess})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,4 +1,4 @@
-package pool
+package classify
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 )
 
 // judge turns samples, none of them of zero length, into a verdict.
-func judge(samples []cpuSample, o ClassifyOptions, command bool, gc collections, payload *Payload) Classification {
+func judge(samples []cpuSample, o Options, command bool, gc collections, payload *Payload) Verdict {
 	// per collects one figure of all samples, sorted.
 	per := func(f func(s cpuSample) float64) []float64 {
 		var all []float64
@@ -20,7 +20,7 @@ func judge(samples []cpuSample, o ClassifyOptions, command bool, gc collections,
 	}
 	perCall := func(d time.Duration, s cpuSample) float64 { return d.Seconds() / float64(s.calls) }
 
-	c := Classification{Clock: ClockThread, Repeats: len(samples), Payload: payload}
+	c := Verdict{Clock: ClockThread, Repeats: len(samples), Payload: payload}
 	var process time.Duration
 	for _, s := range samples {
 		c.Calls += s.calls
@@ -66,10 +66,10 @@ func judge(samples []cpuSample, o ClassifyOptions, command bool, gc collections,
 	} {
 		*f.to = middle(per(func(s cpuSample) float64 { return float64(f.of(counted(s))) / float64(s.calls) }))
 	}
-	c.Class = classOf(c.CPUToWall)
+	c.Class = workloadOf(c.CPUToWall)
 	c.explain(o)
 	unknown := middle(per(func(s cpuSample) float64 { return s.waitUnknown.Seconds() }))
-	if c.Class != ClassCPU && unknown > 0.02*c.WallS {
+	if c.Class != WorkloadCPU && unknown > 0.02*c.WallS {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("this machine is busy, and of %.3g s of the CPU time nobody knows how long they waited for a core: on an idle machine the ratio may be larger and the class another", unknown))
 	}
 	return c
@@ -99,7 +99,7 @@ type sentence []string
 func (s *sentence) say(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
 
 // explain sets the route, the prices and the reasons.
-func (c *Classification) explain(o ClassifyOptions) {
+func (c *Verdict) explain(o Options) {
 	var class, route, more sentence
 	c.explainClass(&class)
 	c.explainRoute(&route, o)
@@ -112,7 +112,7 @@ func (c *Classification) explain(o ClassifyOptions) {
 // muchCollecting is the share of the CPU from which the garbage collector is named.
 const muchCollecting = 0.2
 
-func (c *Classification) explainClass(s *sentence) {
+func (c *Verdict) explainClass(s *sentence) {
 	figures := fmt.Sprintf("%.3g s of CPU (%s clock) in %.3g s is %.3f,", c.CPUS, c.Clock, c.WallS, c.CPUToWall)
 	if c.CPUWaitS > 0.01*c.WallS {
 		figures = fmt.Sprintf("%.3g s of CPU (%s clock) in %.3g s, of which it was ready to run for %.3g s without a core, is %.3f,",
@@ -123,9 +123,9 @@ func (c *Classification) explainClass(s *sentence) {
 		}
 	}
 	switch c.Class {
-	case ClassIO:
+	case WorkloadIO:
 		s.say("it waits: %s below %.1f", figures, ioBelow)
-	case ClassMixed:
+	case WorkloadMixed:
 		s.say("it both waits and computes: %s between %.1f and %.1f", figures, ioBelow, cpuAbove)
 	default:
 		s.say("it computes: %s above %.1f", figures, cpuAbove)
@@ -136,7 +136,7 @@ func (c *Classification) explainClass(s *sentence) {
 	if c.GCShare != nil && *c.GCShare > muchCollecting {
 		s.say("%.0f %% of the CPU went to the garbage collector", 100**c.GCShare)
 	}
-	if classOf(c.CPUToWallMin) != classOf(c.CPUToWallMax) {
+	if workloadOf(c.CPUToWallMin) != workloadOf(c.CPUToWallMax) {
 		s.say("the repeats differ in class, from %.3f to %.3f", c.CPUToWallMin, c.CPUToWallMax)
 	}
 	if c.OrphanCPUS > 0.01*c.CPUS {
@@ -145,7 +145,7 @@ func (c *Classification) explainClass(s *sentence) {
 }
 
 // needs is what the stage asks for that only a process gives.
-func (o ClassifyOptions) needs() string {
+func (o Options) needs() string {
 	var needs []string
 	for _, n := range []struct {
 		asked bool
@@ -165,10 +165,10 @@ func (o ClassifyOptions) needs() string {
 	return strings.Join(needs, " and ")
 }
 
-func (c *Classification) explainRoute(s *sentence, o ClassifyOptions) {
+func (c *Verdict) explainRoute(s *sentence, o Options) {
 	need := o.needs()
 	switch {
-	case c.Class == ClassIO:
+	case c.Class == WorkloadIO:
 		c.Route = RouteGoroutine
 		s.say("goroutines overlap the waits and a process would buy no time")
 		if c.Clock != ClockChild && need != "" {
@@ -178,7 +178,7 @@ func (c *Classification) explainRoute(s *sentence, o ClassifyOptions) {
 			c.Warnings = append(c.Warnings, fmt.Sprintf("a stage that waits is planned for processes: each of them would wait for %.0f %% of its time, take memory of its own and a handover for each call, and as many goroutines wait as well",
 				100*max(1-c.CPUToWall, 0)))
 		}
-	case c.Class == ClassMixed:
+	case c.Class == WorkloadMixed:
 		c.Route = RouteSplit
 		s.say("split the two or decouple them through a queue")
 		if need != "" {
@@ -193,7 +193,7 @@ func (c *Classification) explainRoute(s *sentence, o ClassifyOptions) {
 	}
 }
 
-func (c *Classification) explainPrice(s *sentence, o ClassifyOptions) {
+func (c *Verdict) explainPrice(s *sentence, o Options) {
 	bytes, refBytes := int64(0), int64(0)
 	if p := c.Payload; p != nil {
 		bytes, refBytes = p.ValueBytes, p.RefBytes
@@ -218,7 +218,7 @@ func (c *Classification) explainPrice(s *sentence, o ClassifyOptions) {
 	}
 }
 
-func (p RoutePrice) words() string {
+func (p Price) words() string {
 	switch p.Way {
 	case wayRef:
 		return " by Ref"

@@ -1,4 +1,4 @@
-package pool
+package classify
 
 import (
 	"bytes"
@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
+	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
 
@@ -87,9 +89,9 @@ func TestMeasurePayload(t *testing.T) {
 	require.ErrorContains(t, err, "the size of the result is unknown, set PayloadBytes and RefBytes: gob")
 }
 
-// Functions for TestClassifyFn.
+// Functions for TestFn.
 var (
-	classifySum = Func("test.classify.sum", func(t *Task, in sized) (float64, error) {
+	measuredSum = pool.Func("test.classify.sum", func(t *pool.Task, in sized) (float64, error) {
 		s := 0.0
 		for range 50 {
 			for _, x := range in.X.Data() {
@@ -98,7 +100,7 @@ var (
 		}
 		return s, nil
 	})
-	classifyMake = Func("test.classify.make", func(t *Task, n int) (shm.View[int64], error) {
+	measuredMake = pool.Func("test.classify.make", func(t *pool.Task, n int) (shm.View[int64], error) {
 		if t.Worker() != 0 || t.Attempt() != 1 || t.Context() == nil {
 			return shm.View[int64]{}, errors.New("no proper task")
 		}
@@ -111,7 +113,7 @@ var (
 		}
 		return out.View(), nil
 	})
-	classifyWait = Func("test.classify.wait", func(t *Task, ms int) (int, error) {
+	measuredWait = pool.Func("test.classify.wait", func(t *pool.Task, ms int) (int, error) {
 		if ms < 0 {
 			<-t.Context().Done()
 			return 0, t.Context().Err()
@@ -121,19 +123,19 @@ var (
 	})
 )
 
-func TestClassifyFn(t *testing.T) {
-	before := residue(t)
+func TestFn(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	third := func(i int) float64 { return float64(i+1) / 3 }
-	opts := &ClassifyOptions{Repeats: 1, MinSample: 5 * time.Millisecond}
+	opts := &Options{Repeats: 1, MinSample: 5 * time.Millisecond}
 
 	in := sized{X: filled(t, newRun(t), 100_000, third), Scale: 2}
-	c, err := classifySum.Classify(t.Context(), in, opts)
+	c, err := Fn(t.Context(), measuredSum, in, opts)
 	require.NoError(t, err)
 	require.Nil(t, c.Payload)
 	require.Contains(t, strings.Join(c.Warnings, "\n"), "set PayloadBytes and RefBytes: gob: type shm.View[float64] has no exported fields")
 
 	opts.PayloadBytes, opts.RefBytes, opts.Costs = 16, 800_000, &Costs{Gob: RouteCost{FixedNs: 5000, NsPerByte: 10}}
-	c, err = classifySum.Classify(t.Context(), in, opts)
+	c, err = Fn(t.Context(), measuredSum, in, opts)
 	require.NoError(t, err)
 	require.Equal(t, int64(800_000), c.Payload.RefBytes)
 	require.Equal(t, int64(16), c.Payload.ValueBytes)
@@ -143,54 +145,71 @@ func TestClassifyFn(t *testing.T) {
 	require.Equal(t, c.Payload.GobShare > 0.15, c.Payload.HandOverRef)
 
 	// Its own arena is emptied between calls, and gone afterwards.
-	c, err = classifyMake.Classify(t.Context(), 100_000, opts)
+	c, err = Fn(t.Context(), measuredMake, 100_000, opts)
 	require.NoError(t, err)
 	require.True(t, c.Payload.HandOverRef, "%s", c.Reason) // making it is far cheaper than gob of it
 	require.Contains(t, c.Reason, "is handed over by Ref, and should be")
 
 	for range 8 { // what other tests have left to collect may be counted
-		c, err = classifyWait.Classify(t.Context(), 20, opts)
+		c, err = Fn(t.Context(), measuredWait, 20, opts)
 		require.NoError(t, err)
-		if c.Class == ClassIO {
+		if c.Class == WorkloadIO {
 			break
 		}
 	}
-	require.Equal(t, ClassIO, c.Class, "%s", c.Reason)
+	require.Equal(t, WorkloadIO, c.Class, "%s", c.Reason)
 	require.Len(t, c.Warnings, 1)
 	require.Contains(t, c.Warnings[0], "planned for processes")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
-	_, err = classifyWait.Classify(ctx, -1, opts)
+	_, err = Fn(ctx, measuredWait, -1, opts)
 	require.ErrorIs(t, err, context.Canceled)
-	eventually(t, func() bool { return residue(t)["goroutines"] <= before["goroutines"] && ownRuns(t) == 1 }, "the function is still there, or its arena beside the argument's")
+	require.Eventually(t, func() bool { return ownRuns(t) == 1 }, watchdog, poll, "its arena is left beside the argument's")
 }
 
+// behind is what leftBehind does with its one call.
+var behind struct {
+	begun   func()
+	release chan struct{}
+	seen    chan int64
+}
+
+var leftBehind = pool.Func("test.leftBehind", func(t *pool.Task, n int) (int, error) {
+	a, err := shm.Make[int64](t.Arena(), n)
+	if err != nil {
+		return 0, err
+	}
+	a.Data()[n-1] = 42
+	behind.begun()
+	<-behind.release
+	behind.seen <- a.Data()[n-1]
+	return 0, nil
+})
+
 // A function that does not hear of the end of its context keeps its arrays.
-func TestClassifyFnLeftBehind(t *testing.T) {
-	before := residue(t)
+func TestFnLeftBehind(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	before := mappings(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	release := make(chan struct{})
 	seen := make(chan int64, 1)
-	f := &Fn[int, int]{f: func(t *Task, n int) (int, error) {
-		a, err := shm.Make[int64](t.Arena(), n)
-		if err != nil {
-			return 0, err
-		}
-		a.Data()[n-1] = 42
-		cancel()
-		<-release
-		seen <- a.Data()[n-1]
-		return 0, nil
-	}}
-	_, err := f.Classify(ctx, 1000, nil)
+	behind.begun, behind.release, behind.seen = cancel, release, seen
+	_, err := Fn(ctx, leftBehind, 1000, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	close(release)
 	require.Equal(t, int64(42), <-seen)
-	eventually(t, func() bool {
-		now := residue(t)
-		return now["mappings"] <= before["mappings"] && now["goroutines"] <= before["goroutines"] && ownRuns(t) == 0
-	}, "its arena is left")
+	require.Eventually(t, func() bool { return mappings(t) <= before && ownRuns(t) == 0 }, watchdog, poll, "its arena is left")
+}
+
+// Of tests that wait for an event.
+const watchdog, poll = 30 * time.Second, 2 * time.Millisecond
+
+// mappings is how many segments this process has mapped.
+func mappings(t *testing.T) int {
+	maps, err := os.ReadFile("/proc/self/maps")
+	require.NoError(t, err)
+	return strings.Count(string(maps), "/dev/shm/")
 }
 
 // ownRuns is how many runs of this process are in /dev/shm.
@@ -205,7 +224,7 @@ func ownRuns(t *testing.T) (n int) {
 	return n
 }
 
-func TestClassifyCall(t *testing.T) {
+func TestCall(t *testing.T) {
 	double := func(_ context.Context, in []float64) ([]float64, error) {
 		out := make([]float64, len(in))
 		for i, x := range in {
@@ -217,9 +236,9 @@ func TestClassifyCall(t *testing.T) {
 	for i := range in {
 		in[i] = float64(i+1) / 3
 	}
-	opts := &ClassifyOptions{Repeats: 1, MinSample: 5 * time.Millisecond}
+	opts := &Options{Repeats: 1, MinSample: 5 * time.Millisecond}
 	runtime.GC() // else what other tests leave puts the next collection off
-	c, err := ClassifyCall(t.Context(), double, in, &ClassifyOptions{Repeats: 1})
+	c, err := Call(t.Context(), double, in, &Options{Repeats: 1})
 	require.NoError(t, err)
 	require.Equal(t, gobSize(t, in), c.Payload.InGobBytes)
 	require.Greater(t, c.Payload.OutGobBytes, int64(70_000))
@@ -228,9 +247,9 @@ func TestClassifyCall(t *testing.T) {
 	require.Positive(t, c.GCCycles, "it leaves 80 kB at each call")
 	require.Positive(t, *c.GCShare)
 
-	c, err = ClassifyCall(t.Context(), func(context.Context, chan int) (int, error) { time.Sleep(time.Millisecond); return 0, nil }, nil, opts)
+	c, err = Call(t.Context(), func(context.Context, chan int) (int, error) { time.Sleep(time.Millisecond); return 0, nil }, nil, opts)
 	require.NoError(t, err)
 	require.Nil(t, c.Payload)
 	require.Len(t, c.Warnings, 1)
-	require.PanicsWithValue(t, "pool: ClassifyCall: f is nil", func() { ClassifyCall[int, int](t.Context(), nil, 0, nil) })
+	require.PanicsWithValue(t, "classify: Call: f is nil", func() { Call[int, int](t.Context(), nil, 0, nil) })
 }

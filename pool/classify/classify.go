@@ -1,4 +1,4 @@
-package pool
+package classify
 
 import (
 	"context"
@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// A StageClass says what a stage does with its time.
-type StageClass string
+// A Workload says what a stage does with its time.
+type Workload string
 
 // The classes, by the ratio of CPU time to wall time on a machine where a core is free
 // whenever one is asked for.
 const (
-	ClassIO    StageClass = "io"    // below 0.4: it waits
-	ClassMixed StageClass = "mixed" // from 0.4 to 0.7, both included
-	ClassCPU   StageClass = "cpu"   // above 0.7: it computes
+	WorkloadIO    Workload = "io"    // below 0.4: it waits
+	WorkloadMixed Workload = "mixed" // from 0.4 to 0.7, both included
+	WorkloadCPU   Workload = "cpu"   // above 0.7: it computes
 )
 
 const ioBelow, cpuAbove = 0.4, 0.7
 
-func classOf(cpuToWall float64) StageClass {
+func workloadOf(cpuToWall float64) Workload {
 	switch {
 	case cpuToWall < ioBelow:
-		return ClassIO
+		return WorkloadIO
 	case cpuToWall > cpuAbove:
-		return ClassCPU
+		return WorkloadCPU
 	}
-	return ClassMixed
+	return WorkloadMixed
 }
 
 // A Route says where a stage should run.
@@ -40,23 +40,23 @@ const (
 	RouteSplit     Route = "split"     // in two stages with a queue between them
 )
 
-// A CPUClock names whose CPU time was counted.
-type CPUClock string
+// A Clock names whose CPU time was counted.
+type Clock string
 
 // The clocks.
 const (
-	ClockThread  CPUClock = "thread"  // the OS thread the function was locked to
-	ClockProcess CPUClock = "process" // this whole process, because the function computes on other threads
-	ClockChild   CPUClock = "child"   // the command and its descendants
+	ClockThread  Clock = "thread"  // the OS thread the function was locked to
+	ClockProcess Clock = "process" // this whole process, because the function computes on other threads
+	ClockChild   Clock = "child"   // the command and its descendants
 )
 
-// ErrSampleTooShort is returned when a measured run was so short that the
+// ErrTooShort is returned when a measured run was so short that the
 // resolution of the CPU clock, or the start of a command, would decide the
 // class. Retrying helps only with more data per run; the text gives the figures.
-var ErrSampleTooShort = errors.New("pool: sample too short to judge")
+var ErrTooShort = errors.New("classify: sample too short to judge")
 
-// ClassifyOptions tunes Classify and ClassifyCommand. Nil or zero works.
-type ClassifyOptions struct {
+// Options tunes a measurement. Nil or zero works.
+type Options struct {
 	// Repeats is the number of samples; the figures are their medians. Zero
 	// means 3, a negative number is a caller's mistake.
 	Repeats int
@@ -88,22 +88,22 @@ type ClassifyOptions struct {
 	// where other threads computed while the function ran. ClockProcess is for
 	// functions of which it is known that they work on other goroutines. A command
 	// has its own.
-	Clock CPUClock
+	Clock Clock
 
 	// PayloadBytes is what one call is handed and returns by value, RefBytes what it
 	// is in arrays that are in shared memory already. The prices depend on them,
-	// and, with Costs, what is said about handing a Ref over. If both are 0, [ClassifyCall]
-	// and [Fn.Classify] measure what gob makes of the argument and the result.
+	// and, with Costs, what is said about handing a Ref over. If both are 0, [Call]
+	// and [Fn] measure what gob makes of the argument and the result.
 	PayloadBytes, RefBytes int64
 	// Costs prices the routes. Nil means that no price is given, and the reason
 	// says so. It is read during the call and not kept.
 	Costs *Costs
 }
 
-// A Classification is what was measured, what follows from it, and why. Times
+// A Verdict is what was measured, what follows from it, and why. Times
 // are in seconds and per call; ratios have no unit. Figures of several samples
 // are medians.
-type Classification struct {
+type Verdict struct {
 	WallS float64 `json:"wall_s"`
 	CPUS  float64 `json:"cpu_s"` // by Clock
 	// CPUToWall decides the class. It is what an idle machine would show: of the wall time
@@ -114,12 +114,12 @@ type Classification struct {
 	CPUToWallMin float64 `json:"cpu_to_wall_min"`
 	CPUToWallMax float64 `json:"cpu_to_wall_max"`
 
-	Class       StageClass `json:"class"`
-	ClassReason string     `json:"class_reason"` // with the figures
-	Route       Route      `json:"route"`
-	RouteReason string     `json:"route_reason"`
-	Reason      string     `json:"reason"` // both, and what else there is to say, in one sentence
-	Clock       CPUClock   `json:"clock"`
+	Class       Workload `json:"class"`
+	ClassReason string   `json:"class_reason"` // with the figures
+	Route       Route    `json:"route"`
+	RouteReason string   `json:"route_reason"`
+	Reason      string   `json:"reason"` // both, and what else there is to say, in one sentence
+	Clock       Clock    `json:"clock"`
 
 	Repeats int `json:"repeats"` // samples taken
 	Calls   int `json:"calls"`   // calls in all samples together
@@ -151,13 +151,13 @@ type Classification struct {
 	Payload *Payload `json:"payload,omitempty"`
 	// PriceNs is what handing one call over by Route costs, and Prices what it costs
 	// by each route; 0 and none if unknown.
-	PriceNs float64      `json:"price_ns,omitempty"`
-	Prices  []RoutePrice `json:"prices,omitempty"`
+	PriceNs float64 `json:"price_ns,omitempty"`
+	Prices  []Price `json:"prices,omitempty"`
 
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// Classify runs fn on this machine and says whether it computes or waits and
+// Func runs fn on this machine and says whether it computes or waits and
 // where it should run. Give it representative data and an otherwise idle
 // process: goroutines that do not belong to fn are counted as its own when
 // they are busy.
@@ -166,23 +166,23 @@ type Classification struct {
 // again until the sample is long enough (see MaxCalls), so fn must bear being
 // repeated. What one call costs includes about 0.1 µs of measuring. There is
 // no warm-up: the median leaves a cold first sample out. Calls are one after
-// another, but several Classify at once disturb each other's figures.
+// another, but several measurements at once disturb each other's figures.
 //
-// ctx is passed to fn, and its end ends Classify at once with ctx.Err(). A
+// ctx is passed to fn, and its end ends Func at once with ctx.Err(). A
 // goroutine cannot be killed: if fn ignores ctx it runs on, unobserved, and
 // what it uses must stay valid. The other errors are what fn returned
 // (wrapped), a panic of fn with its value and stack, fn calling
-// runtime.Goexit, ErrSampleTooShort, and errors.ErrUnsupported on systems
-// other than Linux. Classify panics if fn is nil or an option is negative.
-func Classify(ctx context.Context, fn func(context.Context) error, opts *ClassifyOptions) (Classification, error) {
+// runtime.Goexit, ErrTooShort, and errors.ErrUnsupported on systems
+// other than Linux. Func panics if fn is nil or an option is negative.
+func Func(ctx context.Context, fn func(context.Context) error, opts *Options) (Verdict, error) {
 	if fn == nil {
-		panic("pool: Classify: fn is nil")
+		panic("classify: Func: fn is nil")
 	}
 	o := opts.withDefaults(functionSample)
-	return classify(ctx, o, false, func() (cpuSample, error) { return sampleFunc(ctx, fn, o) }, nil)
+	return measure(ctx, o, false, func() (cpuSample, error) { return sampleFunc(ctx, fn, o) }, nil)
 }
 
-// ClassifyCommand is Classify for an external command: argv[0] is looked up in
+// Command is [Func] for an external command: argv[0] is looked up in
 // PATH and run once per sample, in the caller's directory and environment,
 // with empty input and its output discarded. Being foreign, it routes to a
 // process when it computes.
@@ -194,23 +194,23 @@ func Classify(ctx context.Context, fn func(context.Context) error, opts *Classif
 // than 20 ms or is a daemon from its start. It returns when the command is
 // gone: with ctx.Err() if ctx ended, an *exec.ExitError if it failed, or the
 // error of starting it, each wrapped with the last lines of its stderr,
-// escaped; otherwise the errors are those of Classify.
-func ClassifyCommand(ctx context.Context, argv []string, opts *ClassifyOptions) (Classification, error) {
+// escaped; otherwise the errors are those of Func.
+func Command(ctx context.Context, argv []string, opts *Options) (Verdict, error) {
 	if len(argv) == 0 {
-		return Classification{}, errors.New("pool: classify: no command given")
+		return Verdict{}, errors.New("classify: no command given")
 	}
 	o := opts.withDefaults(20 * time.Millisecond)
 	o.Foreign = true
-	return classify(ctx, o, true, func() (cpuSample, error) { return sampleCommand(ctx, argv) }, nil)
+	return measure(ctx, o, true, func() (cpuSample, error) { return sampleCommand(ctx, argv) }, nil)
 }
 
-func (opts *ClassifyOptions) withDefaults(minSample time.Duration) ClassifyOptions {
-	var o ClassifyOptions
+func (opts *Options) withDefaults(minSample time.Duration) Options {
+	var o Options
 	if opts != nil {
 		o = *opts
 	}
 	if o.Repeats < 0 || o.MinSample < 0 || o.MaxCalls < 0 || o.PayloadBytes < 0 || o.RefBytes < 0 {
-		panic(fmt.Sprintf("pool: ClassifyOptions: negative value in Repeats %d, MinSample %v, MaxCalls %d, PayloadBytes %d, RefBytes %d",
+		panic(fmt.Sprintf("classify: Options: negative value in Repeats %d, MinSample %v, MaxCalls %d, PayloadBytes %d, RefBytes %d",
 			o.Repeats, o.MinSample, o.MaxCalls, o.PayloadBytes, o.RefBytes))
 	}
 	if o.Repeats == 0 {
@@ -246,26 +246,26 @@ func (c kernelCounts) minus(b kernelCounts) kernelCounts {
 	return kernelCounts{c.voluntary - b.voluntary, c.involuntary - b.involuntary, c.minor - b.minor, c.major - b.major}
 }
 
-// classify takes the samples and judges them. payload, if not nil, measures what the
+// measure takes the samples and judges them. payload, if not nil, measures what the
 // last call was handed, unless o says it; its error is a warning.
-func classify(ctx context.Context, o ClassifyOptions, command bool, sample func() (cpuSample, error), payload func() (*Payload, error)) (Classification, error) {
+func measure(ctx context.Context, o Options, command bool, sample func() (cpuSample, error), payload func() (*Payload, error)) (Verdict, error) {
 	var samples []cpuSample
 	before := readGC()
 	for range o.Repeats {
 		if err := ctx.Err(); err != nil {
-			return Classification{}, fmt.Errorf("pool: classify: %w", err)
+			return Verdict{}, fmt.Errorf("classify: %w", err)
 		}
 		s, err := sample()
 		if err != nil {
-			return Classification{}, err
+			return Verdict{}, err
 		}
 		if s.wall < o.MinSample {
 			mend := "give it more data"
 			if !command {
 				mend += " or raise MaxCalls"
 			}
-			return Classification{}, fmt.Errorf("%w: %d calls took %v with %v of CPU, at least %v is needed; %s",
-				ErrSampleTooShort, s.calls, s.wall, s.cpu, o.MinSample, mend)
+			return Verdict{}, fmt.Errorf("%w: %d calls took %v with %v of CPU, at least %v is needed; %s",
+				ErrTooShort, s.calls, s.wall, s.cpu, o.MinSample, mend)
 		}
 		samples = append(samples, s)
 	}

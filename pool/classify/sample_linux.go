@@ -1,4 +1,4 @@
-package pool
+package classify
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 )
 
 // sampleFunc calls fn on a locked thread until the sample is long enough.
-func sampleFunc(ctx context.Context, fn func(context.Context) error, o ClassifyOptions) (cpuSample, error) {
+func sampleFunc(ctx context.Context, fn func(context.Context) error, o Options) (cpuSample, error) {
 	type outcome struct {
 		s   cpuSample
 		err error
@@ -28,7 +28,7 @@ func sampleFunc(ctx context.Context, fn func(context.Context) error, o ClassifyO
 		// Only the way out below unlocks the thread: one on which fn panicked
 		// or exited ends with its goroutine and is not used again.
 		runtime.LockOSThread()
-		out := outcome{err: errors.New("pool: classify: the function called runtime.Goexit")}
+		out := outcome{err: errors.New("classify: the function called runtime.Goexit")}
 		defer func() {
 			if v := recover(); v != nil {
 				out.err = panicked(v, debug.Stack())
@@ -42,18 +42,18 @@ func sampleFunc(ctx context.Context, fn func(context.Context) error, o ClassifyO
 	case out := <-done:
 		return out.s, out.err
 	case <-ctx.Done():
-		return cpuSample{}, fmt.Errorf("pool: classify: %w", ctx.Err())
+		return cpuSample{}, fmt.Errorf("classify: %w", ctx.Err())
 	}
 }
 
 func panicked(v any, stack []byte) error {
 	if err, ok := v.(error); ok {
-		return fmt.Errorf("pool: classify: the function panicked: %w\n%s", err, stack)
+		return fmt.Errorf("classify: the function panicked: %w\n%s", err, stack)
 	}
-	return fmt.Errorf("pool: classify: the function panicked: %v\n%s", v, stack)
+	return fmt.Errorf("classify: the function panicked: %v\n%s", v, stack)
 }
 
-func timeCalls(ctx context.Context, fn func(context.Context) error, o ClassifyOptions) (cpuSample, error) {
+func timeCalls(ctx context.Context, fn func(context.Context) error, o Options) (cpuSample, error) {
 	var s, before, after cpuSample
 	before.readWaits() // outside of what readCPUTimes counts, the thread's own next to it
 	before.cpuWait = readCPUWait(threadSchedstat)
@@ -62,10 +62,10 @@ func timeCalls(ctx context.Context, fn func(context.Context) error, o ClassifyOp
 	}
 	for begin := time.Now(); s.calls == 0 || s.wall < o.MinSample && (o.MaxCalls == 0 || s.calls < o.MaxCalls); {
 		if err := fn(ctx); err != nil {
-			return s, fmt.Errorf("pool: classify: the function failed: %w", err)
+			return s, fmt.Errorf("classify: the function failed: %w", err)
 		}
 		if err := ctx.Err(); err != nil { // it may have been cut short
-			return s, fmt.Errorf("pool: classify: %w", err)
+			return s, fmt.Errorf("classify: %w", err)
 		}
 		s.calls++
 		s.wall = time.Since(begin)
@@ -96,7 +96,7 @@ func (s *cpuSample) readCPUTimes() error {
 	} {
 		var u unix.Rusage
 		if err := unix.Getrusage(c.who, &u); err != nil {
-			return fmt.Errorf("pool: classify: %w", os.NewSyscallError("getrusage", err))
+			return fmt.Errorf("classify: %w", os.NewSyscallError("getrusage", err))
 		}
 		*c.to = time.Duration(u.Utime.Nano() + u.Stime.Nano())
 		*c.counts = kernelCounts{u.Nvcsw, u.Nivcsw, u.Minflt, u.Majflt}
@@ -134,7 +134,7 @@ func sampleCommand(ctx context.Context, argv []string) (cpuSample, error) {
 	cmd.Cancel = func() error { return group.kill(cmd.Process.Pid) }
 	cmd.WaitDelay = time.Second // for a descendant that left the group and holds stderr
 	failed := func(err error) error {
-		return fmt.Errorf("pool: classify %q: %w%s", argv[0], err, stderr.String())
+		return fmt.Errorf("classify %q: %w%s", argv[0], err, stderr.String())
 	}
 
 	begin := time.Now()

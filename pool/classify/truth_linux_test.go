@@ -1,4 +1,4 @@
-package pool
+package classify
 
 import (
 	"context"
@@ -19,14 +19,14 @@ import (
 // A machine with other load withholds cores, which the kernel counts, but a hypervisor
 // withholds some that nobody counts. So a row may try again, and is given up, not failed,
 // where there is no core to be had.
-func TestClassifyMeasured(t *testing.T) {
-	function := func(fn func()) func(*testing.T) (Classification, error) {
-		return func(t *testing.T) (Classification, error) {
-			return Classify(t.Context(), func(context.Context) error { fn(); return nil }, nil)
+func TestMeasured(t *testing.T) {
+	function := func(fn func()) func(*testing.T) (Verdict, error) {
+		return func(t *testing.T) (Verdict, error) {
+			return Func(t.Context(), func(context.Context) error { fn(); return nil }, nil)
 		}
 	}
-	command := func(argv ...string) func(*testing.T) (Classification, error) {
-		return func(t *testing.T) (Classification, error) { return ClassifyCommand(t.Context(), argv, nil) }
+	command := func(argv ...string) func(*testing.T) (Verdict, error) {
+		return func(t *testing.T) (Verdict, error) { return Command(t.Context(), argv, nil) }
 	}
 	hash := sha256.New()
 	block := make([]byte, 64<<10)
@@ -41,32 +41,32 @@ func TestClassifyMeasured(t *testing.T) {
 	const unknown = -1
 	for _, tt := range []struct {
 		name  string
-		run   func(*testing.T) (Classification, error)
+		run   func(*testing.T) (Verdict, error)
 		truth float64 // of the ratio
-		class StageClass
+		class Workload
 		route Route
-		clock CPUClock
+		clock Clock
 	}{
-		{"sleeper", function(func() { time.Sleep(20 * time.Millisecond) }), 0, ClassIO, RouteGoroutine, ClockThread},
-		{"spinner", function(func() { spin(20 * time.Millisecond) }), 1, ClassCPU, RouteGoroutine, ClockThread},
-		{"very short spinner", function(func() { spin(time.Microsecond) }), 1, ClassCPU, RouteGoroutine, ClockThread},
-		{"hash loop", function(func() { hash.Write(block) }), 1, ClassCPU, RouteGoroutine, ClockThread},
-		{"file reader", function(read), 1, ClassCPU, RouteGoroutine, ClockThread},
-		{"half and half", function(func() { useCPU(20 * time.Millisecond); time.Sleep(20 * time.Millisecond) }), 0.5, ClassMixed, RouteSplit, ClockThread},
+		{"sleeper", function(func() { time.Sleep(20 * time.Millisecond) }), 0, WorkloadIO, RouteGoroutine, ClockThread},
+		{"spinner", function(func() { spin(20 * time.Millisecond) }), 1, WorkloadCPU, RouteGoroutine, ClockThread},
+		{"very short spinner", function(func() { spin(time.Microsecond) }), 1, WorkloadCPU, RouteGoroutine, ClockThread},
+		{"hash loop", function(func() { hash.Write(block) }), 1, WorkloadCPU, RouteGoroutine, ClockThread},
+		{"file reader", function(read), 1, WorkloadCPU, RouteGoroutine, ClockThread},
+		{"half and half", function(func() { useCPU(20 * time.Millisecond); time.Sleep(20 * time.Millisecond) }), 0.5, WorkloadMixed, RouteSplit, ClockThread},
 		{"fan-out", function(func() {
 			var wg sync.WaitGroup
 			for range 2 {
 				wg.Go(func() { spin(60 * time.Millisecond) })
 			}
 			wg.Wait()
-		}), unknown, ClassCPU, RouteGoroutine, ClockProcess},
-		{"sleeping command", command("sleep", "0.2"), 0, ClassIO, RouteGoroutine, ClockChild},
-		{"hashing command", command("sha512sum", file), 1, ClassCPU, RouteProcess, ClockChild},
-		{"busy command", command("sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"), unknown, ClassCPU, RouteProcess, ClockChild},
-		{"command whose child is busy", command("sh", "-c", "(i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done); exit 0"), unknown, ClassCPU, RouteProcess, ClockChild},
+		}), unknown, WorkloadCPU, RouteGoroutine, ClockProcess},
+		{"sleeping command", command("sleep", "0.2"), 0, WorkloadIO, RouteGoroutine, ClockChild},
+		{"hashing command", command("sha512sum", file), 1, WorkloadCPU, RouteProcess, ClockChild},
+		{"busy command", command("sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"), unknown, WorkloadCPU, RouteProcess, ClockChild},
+		{"command whose child is busy", command("sh", "-c", "(i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done); exit 0"), unknown, WorkloadCPU, RouteProcess, ClockChild},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var c Classification
+			var c Verdict
 			for range 8 {
 				var err error
 				c, err = tt.run(t)
@@ -101,7 +101,7 @@ func useCPU(d time.Duration) {
 }
 
 // What is counted beside the time, by what is known of it.
-func TestClassifyCounts(t *testing.T) {
+func TestCounts(t *testing.T) {
 	page := os.Getpagesize()
 	fn := func(context.Context) error {
 		for range 5 {
@@ -119,7 +119,7 @@ func TestClassifyCounts(t *testing.T) {
 		}
 		return unix.Munmap(seg)
 	}
-	c, err := Classify(t.Context(), fn, &ClassifyOptions{Clock: ClockThread})
+	c, err := Func(t.Context(), fn, &Options{Clock: ClockThread})
 	require.NoError(t, err)
 	require.Equal(t, ClockThread, c.Clock)
 	require.GreaterOrEqual(t, c.MinorFaults, 100.0)
@@ -127,7 +127,7 @@ func TestClassifyCounts(t *testing.T) {
 	require.Positive(t, c.VoluntarySwitches)
 	require.NotNil(t, c.GCShare)
 
-	c, err = ClassifyCommand(t.Context(), []string{"sh", "-c", "sleep 0.02; sleep 0.02"}, &ClassifyOptions{Repeats: 1})
+	c, err = Command(t.Context(), []string{"sh", "-c", "sleep 0.02; sleep 0.02"}, &Options{Repeats: 1})
 	require.NoError(t, err)
 	require.Greater(t, c.MinorFaults, 50.0, "a program is mapped")
 	require.Greater(t, c.VoluntarySwitches, 1.0)
