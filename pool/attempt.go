@@ -65,23 +65,6 @@ func attemptClass(err error) Class {
 	return Class(own.Kind)
 }
 
-// attempts hands attempts to the user's hook. None is dropped: those that wait take
-// memory.
-type attempts struct{ calls[Attempt] }
-
-func (q *attempts) open(hook func(Attempt)) {
-	if hook == nil {
-		return
-	}
-	q.f = func(a Attempt, _, behind int) {
-		a.Behind = behind
-		hook(a)
-	}
-}
-
-// measured reports whether attempts are measured.
-func (q *attempts) measured() bool { return q.f != nil }
-
 // numberTaskLocked is the number of the next task or range.
 func (p *Pool) numberTaskLocked() uint64 {
 	p.tasks.lastNumber++
@@ -104,7 +87,7 @@ func (t *task) indices(block uint32) (lo, hi int) {
 func (w *worker) attemptLocked(t *task, block uint32, u wire.Usage, err error) {
 	p := w.pool
 	p.stats.Attempts++
-	if !p.attempts.measured() {
+	if !p.hooks.measured() {
 		return
 	}
 	a := w.describe(t)
@@ -114,7 +97,7 @@ func (w *worker) attemptLocked(t *task, block uint32, u wire.Usage, err error) {
 	w.peakPrivate = max(w.peakPrivate, u.Private)
 	a.Start, a.Wall, a.CPU, a.PeakPrivate = time.Unix(0, u.Start), u.Wall, u.CPU, w.peakPrivate
 	a.Class, a.Err = attemptClass(err), err
-	p.attempts.emit(a)
+	p.hooks.attempts.emit(a)
 }
 
 // lostLocked counts the attempt that w has died under, of which death says what is
@@ -122,7 +105,7 @@ func (w *worker) attemptLocked(t *task, block uint32, u wire.Usage, err error) {
 func (w *worker) lostLocked(t *task, death *WorkerExitError) {
 	p := w.pool
 	p.stats.Attempts++
-	if !p.attempts.measured() {
+	if !p.hooks.measured() {
 		return
 	}
 	a := w.describe(t)
@@ -145,7 +128,7 @@ func (w *worker) toldLocked(death *WorkerExitError) {
 	if a := w.lost; a != nil {
 		w.lost = nil
 		a.Class, a.Err, a.PeakPrivate = death.Class, death, death.PeakPrivate
-		w.pool.attempts.emit(*a)
+		w.pool.hooks.attempts.emit(*a)
 	}
 }
 

@@ -466,11 +466,6 @@ func requireGone(t *testing.T, pids []int) {
 	require.Empty(t, left, "alive 2 s after the supervisor was killed")
 }
 
-// blocked is an Output that nobody reads.
-type blocked struct{ release chan struct{} }
-
-func (b blocked) Write(p []byte) (int, error) { <-b.release; return len(p), nil }
-
 var printOnce = Func("test.printOnce", func(t *Task, kill bool) (int, error) {
 	fmt.Println("a line")
 	if kill && t.Attempt() == 1 {
@@ -479,30 +474,3 @@ var printOnce = Func("test.printOnce", func(t *Task, kill bool) (int, error) {
 	}
 	return t.Attempt(), nil
 })
-
-// An Output that blocks holds neither tasks up nor the pool's end.
-func TestBlockedOutput(t *testing.T) {
-	out := blocked{make(chan struct{})}
-	p, err := New(background(), &Options{Workers: 1, Output: out})
-	require.NoError(t, err)
-	for _, kill := range []bool{false, true, false} {
-		f, err := printOnce.Submit(background(), p, kill)
-		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(background(), time.Minute)
-		n, err := f.Wait(ctx)
-		cancel()
-		require.NoError(t, err)
-		if kill {
-			require.Equal(t, 2, n)
-		}
-	}
-	done := make(chan error)
-	go func() { done <- p.Close(background()) }()
-	select {
-	case err := <-done:
-		require.NoError(t, err)
-	case <-time.After(time.Minute):
-		t.Fatal("Close waits for Output")
-	}
-	close(out.release)
-}

@@ -92,15 +92,15 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	case ending:
 	case orderly:
 		p.stats.Retired++
-		p.logs.log(slog.LevelInfo, "worker retired", "worker", w.slot, "pid", death.PID, "reason", w.retired)
-		p.events.emit(Event{Kind: EventRetired, Worker: w.slot, PID: death.PID, Incarnation: w.incarnation, Text: w.retired})
+		p.hooks.log(slog.LevelInfo, "worker retired", "worker", w.slot, "pid", death.PID, "reason", w.retired)
+		p.hooks.event(Event{Kind: EventRetired, Worker: w.slot, PID: death.PID, Incarnation: w.incarnation, Text: w.retired})
 	default:
 		p.mournLocked(death)
 	}
 	w.toldLocked(death)
 	for _, e := range w.retries { // after the death that they come of
 		e.Worker, e.PID, e.Incarnation = death.Worker, death.PID, death.Incarnation
-		p.events.emit(e)
+		p.hooks.event(e)
 	}
 	w.retries = w.retries[:0]
 	if greeted {
@@ -113,10 +113,10 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	giveUp := p.slots.failedStarts >= maxFailedStarts && !ending && len(p.sched.open) == 0 // else there is somebody to work
 	p.unlock()
 	if why, said := workerSays(exit.output); said && (orderly || ending) {
-		p.logs.log(slog.LevelWarn, "a worker that ended said", "worker", w.slot, "pid", death.PID, "text", why)
+		p.hooks.log(slog.LevelWarn, "a worker that ended said", "worker", w.slot, "pid", death.PID, "text", why)
 	}
 	if err := results.end(); err != nil {
-		p.logs.log(slog.LevelWarn, "could not remove a dead worker's results", "worker", w.slot, "error", err)
+		p.hooks.log(slog.LevelWarn, "could not remove a dead worker's results", "worker", w.slot, "error", err)
 	}
 	if giveUp {
 		p.end(fmt.Errorf("pool: %d workers in a row did not start: %w", maxFailedStarts, death))
@@ -139,8 +139,8 @@ func (p *Pool) mournLocked(death *WorkerExitError) {
 	}
 	p.stats.Deaths[death.Class]++
 	p.stats.Respawns++
-	p.logs.log(slog.LevelWarn, "worker died", "worker", death.Worker, "pid", death.PID, "class", death.Class, "error", death)
-	p.events.emit(Event{Kind: EventDeath, Worker: death.Worker, PID: death.PID, Incarnation: death.Incarnation, Func: death.Func, Attempt: death.Attempt, Lo: death.Lo, Death: death})
+	p.hooks.log(slog.LevelWarn, "worker died", "worker", death.Worker, "pid", death.PID, "class", death.Class, "error", death)
+	p.hooks.event(Event{Kind: EventDeath, Worker: death.Worker, PID: death.PID, Incarnation: death.Incarnation, Func: death.Func, Attempt: death.Attempt, Lo: death.Lo, Death: death})
 	if death.forMemory() {
 		p.stats.MemoryDeaths++
 		p.stepDownLocked(fmt.Sprintf("worker %d died for want of memory (%s)", death.Worker, death.Evidence))

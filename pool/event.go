@@ -33,7 +33,6 @@ type Event struct {
 	Width       int              // of width: how many run from now on
 	Death       *WorkerExitError // of death and quarantine
 	Text        string           // why, of retired, width and broken
-	Missed      int              // events before this one that were dropped, because the hook is slow
 }
 
 // String is the event in a line.
@@ -51,33 +50,4 @@ func (e Event) String() string {
 		return fmt.Sprintf("%s: %s", e.Kind, e.Text)
 	}
 	return strings.TrimSuffix(fmt.Sprintf("%s: worker %d (pid %d): %s", e.Kind, e.Worker, e.PID, e.Text), ": ")
-}
-
-// maxEvents bounds those that wait for the hook.
-const maxEvents = 1024
-
-// events hands events to the user's hook.
-type events struct{ calls[Event] }
-
-func (e *events) open(hook func(Event)) {
-	if hook == nil {
-		return
-	}
-	e.most = maxEvents
-	e.f = func(ev Event, missed, _ int) {
-		ev.Missed = missed
-		hook(ev)
-	}
-}
-
-func (e *events) emit(ev Event) {
-	ev.Time = time.Now()
-	e.calls.emit(ev)
-}
-
-// missedInAll is how many were dropped in all.
-func (e *events) missedInAll() int64 {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.calls.dropped
 }

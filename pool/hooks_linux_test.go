@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -73,80 +74,143 @@ func TestLoggerCallsPool(t *testing.T) {
 	require.Contains(t, said, "width changed")
 }
 
-// A log handler that never returns holds nothing up but, for a while, Close.
-func TestLoggerHangs(t *testing.T) {
-	free := make(chan struct{})
-	var handled atomic.Int64
-	logger := slog.New(handler{handle: func(slog.Record) { <-free; handled.Add(1) }})
-	p := newPool(t, &Options{Workers: 2, Logger: logger, MemoryLimit: 1 << 30, CloseTimeout: 200 * time.Millisecond})
-	within(t, func() {
-		f, err := orphan.Submit(background(), p, orphanIn{How: "kill"})
-		require.NoError(t, err)
-		requireAttempt(t, f, 2)
-		for i := range maxLogs + 10 {
-			require.NoError(t, p.Resize(i%2+1))
-		}
-		require.NoError(t, p.Close(background()))
-	})
-	require.Zero(t, handled.Load())
-	close(free)
-	eventually(t, func() bool { return handled.Load() == maxLogs+1 }, "more or less was kept than should be")
-}
-
-// Records that were dropped are counted in the next.
-func TestLogsSayWhatTheyDropped(t *testing.T) {
-	free := make(chan struct{})
-	var last slog.Record
-	var l logs
-	l.open(slog.New(handler{handle: func(r slog.Record) { <-free; last = r }}))
-	l.log(slog.LevelInfo, "first")
-	eventually(t, func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.taken == 1 }, "the handler is not called")
-	for range maxLogs + 5 {
-		l.log(slog.LevelInfo, "some")
+// A hook that never returns holds nobody up. Close returns by its context and says which
+// hook hangs; what waits is kept, and counted.
+func TestHookHangs(t *testing.T) {
+	// With it each hook, that blocks from the start on, and how many calls Close is to name.
+	for _, row := range []struct {
+		hook   string
+		set    func(o *Options, called func())
+		behind func(s HookStats) int
+	}{
+		{"Options.OnEvent", func(o *Options, called func()) { o.OnEvent = func(Event) { called() } }, func(s HookStats) int { return s.EventsWaiting }},
+		{"Options.OnAttempt", func(o *Options, called func()) { o.OnAttempt = func(Attempt) { called() } }, func(s HookStats) int { return s.AttemptsWaiting }},
+		{"Options.Logger", func(o *Options, called func()) { o.Logger = slog.New(handler{handle: func(slog.Record) { called() }}) }, func(s HookStats) int { return s.RecordsWaiting }},
+		{"Options.Output", func(o *Options, called func()) { o.Output = writer(called) }, func(s HookStats) int { return s.LinesWaiting }},
+	} {
+		t.Run(row.hook, func(t *testing.T) {
+			free := make(chan struct{})
+			var calls atomic.Int64
+			o := &Options{Workers: 1, CloseTimeout: time.Hour}
+			row.set(o, func() { <-free; calls.Add(1) })
+			p, err := New(background(), o)
+			require.NoError(t, err)
+			for range 3 {
+				f, err := printOnce.Submit(background(), p, true)
+				require.NoError(t, err)
+				requireAttempt(t, f, 2)
+			}
+			eventually(t, func() bool { return row.behind(p.Stats().Hooks) > 0 && p.Stats().Dying == 0 }, "nothing waits")
+			ctx, cancel := context.WithTimeout(background(), 10*time.Millisecond)
+			defer cancel()
+			within(t, func() { err = p.Close(ctx) })
+			require.ErrorContains(t, err, row.hook+" has not returned")
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			left := row.behind(p.Stats().Hooks)
+			require.Contains(t, err.Error(), fmt.Sprintf("and %d calls wait behind it", left-1))
+			require.Equal(t, 1, strings.Count(err.Error(), "has not returned"), err)
+			close(free)
+			eventually(t, func() bool { return row.behind(p.Stats().Hooks) == 0 }, "what waited was dropped")
+			require.GreaterOrEqual(t, calls.Load(), int64(left))
+		})
 	}
-	require.Equal(t, maxLogs+1, l.wait(time.Millisecond))
-	close(free)
-	require.Zero(t, l.wait(time.Minute))
-	l.log(slog.LevelInfo, "last", "key", 1)
-	require.Zero(t, l.wait(time.Minute))
-	attrs := ""
-	last.Attrs(func(a slog.Attr) bool { attrs += a.String() + " "; return true })
-	require.Equal(t, "last key=1 dropped_before=5 ", last.Message+" "+attrs)
-	frame, _ := runtime.CallersFrames([]uintptr{last.PC}).Next()
-	require.Contains(t, frame.Function, "TestLogsSayWhatTheyDropped")
 }
 
-// A hook of attempts that never returns is Close's error.
-func TestAttemptHookHangs(t *testing.T) {
+type writer func()
+
+func (w writer) Write(p []byte) (int, error) { w(); return len(p), nil }
+
+// Without an end of its context Close gives a hook up that is slower than CloseTimeout. A
+// second Close ends with its own context.
+func TestCloseGivesHookUp(t *testing.T) {
 	free := make(chan struct{})
-	p, err := New(background(), &Options{Workers: 1, CloseTimeout: 100 * time.Millisecond, OnAttempt: func(Attempt) { <-free }})
+	p, err := New(background(), &Options{Workers: 1, CloseTimeout: time.Millisecond, OnAttempt: func(Attempt) { <-free }})
 	require.NoError(t, err)
 	for range 3 {
 		requireAttempt(t, submitWork(t, p, workIn{}), 1)
 	}
-	within(t, func() { err = p.Close(background()) })
-	require.ErrorContains(t, err, "Options.OnAttempt took longer than 100ms: it was not told of 3 attempts")
+	first := make(chan error, 1)
+	go func() { first <- p.Close(background()) }()
+	<-p.Done()
+	done, cancel := context.WithCancel(background())
+	cancel()
+	within(t, func() {
+		eventually(t, p.ending.closing.Load, "not closing")
+		if err := p.Close(done); !hasEnded(p.ending.closed) {
+			require.ErrorIs(t, err, context.Canceled)
+		}
+		err = <-first
+	})
+	require.ErrorContains(t, err, "Options.OnAttempt has not returned for 500ms, and 2 calls wait behind it")
+	require.Equal(t, err, p.Close(done))
 	close(free)
 }
 
-// What runs in this process may hang.
-func init() {
-	programs["hooks here"] = func([]string) {
-		Init("program.hangs", func() error { select {} })
-		_, err := New(background(), &Options{Workers: 1, Isolation: Goroutine, StartTimeout: 50 * time.Millisecond})
-		fmt.Println(err)
-		initHooks.init = nil
-		Teardown("program.hangs too", func() error { select {} })
-		p, _ := New(background(), &Options{Workers: 1, Isolation: Goroutine, CloseTimeout: 50 * time.Millisecond})
-		fmt.Println(p.Close(background()))
+// Every hook may call Close, which waits for the others.
+func TestHooksClose(t *testing.T) {
+	for _, hook := range []string{"event", "attempt", "record", "line"} {
+		t.Run(hook, func(t *testing.T) {
+			var p *Pool
+			made, closed := make(chan struct{}), make(chan error, 1)
+			var once sync.Once
+			leave := func(in string) {
+				if in == hook {
+					once.Do(func() { <-made; closed <- p.Close(background()) })
+				}
+			}
+			p = newPool(t, &Options{
+				Workers:   1,
+				OnEvent:   func(Event) { leave("event") },
+				OnAttempt: func(Attempt) { leave("attempt") },
+				Logger:    slog.New(handler{handle: func(slog.Record) { leave("record") }}),
+				Output:    writer(func() { leave("line") }),
+			})
+			f, err := printOnce.Submit(background(), p, false)
+			require.NoError(t, err)
+			f.Wait(background())
+			close(made)
+			within(t, func() { err = <-closed })
+			require.NoError(t, err)
+		})
 	}
 }
 
-func TestHooksInThisProcess(t *testing.T) {
-	within(t, func() {
-		out, err := program("hooks here").CombinedOutput()
-		require.NoError(t, err, string(out))
-		require.Contains(t, string(out), `Init "program.hangs": it has not returned: context deadline exceeded`)
-		require.Contains(t, string(out), `Teardown "program.hangs too": it took longer than 50ms`)
+// None of the calls that wait is dropped, and their order stays, also where a hook ends
+// its goroutine.
+func TestHooksKeepAll(t *testing.T) {
+	const n = 10_000
+	hold, heard := make(chan struct{}), []int{}
+	var h hookCalls[int]
+	h.open("a hook", func(i int) {
+		<-hold
+		if heard = append(heard, i); i%100 == 0 {
+			runtime.Goexit()
+		}
 	})
+	for i := range n {
+		h.emit(i)
+	}
+	require.Equal(t, n, h.unreturned())
+	require.ErrorContains(t, h.wait(background(), time.Millisecond), "a hook has not returned for 1ms, and 9999 calls wait behind it")
+	close(hold)
+	require.NoError(t, h.wait(background(), time.Minute))
+	require.Len(t, heard, n)
+	require.IsIncreasing(t, heard)
+	h.emit(n)
+	require.NoError(t, h.wait(background(), time.Minute))
+	require.Equal(t, n, heard[n])
+}
+
+// A record says where it was logged.
+func TestRecordsNameTheirSource(t *testing.T) {
+	var last slog.Record
+	var h hooks
+	h.open(&Options{Logger: slog.New(handler{handle: func(r slog.Record) { last = r }})})
+	h.log(slog.LevelInfo, "text", "key", 1)
+	require.NoError(t, h.wait(background(), time.Minute))
+	attrs := ""
+	last.Attrs(func(a slog.Attr) bool { attrs += a.String() + " "; return true })
+	require.Equal(t, "text key=1 ", last.Message+" "+attrs)
+	frame, _ := runtime.CallersFrames([]uintptr{last.PC}).Next()
+	require.Contains(t, frame.Function, "TestRecordsNameTheirSource")
 }

@@ -13,16 +13,16 @@ import (
 var initHooks struct {
 	mu       sync.Mutex
 	names    map[string]bool
-	init     []hook
-	teardown []hook
+	init     []initHook
+	teardown []initHook
 }
 
-type hook struct {
+type initHook struct {
 	name string
 	f    func() error
 }
 
-func addHook(list *[]hook, kind, name string, f func() error) struct{} {
+func addHook(list *[]initHook, kind, name string, f func() error) struct{} {
 	initHooks.mu.Lock()
 	defer initHooks.mu.Unlock()
 	if initHooks.names == nil {
@@ -32,7 +32,7 @@ func addHook(list *[]hook, kind, name string, f func() error) struct{} {
 		panic(fmt.Sprintf("pool: %s %q is registered twice, or has no name or function", kind, name))
 	}
 	initHooks.names[kind+name] = true
-	*list = append(*list, hook{name, f})
+	*list = append(*list, initHook{name, f})
 	return struct{}{}
 }
 
@@ -73,21 +73,21 @@ func runInit(ctx context.Context) error {
 	return nil
 }
 
-// runTeardown runs all Teardowns, also after one has failed. One that takes longer than
-// longest, if that is not 0, is left behind.
-func runTeardown(longest time.Duration) (errs []error) {
+// runTeardown runs all Teardowns, also after one has failed. One that has not returned
+// when ctx ends, or takes longer than longest, if that is not 0, is left behind.
+func runTeardown(ctx context.Context, longest time.Duration) (errs []error) {
 	initHooks.mu.Lock()
 	list := initHooks.teardown
 	initHooks.mu.Unlock()
 	for i := len(list) - 1; i >= 0; i-- {
-		if err := waitFor(context.Background(), longest, list[i].run); err != nil {
+		if err := waitFor(ctx, longest, list[i].run); err != nil {
 			errs = append(errs, fmt.Errorf("Teardown %q: %w", list[i].name, err))
 		}
 	}
 	return errs
 }
 
-func (h hook) run() error { return contained(h.f) }
+func (h initHook) run() error { return contained(h.f) }
 
 // waitFor runs f and waits for it until ctx ends, and no longer than longest if that is
 // not 0.
@@ -106,7 +106,7 @@ func waitFor(ctx context.Context, longest time.Duration, f func() error) error {
 	case <-late:
 		return fmt.Errorf("it took longer than %v", longest)
 	case <-ctx.Done():
-		return fmt.Errorf("it has not returned: %w", ctx.Err())
+		return fmt.Errorf("it has not returned: %w", context.Cause(ctx))
 	}
 }
 

@@ -150,3 +150,25 @@ var _ = Init("test.hangs", func() error {
 	}
 	return nil
 })
+
+// What runs in this process may hang.
+func init() {
+	programs["hooks here"] = func([]string) {
+		Init("program.hangs", func() error { select {} })
+		_, err := New(background(), &Options{Workers: 1, Isolation: Goroutine, StartTimeout: 50 * time.Millisecond})
+		fmt.Println(err)
+		initHooks.init = nil
+		Teardown("program.hangs too", func() error { select {} })
+		p, _ := New(background(), &Options{Workers: 1, Isolation: Goroutine, CloseTimeout: 50 * time.Millisecond})
+		fmt.Println(p.Close(background()))
+	}
+}
+
+func TestHooksInThisProcess(t *testing.T) {
+	within(t, func() {
+		out, err := program("hooks here").CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Contains(t, string(out), `Init "program.hangs": it has not returned: context deadline exceeded`)
+		require.Contains(t, string(out), `Teardown "program.hangs too": it took longer than 50ms`)
+	})
+}

@@ -55,7 +55,7 @@ func (p *Pool) serveLocal(local *localProcess, link transport, l *lane, me wire.
 		return err
 	}
 	var m *meter
-	if p.attempts.measured() {
+	if p.hooks.measured() {
 		m = &meter{clock: threadClock()}
 	}
 	err = serve(link, lane, p.table, me, host{

@@ -74,7 +74,7 @@ func runWorker(env string) error {
 	err = serve(link, lane, table, me, host{
 		meter: m,
 		teardown: func() {
-			for _, err := range runTeardown(0) {
+			for _, err := range runTeardown(context.Background(), 0) {
 				fmt.Fprintln(os.Stderr, workerPrefix+err.Error())
 			}
 		},

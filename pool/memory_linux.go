@@ -196,7 +196,7 @@ func (p *Pool) bound(pid, slot int) (memoryGroup, error) {
 			g.remove()
 		}
 	}
-	p.logs.log(slog.LevelDebug, "no memory cgroup for a worker: RLIMIT_DATA instead", "error", err)
+	p.hooks.log(slog.LevelDebug, "no memory cgroup for a worker: RLIMIT_DATA instead", "error", err)
 	p.setMechanism("rlimit")
 	return p.group, limitData(pid, limit)
 }

@@ -83,19 +83,20 @@ type Options struct {
 	Spares int
 	// KeepWidth turns off that fewer workers run after deaths for want of memory.
 	KeepWidth bool
-	// OnEvent is called with what happens to workers, one call at a time, from a
-	// goroutine of its own. It may call any method of the pool.
+	// OnEvent is called with what happens to workers.
+	//
+	// What holds for it, for OnAttempt and for Logger's handler: it is called once at a
+	// time, in order, from a goroutine of its own, and may call any method of the pool,
+	// Close included. Nobody waits for it but [Pool.Close]. No call is dropped: those for
+	// which it is too slow are kept in memory, and [Stats].Hooks counts them.
 	OnEvent func(Event)
 	// OnAttempt is called with each attempt of each task when it has ended: done,
-	// failed, or lost to a death, exactly as many as [Stats].Attempts counts. It is one
-	// call at a time, from a goroutine of its own, in the order in which the pool gets to
-	// know them: an attempt that a death has ended comes when it is known of what,
-	// perhaps after the next one of that task. None is dropped and no task waits for
-	// the hook: what it is slow with is kept ([Attempt].Behind), and [Pool.Close] waits until it
-	// was called with all, unless one call takes longer than CloseTimeout. So it may call any method of the pool but Close. It may come
-	// before Submit has returned the [Future] whose Number it names. A task that no worker has
-	// begun has no attempt. Of a range, each block is one. Each attempt costs some
-	// microseconds of the worker's to be measured. nil: nothing is measured.
+	// failed, or lost to a death, exactly as many as [Stats].Attempts counts, in the order
+	// in which the pool gets to know them: an attempt that a death has ended comes when it
+	// is known of what, perhaps after the next one of that task. It may come before Submit
+	// has returned the [Future] whose Number it names. A task that no worker has begun has
+	// no attempt. Of a range, each block is one. Each attempt costs some microseconds of
+	// the worker's to be measured. nil: nothing is measured.
 	OnAttempt func(Attempt)
 	// Env is what workers get of the environment, as it is when New is called, beside PATH, LD_LIBRARY_PATH,
 	// HOME, USER, TZ, TMPDIR, LANG, LC_*, OMP_* and GO*: "KEY" passes the variable
@@ -104,8 +105,9 @@ type Options struct {
 	Env []string
 	// Output gets what worker processes write to stdout and stderr, line by line
 	// behind "worker N: ", control bytes escaped, lines cut at 300 bytes. It is
-	// written to by one goroutine at a time. nil: only the tail is kept, for the
-	// [WorkerExitError] of a worker that dies.
+	// written to by one goroutine at a time, and may call any method of the pool. A worker
+	// that writes more than it takes waits, with the tasks that write. nil: only the tail is kept,
+	// for the [WorkerExitError] of a worker that dies.
 	Output io.Writer
 	// Arena and Outputs size the pool's two arenas, Results the arena that each
 	// worker has for its results: MaxBytes bounds one worker. nil: the defaults
@@ -117,10 +119,7 @@ type Options struct {
 	// last process, and they do not count against /dev/shm. Each takes one
 	// descriptor here. Segments made with [Pool.Run] are what the caller made.
 	Anonymous bool
-	// Logger hears of starts and deaths. Its handler is called with one record at a time,
-	// from a goroutine of its own, so it may be slow, and call any method of the pool; of
-	// 1024 records that wait, later ones are dropped, and the next says how many
-	// ("dropped_before"). nil: silent.
+	// Logger hears of starts and deaths, as OnEvent does. nil: silent.
 	Logger *slog.Logger
 
 	// Of tests.

@@ -58,7 +58,7 @@ func (p *Pool) splitLocked(j *rangeJob, block uint32, death *WorkerExitError) {
 	s := &split{}
 	j.splits[block] = s
 	setBit(j.given, block)
-	p.logs.log(slog.LevelWarn, "block split", "func", j.entry.name, "lo", lo, "hi", hi, "error", death)
+	p.hooks.log(slog.LevelWarn, "block split", "func", j.entry.name, "lo", lo, "hi", hi, "error", death)
 	p.halveLocked(j, s, block, part{lo: lo, hi: hi, deaths: 1}, death)
 }
 
@@ -95,8 +95,8 @@ func (p *Pool) halveLocked(j *rangeJob, s *split, block uint32, of part, death *
 	default:
 		j.poison = append(j.poison, PoisonIndex{of.lo, death})
 		p.stats.Quarantined++
-		p.logs.log(slog.LevelWarn, "index left out", "func", j.entry.name, "index", of.lo, "error", death)
-		p.events.emit(Event{Kind: EventQuarantine, Func: j.entry.name, Lo: of.lo, Death: death})
+		p.hooks.log(slog.LevelWarn, "index left out", "func", j.entry.name, "index", of.lo, "error", death)
+		p.hooks.event(Event{Kind: EventQuarantine, Func: j.entry.name, Lo: of.lo, Death: death})
 		p.partOverLocked(j, s, block)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/handoff/pool/internal/wire"
@@ -22,7 +23,7 @@ type Pool struct {
 	starter  *starter
 	helpers  helpers
 	ending   ending
-	outMu    sync.Mutex // of Options.Output
+	hooks    hooks
 
 	// mu guards the parts below, but for those fields that say otherwise.
 	mu       sync.Mutex
@@ -33,20 +34,18 @@ type Pool struct {
 	slots    slots
 	releases releases
 	stats    Stats
-	events   events
-	attempts attempts
-	logs     logs
 	group    memoryGroup
 	oomSeen  int64 // OOM kills of group that are accounted for
 }
 
 // An ending is how the pool ends.
 type ending struct {
-	cause  error         // why it has ended; nil while it runs. Guarded by Pool.mu
-	ended  chan struct{} // closed when no task can be started any more
-	owners sync.WaitGroup
-	once   sync.Once
-	result error // of Close
+	cause   error         // why it has ended; nil while it runs. Guarded by Pool.mu
+	ended   chan struct{} // closed when no task can be started any more
+	owners  sync.WaitGroup
+	closing atomic.Bool
+	closed  chan struct{} // closed when Close has returned
+	result  error         // of Close, once it has
 }
 
 // helpers are the goroutines beside those that own worker slots: the dispatcher and
@@ -90,21 +89,19 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	p := &Pool{
 		opts:     o,
 		table:    newTable(),
-		ending:   ending{ended: make(chan struct{})},
+		ending:   ending{ended: make(chan struct{}), closed: make(chan struct{})},
 		helpers:  helpers{dispatcherWork: make(chan struct{}, 1), watchdogWork: make(chan struct{}, 1)},
 		segments: segments{run: run, numbered: map[*shm.Segment]*announced{}, byID: map[uint32]*announced{}},
 		slots:    slots{target: o.Workers, width: o.Workers, firstReady: make(chan struct{})},
 		ranges:   ranges{counters: make(chan struct{}, maxJobs)},
 		leader:   leader{record: make([]byte, laneRecord)},
 	}
+	p.hooks.open(&p.opts)
 	if swept.Segments > 0 || sweepErr != nil {
-		p.logs.log(slog.LevelInfo, "removed what dead runs left in shared memory", "segments", swept.Segments, "bytes", swept.Bytes, "error", sweepErr)
+		p.hooks.log(slog.LevelInfo, "removed what dead runs left in shared memory", "segments", swept.Segments, "bytes", swept.Bytes, "error", sweepErr)
 	}
 	p.leader.readyFunc = p.ready
 	p.slots.wanted.L = &p.mu
-	p.events.open(o.OnEvent)
-	p.attempts.open(o.OnAttempt)
-	p.logs.open(o.Logger)
 	if p.opts.launch == nil {
 		p.opts.launch = (*Pool).launch
 	}
@@ -217,32 +214,63 @@ func (p *Pool) Run() *shm.Run { return p.segments.run }
 // workers are terminated and their tasks resolve with ErrClosed too. When Close
 // returns, the workers are gone and the arenas' memory is removed; arrays that
 // are still pinned, and Views of results until their Release, stay readable here.
-// A result with Views that nobody waits for by then is given up. It is safe to call twice and from
-// several goroutines: all wait for the first. It also waits until Options.OnAttempt was
-// called with every attempt, and Options.Logger with every record, unless one call takes
-// longer than CloseTimeout: of attempts that is an error. With Isolation = Goroutine a
-// running task cannot be ended: Close then reports it as an error, as it does worker
-// processes that have not died 10 s after they were killed, held by a debugger or the
-// kernel.
+// A result with Views that nobody waits for by then is given up.
+//
+// Close also waits until Options.OnEvent, OnAttempt, Logger and Output have heard of
+// everything, but for one that has called Close itself. One that has not returned half
+// a second after ctx has ended, or takes longer than CloseTimeout (and half a second)
+// for one call, is left behind with the calls that wait: the error says which and how
+// many, and wraps the cause of ctx's end. If it returns after all, it gets them still.
+//
+// With Isolation = Goroutine a running task cannot be ended: Close then reports it as an
+// error, as it does worker processes that have not died 10 s after they were killed,
+// held by a debugger or the kernel.
+//
+// It is safe to call twice and from several goroutines: the first closes the pool, and
+// the others wait for it until their own ctx ends.
 func (p *Pool) Close(ctx context.Context) error {
 	p.end(ErrClosed)
-	p.ending.once.Do(func() {
-		gone := make(chan struct{})
-		go func() { p.ending.owners.Wait(); close(gone) }()
-		err := errors.Join(p.endWorkers(ctx, gone), p.undead())
-		p.stopDispatch()
-		p.giveUpResults()
-		if n := p.attempts.wait(p.opts.CloseTimeout); n > 0 {
-			err = errors.Join(err, fmt.Errorf("pool: close: Options.OnAttempt took longer than %v: it was not told of %d attempts", p.opts.CloseTimeout, n))
+	p.hooks.leave()
+	if p.ending.closing.Swap(true) {
+		select {
+		case <-p.ending.closed:
+		case <-ctx.Done():
+			if !hasEnded(p.ending.closed) {
+				return fmt.Errorf("pool: close: an earlier Close has not returned: %w", context.Cause(ctx))
+			}
 		}
-		p.logs.wait(p.opts.CloseTimeout)
-		p.starter.stop()
-		if p.opts.Isolation == Goroutine {
-			err = errors.Join(err, errors.Join(runTeardown(p.opts.CloseTimeout)...))
-		}
-		p.ending.result = errors.Join(err, p.segments.inputs.Close(), p.segments.outputs.Close(), p.ranges.control.end(), p.segments.run.Close())
-	})
+		return p.ending.result
+	}
+	defer close(p.ending.closed)
+	gone := make(chan struct{})
+	go func() { p.ending.owners.Wait(); close(gone) }()
+	err := errors.Join(p.endWorkers(ctx, gone), p.undead())
+	p.stopDispatch()
+	p.giveUpResults()
+	late, cancel := stepAfter(ctx)
+	defer cancel()
+	longest := max(p.opts.CloseTimeout, closeStep)
+	err = errors.Join(err, p.hooks.wait(late, longest))
+	p.starter.stop()
+	if p.opts.Isolation == Goroutine {
+		err = errors.Join(err, errors.Join(runTeardown(late, p.opts.CloseTimeout)...))
+	}
+	p.ending.result = errors.Join(err, p.segments.inputs.Close(), p.segments.outputs.Close(), p.ranges.control.end(), p.segments.run.Close())
 	return p.ending.result
+}
+
+// stepAfter is a context that ends closeStep after ctx: what would end by itself has
+// time to.
+func stepAfter(ctx context.Context) (context.Context, func()) {
+	late, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(closeStep):
+			cancel(context.Cause(ctx))
+		case <-late.Done():
+		}
+	})
+	return late, func() { stop(); cancel(nil) }
 }
 
 // closeStep is how long each of Close's stronger means may take to work.
@@ -264,7 +292,7 @@ func (p *Pool) endWorkers(ctx context.Context, gone chan struct{}) error {
 	if wait(ctx, p.opts.CloseTimeout) {
 		return nil
 	}
-	p.logs.log(slog.LevelWarn, "closing: workers that have not finished their task, or Teardown, are terminated", "waited", p.opts.CloseTimeout)
+	p.hooks.log(slog.LevelWarn, "closing: workers that have not finished their task, or Teardown, are terminated", "waited", p.opts.CloseTimeout)
 	p.each((*worker).terminateLocked)
 	if wait(context.Background(), closeStep) {
 		return nil
@@ -320,7 +348,7 @@ func (p *Pool) end(cause error) {
 		p.slots.climber.Stop()
 	}
 	if !errors.Is(cause, ErrClosed) {
-		p.events.emit(Event{Kind: EventBroken, Text: cause.Error()})
+		p.hooks.event(Event{Kind: EventBroken, Text: cause.Error()})
 	}
 	for p.tasks.delayed.first != nil {
 		t := p.tasks.delayed.popFront()

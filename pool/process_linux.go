@@ -64,7 +64,7 @@ func (p *Pool) launch(slot int) (process, transport, *lane, wire.Hello, error) {
 	}
 	defer theirs.Close()
 	files := []*os.File{theirs, l.mem.file(), p.ranges.control.file()} // in the order of the descriptors in main_linux.go
-	c, err := p.starter.start(files, p.workerEnviron(slot, want), p.opts.coresOf(slot), p.lines(slot))
+	c, err := p.starter.start(files, p.workerEnviron(slot, want), p.opts.coresOf(slot), p.hooks.output.of(slot))
 	if err != nil {
 		l.mem.end()
 		link.Close()
@@ -103,7 +103,7 @@ func mendLimits(err error) error {
 func (p *Pool) workerEnviron(slot int, want wire.Hello) []string {
 	start := wire.WorkerStart{
 		Version: want.Version, Slot: slot, Nonce: want.Nonce, SegmentBytes: p.opts.Results.SegmentBytes,
-		Wake: ring.WakeTime(), Spread: p.opts.Workers < usableCores(), Measure: p.attempts.measured(),
+		Wake: ring.WakeTime(), Spread: p.opts.Workers < usableCores(), Measure: p.hooks.measured(),
 	}
 	env := []string{wire.WorkerEnv + "=" + start.String()}
 	for _, kv := range p.starter.env {

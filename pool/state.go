@@ -160,8 +160,8 @@ func (p *Pool) setWidthLocked(n int, why string) {
 	for len(p.slots.all) < n+p.opts.Spares {
 		p.addSlotLocked()
 	}
-	p.logs.log(slog.LevelInfo, "width changed", "width", n, "target", p.slots.target, "reason", why)
-	p.events.emit(Event{Kind: EventWidth, Width: n, Text: why})
+	p.hooks.log(slog.LevelInfo, "width changed", "width", n, "target", p.slots.target, "reason", why)
+	p.hooks.event(Event{Kind: EventWidth, Width: n, Text: why})
 	p.adjustLocked()
 	p.dispatchLocked()
 }

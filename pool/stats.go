@@ -21,7 +21,6 @@ type Stats struct {
 	Failed       int64 // tasks that ended in an error: their own, their workers' or the pool's
 	Cancelled    int64 // tasks that ended with ErrCancelled
 	Quarantined  int64 // indices of ranges
-	EventsMissed int64 // events that were dropped, because Options.OnEvent is slow
 	Retries      int64 // attempts of tasks that were lost and are made again; blocks of ranges are not among them
 	Retired      int64 // workers replaced or ended between two tasks
 	Spares       int   // workers that wait for a death, now
@@ -31,8 +30,19 @@ type Stats struct {
 	// MemoryMechanism is what enforces Options.MemoryLimit: "cgroup", "rlimit", or "" for none.
 	MemoryMechanism string
 
+	Hooks HookStats
+
 	dropped int64         // second results of a block
 	spent   time.Duration // CPU time of the dead incarnations that had said hello
+}
+
+// HookStats says which of the hooks of [Options] do not keep up, by the calls that they
+// have not returned from, now. None is dropped.
+type HookStats struct {
+	EventsWaiting   int // for OnEvent
+	AttemptsWaiting int // for OnAttempt
+	RecordsWaiting  int // for Logger
+	LinesWaiting    int // for Output: each of another worker, which writes no more meanwhile
 }
 
 // WorkerStats is one incarnation of a worker.
@@ -56,7 +66,7 @@ func (p *Pool) Stats() Stats {
 	s.Dying = p.slots.reapsPending
 	s.Width, s.Target, s.Ceiling, s.ResultMapped = p.slots.width, p.slots.target, p.slots.ceiling, p.segments.results.bytes
 	s.BytesCopied = p.segments.inputs.Stats().Copied
-	s.EventsMissed = p.events.missedInAll()
+	s.Hooks = p.hooks.stats()
 	s.Pending, s.Unresolved = p.tasks.pending.n+p.tasks.delayed.n, p.tasks.unresolved
 	s.Deaths = map[Class]int64{}
 	for c, n := range p.stats.Deaths {

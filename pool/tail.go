@@ -2,10 +2,7 @@ package pool
 
 import (
 	"bytes"
-	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -74,19 +71,6 @@ func (t *tail) add(b []byte) {
 			t.lines(t.line)
 		}
 		t.line = t.line[:0]
-	}
-}
-
-// lines passes a worker's lines on to Options.Output.
-func (p *Pool) lines(slot int) func([]byte) {
-	if p.opts.Output == nil {
-		return nil
-	}
-	return func(line []byte) {
-		q := strconv.Quote(string(line))
-		p.outMu.Lock()
-		defer p.outMu.Unlock()
-		fmt.Fprintf(p.opts.Output, "worker %d: %s\n", slot, strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`))
 	}
 }
 

@@ -241,8 +241,8 @@ func (w *worker) begin(link transport, l *lane) {
 	w.results = &results{link: link, segs: map[uint32]*shm.Segment{}}
 	l.results = w.results
 	p.slots.failedStarts = 0
-	p.logs.log(slog.LevelDebug, "worker ready", "worker", w.slot, "pid", proc.PID())
-	p.events.emit(Event{Kind: EventReady, Worker: w.slot, PID: proc.PID(), Incarnation: w.incarnation})
+	p.hooks.log(slog.LevelDebug, "worker ready", "worker", w.slot, "pid", proc.PID())
+	p.hooks.event(Event{Kind: EventReady, Worker: w.slot, PID: proc.PID(), Incarnation: w.incarnation})
 	if p.openLocked() < p.slots.width || p.ending.cause != nil {
 		p.addLaneLocked(w)
 	} else {
@@ -323,7 +323,7 @@ func (w *worker) listen(link transport, buf []byte) error {
 func (w *worker) finishLocked(record []byte) error {
 	p, l := w.pool, w.lane
 	var u wire.Usage
-	if p.attempts.measured() {
+	if p.hooks.measured() {
 		var ok bool
 		if record, u, ok = wire.CutUsage(record); !ok {
 			return fmt.Errorf("it sent a result of %d bytes, without what it has used", len(record))

@@ -30,7 +30,6 @@
 //	handoff_pool_respawns_total             workers to be replaced after a death
 //	handoff_pool_retired_total              workers that were replaced or ended between two tasks
 //	handoff_pool_quarantined_indices_total  indices of ranges that were left out
-//	handoff_pool_events_missed_total        events that were dropped because the hook for them is slow
 //	handoff_pool_task_array_bytes_total     size of the arrays that tasks named
 //	handoff_pool_result_array_bytes_total   size of the arrays that results named
 //	handoff_pool_copied_bytes_total         bytes that were copied into arrays of Pool.Arena
@@ -46,6 +45,7 @@
 //	handoff_pool_workers                    living workers, by state: a pool.State
 //	handoff_pool_worker_private_bytes       private memory of a living worker, by slot; absent before the first look
 //	handoff_pool_result_mapped_bytes        size of the segments that workers' results lie in
+//	handoff_pool_hook_waiting_calls         calls that a hook has not returned from, by hook: on_event, on_attempt, logger, output
 //
 // Of a queue, counters since it was made, and gauges:
 //

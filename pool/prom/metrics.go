@@ -42,8 +42,6 @@ var metrics = []metric[pool.Stats]{
 		func(s *pool.Stats, put put) { put(float64(s.Retired)) }},
 	{"quarantined_indices_total", counter, "", "Indices of ranges that were left out because they kill their workers.",
 		func(s *pool.Stats, put put) { put(float64(s.Quarantined)) }},
-	{"events_missed_total", counter, "", "Events that were dropped because the hook for them is slow.",
-		func(s *pool.Stats, put put) { put(float64(s.EventsMissed)) }},
 	{"task_array_bytes_total", counter, "", "Size of the arrays that tasks named.",
 		func(s *pool.Stats, put put) { put(float64(s.BytesByRef)) }},
 	{"result_array_bytes_total", counter, "", "Size of the arrays that results named.",
@@ -66,6 +64,7 @@ var metrics = []metric[pool.Stats]{
 	{"worker_private_bytes", gauge, "slot", "Private memory of a living worker, at most a second old while it has tasks. Absent before the first look.", private},
 	{"result_mapped_bytes", gauge, "", "Size of the segments that workers' results lie in.",
 		func(s *pool.Stats, put put) { put(float64(s.ResultMapped)) }},
+	{"hook_waiting_calls", gauge, "hook", "Calls of a hook that it has not returned from, one that runs among them.", hooks},
 }
 
 func outcomes(s *pool.Stats, put put) {
@@ -127,4 +126,11 @@ func private(s *pool.Stats, put put) {
 			put(float64(w.Private), strconv.Itoa(w.Slot))
 		}
 	}
+}
+
+func hooks(s *pool.Stats, put put) {
+	put(float64(s.Hooks.EventsWaiting), "on_event")
+	put(float64(s.Hooks.AttemptsWaiting), "on_attempt")
+	put(float64(s.Hooks.RecordsWaiting), "logger")
+	put(float64(s.Hooks.LinesWaiting), "output")
 }
