@@ -15,7 +15,7 @@ import (
 
 // What is too small, and what the user can do about it.
 const (
-	mendMount  = "release arrays, remove leftovers with 'handoff shm gc', or enlarge it (mount -o remount,size=… /dev/shm; in a container --shm-size)"
+	mendMount  = "release arrays, remove what dead programs have left (GC), or enlarge it (mount -o remount,size=… /dev/shm; of a container where it is started, in Docker by --shm-size)"
 	mendInodes = "remove files from it or raise nr_inodes (mount -o remount,nr_inodes=… /dev/shm)"
 	mendCgroup = "raise the memory limit of this container or unit, or ask for less"
 	mendMemory = "free memory on this machine, or ask for less"

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/shm"
 )
 
 // The exit codes that scripts can rely on; 128+n is "ended by signal n".
@@ -98,6 +99,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
+	}
+	var space *shm.SpaceError
+	if errors.As(err, &space) && space.Where == "/dev/shm" {
+		err = fmt.Errorf("%w; 'handoff shm gc' removes what dead programs have left there", err)
 	}
 	report(stderr, cmd, err)
 	var usage *usageError

@@ -14,6 +14,7 @@ import (
 	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
 	_ "example.com/handoff/pool/batch/ops" // registers them
+	"example.com/handoff/pool/journal"
 )
 
 type runFlags struct {
@@ -191,7 +192,7 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 		return tell(s, f, res, result, summary)
 	}
 	if errors.Is(err, batch.ErrNoOut) {
-		return usagef("%w", err)
+		return errNoOut
 	}
 	err = f.advise(ctx, err, began)
 	if f.json != "" {
@@ -200,9 +201,14 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 	return err
 }
 
+// errNoOut is [batch.ErrNoOut] in the command's words.
+var errNoOut = usagef("rows need a file: give --out FILE, .arrow or .csv")
+
 // advise adds to an error how to go on.
 func (f *runFlags) advise(ctx context.Context, err error, began bool) error {
 	switch {
+	case errors.Is(err, journal.ErrExists):
+		return fmt.Errorf("%w; --resume does the former", err)
 	case errors.Is(err, files.ErrCell) && (f.job.State == "" || !began):
 		return fmt.Errorf("%w\nto read other columns only, name them with --columns NAMES", err)
 	case errors.Is(err, batch.ErrDrained):

@@ -113,8 +113,11 @@ func runTune(ctx context.Context, s streams, f *tuneFlags, job *runFlags) (err e
 	stages := []tune.Stage{{Name: tunedStage, Kind: tune.CPU, Width: job.workers}}
 	report, err := tune.Run(ctx, stages, job.once, opts)
 	bar.end(err == nil)
-	if errors.Is(err, tune.ErrOptions) || errors.Is(err, batch.ErrNoOut) {
+	switch {
+	case errors.Is(err, tune.ErrOptions):
 		return usagef("%w", err)
+	case errors.Is(err, batch.ErrNoOut):
+		return errNoOut
 	}
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 var ErrDrained = errors.New("stopped before its end")
 
 // ErrNoOut: the operation gives rows, and there is no [Job].Out for them.
-var ErrNoOut = errors.New("rows need a file: give --out FILE, .arrow or .csv")
+var ErrNoOut = errors.New("rows need a file: Out, .arrow or .csv")
 
 // ErrStartAgain: what is in the state folder cannot be gone on with.
 var ErrStartAgain = errors.New("start again, with a new state folder if there was one")

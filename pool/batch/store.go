@@ -49,7 +49,7 @@ func openStore(j *Job, h header) (s *store, fromStart bool, err error) {
 	s.journal, err = journal.Create(j.State, b, opts)
 	s.fresh = true
 	if errors.Is(err, journal.ErrExists) {
-		err = fmt.Errorf("%s: %w: resume that job (--resume), or remove the folder", j.State, journal.ErrExists)
+		err = fmt.Errorf("%s: %w: resume that job, or remove the folder", j.State, journal.ErrExists)
 	}
 	return s, fromStart, err
 }
