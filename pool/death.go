@@ -41,7 +41,8 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	}
 	died := time.Now()
 	p.mu.Lock()
-	w.died, w.spent = died, exit.cpu
+	w.died, w.spent, w.reaped = died, exit.cpu, true
+	p.slots.used.dead += exit.cpu
 	if !greeted || !w.triesAgainLocked(exit) {
 		learn()
 	}
@@ -170,7 +171,6 @@ func (p *Pool) forgetLocked(w *worker, ran *task, death *WorkerExitError) {
 	dead := w.statsLocked()
 	dead.State = StateDead
 	p.stats.Workers = append(p.stats.Workers, dead)
-	p.stats.spent += w.spent
 	if n := len(p.stats.Workers); n > keep {
 		p.stats.Workers = append(p.stats.Workers[:0], p.stats.Workers[n-keep:]...)
 	}

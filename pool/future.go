@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"example.com/handoff/pool/internal/wire"
+	"example.com/handoff/shm"
 )
 
 // A Future is the result of one task, to come. It is a value: {index, epoch}
@@ -35,6 +36,25 @@ func (f Future[Out]) Wait(ctx context.Context) (v Out, err error) {
 	}
 	v, _, err = f.wait(ctx, false)
 	return v, err
+}
+
+// WaitViews is Wait for a caller that passes the result on and releases its memory later,
+// whatever its type: views are the Views in it, those of its Carriers included, in no
+// particular order. Each is released once, here or in v, and that is the caller's to do.
+// views is empty if there is an error.
+func (f Future[Out]) WaitViews(ctx context.Context) (v Out, views []shm.Binder, err error) {
+	if f.p == nil {
+		return v, nil, fmt.Errorf("%w, or was never submitted", ErrWaited)
+	}
+	t, err := f.p.await(ctx, f.id, false)
+	if err != nil {
+		return v, nil, err
+	}
+	views = t.views
+	if v, _, err = take[Out](f.p, f.codec, t); err != nil {
+		return v, nil, err
+	}
+	return v, views, nil
 }
 
 func (f Future[Out]) wait(ctx context.Context, flows bool) (v Out, dry bool, err error) {

@@ -20,7 +20,6 @@ var (
 			Receive([]byte, []shm.Binder) error
 		}](),
 	}
-	sizerMethods = methods{reflect.TypeFor[Sizer]()}
 )
 
 // of reports whether t, or a pointer to it, has some of m, and all.

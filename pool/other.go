@@ -22,6 +22,7 @@ func memoryGroupHere() (g memoryGroup)          { return g }
 func (memoryGroup) oomKills() (n int64, _ bool) { return 0, false }
 func (memoryGroup) sweep()                      {}
 func sampleProcess(int) (s sample)              { return s }
+func processCPU(int) (cpu time.Duration)        { return 0 }
 
 func newStarter() (*starter, error) { return &starter{}, nil }
 func (*starter) stop()              {}

@@ -110,22 +110,6 @@ type item[T any] struct {
 	held   *holds
 }
 
-// A StageError is what ended a pipeline: what a stage returned for an item, or how it
-// broke down over it. It unwraps to Err.
-type StageError struct {
-	Stage string // its name; "source" and "write" are those of From and Drain
-	Item  int64  // the number of the item in the source, from 0
-	// Err is the function's own error, a [*TaskError] for its panic or runtime.Goexit, or
-	// of a process stage what [Future.Wait] gives.
-	Err error
-}
-
-func (e *StageError) Error() string {
-	return fmt.Sprintf("pool: pipeline: stage %q, item %d: %v", e.Stage, e.Item, e.Err)
-}
-
-func (e *StageError) Unwrap() error { return e.Err }
-
 const (
 	sourceName = "source"
 	writeName  = "write"
@@ -190,7 +174,7 @@ func Proc[In, Out any](pl *Pipeline, name string, in *Flow[In], p *Pool, f *Fn[I
 		panic(fmt.Sprintf("pool: Proc %q: the pool or the function is nil", name))
 	}
 	if width == 0 {
-		width = p.asked()
+		width = p.Stats().Target
 	}
 	s := pl.add(name, KindProcess, width)
 	s.pool = p
@@ -199,13 +183,6 @@ func Proc[In, Out any](pl *Pipeline, name string, in *Flow[In], p *Pool, f *Fn[I
 		runStage(r, s, in, out, func(ctx context.Context, it *item[In]) (Out, error) { return runTask(ctx, p, f, it) })
 	}
 	return out
-}
-
-// asked is how many workers were asked for.
-func (p *Pool) asked() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.slots.target
 }
 
 // add appends a stage.

@@ -48,13 +48,13 @@ func numbers(n int) iter.Seq[int] {
 	}
 }
 
-// A parcel says how large it is, whatever it takes.
-type parcel struct {
+// A Parcel says how large it is, whatever it takes.
+type Parcel struct {
 	n    int
 	size int64
 }
 
-func (p parcel) SizeBytes() int64 { return p.size }
+func (p Parcel) SizeBytes() int64 { return p.size }
 
 // A census counts who is there, and the most there were.
 type census struct {
@@ -149,15 +149,15 @@ func TestPipelineBytesInFlight(t *testing.T) {
 					}
 					var inFlight census
 					pl := NewPipeline(&PipelineOptions{MaxBytes: tt.most, Unordered: unordered})
-					source := From(pl, func(yield func(parcel) bool) {
+					source := From(pl, func(yield func(Parcel) bool) {
 						for i := range n {
-							if !yield(parcel{i, tt.sizes[0]}) {
+							if !yield(Parcel{i, tt.sizes[0]}) {
 								return
 							}
 						}
 					})
-					resize := func(to int64, counted bool) func(context.Context, parcel) (parcel, error) {
-						return func(_ context.Context, p parcel) (parcel, error) {
+					resize := func(to int64, counted bool) func(context.Context, Parcel) (Parcel, error) {
+						return func(_ context.Context, p Parcel) (Parcel, error) {
 							time.Sleep(time.Millisecond)
 							if counted {
 								inFlight.add(1)
@@ -169,7 +169,7 @@ func TestPipelineBytesInFlight(t *testing.T) {
 					one := Go(pl, "one", source, resize(tt.sizes[1], true), 4)
 					two := Go(pl, "two", one, resize(tt.sizes[2], false), 4)
 					written := 0
-					require.NoError(t, Drain(t.Context(), two, func(_ context.Context, p parcel) error {
+					require.NoError(t, Drain(t.Context(), two, func(_ context.Context, p Parcel) error {
 						time.Sleep(20 * time.Millisecond)
 						inFlight.add(-1)
 						written++
@@ -193,19 +193,19 @@ func TestPipelineBytesInFlight(t *testing.T) {
 func TestPipelineBudgetKeepsWidth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pl := NewPipeline(&PipelineOptions{MaxBytes: 60, QueueItems: 100})
-		source := From(pl, func(yield func(parcel) bool) {
+		source := From(pl, func(yield func(Parcel) bool) {
 			for i := range 400 {
-				if !yield(parcel{i, 1}) {
+				if !yield(Parcel{i, 1}) {
 					return
 				}
 			}
 		})
-		out := Go(pl, "sleep", source, func(_ context.Context, p parcel) (parcel, error) {
+		out := Go(pl, "sleep", source, func(_ context.Context, p Parcel) (Parcel, error) {
 			time.Sleep(time.Second)
 			return p, nil
 		}, 4)
 		begun := time.Now()
-		require.NoError(t, Drain(t.Context(), out, func(context.Context, parcel) error { return nil }))
+		require.NoError(t, Drain(t.Context(), out, func(context.Context, Parcel) error { return nil }))
 		require.Equal(t, 100*time.Second, time.Since(begun))
 	})
 }
@@ -217,7 +217,7 @@ func TestPipelineEnds(t *testing.T) {
 		name  string
 		stage string
 		item  int64
-		kind  string // of a TaskError
+		kind  string // of a PanicError
 		run   func(ctx context.Context, pl *Pipeline) error
 	}{
 		{"source error", "source", 3, "", func(ctx context.Context, pl *Pipeline) error {
@@ -283,9 +283,10 @@ func TestPipelineEnds(t *testing.T) {
 					require.Equal(t, tt.stage, failed.Stage)
 					require.Equal(t, tt.item, failed.Item)
 					if tt.kind != "" {
-						var task *TaskError
-						require.ErrorAs(t, err, &task)
-						require.Equal(t, tt.kind, task.Kind)
+						var broke *PanicError
+						require.ErrorAs(t, err, &broke)
+						require.Equal(t, tt.kind == "goexit", broke.Value == nil)
+						require.Contains(t, broke.Stack, "goroutine ")
 					}
 					if tt.kind == "" || tt.kind == "panic" && tt.stage != "go" {
 						require.ErrorIs(t, err, told)
@@ -426,7 +427,7 @@ func TestPipelineRemedies(t *testing.T) {
 		"add workers":                      {Kind: KindProcess, Width: 2, Workers: 2},
 		"to its pool, which has 2":         {Kind: KindProcess, Width: 4, Workers: 2},
 		"widen it, its pool has 4":         {Kind: KindProcess, Width: 2, Workers: 4},
-		"more workers do not help":         {Kind: KindProcess, Width: cores, Workers: cores, CPUClock: "child", CPU: time.Duration(cores) * time.Second},
+		"more workers do not help":         {Kind: KindProcess, Width: cores, Workers: cores, CPUKnown: true, CPU: time.Duration(cores) * time.Second},
 		"move what is slow in it":          {Kind: KindWrite, Width: 1},
 		"I/O width to s, or workers if it": {Kind: KindGoroutine, Width: 1},
 	} {
@@ -500,12 +501,12 @@ func TestSizers(t *testing.T) {
 	p = nil
 	h, a = newSizer[*nested]()(&p)
 	check("nil", h, a, 8, 0)
-	h, a = newSizer[parcel]()(&parcel{1, 77})
+	h, a = newSizer[Parcel]()(&Parcel{1, 77})
 	check("declared", h, a, 0, 77)
 	neg := badSize(1)
 	h, a = newSizer[badSize]()(&neg)
 	check("negative", h, a, 0, 0)
-	var any1 any = parcel{1, 78}
+	var any1 any = Parcel{1, 78}
 	h, a = newSizer[any]()(&any1)
 	check("declared behind an interface", h, a, 0, 78)
 	any1 = 5
@@ -520,20 +521,20 @@ func TestSizers(t *testing.T) {
 
 	// A struct that embeds a Sizer beside other fields has its method, which knows nothing of them.
 	type labelled struct {
-		parcel
+		Parcel
 		Label string
 	}
-	l := labelled{parcel{1, 77}, "hello"}
+	l := labelled{Parcel{1, 77}, "hello"}
 	h, a = newSizer[labelled]()(&l)
-	check("embedded", h, a, int64(reflect.TypeFor[labelled]().Size())+5, 77-int64(reflect.TypeFor[parcel]().Size()))
+	check("embedded", h, a, int64(reflect.TypeFor[labelled]().Size())+5, 77-int64(reflect.TypeFor[Parcel]().Size()))
 	lp := &l
 	h, a = newSizer[*labelled]()(&lp)
-	check("embedded behind a pointer", h, a, 8+int64(reflect.TypeFor[labelled]().Size())+5, 77-int64(reflect.TypeFor[parcel]().Size()))
-	ls := []parcel{{1, 77}, {2, 78}}
-	h, a = newSizer[[]parcel]()(&ls)
-	check("in a slice", h, a, 24+2*int64(reflect.TypeFor[parcel]().Size()), 77+78-2*int64(reflect.TypeFor[parcel]().Size()))
-	type alone struct{ parcel }
-	h, a = newSizer[alone]()(&alone{parcel{1, 79}})
+	check("embedded behind a pointer", h, a, 8+int64(reflect.TypeFor[labelled]().Size())+5, 77-int64(reflect.TypeFor[Parcel]().Size()))
+	ls := []Parcel{{1, 77}, {2, 78}}
+	h, a = newSizer[[]Parcel]()(&ls)
+	check("in a slice", h, a, 24+2*int64(reflect.TypeFor[Parcel]().Size()), 77+78-2*int64(reflect.TypeFor[Parcel]().Size()))
+	type alone struct{ Parcel }
+	h, a = newSizer[alone]()(&alone{Parcel{1, 79}})
 	check("the only field", h, a, 0, 79)
 }
 
@@ -571,9 +572,9 @@ func randomGraph(t *testing.T, r *rand.Rand) {
 	})
 	n := r.IntN(60)
 	held, released := new(atomic.Int32), new(atomic.Int32)
-	flow := From(pl, func(yield func(parcel) bool) {
+	flow := From(pl, func(yield func(Parcel) bool) {
 		for i := range n {
-			if !yield(parcel{i, bound2(i)}) {
+			if !yield(Parcel{i, bound2(i)}) {
 				return
 			}
 		}
@@ -587,7 +588,7 @@ func randomGraph(t *testing.T, r *rand.Rand) {
 			fault[fmt.Sprint(name, " ", r.IntN(n))] = ways[r.IntN(3)]
 		}
 		naps, grows := r.IntN(4), r.Int64N(100)
-		flow = Go(pl, name, flow, func(ctx context.Context, p parcel) (parcel, error) {
+		flow = Go(pl, name, flow, func(ctx context.Context, p Parcel) (Parcel, error) {
 			held.Add(1)
 			Hold(ctx, releaser{released})
 			time.Sleep(time.Duration((p.n*7+k*3)%(naps+1)) * time.Millisecond)
@@ -615,7 +616,7 @@ func randomGraph(t *testing.T, r *rand.Rand) {
 	left := errors.New("left")
 	seen := make([]bool, n)
 	count := 0
-	err := Drain(ctx, flow, func(_ context.Context, p parcel) error {
+	err := Drain(ctx, flow, func(_ context.Context, p Parcel) error {
 		if seen[p.n] || !pl.opts.Unordered && p.n != count {
 			t.Errorf("item %d after %d others", p.n, count)
 		}

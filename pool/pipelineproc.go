@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // runTask runs f in p for an item. With the result the item holds its Views, and no
@@ -10,66 +11,59 @@ import (
 func runTask[In, Out any](ctx context.Context, p *Pool, f *Fn[In, Out], it *item[In]) (v Out, err error) {
 	fut, err := f.Submit(ctx, p, it.v)
 	for errors.Is(err, ErrFull) {
-		if err = p.awaitFree(ctx); err == nil {
+		if err = p.WaitFree(ctx); err == nil {
 			fut, err = f.Submit(ctx, p, it.v)
 		}
 	}
 	if err != nil {
 		return v, err
 	}
-	t, err := p.await(ctx, fut.id, false)
+	v, views, err := fut.WaitViews(ctx)
 	if err != nil {
-		fut.Cancel()
+		fut.Cancel() // both do nothing where the task has failed
 		fut.Discard()
 		return v, err
 	}
-	made := &holds{size: t.resultBytes()}
-	for _, b := range t.views {
-		made.list = append(made.list, b)
-	}
-	if v, _, err = take[Out](p, fut.codec, t); err != nil {
-		return v, err
+	made := &holds{}
+	for _, b := range views {
+		ref := b.Ref()
+		made.add(b, ref.Bytes())
 	}
 	err = it.held.release()
 	it.held = made
 	return v, err
 }
 
-// resultBytes is the size of the arrays of a resolved task's result.
-func (t *task) resultBytes() (n int64) {
-	for _, b := range t.views {
-		ref := b.Ref()
-		n += ref.Bytes()
-	}
-	return n
+// A workerUse is the CPU time of a pool's workers while a pipeline runs.
+type workerUse struct {
+	p      *Pool
+	before time.Duration // when the run began
 }
 
-// awaitFree waits until the table has a place that Submit could take, or ctx ends, or
-// the pool.
-func (p *Pool) awaitFree(ctx context.Context) error {
-	p.mu.Lock()
-	if len(p.tasks.free) > 0 || len(p.tasks.all) < p.opts.MaxPending {
-		p.mu.Unlock()
-		return nil
-	}
-	if p.tasks.placeFree == nil {
-		p.tasks.placeFree = make(chan struct{})
-	}
-	freed := p.tasks.placeFree
-	p.mu.Unlock()
-	select {
-	case <-freed:
-	case <-p.ending.ended: // which Submit says better
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return nil
+func newWorkerUse(p *Pool) *workerUse {
+	u := &workerUse{p: p}
+	u.before, _ = p.WorkerCPU()
+	return u
 }
 
-// placeFreeLocked tells who waits for a place in the table.
-func (p *Pool) placeFreeLocked() {
-	if p.tasks.placeFree != nil {
-		close(p.tasks.placeFree)
-		p.tasks.placeFree = nil
+func (u *workerUse) fill(st *StageStats) {
+	cpu, known := u.p.WorkerCPU()
+	st.CPU, st.CPUKnown = cpu-u.before, known
+	for _, w := range u.p.Stats().Workers {
+		if w.State == StateDead {
+			continue
+		}
+		if w.State != StateStandby {
+			st.Workers++
+		}
+		if known {
+			m := memoryOfProcess(w.PID)
+			st.Private += m.private
+			st.PSS += m.pss
+		}
 	}
 }
+
+// A processMemory is the memory of a process in bytes: what is its own alone, and that
+// with its share of what it has in common with others.
+type processMemory struct{ private, pss int64 }

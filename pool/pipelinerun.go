@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -72,7 +71,7 @@ func writeOne[T any](r *pipelineRun, s *stage, it item[T], write func(context.Co
 	defer func() {
 		s.rest()
 		if !returned {
-			err = broken(s.name, recover())
+			err = broken(recover())
 		}
 		if err != nil {
 			r.fail(&StageError{s.name, it.number, err})
@@ -83,16 +82,6 @@ func writeOne[T any](r *pipelineRun, s *stage, it item[T], write func(context.Co
 	err = write(context.WithValue(r.ctx, holdKey{}, it.held), it.v)
 	returned = true
 	return true
-}
-
-// broken is the error of a function that did not return: v is what it panicked with, nil
-// of runtime.Goexit.
-func broken(name string, v any) error {
-	if v == nil {
-		return &TaskError{Func: name, Kind: "goexit", Text: "the function called runtime.Goexit"}
-	}
-	err, _ := v.(error)
-	return &TaskError{Func: name, Kind: "panic", Text: fmt.Sprintf("%.1000v", v), Stack: string(debug.Stack()), is: err}
 }
 
 // begin starts the stages.
@@ -126,7 +115,7 @@ func (pl *Pipeline) prepare(ctx context.Context) (*pipelineRun, error) {
 		}
 	}
 	r.ctx, r.cancel = context.WithCancel(ctx)
-	r.self, _ = cpuOfProcess(0)
+	r.self = selfCPU()
 	for _, f := range pl.flows {
 		f.open(r)
 	}
@@ -183,7 +172,7 @@ func pull[T any](r *pipelineRun, s *stage, out *Flow[T], seq iter.Seq2[T, error]
 			s.rest()
 		}
 		if !returned {
-			r.fail(&StageError{s.name, number, broken(s.name, recover())})
+			r.fail(&StageError{s.name, number, broken(recover())})
 		}
 		out.queue.Close()
 	}()

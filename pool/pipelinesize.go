@@ -8,131 +8,158 @@ import (
 
 // A Sizer is an item that says how many bytes it takes. The pipeline asks it once, when
 // the item has come out of a stage. Of other items it counts the value itself, strings,
-// slices, and the arrays of Views and Carriers, in arrays, structs and slices, and behind a
-// pointer that is the item; what is behind other pointers, maps and interfaces
-// is not counted. A Sizer among them is asked, also one that a struct embeds beside other
-// fields: its method is not the struct's.
+// slices, and the arrays of Views, in arrays, structs and slices, and behind a pointer
+// that is the item. What is behind other pointers, in maps and interfaces, or only
+// reached by methods of unexported fields, is not counted, but for the arrays that the
+// pipeline holds for the item. A Sizer among them is asked, also one that a struct embeds
+// beside other fields: its method is not the struct's.
 type Sizer interface {
 	// SizeBytes is how many bytes the item keeps in memory, 0 or more.
 	SizeBytes() int64
 }
 
-// A sizer says what an item takes in the heap, and in arrays.
+// An array is a View or an Array of shm.
+type array interface{ Ref() shm.Ref }
+
+// A sizer returns what an item takes in the heap, and in arrays.
 type sizer[T any] func(v *T) (heap, arrays int64)
 
 // largestItem is the most that an item is charged with, 256 TiB: sums of them do not
 // overflow.
 const largestItem = 1 << 48
 
-// charge is what an item is charged with that holds so many bytes of arrays: those in it
-// are these, as a rule.
+// charge is what an item is charged with that holds so many bytes of arrays, which are
+// those in it as a rule.
 func charge(heap, arrays, held int64) int64 {
 	return min(min(heap, largestItem)+min(max(arrays, held), largestItem), largestItem)
 }
 
 func newSizer[T any]() sizer[T] {
 	t := reflect.TypeFor[T]()
-	declared := func(s Sizer) (heap, arrays int64) { return 0, max(s.SizeBytes(), 0) }
-	switch {
-	case t.Kind() == reflect.Interface:
-		return func(v *T) (heap, arrays int64) {
-			if s, ok := any(*v).(Sizer); ok && sizes(reflect.TypeOf(s)) {
-				return declared(s)
-			}
-			return walk(reflect.ValueOf(v).Elem())
-		}
-	case sizes(t) && t.Kind() == reflect.Pointer:
-		return func(v *T) (heap, arrays int64) { return declared(any(*v).(Sizer)) }
-	case sizes(t):
-		return func(v *T) (heap, arrays int64) { return declared(any(v).(Sizer)) }
-	case t.Kind() == reflect.Pointer:
-		return func(v *T) (heap, arrays int64) {
-			if e := reflect.ValueOf(v).Elem(); !e.IsNil() {
-				heap, arrays = walk(e.Elem())
-			}
-			return heap + int64(t.Size()), arrays
-		}
-	}
-	if c, err := compile(t, true); err == nil && !hasSizer(t) { // what a task can have: without reflection
-		return func(v *T) (heap, arrays int64) {
-			heap, arrays = bytesOf(c, v)
-			return heap + int64(t.Size()), arrays
-		}
-	}
-	return func(v *T) (heap, arrays int64) { return walk(reflect.ValueOf(v).Elem()) }
-}
-
-// sizes reports whether an item of type t says what it takes.
-func sizes(t reflect.Type) bool {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return sizerMethods.own(t)
-}
-
-// hasSizer reports whether a t, or one of its fields or elements, is a Sizer.
-func hasSizer(t reflect.Type) bool {
-	if sizerMethods.own(t) {
-		return true
-	}
+	own := int64(t.Size())
 	switch t.Kind() {
-	case reflect.Array:
-		return hasSizer(t.Elem())
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if hasSizer(t.Field(i).Type) {
-				return true
+	case reflect.Interface:
+		return func(v *T) (heap, arrays int64) {
+			e := reflect.ValueOf(v).Elem().Elem()
+			if e.Kind() == reflect.Pointer {
+				e = e.Elem()
 			}
+			if s, ok := as[Sizer](e); ok {
+				return 0, max(s.SizeBytes(), 0)
+			}
+			return own, 0
+		}
+	case reflect.Pointer:
+		return func(v *T) (heap, arrays int64) {
+			e := reflect.ValueOf(v).Elem().Elem()
+			if !e.IsValid() {
+				return own, 0
+			}
+			heap, arrays, whole := behind(e)
+			if whole {
+				return heap, arrays
+			}
+			return heap + int64(e.Type().Size()) + own, arrays
 		}
 	}
-	return false
-}
-
-// walk is what v takes, itself included.
-func walk(v reflect.Value) (heap, arrays int64) {
-	heap, arrays = behind(v)
-	return heap + int64(v.Type().Size()), arrays
-}
-
-// behind is what v refers to.
-func behind(v reflect.Value) (heap, arrays int64) {
-	t := v.Type()
-	if s, ok := sizerOf(v); ok {
-		return 0, min(max(s.SizeBytes()-int64(t.Size()), 0), largestItem)
+	if fixed(t) {
+		return func(*T) (heap, arrays int64) { return own, 0 }
 	}
-	if b, ok := binderOf(v); ok {
-		ref := b.Ref()
-		return 0, ref.Bytes()
+	return func(v *T) (heap, arrays int64) {
+		heap, arrays, whole := behind(reflect.ValueOf(v).Elem())
+		if whole {
+			return heap, arrays
+		}
+		return heap + own, arrays
+	}
+}
+
+// behind returns what v refers to. whole says that v is a Sizer, whose own bytes are in
+// what it says.
+func behind(v reflect.Value) (heap, arrays int64, whole bool) {
+	if s, ok := as[Sizer](v); ok {
+		return 0, max(s.SizeBytes(), 0), true
+	}
+	if a, ok := as[array](v); ok {
+		ref := a.Ref()
+		return 0, ref.Bytes(), false
+	}
+	t := v.Type()
+	add := func(part reflect.Value) {
+		h, a, whole := behind(part)
+		if whole { // its own bytes are counted with v's
+			a = max(a-int64(part.Type().Size()), 0)
+		}
+		heap, arrays = heap+h, arrays+min(a, largestItem)
 	}
 	switch t.Kind() {
 	case reflect.String:
-		return int64(v.Len()), 0
+		return int64(v.Len()), 0, false
+	case reflect.Struct:
+		for i := range v.NumField() {
+			add(v.Field(i))
+		}
+		return heap, arrays, false
 	case reflect.Slice:
 		heap = int64(v.Cap()) * int64(t.Elem().Size())
 	case reflect.Array:
-	case reflect.Struct:
-		for i := range v.NumField() {
-			h, a := behind(v.Field(i))
-			heap, arrays = heap+h, arrays+a
-		}
-		return heap, arrays
 	default:
-		return 0, 0
+		return 0, 0, false
 	}
-	if plain(t.Elem()) && !hasSizer(t.Elem()) {
-		return heap, 0
+	if !fixed(t.Elem()) {
+		for i := range v.Len() {
+			add(v.Index(i))
+		}
 	}
-	for i := range v.Len() {
-		h, a := behind(v.Index(i))
-		heap, arrays = heap+h, arrays+a
-	}
-	return heap, arrays
+	return heap, arrays, false
 }
 
-func binderOf(v reflect.Value) (b interface{ Ref() shm.Ref }, ok bool) {
-	if v.Kind() != reflect.Struct || !v.CanInterface() || !isArray(v.Type()) {
-		return nil, false
+// fixed reports whether values of t refer to nothing that is counted.
+func fixed(t reflect.Type) bool {
+	if declares[Sizer](t) || declares[array](t) {
+		return false
 	}
-	b, ok = v.Interface().(interface{ Ref() shm.Ref })
-	return b, ok
+	switch t.Kind() {
+	case reflect.String, reflect.Slice:
+		return false
+	case reflect.Array:
+		return fixed(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if !fixed(t.Field(i).Type) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// as returns v as an M, if its type declares that itself and reflect lets go of it.
+func as[M any](v reflect.Value) (m M, ok bool) {
+	if !v.IsValid() || !v.CanInterface() || !declares[M](v.Type()) {
+		return m, false
+	}
+	if v.CanAddr() {
+		v = v.Addr()
+	}
+	m, ok = v.Interface().(M)
+	return m, ok
+}
+
+// declares reports whether t, or a pointer to it, has the methods of M, and not from a
+// field that it embeds beside others: such methods know nothing of those.
+func declares[M any](t reflect.Type) bool {
+	methods := reflect.TypeFor[M]()
+	if !reflect.PointerTo(t).Implements(methods) {
+		return false
+	}
+	if t.Kind() == reflect.Struct && t.NumField() > 1 {
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if f.Anonymous && (f.Type.Implements(methods) || reflect.PointerTo(f.Type).Implements(methods)) {
+				return false
+			}
+		}
+	}
+	return true
 }

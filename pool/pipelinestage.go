@@ -126,7 +126,7 @@ func runItem[In, Out any](r *pipelineRun, s *stage, out *Flow[Out], it item[In],
 	defer func() {
 		s.rest()
 		if !returned {
-			err = broken(s.name, recover())
+			err = broken(recover())
 		}
 		if err != nil {
 			r.fail(&StageError{s.name, it.number, err})

@@ -39,12 +39,11 @@ type StageStats struct {
 	QueueEmpty float64       `json:"queue_empty"`    // share of the time for which that was empty
 	BudgetWait time.Duration `json:"budget_wait_ns"` // for which the next item waited for MaxBytes
 
-	// CPU is the CPU time of the workers of a process stage since the run began
-	// (CPUClock = "child"), those that have died meanwhile included: of all their
-	// tasks, if others use the pool too. Of one goroutine
-	// among others nobody can say it: then CPUClock is "", and see PipelineStats.SelfCPU.
+	// CPU is [Pool.WorkerCPU] of a process stage's pool since the run began: of all its
+	// tasks, if others use it too. CPUKnown is false of other stages, as of one goroutine
+	// among others nobody can say it; see PipelineStats.SelfCPU.
 	CPU      time.Duration `json:"cpu_ns"`
-	CPUClock string        `json:"cpu_clock,omitempty"`
+	CPUKnown bool          `json:"cpu_known"`
 	Workers  int           `json:"workers,omitempty"`       // of a process stage, alive now
 	Private  int64         `json:"private_bytes,omitempty"` // private memory of these, now
 	PSS      int64         `json:"pss_bytes,omitempty"`     // and with their share of what they share
@@ -80,9 +79,7 @@ func (pl *Pipeline) Stats() PipelineStats {
 	p := PipelineStats{MaxBytes: pl.opts.MaxBytes, Verdict: "it has not begun"}
 	if r != nil {
 		p.Running, p.Wall = true, time.Since(r.begun)
-		if now, err := cpuOfProcess(0); err == nil {
-			p.SelfCPU = now - r.self
-		}
+		p.SelfCPU = selfCPU() - r.self
 		r.budget.mu.Lock()
 		p.Bytes, p.HighBytes = r.budget.used, r.budget.high
 		r.budget.mu.Unlock()
@@ -132,7 +129,7 @@ func (p PipelineStats) String() string {
 	fmt.Fprintf(&b, "%-12s %-9s %5s %9s %9s %6s %6s %6s\n", "stage", "kind", "width", "in", "out", "busy", "full", "empty")
 	for _, s := range p.Stages {
 		fmt.Fprintf(&b, "%-12s %-9s %5d %9d %9d %4.0f %% %4.0f %% %4.0f %%", s.Name, s.Kind, s.Width, s.In, s.Out, 100*s.Utilization, 100*s.QueueFull, 100*s.QueueEmpty)
-		if s.CPUClock != "" {
+		if s.CPUKnown {
 			fmt.Fprintf(&b, "  %d workers: %.2f s of CPU, %d MiB private, %d MiB PSS", s.Workers, s.CPU.Seconds(), s.Private>>20, s.PSS>>20)
 		}
 		b.WriteByte('\n')

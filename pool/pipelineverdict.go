@@ -11,7 +11,7 @@ import (
 const (
 	busyEnough  = 0.75
 	clearlyLess = 0.9
-	allOfCores  = 0.7
+	coresBusy   = 0.7 // the share of all cores from which on more workers are no use
 )
 
 // judge says which side is short.
@@ -88,7 +88,7 @@ func (p *PipelineStats) remedy(s StageStats) string {
 		return fmt.Sprintf("add workers to its pool, which has %d", s.Workers)
 	case s.Width < s.Workers:
 		return fmt.Sprintf("widen it, its pool has %d workers", s.Workers)
-	case s.CPUClock != "" && s.Workers >= cores && ratioOf(s.CPU, p.Wall*time.Duration(cores)) > allOfCores:
+	case s.CPUKnown && s.Workers >= cores && ratioOf(s.CPU, p.Wall*time.Duration(cores)) > coresBusy:
 		return fmt.Sprintf("its workers use all of the %d usable cores: make it cheaper, more workers do not help", cores)
 	}
 	return "add workers"

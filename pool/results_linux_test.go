@@ -190,6 +190,39 @@ func oneOfBoth(t *testing.T, test func(t *testing.T, opts Options)) {
 	bothIsolations(t, func(t *testing.T, opts Options) { opts.Workers = 1; test(t, opts) })
 }
 
+// Whoever does not know the type of a result can measure and release its memory.
+func TestWaitViews(t *testing.T) {
+	oneOfBoth(t, func(t *testing.T, opts Options) {
+		p := newPool(t, &opts)
+		in := makeIn{N: 1000, Seed: 5}
+		out, views, err := submitMake(t, p, in).WaitViews(background())
+		require.NoError(t, err)
+		out.check(t, in)
+		size := int64(0)
+		for _, v := range views {
+			ref := v.Ref()
+			size += ref.Bytes()
+		}
+		require.Equal(t, p.Stats().ResultBytesByRef, size)
+		require.Positive(t, resultArenaOf(t, p).Live)
+		for _, v := range views {
+			v.Release()
+		}
+		require.Panics(t, func() { out.Whole.Data() })
+		eventually(t, func() bool { return resultArenaOf(t, p).Live == 0 }, "a result is held")
+
+		in.How = "error"
+		f := submitMake(t, p, in)
+		_, views, err = f.WaitViews(background())
+		require.ErrorContains(t, err, "no luck")
+		require.Empty(t, views)
+		_, _, err = f.WaitViews(background())
+		require.ErrorIs(t, err, ErrWaited)
+		_, _, err = Future[makeOut]{}.WaitViews(background())
+		require.ErrorIs(t, err, ErrWaited)
+	})
+}
+
 func TestResultViews(t *testing.T) {
 	oneOfBoth(t, func(t *testing.T, opts Options) {
 		p := newPool(t, &opts)

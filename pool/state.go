@@ -38,6 +38,7 @@ type slots struct {
 	nextStart    time.Time // when the next start after a short life may be
 	failedStarts int       // in a row
 	lastKill     time.Time
+	used         workerCPU
 	reapsPending int // deaths whose task has gone on, and that are not counted yet
 }
 

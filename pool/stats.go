@@ -1,7 +1,5 @@
 package pool
 
-import "time"
-
 // Stats says what a pool has done so far.
 type Stats struct {
 	Workers          []WorkerStats // incarnations, dead ones first, the last 256 of these
@@ -32,8 +30,7 @@ type Stats struct {
 
 	Hooks HookStats
 
-	dropped int64         // second results of a block
-	spent   time.Duration // CPU time of the dead incarnations that had said hello
+	dropped int64 // second results of a block
 }
 
 // HookStats says which of the hooks of [Options] do not keep up, by the calls that they

@@ -39,6 +39,7 @@ type worker struct {
 	incarnation                      int
 	born, died                       time.Time
 	spent                            time.Duration // CPU time of its process, once it is dead
+	reaped                           bool          // spent is known
 	lost                             *Attempt      // that it has died under, until it is told of
 	retries                          []Event       // of tasks that are tried again, until its death was told of
 	undead                           []process     // incarnations that were killed and have not died in time
@@ -153,7 +154,7 @@ func (w *worker) live() bool {
 	defer l.mem.end()
 	buf := make([]byte, wire.MaxMessage)
 	w.mu(func() {
-		w.proc = proc
+		w.proc, w.reaped = proc, false
 		if p.ending.cause != nil { // the pool was closed meanwhile
 			proc.Kill()
 		}

@@ -48,7 +48,7 @@ func TestPipelineCPUIsAsPredicted(t *testing.T) {
 				out := pool.Proc(pl, "load", pool.From(pl, slices.Values(slices.Repeat([]loadIn{in}, items))), p, loaded, 0)
 				require.NoError(t, pool.Drain(t.Context(), out, func(context.Context, float64) error { return nil }))
 				s := pl.Stats().Stages[1]
-				require.Equal(t, "child", s.CPUClock)
+				require.True(t, s.CPUKnown)
 				if try == 0 { // workers have begun in it
 					continue
 				}

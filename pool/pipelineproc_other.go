@@ -1,0 +1,8 @@
+//go:build !linux
+
+package pool
+
+import "time"
+
+func selfCPU() time.Duration                { return 0 }
+func memoryOfProcess(int) (m processMemory) { return m }
