@@ -66,7 +66,7 @@ func Open(path string, alloc *arrowipc.Allocator, opts *Options) (*Reader, error
 		o = *opts
 	}
 	if o.ChunkRows < 0 || o.ChunkBytes < 0 || o.RowBytes < 0 {
-		panic(fmt.Sprintf("files: Open with negative options: %d rows, %d bytes, %d bytes in a row", o.ChunkRows, o.ChunkBytes, o.RowBytes))
+		return nil, fmt.Errorf("files: open %s: negative options: ChunkRows %d, ChunkBytes %d, RowBytes %d", path, o.ChunkRows, o.ChunkBytes, o.RowBytes)
 	}
 	if o.ChunkRows == 0 {
 		o.ChunkRows = defaultChunkRows

@@ -66,7 +66,8 @@ func TestOpenErrors(t *testing.T) {
 			}
 		})
 	}
-	require.Panics(t, func() { Open(fifo, a, &Options{ChunkRows: -1}) })
+	_, err = Open(fifo, a, &Options{ChunkRows: -1})
+	require.ErrorContains(t, err, "negative options: ChunkRows -1")
 }
 
 func TestOpenUnreadable(t *testing.T) {

@@ -70,6 +70,7 @@ var ruleTable = map[string]ruleRow{
 	"bench/compare":  {nil, []string{rulePerf}},
 	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, rulePerf, "github.com/prometheus/client_golang"}},
 
+	"cmd/examples/isolate":     {[]string{"pool"}, nil},
 	"pool/batch/outfile":       {nil, []string{ruleSys}},
 	"pool/journal/journaltest": {[]string{"pool/journal"}, nil},
 	"pool/batch/weather":       {[]string{"pool", "pool/tune", "arrowipc", "arrowipc/files"}, []string{ruleArrow}}, // a program to try

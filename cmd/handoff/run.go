@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"example.com/handoff/arrowipc/files"
 	"example.com/handoff/pool"
@@ -89,7 +90,11 @@ rows that --quarantine or --input-quarantine left out, 128+n ended by signal n.`
 			return runJob(c.Context(), s, f)
 		},
 	}
-	fl := c.Flags()
+	f.register(c.Flags())
+	return c, f
+}
+
+func (f *runFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.job.Op, "op", "", "the operation, `NAME` or NAME:param=value,…: "+opNames())
 	fl.StringSliceVar(&f.job.Columns, "columns", nil, "only these columns, `NAMES` with commas between")
 	fl.StringVar(&f.job.Out, "out", "", "write the result to `FILE` (default: standard output); .arrow and .csv for rows")
@@ -111,7 +116,6 @@ rows that --quarantine or --input-quarantine left out, 128+n ended by signal n.`
 	fl.BoolVar(&f.quiet, "quiet", false, "no progress and no summary on standard error")
 	fl.StringVar(&f.fullWhile, fullWhileFlag, "", "")
 	_ = fl.MarkHidden(fullWhileFlag) // it fails for an unknown flag
-	return c, f
 }
 
 // opsHelp is the operations for the help.
