@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -181,12 +182,8 @@ func TestDebuggerHoldsDeadWorker(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		t.Run(fmt.Sprintf("whole=%v", whole), func(t *testing.T) {
 			t.Parallel()
-			p, err := New(background(), &Options{Workers: 1, CloseTimeout: time.Second, launch: func(p *Pool, slot int) (process, transport, *lane, wire.Hello, error) {
-				proc, link, l, want, err := p.launch(slot)
-				if err == nil {
-					proc.(*child).killTime = 200 * time.Millisecond
-				}
-				return proc, link, l, want, err
+			p, err := New(background(), &Options{Workers: 1, CloseTimeout: time.Second, launch: func(p *Pool, slot int) (proc.Process, proc.Link, *lane, wire.Hello, error) {
+				return p.launchAs(slot, proc.Config{KillTime: 200 * time.Millisecond})
 			}})
 			require.NoError(t, err)
 			f, err := orphan.Submit(background(), p, orphanIn{How: "wait"})

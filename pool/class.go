@@ -4,7 +4,16 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"example.com/handoff/pool/internal/proc"
 )
+
+// An exitState is what is known of the end of a process.
+type exitState struct {
+	proc.Exit
+	output    string // the last of its stdout and stderr
+	oomKilled bool
+}
 
 // suspectWindow is how far apart two kills that nobody here has sent may be to
 // look like those of a kernel short of memory.
@@ -20,9 +29,9 @@ func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState
 			ran.memory++ // it is not the task's fault yet
 		}
 	}()
-	killed := exit.signal == "killed"
+	killed := exit.Signal == "killed"
 	switch {
-	case exit.oomKilled && (killed || exit.unknown != "") && w.killed == "":
+	case exit.oomKilled && (killed || exit.Unknown != "") && w.killed == "":
 		d.Class, d.Evidence = ClassOOM, "the kernel counts an OOM kill in its memory cgroup"
 	case outOfMemory(exit):
 		d.Class, d.Evidence = ClassOOM, "Go found no memory: "+tellingLine(exit.output)
@@ -30,15 +39,15 @@ func (w *worker) classifyLocked(d *WorkerExitError, greeted bool, exit exitState
 		d.Class = ClassStart
 	case w.killed != "":
 		d.Class = w.killed
-	case exit.alive:
-		d.Class, d.Evidence = ClassUnknown, exit.unknown
+	case exit.Alive:
+		d.Class, d.Evidence = ClassUnknown, exit.Unknown
 	case d.Reason != "":
 		d.Class = ClassProtocol
 	case exit.byGo() && goSaysWhy(exit.output):
 		d.Class, d.Evidence = ClassFatal, exit.status()+", and Go says why: "+tellingLine(exit.output)
-	case exit.unknown != "":
-		d.Class, d.Evidence = ClassUnknown, exit.unknown
-	case exit.signal != "":
+	case exit.Unknown != "":
+		d.Class, d.Evidence = ClassUnknown, exit.Unknown
+	case exit.Signal != "":
 		d.Class = ClassSignal
 	default:
 		d.Class = ClassExit
@@ -68,7 +77,7 @@ func workerSays(output string) (why string, said bool) {
 // goSaysWhy reports whether the Go run-time's reason is among what was written.
 func goSaysWhy(output string) bool {
 	for line := range strings.Lines(output) {
-		if telling([]byte(line)) {
+		if proc.IsGoReason([]byte(line)) {
 			return true
 		}
 	}
@@ -77,17 +86,17 @@ func goSaysWhy(output string) bool {
 
 // byGo reports whether the Go run-time may have ended the process: by exit status 2,
 // or, with GOTRACEBACK=crash, by SIGABRT.
-func (e exitState) byGo() bool { return e.code == 2 || e.signal == "aborted" || e.unknown != "" }
+func (e exitState) byGo() bool { return e.Code == 2 || e.Signal == "aborted" || e.Unknown != "" }
 
 // status is the exit status in words.
 func (e exitState) status() string {
 	switch {
-	case e.unknown != "":
+	case e.Unknown != "":
 		return "exit status unknown"
-	case e.signal != "":
-		return "signal " + e.signal
+	case e.Signal != "":
+		return "signal " + e.Signal
 	}
-	return fmt.Sprintf("exit status %d", e.code)
+	return fmt.Sprintf("exit status %d", e.Code)
 }
 
 // outOfMemory reports whether the Go run-time found none.

@@ -289,7 +289,7 @@ var busy = Func("test.busy", func(t *Task, in busyIn) (float64, error) {
 })
 
 func program(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(selfExe, args...)
+	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), "POOL_TEST_PROGRAM="+name)
 	return cmd
 }
@@ -419,7 +419,7 @@ func commandLine(pid int) string {
 
 func isWorkerProcess(pid int) bool {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	return strings.HasPrefix(string(b), wire.WorkerEnv+"=") && !strings.Contains(commandLine(pid), "sleep")
+	return strings.Contains("\x00"+string(b), "\x00"+wire.WorkerEnv+"=") && !strings.Contains(commandLine(pid), "sleep")
 }
 
 func readLine(t *testing.T, r io.Reader) string {

@@ -6,34 +6,35 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 )
 
 // bury takes a dead incarnation out of the pool: its task is tried again or
-// resolved. proc is nil if there never was a process. It reports whether it had
+// resolved. process is nil if there never was a process. It reports whether it had
 // finished a task, or ended because it was asked to.
 //
 // A task that is tried again goes on first: what the dead one wrote, and what the
 // kernel counts, is read after that.
-func (w *worker) bury(proc process, reason error, greeted bool) bool {
+func (w *worker) bury(process proc.Process, reason error, greeted bool) bool {
 	p := w.pool
 	death := &WorkerExitError{Worker: w.slot, ExitCode: -1, Incarnation: w.incarnation}
 	var exit exitState
-	if proc != nil {
-		exit = proc.Exit()
-		death.PID, death.ExitCode, death.Signal = proc.PID(), exit.code, exit.signal
+	if process != nil {
+		exit.Exit = process.Exit()
+		death.PID, death.ExitCode, death.Signal = process.PID(), exit.Code, exit.Signal
 	}
 	if reason != nil {
 		death.Reason = reason.Error()
 	}
-	known := proc == nil
+	known := process == nil
 	learn := func() { // lets go of the lock
 		if !known {
 			known = true
 			p.unlock()
-			exit.output, exit.oomKilled = proc.Output(), proc.OOMKilled()
-			death.Stderr, death.PeakPrivate = exit.output, max(death.PeakPrivate, proc.Peak())
-			if why, said := workerSays(exit.output); said && (!greeted || exit.code == 1) {
+			exit.output, exit.oomKilled = process.Output(), process.OOMKilled()
+			death.Stderr, death.PeakPrivate = exit.output, max(death.PeakPrivate, process.Peak())
+			if why, said := workerSays(exit.output); said && (!greeted || exit.Code == 1) {
 				death.Reason = why
 			}
 			p.mu.Lock()
@@ -41,8 +42,8 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 	}
 	died := time.Now()
 	p.mu.Lock()
-	w.died, w.spent, w.reaped = died, exit.cpu, true
-	p.slots.used.dead += exit.cpu
+	w.died, w.spent, w.reaped = died, exit.CPU, true
+	p.slots.used.dead += exit.CPU
 	if !greeted || !w.triesAgainLocked(exit) {
 		learn()
 	}
@@ -60,7 +61,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		}
 		ran := w.ranLocked()
 		done = w.done > 0 || ran != nil // which has its own bound
-		orderly = w.retired != "" && reason == nil && (exit.code == 0 || exit.unknown != "") && !exit.alive && ran == nil
+		orderly = w.retired != "" && reason == nil && (exit.Code == 0 || exit.Unknown != "") && !exit.Alive && ran == nil
 		if ran != nil {
 			death.Func, death.Attempt = ran.entry.name, ran.attempt
 		}
@@ -85,8 +86,8 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 		w.classifyLocked(death, false, exit, nil)
 	}
 	w.proc = nil
-	if exit.alive {
-		w.undead = append(w.undead, proc)
+	if exit.Alive {
+		w.undead = append(w.undead, process)
 	}
 	ending := p.ending.cause != nil
 	switch {
@@ -129,7 +130,7 @@ func (w *worker) bury(proc process, reason error, greeted bool) bool {
 // is tried again whatever else becomes known of the death.
 func (w *worker) triesAgainLocked(exit exitState) bool {
 	t := w.lane.running()
-	return exit.signal != "" && (t == nil || t.job == nil && !t.cancelled && w.pool.ending.cause == nil && t.attempt < w.pool.opts.Attempts)
+	return exit.Signal != "" && (t == nil || t.job == nil && !t.cancelled && w.pool.ending.cause == nil && t.attempt < w.pool.opts.Attempts)
 }
 
 // mournLocked counts a death, tells of it, and lets fewer workers run where it was

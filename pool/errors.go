@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -152,7 +153,7 @@ func tellingLine(text string) string {
 	last := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
-		if telling([]byte(line)) {
+		if proc.IsGoReason([]byte(line)) {
 			last = line
 			break
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -31,7 +32,7 @@ var makePair = Func("test.makePair", func(t *Task, n int) (out pairOut, err erro
 // A puppet is the other end of a worker's link and lane, in the hands of the test.
 type puppet struct {
 	t    *testing.T
-	link transport
+	link proc.Link
 	lane workerLane
 	w    *worker
 	end  chan error // what the supervisor found wrong with it
@@ -41,10 +42,13 @@ type puppet struct {
 func newPuppet(t *testing.T, p *Pool) *puppet {
 	l, err := p.openLane()
 	require.NoError(t, err)
-	ours, theirs := localPair()
-	proc := &localProcess{link: ours, dead: make(chan struct{})}
-	close(proc.dead)
-	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, proc: proc}, end: make(chan error, 1)}
+	var theirs proc.Link
+	process, ours := proc.GoLocal(func(_ *proc.Local, link proc.Link) error {
+		theirs = link
+		return nil
+	})
+	<-process.Dead()
+	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, proc: process}, end: make(chan error, 1)}
 	u.lane, err = newWorkerLane(l.mem.bytes, p.ranges.control.bytes, l.bell, p.leader.doorbell)
 	require.NoError(t, err)
 	u.w.mu(func() { p.slots.width++ })
@@ -54,7 +58,7 @@ func newPuppet(t *testing.T, p *Pool) *puppet {
 		if err == nil {
 			u.w.mu(func() { err = u.w.reason })
 		}
-		u.w.bury(proc, err, true)
+		u.w.bury(process, err, true)
 		u.end <- err
 	}()
 	return u
@@ -280,28 +284,44 @@ func TestHostileGrowth(t *testing.T) {
 		for len(u.end) == 0 { // it reads no answer
 			u.link.Send(wire.AppendGrow(nil, 4096), -1)
 		}
-		require.ErrorIs(t, <-u.end, errBacklog)
+		require.ErrorIs(t, <-u.end, proc.ErrBacklog)
 		require.Zero(t, p.Stats().ResultMapped)
 		free()
 	})
 }
 
+// A sentLink counts what is sent.
+type sentLink struct {
+	proc.Link
+	messages int
+}
+
+func (c *sentLink) Send(msg []byte, fd int) error {
+	err := c.Link.Send(msg, fd)
+	if err == nil {
+		c.messages++
+	}
+	return err
+}
+
 // Free messages to a worker that asks for memory do not crowd out others on
 // their way to one that does not read, and are sent when it does.
 func TestFreesWait(t *testing.T) {
-	ours, theirs := localPair()
-	r := &results{link: ours}
+	ours, theirs := proc.LocalPair()
+	sent := &sentLink{Link: ours}
+	r := &results{link: sent}
 	r.beg()
 	const n = 100_000
 	for i := range n {
 		r.free(wire.Allocation{Segment: 1, Generation: 1, Offset: int64(i)}, 0)
 	}
-	require.Len(t, ours.(*local).out, maxUnread)
+	require.Equal(t, maxUnread, sent.messages)
 	buf := make([]byte, wire.MaxMessage)
-	for want := 0; want < n; {
-		if len(theirs.(*local).in) == 0 {
+	for want, received := 0, 0; want < n; {
+		if received == sent.messages {
 			r.beg()
 		}
+		received++
 		size, _, err := theirs.Receive(buf)
 		require.NoError(t, err)
 		blocks, ok := wire.ReadFree(buf[:size])
@@ -327,7 +347,7 @@ func TestFreesWait(t *testing.T) {
 
 // A worker that cannot map a segment for results gives it back.
 func TestUnmappableResultSegment(t *testing.T) {
-	ours, theirs := localPair()
+	ours, theirs := proc.LocalPair()
 	defer ours.Close()
 	r := newResultArena(theirs, 0)
 	why := errors.New("too many open files")
@@ -344,7 +364,7 @@ func TestResultArena(t *testing.T) {
 	run, err := shm.NewRun()
 	require.NoError(t, err)
 	defer run.Close()
-	ours, theirs := localPair()
+	ours, theirs := proc.LocalPair()
 	r := newResultArena(theirs, 0)
 	asked := make(chan int64)
 	go func() {

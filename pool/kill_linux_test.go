@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -72,7 +73,7 @@ func killWorkers(p *Pool, every time.Duration) (stop func() int) {
 	go func() {
 		ticker := time.NewTicker(every)
 		defer ticker.Stop()
-		n, last := 0, make([]process, len(p.slots.all)) // none is counted twice
+		n, last := 0, make([]proc.Process, len(p.slots.all)) // none is counted twice
 		for {
 			select {
 			case <-end:

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/shm"
 )
 
@@ -64,4 +65,12 @@ func (c *Options) workerLimits() []string {
 		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(c.WorkerMemory, 10))
 	}
 	return env
+}
+
+// coresOf are the cores that a worker is pinned to, if it is.
+func (c *Options) coresOf(slot int) proc.Cores {
+	if !c.Affinity {
+		return proc.Cores{}
+	}
+	return proc.Cores{Skip: slot * c.WorkerProcs, Most: c.WorkerProcs}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/shm"
 )
 
@@ -207,36 +208,6 @@ func TestAffinity(t *testing.T) {
 	requireLimits(t, p, runtime.NumCPU()+1, limit/2, here)
 }
 
-func TestCoresOfSlots(t *testing.T) {
-	all := unix.NewCPUSet(maxCores)
-	for _, id := range []int{1, 2, 5, 64, 8191} {
-		all.Set(id)
-	}
-	for _, c := range []struct {
-		workers, procs int
-		want           string
-	}{
-		{3, 1, "[[1] [2] [5]]"},
-		{7, 1, "[[1] [2] [5] [64] [8191] [1] [2]]"},
-		{3, 2, "[[1 2] [5 64] [1 8191]]"},
-		{2, 5, "[[1 2 5 64 8191] [1 2 5 64 8191]]"},
-		{2, 6, "[[1 2 5 64 8191] [1 2 5 64 8191]]"},
-	} {
-		var got [][]int
-		for slot := range c.workers {
-			var ids []int
-			set := (&Options{WorkerProcs: c.procs, Affinity: true}).coresOf(slot).of(all)
-			for id := range maxCores {
-				if set.IsSet(id) {
-					ids = append(ids, id)
-				}
-			}
-			got = append(got, ids)
-		}
-		require.Equal(t, c.want, fmt.Sprint(got))
-	}
-}
-
 // The thread that starts children is as it was, whatever came of the start.
 func TestPinnedStart(t *testing.T) {
 	second := twoCores(t)[1]
@@ -246,7 +217,7 @@ func TestPinnedStart(t *testing.T) {
 	require.NoError(t, err)
 	failure := errors.New("no start")
 	var during []int
-	got := cores{1, 1}.run(func() error {
+	got := proc.Cores{Skip: 1, Most: 1}.Run(func() error {
 		during, _ = coresOfThread(0)
 		return failure
 	})
@@ -256,7 +227,7 @@ func TestPinnedStart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before, after)
 
-	got = cores{1, 1}.run(func() error { return nil })
+	got = proc.Cores{Skip: 1, Most: 1}.Run(func() error { return nil })
 	require.NoError(t, got)
 }
 
@@ -295,7 +266,7 @@ func TestLimitsOfPinnedSupervisor(t *testing.T) {
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	runtime.LockOSThread()
-	err := cores{1, 1}.run(cmd.Start)
+	err := proc.Cores{Skip: 1, Most: 1}.Run(cmd.Start)
 	runtime.UnlockOSThread()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Wait(), out.String())

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/ring"
@@ -18,9 +19,9 @@ import (
 
 // The descriptors of a worker: its socket, its lane, and what it shares with all.
 const (
-	workerSocket  = 3
-	workerLaneFD  = 4
-	workerControl = 5
+	workerSocket  = proc.SocketFD
+	workerLaneFD  = workerSocket + 1
+	workerControl = workerSocket + 2
 )
 
 // runWorker is the life of a worker process.
@@ -37,15 +38,12 @@ func runWorker(env string) error {
 	}
 	ring.SetWakeTime(start.Wake)
 	me := wire.Hello{Version: start.Version, PID: uint32(os.Getpid()), Nonce: start.Nonce}
-	if me.Build, err = buildID(); err != nil {
+	if me.Build, err = proc.BuildID(); err != nil {
 		return err
 	}
 	table := newTable()
 	me.Registry = table.hash
-	if err := unix.SetNonblock(workerSocket, true); err != nil {
-		return os.NewSyscallError("socket", err)
-	}
-	link, err := newSocket(workerSocket)
+	link, err := proc.InheritedSocket()
 	if err != nil {
 		return err
 	}
@@ -57,7 +55,7 @@ func runWorker(env string) error {
 	signal.Notify(terminated, unix.SIGTERM)
 	go func() {
 		<-terminated
-		endGroup()
+		proc.EndGroup()
 	}()
 	lane.flight.Message(wire.FlightInit, 0)
 	initiated := make(chan struct{})
@@ -69,7 +67,7 @@ func runWorker(env string) error {
 	}
 	var m *meter
 	if start.Measure {
-		m = &meter{clock: processClock()}
+		m = &meter{clock: proc.ProcessClock()}
 	}
 	err = serve(link, lane, table, me, host{
 		meter: m,
@@ -88,7 +86,7 @@ func runWorker(env string) error {
 		},
 	})
 	if err == io.EOF { // nobody is left to work for
-		endGroup()
+		proc.EndGroup()
 	}
 	return err
 }
@@ -104,7 +102,7 @@ func endWithSupervisor(until <-chan struct{}) {
 		}
 		fds := []unix.PollFd{{Fd: workerSocket, Events: unix.POLLRDHUP}}
 		if n, err := unix.Poll(fds, 0); n > 0 && err == nil && fds[0].Revents&(unix.POLLHUP|unix.POLLRDHUP) != 0 {
-			endGroup()
+			proc.EndGroup()
 		}
 	}
 }
@@ -163,12 +161,4 @@ func attach(a wire.Announce, fd int) attached {
 		return attached{err: err}
 	}
 	return attached{seg, views, nil}
-}
-
-// endGroup ends this worker and all that its tasks started. It does not return.
-func endGroup() {
-	if unix.Getpgrp() == os.Getpid() {
-		unix.Kill(0, unix.SIGKILL)
-	}
-	os.Exit(1)
 }

@@ -10,21 +10,26 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/pool/internal/proc"
+	"example.com/handoff/pool/internal/wire"
 )
 
 // A worker that goes past its ceiling dies of it alone, by either mechanism.
 func TestMemoryLimit(t *testing.T) {
-	for _, noGroups := range []bool{false, true} {
-		t.Run(fmt.Sprintf("noGroups=%v", noGroups), func(t *testing.T) {
+	for _, noCgroup := range []bool{false, true} {
+		t.Run(fmt.Sprintf("noCgroup=%v", noCgroup), func(t *testing.T) {
 			if raceEnabled {
 				t.Skip("the race detector's own memory is past any ceiling")
 			}
-			p := newPool(t, &Options{Workers: 2, MemoryLimit: 128 << 20, noGroups: noGroups, Attempts: 1, KeepWidth: true})
+			p := newPool(t, &Options{Workers: 2, MemoryLimit: 128 << 20, Attempts: 1, KeepWidth: true, launch: func(p *Pool, slot int) (proc.Process, proc.Link, *lane, wire.Hello, error) {
+				return p.launchAs(slot, proc.Config{NoCgroup: noCgroup})
+			}})
 			mechanism := p.Stats().MemoryMechanism
-			if !noGroups && mechanism != "cgroup" {
+			if !noCgroup && mechanism != "cgroup" {
 				t.Skipf("not in CI: no memory cgroup can be made here: %q", mechanism)
 			}
-			require.Equal(t, map[bool]string{false: "cgroup", true: "rlimit"}[noGroups], mechanism)
+			require.Equal(t, map[bool]string{false: "cgroup", true: "rlimit"}[noCgroup], mechanism)
 			bystander := submitWork(t, p, workIn{How: "sleep", For: 300 * time.Millisecond})
 			_, err := submitWork(t, p, workIn{How: "allocate", N: 1024}).Wait(background())
 			var death *WorkerExitError
@@ -32,7 +37,7 @@ func TestMemoryLimit(t *testing.T) {
 			require.Equal(t, ClassOOM, death.Class, "%v %s", death, death.Stderr)
 			require.NotEmpty(t, death.Evidence)
 			require.ErrorContains(t, err, "out of memory")
-			if !noGroups {
+			if !noCgroup {
 				require.Greater(t, death.PeakPrivate, int64(100<<20))
 			}
 			requireAttempt(t, bystander, 1)
@@ -99,29 +104,29 @@ func TestOneAttemptIsOne(t *testing.T) {
 // Memory cgroups that a killed supervisor has left are removed by the next pool of
 // the same group, and those of a living one stay.
 func TestLeftGroupsAreRemoved(t *testing.T) {
-	g := memoryGroupHere()
-	left, err := g.child("handoff-00112233445566778899aabb-0-1", 64<<20)
+	g := proc.OwnCgroup()
+	left, err := g.Child("handoff-00112233445566778899aabb-0-1", 64<<20)
 	if err != nil {
 		t.Skipf("not in CI: no memory cgroup can be made here: %v", err)
 	}
-	defer left.remove()
-	other := filepath.Join(g.dir, "handoff-pool-test-0") // of somebody who is no pool
+	defer left.Remove()
+	other := filepath.Join(g.Dir, "handoff-pool-test-0") // of somebody who is no pool
 	require.NoError(t, os.Mkdir(other, 0o755))
 	defer os.Remove(other)
-	fresh, err := g.child("handoff-ffeeddccbbaa998877665544-0-1", 64<<20)
+	fresh, err := g.Child("handoff-ffeeddccbbaa998877665544-0-1", 64<<20)
 	require.NoError(t, err)
-	defer fresh.remove()
+	defer fresh.Remove()
 	old := time.Now().Add(-time.Minute)
-	if err := errors.Join(os.Chtimes(left.dir, old, old), os.Chtimes(other, old, old)); err != nil {
+	if err := errors.Join(os.Chtimes(left.Dir, old, old), os.Chtimes(other, old, old)); err != nil {
 		t.Skipf("not in CI: the age of a cgroup cannot be set here: %v", err)
 	}
 	alive := newPool(t, &Options{Workers: 1, MemoryLimit: 128 << 20})
-	groups, err := filepath.Glob(g.dir + "/handoff-" + alive.Run().ID() + "-*")
+	groups, err := filepath.Glob(g.Dir + "/handoff-" + alive.Run().ID() + "-*")
 	require.NoError(t, err)
 	require.Len(t, groups, 1)
-	require.NoDirExists(t, left.dir)
+	require.NoDirExists(t, left.Dir)
 	require.DirExists(t, other)
-	require.DirExists(t, fresh.dir)
+	require.DirExists(t, fresh.Dir)
 	newPool(t, &Options{Workers: 1})
 	require.DirExists(t, groups[0])
 	require.NoError(t, alive.Close(background()))

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -21,14 +22,14 @@ func begunIn(mem []byte) begunWords {
 
 // A meter measures attempts, in the worker, for the goroutine that runs tasks.
 type meter struct {
-	clock cpuClock
+	clock proc.Clock
 	start time.Time
 	cpu   time.Duration // until then
 }
 
 // begin is before a task or a block.
 func (m *meter) begin(id wire.TaskID, words begunWords) {
-	m.start, m.cpu = time.Now(), m.clock.time()
+	m.start, m.cpu = time.Now(), m.clock.Time()
 	words.start.Store(uint64(m.start.UnixNano()))
 	words.cpu.Store(uint64(m.cpu))
 	words.task.Store(id.Number())
@@ -38,6 +39,6 @@ func (m *meter) begin(id wire.TaskID, words begunWords) {
 func (m *meter) end() wire.Usage {
 	return wire.Usage{
 		Start: m.start.UnixNano(), Wall: time.Since(m.start),
-		CPU: m.clock.time() - m.cpu, Private: m.clock.private(),
+		CPU: m.clock.Time() - m.cpu, Private: m.clock.Private(),
 	}
 }

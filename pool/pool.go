@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -20,7 +21,7 @@ type Pool struct {
 	opts     Options
 	table    *table
 	segments segments
-	starter  *starter
+	starter  *proc.Starter
 	helpers  helpers
 	ending   ending
 	hooks    hooks
@@ -34,8 +35,6 @@ type Pool struct {
 	slots    slots
 	releases releases
 	stats    Stats
-	group    memoryGroup
-	oomSeen  int64 // OOM kills of group that are accounted for
 }
 
 // An ending is how the pool ends.
@@ -105,9 +104,6 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	if p.opts.launch == nil {
 		p.opts.launch = (*Pool).launch
 	}
-	p.group = memoryGroupHere()
-	p.group.sweep()
-	p.oomSeen, _ = p.group.oomKills()
 	if o.Isolation == Goroutine {
 		init, cancel := context.WithTimeout(ctx, o.StartTimeout)
 		err := runInit(init)
@@ -119,7 +115,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	if err := p.makeControl(); err != nil {
 		return nil, errors.Join(fmt.Errorf("pool: %w", err), run.Close())
 	}
-	if p.starter, err = newStarter(); err != nil {
+	if p.starter, err = proc.NewStarter(); err != nil {
 		return nil, errors.Join(fmt.Errorf("pool: %w", err), p.ranges.control.end(), run.Close())
 	}
 	p.segments.inputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly, nil) }, o.Arena)
@@ -251,7 +247,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	defer cancel()
 	longest := max(p.opts.CloseTimeout, closeStep)
 	err = errors.Join(err, p.hooks.wait(late, longest))
-	p.starter.stop()
+	p.starter.Stop()
 	if p.opts.Isolation == Goroutine {
 		err = errors.Join(err, errors.Join(runTeardown(late, p.opts.CloseTimeout)...))
 	}
@@ -313,8 +309,8 @@ func (p *Pool) undead() (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range p.slots.all {
-		for _, proc := range w.undead {
-			err = errors.Join(err, proc.Left())
+		for _, process := range w.undead {
+			err = errors.Join(err, process.Left())
 		}
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/ring"
@@ -50,7 +51,7 @@ type walkEvent struct {
 var walkRecord = make([]byte, laneRecord)
 
 // A noLink leads nowhere.
-type noLink struct{ transport }
+type noLink struct{ proc.Link }
 
 func (noLink) Send([]byte, int) error { return nil }
 
@@ -93,7 +94,7 @@ func (r *rangeWalk) start(t testing.TB, slot int) *walkWorker {
 func (p *Pool) startBare(t testing.TB, slot int) *worker {
 	l, err := p.openLane()
 	require.NoError(t, err)
-	w := &worker{pool: p, slot: slot, lane: l, link: noLink{}, proc: &localProcess{}, knows: map[uint32]bool{}}
+	w := &worker{pool: p, slot: slot, lane: l, link: noLink{}, proc: &proc.Local{}, knows: map[uint32]bool{}}
 	w.results = &results{link: noLink{}, segs: map[uint32]*shm.Segment{}}
 	l.results = w.results
 	p.addLaneLocked(w)

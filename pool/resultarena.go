@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -13,7 +14,7 @@ import (
 // function allocates and the pins on what it has returned.
 type resultArena struct {
 	arena  *shm.Arena
-	link   transport
+	link   proc.Link
 	answer chan growth   // to the one growth that is asked for
 	gone   chan struct{} // closed when there will be no answer any more
 
@@ -30,7 +31,7 @@ type growth struct {
 
 // newResultArena makes an arena without a budget of its own: the supervisor has
 // it, who hears then that the worker waits.
-func newResultArena(link transport, segmentBytes int64) *resultArena {
+func newResultArena(link proc.Link, segmentBytes int64) *resultArena {
 	r := &resultArena{
 		link:   link,
 		answer: make(chan growth, 1),

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/ring"
@@ -17,7 +18,7 @@ import (
 // worker which blocks are free again. Everything that the worker says of them is
 // a stranger's.
 type results struct {
-	link transport
+	link proc.Link
 
 	mapped int64 // used by the goroutine that reads the worker's messages, alone
 
@@ -42,7 +43,7 @@ const urgentBytes = 1 << 20
 // maxUnread bounds the free messages on their way: they are the least urgent
 // ones, and must not take the room of those whose worker is killed if it does
 // not read them.
-const maxUnread = maxBacklog / 16
+const maxUnread = proc.MaxBacklog / 16
 
 // grow answers a worker whose arena asks for a segment.
 func (w *worker) grow(msg []byte) error {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -17,7 +18,7 @@ import (
 // A server is the worker's side: one goroutine runs tasks from the lane, one
 // reads messages.
 type server struct {
-	link  transport
+	link  proc.Link
 	lane  workerLane
 	table *table
 	host  host
@@ -74,7 +75,7 @@ type attached struct {
 
 // serve says hello and runs tasks until it is drained (nil) or the supervisor
 // is gone (io.EOF). Afterwards every context it gave out has ended.
-func serve(link transport, lane workerLane, table *table, me wire.Hello, host host) error {
+func serve(link proc.Link, lane workerLane, table *table, me wire.Hello, host host) error {
 	s := &server{
 		link: link, lane: lane, table: table, host: host,
 		finished: make(chan struct{}), arrived: make(chan struct{}, 1),
@@ -129,12 +130,12 @@ func (s *server) hear(msg []byte, fd int) error {
 	if msg[0] == wire.MsgAnnounce {
 		a, ok := wire.ReadAnnounce(msg)
 		if !ok {
-			closeFD(fd)
+			proc.CloseFD(fd)
 			return wire.ErrMalformed
 		}
 		return s.announced(a, fd)
 	}
-	closeFD(fd) // no other message brings one
+	proc.CloseFD(fd) // no other message brings one
 	ok := true
 	switch msg[0] {
 	case wire.MsgRefuse:
@@ -204,7 +205,7 @@ func (s *shortage) Unwrap() error { return s.error }
 // for want of resources, the worker's.
 func (s *server) announced(a wire.Announce, fd int) error {
 	at := s.host.attach(a, fd)
-	if isShortage(at.err) {
+	if proc.IsShortage(at.err) {
 		at.err = &shortage{at.err}
 	}
 	s.lane.flight.Message(wire.FlightSegment, a.ID)

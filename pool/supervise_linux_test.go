@@ -208,7 +208,7 @@ func TestRandomKills(t *testing.T) {
 			p.mu.Lock()
 			if w := p.slots.all[random.IntN(len(p.slots.all))]; w.link != nil && !last[w.incarnation] {
 				last[w.incarnation] = true
-				w.proc.(*child).cmd.Process.Kill()
+				w.proc.Kill()
 				killed.Add(1)
 			}
 			p.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
@@ -17,7 +18,8 @@ import (
 // A fakeProcess is a worker of goroutines that can be killed as a process can: it is
 // dead at once, whatever its task does.
 type fakeProcess struct {
-	localProcess
+	proc.Process
+	link   proc.Link
 	once   sync.Once
 	gone   chan struct{}
 	signal string
@@ -31,7 +33,7 @@ func (f *fakeProcess) Dead() <-chan struct{} { return f.gone }
 func (f *fakeProcess) OOMKilled() bool       { return false }
 func (f *fakeProcess) Peak() int64           { return 0 }
 func (f *fakeProcess) Output() string        { return "" }
-func (f *fakeProcess) Exit() exitState       { return exitState{code: -1, signal: "killed"} }
+func (f *fakeProcess) Exit() proc.Exit       { return proc.Exit{Code: -1, Signal: "killed"} }
 
 // A fakeMachine starts fake processes, on the bubble's clock.
 type fakeMachine struct {
@@ -42,20 +44,18 @@ type fakeMachine struct {
 	born   func(f *fakeProcess) // hears of each
 }
 
-func (m *fakeMachine) launch(p *Pool, slot int) (process, transport, *lane, wire.Hello, error) {
+func (m *fakeMachine) launch(p *Pool, slot int) (proc.Process, proc.Link, *lane, wire.Hello, error) {
 	m.mu.Lock()
 	m.starts = append(m.starts, time.Now())
 	m.mu.Unlock()
 	if m.fail.Load() {
 		return nil, nil, nil, wire.Hello{}, errors.New("no process today")
 	}
-	proc, link, l, want, err := p.launch(slot)
+	process, link, l, want, err := p.launch(slot)
 	if err != nil {
 		return nil, nil, nil, want, err
 	}
-	local := proc.(*localProcess)
-	f := &fakeProcess{gone: make(chan struct{})}
-	f.link = local.link
+	f := &fakeProcess{Process: process, link: link, gone: make(chan struct{})}
 	m.mu.Lock()
 	m.live = append(m.live, f)
 	born := m.born
@@ -300,7 +300,7 @@ func TestFakeStepDown(t *testing.T) {
 					p.mu.Lock()
 					busy := false
 					for _, w := range p.sched.open {
-						busy = busy || w.proc == process(f) && w.lane.running() != nil
+						busy = busy || w.proc == proc.Process(f) && w.lane.running() != nil
 					}
 					p.mu.Unlock()
 					if busy {

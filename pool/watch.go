@@ -3,6 +3,8 @@ package pool
 import (
 	"fmt"
 	"time"
+
+	"example.com/handoff/pool/internal/proc"
 )
 
 // A watch is what the watchdog knows of a worker, by looking at it now and then:
@@ -20,14 +22,6 @@ type watch struct {
 	sampled time.Duration // since the last look at the process
 
 	cancelled, still bool // at the last look
-}
-
-// A sample is a look at a process from outside.
-type sample struct {
-	ok      bool
-	stopped bool  // by a signal or a debugger
-	private int64 // bytes of anonymous memory
-	shared  int64 // bytes of shared memory mapped and touched
 }
 
 const (
@@ -160,29 +154,29 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 func (w *worker) sample() {
 	p := w.pool
 	p.mu.Lock()
-	proc := w.proc
+	process := w.proc
 	p.mu.Unlock()
-	if proc == nil || p.opts.Isolation == Goroutine {
+	if process == nil || p.opts.Isolation == Goroutine {
 		return
 	}
-	s := sampleProcess(proc.PID())
+	s := proc.Look(process.PID())
 	p.mu.Lock()
 	defer p.unlock()
-	if !s.ok || w.proc != proc || w.link == nil {
+	if !s.OK || w.proc != process || w.link == nil {
 		return
 	}
-	w.private, w.peakPrivate, w.peakShared = s.private, max(w.peakPrivate, s.private), max(w.peakShared, s.shared)
-	if s.stopped && !w.watch.still {
+	w.private, w.peakPrivate, w.peakShared = s.Private, max(w.peakPrivate, s.Private), max(w.peakShared, s.Shared)
+	if s.Stopped && !w.watch.still {
 		w.watch.still = true
-	} else if s.stopped {
+	} else if s.Stopped {
 		if w.watch.stopped += min(sampleEvery, 2*p.opts.watchInterval()); w.watch.stopped >= p.opts.StopTimeout {
 			w.endLocked(ClassStopped, fmt.Errorf("it was stopped (by SIGSTOP, or a debugger) for %v", p.opts.StopTimeout))
 		}
 	} else {
 		w.watch.stopped, w.watch.still = 0, false
 	}
-	if most := p.opts.RecycleMemory; most > 0 && s.private > most {
-		w.retireLocked(fmt.Sprintf("it has %d bytes of private memory, more than it may have when it is kept", s.private))
+	if most := p.opts.RecycleMemory; most > 0 && s.Private > most {
+		w.retireLocked(fmt.Sprintf("it has %d bytes of private memory, more than it may have when it is kept", s.Private))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -23,8 +24,8 @@ type worker struct {
 	pool *Pool
 	slot int
 
-	proc    process
-	link    transport
+	proc    proc.Process
+	link    proc.Link
 	lane    *lane           // of this incarnation, as is what follows
 	knows   map[uint32]bool // announced segments
 	results *results
@@ -38,44 +39,11 @@ type worker struct {
 	private, peakPrivate, peakShared int64
 	incarnation                      int
 	born, died                       time.Time
-	spent                            time.Duration // CPU time of its process, once it is dead
-	reaped                           bool          // spent is known
-	lost                             *Attempt      // that it has died under, until it is told of
-	retries                          []Event       // of tasks that are tried again, until its death was told of
-	undead                           []process     // incarnations that were killed and have not died in time
-}
-
-// A process is one incarnation: a child process, or goroutines of this one.
-type process interface {
-	PID() int
-	Terminate() // SIGTERM
-	Kill()      // SIGKILL to its whole process group
-	// Dead is closed when it is dead and its group was killed, or at the latest killTime
-	// after Kill.
-	Dead() <-chan struct{}
-	// Left is nil, or says what keeps a process that counts as dead.
-	Left() error
-	// Exit is valid once Dead is closed, but for the output.
-	Exit() exitState
-	// OOMKilled reports whether the kernel has killed it, or another process of its
-	// memory cgroup, for memory. Call it once.
-	OOMKilled() bool
-	// Peak is the most memory that its own memory cgroup has seen, in bytes; 0 if it
-	// has none.
-	Peak() int64
-	// Output waits a moment for the last of it after the death.
-	Output() string
-	Release()
-}
-
-type exitState struct {
-	code      int    // −1 if a signal ended it, or if it is unknown
-	signal    string // "" if none
-	unknown   string // why nobody knows its exit status; "" where it is known
-	alive     bool   // it was killed, and has not died in time
-	output    string // the last of its stdout and stderr
-	oomKilled bool
-	cpu       time.Duration // user and system time; 0 if nobody knows
+	spent                            time.Duration  // CPU time of its process, once it is dead
+	reaped                           bool           // spent is known
+	lost                             *Attempt       // that it has died under, until it is told of
+	retries                          []Event        // of tasks that are tried again, until its death was told of
+	undead                           []proc.Process // incarnations that were killed and have not died in time
 }
 
 // own starts incarnations until the pool ends.
@@ -208,13 +176,13 @@ func (w *worker) mu(f func()) {
 }
 
 // greet waits for hello and holds it against what it must say.
-func (w *worker) greet(proc process, link transport, want wire.Hello, buf []byte) error {
+func (w *worker) greet(process proc.Process, link proc.Link, want wire.Hello, buf []byte) error {
 	timeout := w.pool.opts.StartTimeout
 	late := make(chan struct{})
-	timer := time.AfterFunc(timeout, func() { close(late); proc.Kill() })
+	timer := time.AfterFunc(timeout, func() { close(late); process.Kill() })
 	n, fd, err := link.Receive(buf)
 	timer.Stop()
-	closeFD(fd)
+	proc.CloseFD(fd)
 	if err != nil {
 		select {
 		case <-late:
@@ -234,7 +202,7 @@ func (w *worker) greet(proc process, link transport, want wire.Hello, buf []byte
 }
 
 // begin makes the incarnation known: it can be given tasks.
-func (w *worker) begin(link transport, l *lane) {
+func (w *worker) begin(link proc.Link, l *lane) {
 	p, proc := w.pool, w.proc
 	p.mu.Lock()
 	defer p.unlock()
@@ -295,10 +263,10 @@ func (p *Pool) openLocked() (n int) {
 
 // listen takes the incarnation's messages until it has no more. The error is
 // what it did wrong, nil for an end of the socket.
-func (w *worker) listen(link transport, buf []byte) error {
+func (w *worker) listen(link proc.Link, buf []byte) error {
 	for {
 		n, fd, err := link.Receive(buf)
-		closeFD(fd)
+		proc.CloseFD(fd)
 		if err == io.EOF {
 			return nil
 		}

@@ -1,6 +1,10 @@
 package pool
 
-import "time"
+import (
+	"time"
+
+	"example.com/handoff/pool/internal/proc"
+)
 
 // workerCPU sums the CPU time of worker processes. Pool.mu guards it.
 type workerCPU struct {
@@ -30,7 +34,7 @@ func (p *Pool) WorkerCPU() (cpu time.Duration, ok bool) {
 	}
 	p.mu.Unlock()
 	for _, pid := range pids {
-		cpu += processCPU(pid)
+		cpu += proc.CPUOf(pid)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,4 +1,4 @@
-package pool
+package proc
 
 import (
 	"bytes"
@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// sampleProcess reads /proc. A process that has died gives none.
-func sampleProcess(pid int) (s sample) {
+// Look reads /proc. Of a process that has died OK is false.
+func Look(pid int) (s Sample) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return s
@@ -18,12 +18,12 @@ func sampleProcess(pid int) (s sample) {
 		key, value, _ := strings.Cut(string(line), ":")
 		switch value = strings.TrimSpace(value); key {
 		case "State":
-			s.ok = value != "" && value[0] != 'Z' && value[0] != 'X'
-			s.stopped = strings.HasPrefix(value, "T") || strings.HasPrefix(value, "t")
+			s.OK = value != "" && value[0] != 'Z' && value[0] != 'X'
+			s.Stopped = strings.HasPrefix(value, "T") || strings.HasPrefix(value, "t")
 		case "RssAnon":
-			s.private = kibibytes(value)
+			s.Private = kibibytes(value)
 		case "RssShmem":
-			s.shared = kibibytes(value)
+			s.Shared = kibibytes(value)
 		}
 	}
 	return s

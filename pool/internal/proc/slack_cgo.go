@@ -1,5 +1,5 @@
 //go:build cgo
 
-package pool
+package proc
 
 const cgoSlack = 16 * 8 << 20

@@ -1,4 +1,4 @@
-package pool
+package proc
 
 import (
 	"fmt"
@@ -7,21 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cores are some of those that a thread may use: most of them, after skipping
-// skip, from the first again after the last. The zero value is all.
-type cores struct{ skip, most int }
-
-func (c *Options) coresOf(slot int) cores {
-	if !c.Affinity {
-		return cores{}
-	}
-	return cores{slot * c.WorkerProcs, c.WorkerProcs}
-}
-
 // maxCores is the most that a kernel can be built for.
 const maxCores = 8192
 
-func (c cores) of(all unix.CPUSetDynamic) unix.CPUSetDynamic {
+func (c Cores) of(all unix.CPUSetDynamic) unix.CPUSetDynamic {
 	var ids []int
 	for id := range maxCores {
 		if all.IsSet(id) {
@@ -29,16 +18,16 @@ func (c cores) of(all unix.CPUSetDynamic) unix.CPUSetDynamic {
 		}
 	}
 	some := unix.NewCPUSet(maxCores)
-	for i := range min(c.most, len(ids)) {
-		some.Set(ids[(c.skip+i)%len(ids)])
+	for i := range min(c.Most, len(ids)) {
+		some.Set(ids[(c.Skip+i)%len(ids)])
 	}
 	return some
 }
 
-// run calls start while the calling thread, which must be locked, is pinned: a
+// Run calls start while the calling thread, which must be locked, is pinned: a
 // child inherits it before it has threads of its own.
-func (c cores) run(start func() error) error {
-	if c.most == 0 {
+func (c Cores) Run(start func() error) error {
+	if c.Most == 0 {
 		return start()
 	}
 	all := unix.NewCPUSet(maxCores)

@@ -1,4 +1,4 @@
-package pool
+package proc
 
 import (
 	"io"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketPair is one socketpair(AF_UNIX, SOCK_SEQPACKET): ours as a transport,
-// theirs as the file that the worker inherits.
+// socketPair is one socketpair(AF_UNIX, SOCK_SEQPACKET): ours as a link, theirs as the
+// file that the child inherits.
 func socketPair() (ours *socket, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -24,7 +24,7 @@ func socketPair() (ours *socket, theirs *os.File, err error) {
 	return ours, theirs, nil
 }
 
-// A socket is a transport over a non-blocking SEQPACKET socket in the netpoller.
+// A socket is a link over a non-blocking SEQPACKET socket in the netpoller.
 type socket struct {
 	f   *os.File
 	raw syscall.RawConn
@@ -38,6 +38,14 @@ type socket struct {
 type queued struct {
 	msg []byte
 	fd  int // a copy of the caller's, or −1
+}
+
+// InheritedSocket is the child's end of its socket.
+func InheritedSocket() (Link, error) {
+	if err := unix.SetNonblock(SocketFD, true); err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	return newSocket(SocketFD)
 }
 
 // newSocket takes the descriptor over.
@@ -64,8 +72,8 @@ func (s *socket) Send(msg []byte, fd int) error {
 			return os.NewSyscallError("sendmsg", sendErr)
 		}
 	}
-	if len(s.backlog) >= maxBacklog {
-		return errBacklog
+	if len(s.backlog) >= MaxBacklog {
+		return ErrBacklog
 	}
 	if fd >= 0 { // the caller may close it before it is sent
 		var err error
@@ -115,7 +123,7 @@ func (s *socket) flush() {
 			if err != nil && !ended(err) { // the peer must not go on without it
 				unix.Shutdown(int(sock), unix.SHUT_RDWR)
 			}
-			closeFD(q.fd)
+			CloseFD(q.fd)
 			s.backlog = s.backlog[1:]
 		}
 		s.flushing = false
@@ -124,7 +132,7 @@ func (s *socket) flush() {
 	if err != nil {
 		s.mu.Lock()
 		for _, q := range s.backlog {
-			closeFD(q.fd)
+			CloseFD(q.fd)
 		}
 		s.flushing, s.backlog = false, nil
 		s.mu.Unlock()
@@ -140,7 +148,7 @@ func (s *socket) Receive(buf []byte) (n, fd int, err error) {
 			switch err {
 			case unix.EAGAIN:
 				return false
-			case unix.EINTR, unix.ECONNRESET: // a reset comes before the peer's last words
+			case unix.EINTR, unix.ECONNRESET: // a reset comes before what the peer sent last
 				continue
 			}
 			return true
@@ -165,7 +173,7 @@ func (s *socket) Receive(buf []byte) (n, fd int, err error) {
 		return 0, -1, errMessage
 	}
 	if n == 0 {
-		closeFD(fd)
+		CloseFD(fd)
 		return 0, -1, io.EOF
 	}
 	return n, fd, nil
@@ -199,3 +207,10 @@ func (s *socket) EndReceive() {
 }
 
 func (s *socket) Close() error { return s.f.Close() }
+
+// CloseFD closes a descriptor that came with a message; −1 is none.
+func CloseFD(fd int) {
+	if fd >= 0 {
+		unix.Close(fd)
+	}
+}

@@ -1,4 +1,4 @@
-package pool
+package proc
 
 import (
 	"bytes"
@@ -14,25 +14,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A child is a worker process and the leader of its process group. Its handle, a
+// A Child is a worker process and the leader of its process group. Its handle, a
 // pidfd, says when it is dead and takes the signals for it: its number may be another
 // process's at any time, because SIGCHLD may be ignored here, or another part of the
 // program may reap all children, as process 1 does. Then nobody knows its exit status.
-type child struct {
-	cmd    *exec.Cmd
-	handle *os.File // in the netpoller
-	raw    syscall.RawConn
-	tail   tail
-	dead   chan struct{}
-	told   chan struct{} // closed when output is what it will be
-	reaped chan struct{} // closed when it is, and what it left of its group
-	output string
-	pool   *Pool
-	group  memoryGroup
+type Child struct {
+	cmd        *exec.Cmd
+	handle     *os.File // in the netpoller
+	raw        syscall.RawConn
+	tail       stderrTail
+	dead       chan struct{}
+	outputDone chan struct{} // closed when output is what it will be
+	reaped     chan struct{} // closed when it is, and what it left of its group
+	output     string
+	oom        *oomCounter
+	group      Cgroup
+	cgroupErr  error // why its memory limit is not a cgroup's
 
 	killed   sync.Once
-	killTime time.Duration // see killTime
-	exit     exitState
+	killTime time.Duration // see Config
+	exit     Exit
 	held     bool // somebody keeps it from being reaped: see watch
 }
 
@@ -45,26 +46,25 @@ const (
 	reapTime = 500 * time.Millisecond
 )
 
-// newChild takes the pidfd over.
-func newChild(cmd *exec.Cmd, handle int) (c *child, err error) {
-	c = &child{cmd: cmd, dead: make(chan struct{}), told: make(chan struct{}), reaped: make(chan struct{}), killTime: killTime}
+// open takes the pidfd over.
+func (c *Child) open(handle int) (err error) {
 	unix.SetNonblock(handle, true)
 	c.handle = os.NewFile(uintptr(handle), "pidfd")
 	if c.raw, err = c.handle.SyscallConn(); err == nil {
 		err = c.handle.SetReadDeadline(time.Time{}) // it can be waited for
 	}
 	if err != nil {
-		cmd.Process.Kill()
-		cmd.Wait()
+		c.cmd.Process.Kill()
+		c.cmd.Wait()
 		c.handle.Close()
 	}
-	return c, err
+	return err
 }
 
 // watch waits for the death, kills what is left of the group, and reaps. A debugger
 // can hold the process: in its last steps, and as a zombie. Then it counts as dead,
 // it never runs any of its program again, and is reaped when the debugger lets go.
-func (c *child) watch() {
+func (c *Child) watch() {
 	alive := errors.Is(c.await(), os.ErrDeadlineExceeded)
 	c.killGroup()
 	waited := make(chan *os.ProcessState, 1)
@@ -82,19 +82,19 @@ func (c *child) watch() {
 		c.exit = exitOf(state)
 	case <-timer.C:
 		c.held = true
-		c.exit = exitState{code: -1, alive: alive, unknown: holder(c.PID())}
+		c.exit = Exit{Code: -1, Alive: alive, Unknown: holder(c.PID())}
 		if alive {
-			c.exit.unknown = fmt.Sprintf("it was killed and has not died for %v (%s)", c.killTime, c.exit.unknown)
+			c.exit.Unknown = fmt.Sprintf("it was killed and has not died for %v (%s)", c.killTime, c.exit.Unknown)
 		}
 	}
 	close(c.dead)
 	c.output = c.tail.end()
-	close(c.told)
+	close(c.outputDone)
 }
 
 // await returns nil when the process is dead, or an error when it was killed and has
 // not died in time.
-func (c *child) await() error {
+func (c *Child) await() error {
 	return c.raw.Read(func(fd uintptr) bool {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 		return n > 0 || err != nil && err != unix.EINTR
@@ -103,7 +103,7 @@ func (c *child) await() error {
 
 // wait reaps the process, and returns nil where somebody else has. The pidfd does not
 // block, so that one that is held costs no thread.
-func (c *child) wait() *os.ProcessState {
+func (c *Child) wait() *os.ProcessState {
 	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
 		state, err := c.cmd.Process.Wait()
 		if !errors.Is(err, unix.EAGAIN) {
@@ -114,13 +114,13 @@ func (c *child) wait() *os.ProcessState {
 }
 
 // exitOf is how a process ended; state is nil where somebody else has reaped it.
-func exitOf(state *os.ProcessState) exitState {
+func exitOf(state *os.ProcessState) Exit {
 	if state == nil {
-		return exitState{code: -1, unknown: "another part of this program has reaped it, or SIGCHLD is ignored"}
+		return Exit{Code: -1, Unknown: "another part of this program has reaped it, or SIGCHLD is ignored"}
 	}
-	e := exitState{code: state.ExitCode(), cpu: state.UserTime() + state.SystemTime()}
+	e := Exit{Code: state.ExitCode(), CPU: state.UserTime() + state.SystemTime()}
 	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		e.signal = ws.Signal().String()
+		e.Signal = ws.Signal().String()
 	}
 	return e
 }
@@ -163,43 +163,54 @@ func reapOrphans(group int) {
 	}
 }
 
-func (c *child) PID() int              { return c.cmd.Process.Pid }
-func (c *child) Dead() <-chan struct{} { return c.dead }
+func (c *Child) PID() int { return c.cmd.Process.Pid }
 
-func (c *child) Exit() exitState { return c.exit }
+func (c *Child) Dead() <-chan struct{} { return c.dead }
 
-func (c *child) Left() error {
+func (c *Child) Exit() Exit { return c.exit }
+
+func (c *Child) Left() error {
 	select {
 	case <-c.reaped:
 		return nil
 	default:
-		return fmt.Errorf("process %d: %s", c.PID(), c.exit.unknown)
+		return fmt.Errorf("process %d: %s", c.PID(), c.exit.Unknown)
 	}
 }
 
-func (c *child) OOMKilled() bool {
-	return (c.exit.signal == "killed" || c.exit.unknown != "") && c.pool.oomKilled(c.group)
+func (c *Child) OOMKilled() bool {
+	return (c.exit.Signal == "killed" || c.exit.Unknown != "") && c.oom.killed(c.group)
 }
 
-func (c *child) Peak() int64 { return c.group.peak() }
+func (c *Child) Peak() int64 { return c.group.peak() }
 
-func (c *child) Output() string {
-	<-c.told
+// MemoryMechanism is what enforces Config.MemoryLimit: "cgroup", or "rlimit" and why it is
+// no cgroup, or "" for none.
+func (c *Child) MemoryMechanism() (mechanism string, noCgroup error) {
+	switch {
+	case c.group.own:
+		return "cgroup", nil
+	case c.cgroupErr != nil:
+		return "rlimit", c.cgroupErr
+	}
+	return "", nil
+}
+
+func (c *Child) Output() string {
+	<-c.outputDone
 	return c.output
 }
 
-func (c *child) Release() {
-	<-c.told
+func (c *Child) Release() {
+	<-c.outputDone
 	if !c.held {
 		<-c.reaped
 	}
-	if c.group.own {
-		c.group.remove()
-	}
+	c.group.Remove()
 }
 
 // send sends a signal to the process: 0 looks whether it is there, dead or not. It is not once it was reaped.
-func (c *child) send(sig unix.Signal) (err error) {
+func (c *Child) send(sig unix.Signal) (err error) {
 	if err2 := c.raw.Control(func(fd uintptr) { err = unix.PidfdSendSignal(int(fd), sig, nil, 0) }); err2 != nil {
 		return err2
 	}
@@ -207,11 +218,11 @@ func (c *child) send(sig unix.Signal) (err error) {
 }
 
 // hasNumber reports whether the number is the process's: nobody has reaped it.
-func (c *child) hasNumber() bool { return c.send(0) == nil }
+func (c *Child) hasNumber() bool { return c.send(0) == nil }
 
-func (c *child) Terminate() { c.send(unix.SIGTERM) }
+func (c *Child) Terminate() { c.send(unix.SIGTERM) }
 
-func (c *child) Kill() {
+func (c *Child) Kill() {
 	c.killGroup()
 	c.send(unix.SIGKILL) // it may have left its group
 	c.killed.Do(func() { c.handle.SetReadDeadline(time.Now().Add(c.killTime)) })
@@ -221,10 +232,18 @@ func (c *child) Kill() {
 const pidfdGroup = 1 << 2
 
 // killGroup kills the group that the process made, also after it was reaped.
-func (c *child) killGroup() {
+func (c *Child) killGroup() {
 	err := errors.ErrUnsupported
 	c.raw.Control(func(fd uintptr) { err = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, pidfdGroup) })
 	if err == unix.EINVAL && (c.hasNumber() || unix.Kill(c.PID(), 0) == unix.ESRCH) { // no other process has the group's number
 		unix.Kill(-c.PID(), unix.SIGKILL)
 	}
+}
+
+// EndGroup ends this process, a child, and all of its group. It does not return.
+func EndGroup() {
+	if unix.Getpgrp() == os.Getpid() {
+		unix.Kill(0, unix.SIGKILL)
+	}
+	os.Exit(1)
 }

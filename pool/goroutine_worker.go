@@ -1,0 +1,43 @@
+package pool
+
+import (
+	"fmt"
+	"io"
+
+	"example.com/handoff/pool/internal/proc"
+	"example.com/handoff/pool/internal/wire"
+	"example.com/handoff/shm"
+)
+
+// serveLocal runs a worker as goroutines of this process.
+func (p *Pool) serveLocal(local *proc.Local, link proc.Link, l *lane, me wire.Hello, slot int) error {
+	lane, err := newWorkerLane(l.mem.bytes, p.ranges.control.bytes, l.bell, p.leader.doorbell)
+	if err != nil {
+		return err
+	}
+	var m *meter
+	if p.hooks.measured() {
+		m = &meter{clock: proc.ThreadClock()}
+	}
+	err = serve(link, lane, p.table, me, host{
+		meter:        m,
+		slot:         slot,
+		segmentBytes: p.opts.Results.SegmentBytes,
+		patient:      true,            // its memory must not go before it
+		leave:        local.AtRelease, // its results go last: their segments are the supervisor's, who may not have taken all
+		attach: func(a wire.Announce, fd int) attached {
+			proc.CloseFD(fd)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if known := p.segments.byID[a.ID]; known != nil {
+				return attached{seg: known.seg, views: known.seg}
+			}
+			return attached{err: fmt.Errorf("segment %q: %w", a.Name, shm.ErrClosed)}
+		},
+		detach: func(attached) {},
+	})
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,65 @@
+package pool
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"os"
+
+	"example.com/handoff/pool/internal/proc"
+	"example.com/handoff/pool/internal/wire"
+	"example.com/handoff/shm/ring"
+)
+
+// launch starts an incarnation, with a lane of its own, and returns what its
+// hello must say.
+func (p *Pool) launch(slot int) (proc.Process, proc.Link, *lane, wire.Hello, error) {
+	return p.launchAs(slot, proc.Config{})
+}
+
+// launchAs is launch with more in the child's configuration.
+func (p *Pool) launchAs(slot int, cfg proc.Config) (proc.Process, proc.Link, *lane, wire.Hello, error) {
+	want := wire.Hello{Version: wire.Version, Registry: p.table.hash}
+	rand.Read(want.Nonce[:])
+	fail := func(err error) (proc.Process, proc.Link, *lane, wire.Hello, error) {
+		return nil, nil, nil, want, proc.Remedy(err)
+	}
+	var err error
+	if want.Build, err = proc.BuildID(); err != nil {
+		return fail(err)
+	}
+	l, err := p.openLane()
+	if err != nil {
+		return fail(err)
+	}
+	if p.opts.Isolation == Goroutine {
+		local, link := proc.GoLocal(func(local *proc.Local, theirs proc.Link) error {
+			return p.serveLocal(local, theirs, l, want, slot)
+		})
+		return local, link, l, want, nil
+	}
+	start := wire.WorkerStart{
+		Version: want.Version, Slot: slot, Nonce: want.Nonce, SegmentBytes: p.opts.Results.SegmentBytes,
+		Wake: ring.WakeTime(), Spread: p.opts.Workers < usableCores(), Measure: p.hooks.measured(),
+	}
+	cfg.Files = []*os.File{l.mem.file(), p.ranges.control.file()} // in the order of the descriptors in main_linux.go
+	cfg.Set = append([]string{wire.WorkerEnv + "=" + start.String()}, p.opts.workerLimits()...)
+	cfg.Env = p.opts.Env
+	cfg.Cores = p.opts.coresOf(slot)
+	cfg.MemoryLimit = p.opts.MemoryLimit
+	cfg.Run, cfg.Slot = p.segments.run.ID(), slot
+	cfg.Output = p.hooks.output.of(slot)
+	c, link, err := p.starter.Start(cfg)
+	if err != nil {
+		l.mem.end()
+		return fail(err)
+	}
+	if mechanism, noCgroup := c.MemoryMechanism(); mechanism != "" {
+		if noCgroup != nil {
+			p.hooks.log(slog.LevelDebug, "no memory cgroup for a worker: RLIMIT_DATA instead", "error", noCgroup)
+		}
+		p.mu.Lock()
+		p.stats.MemoryMechanism = mechanism
+		p.mu.Unlock()
+	}
+	return c, link, l, want, nil
+}
