@@ -5,7 +5,7 @@
 // It checks OLD-REV out into a temporary folder, builds the test binaries of both, and runs each benchmark on its own,
 // round after round: old, new, old again. What the machine does meanwhile, which drifts by more than most changes
 // matter, so meets both. The ratio of a round is that of the new time to the geometric mean of the two old ones beside
-// it. The table has the median of these ratios over the rounds and its interval of 95 % confidence, and the same for
+// it. The table has the centre of these ratios over the rounds and its interval of 95 % confidence, and the same for
 // the old binary against itself ("same"), which is what the machine alone does. A row whose interval lies wholly above
 // 1.03 is marked slower, one wholly below 0.97 faster.
 //
@@ -30,13 +30,14 @@ import (
 	"text/tabwriter"
 
 	"golang.org/x/perf/benchfmt"
-	"golang.org/x/perf/benchmath"
-	"golang.org/x/perf/benchunit"
+
+	"example.com/handoff/bench/stat"
 )
 
 const benchFile = "hot_bench_test.go"
 
-const slower = 1.03
+// A row is marked where its whole interval lies beyond.
+const slower, faster = 1.03, 0.97
 
 type options struct {
 	rev, bench, pkg, benchtime string
@@ -177,10 +178,10 @@ var procs = regexp.MustCompile(`-\d+$`)
 
 // A row is one benchmark that both checkouts have.
 type row struct {
-	name, pattern                     string
-	unit                              string    // of the time: ns/op or another that begins with ns
-	oldTimes, newTimes, ratios, sames []float64 // one per round
-	oldAllocs, newAllocs              []float64
+	name, pattern        string
+	unit                 string     // of the time: ns/op or another that begins with ns
+	change, same         stat.Pairs // new and old, old and old
+	oldAllocs, newAllocs []float64
 }
 
 func findRows(ctx context.Context, old, now checkout, o options) (rows []*row, err error) {
@@ -230,38 +231,30 @@ func (r *row) measure(ctx context.Context, old, now checkout, o options) error {
 		allocs[i] = cmp.Or(values[r.name]["allocs/task"], values[r.name]["allocs/op"])
 	}
 	mean := math.Sqrt(times[0] * times[2])
-	r.oldTimes, r.newTimes = append(r.oldTimes, mean), append(r.newTimes, times[1])
-	r.ratios, r.sames = append(r.ratios, times[1]/mean), append(r.sames, times[2]/times[0])
+	r.change.A, r.change.B = append(r.change.A, times[1]), append(r.change.B, mean)
+	r.same.A, r.same.B = append(r.same.A, times[2]), append(r.same.B, times[0])
 	r.oldAllocs, r.newAllocs = append(r.oldAllocs, allocs[0]), append(r.newAllocs, allocs[1])
 	return nil
-}
-
-func summary(values []float64) benchmath.Summary {
-	return benchmath.AssumeNothing.Summary(benchmath.NewSample(values, &benchmath.DefaultThresholds), 0.95)
 }
 
 func printTable(rows []*row) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "benchmark\told\tnew\tnew/old\t\tsame\t\tallocs\t\t")
 	for _, r := range rows {
-		ratio, same := summary(r.ratios), summary(r.sames)
+		low, mid, high := r.change.Ratio(0.025)
+		sameLow, sameMid, sameHigh := r.same.Ratio(0.025)
 		mark := ""
 		switch {
-		case ratio.Lo > slower:
+		case low > slower:
 			mark = "slower"
-		case ratio.Hi < 2-slower:
+		case high < faster:
 			mark = "faster"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%.3f\t[%.3f, %.3f]\t%.3f\t[%.3f, %.3f]\t%.2f\t→ %.2f\t%s\n",
-			r.name, seconds(r.oldTimes), seconds(r.newTimes), ratio.Center, ratio.Lo, ratio.Hi, same.Center, same.Lo, same.Hi,
-			summary(r.oldAllocs).Center, summary(r.newAllocs).Center, mark)
+			r.name, stat.Time(stat.Median(r.change.B)), stat.Time(stat.Median(r.change.A)),
+			mid, low, high, sameMid, sameLow, sameHigh, stat.Median(r.oldAllocs), stat.Median(r.newAllocs), mark)
 	}
 	return w.Flush()
-}
-
-// seconds writes the median of times in nanoseconds.
-func seconds(ns []float64) string {
-	return benchunit.Scale(summary(ns).Center/1e9, benchunit.Decimal) + "s"
 }
 
 // output runs a command in dir and returns what it prints, without the last newline. A benchmark that is interrupted

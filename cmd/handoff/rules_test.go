@@ -67,7 +67,7 @@ var ruleTable = map[string]ruleRow{
 	"pool/tune":      {[]string{"bench/stat"}, []string{ruleSys}},
 	"bench/stat":     {nil, nil},
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf}},
-	"bench/compare":  {nil, []string{rulePerf}},
+	"bench/compare":  {[]string{"bench/stat"}, []string{rulePerf}},
 	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, rulePerf, "github.com/prometheus/client_golang"}},
 
 	"cmd/examples/isolate":     {[]string{"pool"}, nil},
