@@ -1,10 +1,12 @@
 package pool_test
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
@@ -43,6 +45,7 @@ var (
 		}
 		return n, nil
 	})
+	hotSleep = pool.Func("hot.sleep", func(t *pool.Task, _ int) (int, error) { <-t.Context().Done(); return 0, nil })
 	hotRange = pool.RangeFunc("hot.range", func(_ *pool.Task, loops, lo, hi int) error {
 		for range hi - lo {
 			if hotWork(loops) == 0 { // never, which the compiler does not know
@@ -85,6 +88,19 @@ func hotMap(p *pool.Pool, loops, n int) func() error {
 	}
 }
 
+// hotBeside is f while another goroutine has waited for long, for a task that sleeps until the pool ends.
+func hotBeside(p *pool.Pool, f func() error) func() error {
+	long, err := hotSleep.Submit(context.Background(), p, 0)
+	waits := make(chan struct{})
+	go func() {
+		close(waits)
+		long.Wait(context.Background())
+	}()
+	<-waits
+	time.Sleep(100 * time.Millisecond)
+	return func() error { return cmp.Or(err, f()) }
+}
+
 // hotRows are the benchmarks: start returns what does n tasks, or a range of n indices.
 var hotRows = []struct {
 	name       string
@@ -93,6 +109,12 @@ var hotRows = []struct {
 }{
 	{"op=roundtrip/workers=1", 1, 1, func(p *pool.Pool, _ shm.View[float64], n int) func() error {
 		return hotEach(p, hotEcho, 1, n)
+	}},
+	{"op=roundtrip/workers=1/each=100us", 1, 1, func(p *pool.Pool, _ shm.View[float64], n int) func() error {
+		return hotEach(p, hotTask, 100*hotLoops, n)
+	}},
+	{"op=roundtrip/workers=2/beside=wait", 2, 1, func(p *pool.Pool, _ shm.View[float64], n int) func() error {
+		return hotBeside(p, hotEach(p, hotEcho, 1, n))
 	}},
 	{"op=submit/workers=1", 1, 1000, func(p *pool.Pool, _ shm.View[float64], n int) func() error {
 		return hotEach(p, hotEcho, 1, n)
@@ -124,7 +146,7 @@ var hotRows = []struct {
 func BenchmarkHot(b *testing.B) {
 	for _, row := range hotRows {
 		b.Run(row.name, func(b *testing.B) {
-			p, err := pool.New(context.Background(), &pool.Options{Workers: row.workers})
+			p, err := pool.New(context.Background(), &pool.Options{Workers: row.workers, CloseTimeout: time.Millisecond})
 			if err != nil {
 				b.Fatal(err)
 			}
