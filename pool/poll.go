@@ -291,7 +291,7 @@ func (p *Pool) pollLocked(ctx context.Context, done <-chan struct{}, w *waiter) 
 		p.leader.seenKicks, p.leader.watched = p.leader.kicks.Load(), p.sched.open
 		ready := false
 		p.awayLocked(func() { ready = p.leader.doorbell.Look(p.leader.readyFunc, longestSleep) })
-		if ready || p.stealLocked(false) {
+		if ready || p.stealLocked() {
 			continue
 		}
 		if w != nil && w.isPatient() {
@@ -398,9 +398,6 @@ func (p *Pool) drainLocked() {
 	}
 	p.leader.draining = false
 	p.dispatchLocked()
-	if p.leader.drains%stealEvery == 0 {
-		p.stealLocked(true)
-	}
 	if len(p.releases.tasks)+len(p.releases.views) > 0 {
 		p.unlock()
 		p.mu.Lock()

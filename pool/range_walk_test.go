@@ -68,7 +68,7 @@ func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 	for slot := range workers {
 		r.workers = append(r.workers, r.start(t, slot))
 	}
-	r.drain()
+	r.p.drainLocked()
 	return r
 }
 
@@ -99,11 +99,6 @@ func (p *Pool) startBare(t testing.TB, slot int) *worker {
 	l.results = w.results
 	p.addLaneLocked(w)
 	return w
-}
-
-func (r *rangeWalk) drain() {
-	r.p.leader.drains = 0 // so that it does not look at the time
-	r.p.drainLocked()
 }
 
 // events are what can come next: those that may go on for ever are not among them.
@@ -146,7 +141,7 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 		for _, u := range r.workers {
 			u.w.lane.since = time.Time{} // it does not look at the time
 		}
-		r.p.stealLocked(false)
+		r.p.stealLocked()
 	case "kill":
 		r.kills--
 		r.die(t, e.worker, ClassSignal)
@@ -158,7 +153,7 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 		next, _ := counters(r.p.ranges.control.bytes, r.j.number)
 		next.Store(0)
 	}
-	r.drain()
+	r.p.drainLocked()
 }
 
 // take is what server.share does up to the block.
@@ -213,7 +208,7 @@ func (u *walkWorker) end(t testing.TB, status wire.Status) {
 // die is bury, and the start of the next one.
 func (r *rangeWalk) die(t testing.TB, i int, class Class) {
 	w := r.workers[i].w
-	r.drain()
+	r.p.drainLocked()
 	ran := w.ranLocked()
 	require.NotNil(t, ran)
 	r.p.forgetLocked(w, ran, &WorkerExitError{Worker: i, Class: class})

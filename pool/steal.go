@@ -2,19 +2,14 @@ package pool
 
 import "time"
 
-// stealEvery is after how many drains the poller looks for work to move while
-// there is always something to drain.
-const stealEvery = 64
-
 // stuckAfter is how long a worker may leave its only task lying: it is stopped,
 // or has no processor.
 const stuckAfter = 100 * time.Millisecond
 
 // stealLocked moves tasks that wait behind a long one, or that a worker does not
-// begin, to workers that have none.
-// The caller knows that no result has come for as long as a wake takes, or, with
-// twice, calls now and then, and a task is long that was running the last time.
-func (p *Pool) stealLocked(twice bool) (moved bool) {
+// begin, to workers that have none. The caller knows that no result has come for as
+// long as a wake takes.
+func (p *Pool) stealLocked() (moved bool) {
 	if p.tasks.pending.first != nil || p.ending.cause != nil {
 		return false
 	}
@@ -32,7 +27,7 @@ func (p *Pool) stealLocked(twice bool) (moved bool) {
 			idle++
 		case l.tasks == 0: // stopped, perhaps
 		case l.tasks == 1 && !(same && l.stuck()):
-		case (same || !twice || l.tasks == 1) && (most == nil || l.tasks > most.tasks):
+		case most == nil || l.tasks > most.tasks:
 			most = l
 		}
 	}

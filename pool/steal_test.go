@@ -23,7 +23,7 @@ func TestTaskIsNotMovedForEver(t *testing.T) {
 	for ; moves < 100; moves++ {
 		was := task.worker
 		was.lane.head, was.lane.since = was.lane.base+1, time.Now().Add(-time.Hour)
-		if !p.stealLocked(false) {
+		if !p.stealLocked() {
 			break
 		}
 		require.NotSame(t, was, task.worker)
