@@ -5,33 +5,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"example.com/handoff/cmd/handoff/internal/doctor"
 )
-
-// A status is what a check says of the machine.
-type status string
-
-const (
-	fine    status = "ok"
-	warning status = "warning" // a run works, but less well, or not for long
-	problem status = "problem" // a run would fail
-	unknown status = "unknown" // nothing could be found out
-)
-
-// A check is one thing that was looked at.
-type check struct {
-	Name   string         `json:"name"`
-	Status status         `json:"status"`
-	Found  string         `json:"found"`
-	Remedy string         `json:"remedy"` // "" if there is nothing to do
-	Values map[string]any `json:"values"` // the figures behind Found: bytes, counts; null for no limit
-}
-
-// worse makes the check at least as bad as s, with a remedy.
-func (c *check) worse(s status, remedy string) {
-	if s == problem || c.Status != problem {
-		c.Status, c.Remedy = s, remedy
-	}
-}
 
 func doctorCommand(s streams) *cobra.Command {
 	var file string
@@ -49,13 +25,13 @@ case; a problem means that a run would fail, and the exit code is 1.`,
 			if err != nil {
 				return err
 			}
-			checks, err := examine("")
+			checks, err := doctor.Examine()
 			if err != nil {
 				return err
 			}
 			var bad []string
 			for _, c := range checks {
-				if c.Status == problem {
+				if c.Status == doctor.Problem {
 					bad = append(bad, c.Name)
 				}
 			}
@@ -80,8 +56,8 @@ case; a problem means that a run would fail, and the exit code is 1.`,
 	return c
 }
 
-func printChecks(s streams, checks []check) {
-	count := map[status]int{}
+func printChecks(s streams, checks []doctor.Check) {
+	count := map[doctor.Status]int{}
 	for _, c := range checks {
 		count[c.Status]++
 		fmt.Fprintf(s.out, "%-8s %-14s %s\n", c.Status, c.Name, printable(c.Found))
@@ -90,5 +66,5 @@ func printChecks(s streams, checks []check) {
 		}
 	}
 	fmt.Fprintf(s.out, "%d checks: %d ok, %d warnings, %d problems, %d unknown\n",
-		len(checks), count[fine], count[warning], count[problem], count[unknown])
+		len(checks), count[doctor.OK], count[doctor.Warning], count[doctor.Problem], count[doctor.Unknown])
 }

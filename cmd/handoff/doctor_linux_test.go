@@ -11,15 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/cmd/handoff/internal/doctor"
 	"example.com/handoff/shm/shmtest"
 )
 
 type findings struct {
-	Checks []check
+	Checks []doctor.Check
 	OK     bool
 }
 
-func (r findings) check(t *testing.T, name string) check {
+func (r findings) check(t *testing.T, name string) doctor.Check {
 	t.Helper()
 	for _, c := range r.Checks {
 		if c.Name == name {
@@ -27,11 +28,21 @@ func (r findings) check(t *testing.T, name string) check {
 		}
 	}
 	t.Fatalf("no check %q", name)
-	return check{}
+	return doctor.Check{}
 }
 
-// doctor runs the command and holds its report against what every one promises.
-func doctor(t *testing.T, cmd *exec.Cmd) findings {
+// requireCheck holds a check against what every one promises.
+func requireCheck(t *testing.T, c doctor.Check) {
+	t.Helper()
+	require.NotEmpty(t, c.Name)
+	require.NotEmpty(t, c.Found, c.Name)
+	require.NotEmpty(t, c.Values, c.Name)
+	require.Contains(t, []doctor.Status{doctor.OK, doctor.Unknown, doctor.Warning, doctor.Problem}, c.Status, c.Name)
+	require.Equal(t, c.Status == doctor.OK || c.Status == doctor.Unknown, c.Remedy == "", c.Name)
+}
+
+// examined runs the command and holds its report against what every one promises.
+func examined(t *testing.T, cmd *exec.Cmd) findings {
 	t.Helper()
 	out, err := cmd.Output()
 	var r findings
@@ -41,7 +52,7 @@ func doctor(t *testing.T, cmd *exec.Cmd) findings {
 		requireCheck(t, c)
 		require.False(t, names[c.Name], c.Name)
 		names[c.Name] = true
-		if c.Status == problem {
+		if c.Status == doctor.Problem {
 			problems++
 		}
 	}
@@ -58,16 +69,16 @@ func TestDoctor(t *testing.T) {
 	if !shmtest.Private(t, "size=256m") {
 		return
 	}
-	r := doctor(t, command("doctor", "--json", "-"))
-	require.Equal(t, fine, r.check(t, "shm").Status)
-	require.Equal(t, fine, r.check(t, "shm-write").Status)
-	require.Equal(t, fine, r.check(t, "shm-size").Status)
-	require.Equal(t, fine, r.check(t, "leftovers").Status)
+	r := examined(t, command("doctor", "--json", "-"))
+	require.Equal(t, doctor.OK, r.check(t, "shm").Status)
+	require.Equal(t, doctor.OK, r.check(t, "shm-write").Status)
+	require.Equal(t, doctor.OK, r.check(t, "shm-size").Status)
+	require.Equal(t, doctor.OK, r.check(t, "leftovers").Status)
 	require.Equal(t, 256.0*(1<<20), r.check(t, "shm-size").Values["bytes"])
 	require.Positive(t, r.check(t, "memory").Values["available_bytes"])
 	require.Positive(t, r.check(t, "processes").Values["used"])
 	require.Positive(t, r.check(t, "cpus").Values["affinity"])
-	require.Equal(t, fine, r.check(t, "kernel").Status)
+	require.Equal(t, doctor.OK, r.check(t, "kernel").Status)
 	left, err := os.ReadDir("/dev/shm")
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -88,8 +99,8 @@ func TestDoctorTooSmall(t *testing.T) {
 	if !shmtest.Private(t, "size=1m") {
 		return
 	}
-	r := doctor(t, command("doctor", "--json", "-"))
-	require.Equal(t, problem, r.check(t, "shm-size").Status)
+	r := examined(t, command("doctor", "--json", "-"))
+	require.Equal(t, doctor.Problem, r.check(t, "shm-size").Status)
 	stdout, stderr, code := handoff(t, "doctor")
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "shm-size")
@@ -101,8 +112,8 @@ func TestDoctorReadOnly(t *testing.T) {
 	if !shmtest.Private(t, "ro") {
 		return
 	}
-	r := doctor(t, command("doctor", "--json", "-"))
-	require.Equal(t, problem, r.check(t, "shm").Status)
+	r := examined(t, command("doctor", "--json", "-"))
+	require.Equal(t, doctor.Problem, r.check(t, "shm").Status)
 	require.Contains(t, r.check(t, "shm-write").Found, unix.EROFS.Error())
 }
 
@@ -113,28 +124,13 @@ func TestDoctorWithoutInodes(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		os.WriteFile("/dev/shm/"+name, []byte("four"), 0o600) // until there are no inodes left
 	}
-	r := doctor(t, command("doctor", "--json", "-"))
-	require.Equal(t, problem, r.check(t, "shm-inodes").Status)
+	r := examined(t, command("doctor", "--json", "-"))
+	require.Equal(t, doctor.Problem, r.check(t, "shm-inodes").Status)
 	require.Equal(t, 0.0, r.check(t, "shm-inodes").Values["free_inodes"])
 	require.Contains(t, r.check(t, "shm-write").Found, unix.ENOSPC.Error())
 	others := r.check(t, "leftovers")
-	require.Equal(t, fine, others.Status, others.Found)
+	require.Equal(t, doctor.OK, others.Status, others.Found)
 	require.Positive(t, others.Values["other_files"])
-}
-
-func TestDoctorWithoutShm(t *testing.T) {
-	if !shmtest.Private(t, "") {
-		return
-	}
-	require.NoError(t, unix.Mount("tmpfs", "/dev", "tmpfs", 0, ""))
-	checks, err := examine("")
-	require.NoError(t, err)
-	require.Equal(t, problem, checks[0].Status)
-	require.Contains(t, checks[0].Found, unix.ENOENT.Error())
-	for _, c := range checks {
-		requireCheck(t, c)
-		require.NotEqual(t, "shm-size", c.Name)
-	}
 }
 
 // What a killed run left is found, and so is the remedy.
@@ -143,14 +139,14 @@ func TestDoctorLeftovers(t *testing.T) {
 		return
 	}
 	_, cmd := startHold(t, 3)
-	c := doctor(t, command("doctor", "--json", "-")).check(t, "leftovers")
-	require.Equal(t, fine, c.Status, c.Found)
+	c := examined(t, command("doctor", "--json", "-")).check(t, "leftovers")
+	require.Equal(t, doctor.OK, c.Status, c.Found)
 	require.Equal(t, 1.0, c.Values["alive_runs"])
 	require.Equal(t, 3.0, c.Values["alive_segments"])
 	require.NoError(t, cmd.Process.Kill())
 	cmd.Wait()
-	c = doctor(t, command("doctor", "--json", "-")).check(t, "leftovers")
-	require.Equal(t, warning, c.Status)
+	c = examined(t, command("doctor", "--json", "-")).check(t, "leftovers")
+	require.Equal(t, doctor.Warning, c.Status)
 	require.Contains(t, c.Remedy, "handoff shm gc")
 	require.Equal(t, 1.0, c.Values["orphan_runs"])
 	require.Equal(t, 3.0, c.Values["orphan_segments"])
@@ -159,8 +155,8 @@ func TestDoctorLeftovers(t *testing.T) {
 
 	_, _, code := handoff(t, "shm", "gc")
 	require.Zero(t, code)
-	c = doctor(t, command("doctor", "--json", "-")).check(t, "leftovers")
-	require.Equal(t, fine, c.Status, c.Found)
+	c = examined(t, command("doctor", "--json", "-")).check(t, "leftovers")
+	require.Equal(t, doctor.OK, c.Status, c.Found)
 }
 
 // Another user's segments are not files of other programs.
@@ -174,7 +170,7 @@ func TestDoctorOtherUsers(t *testing.T) {
 			t.Skipf("only root can give files away: %v", err)
 		}
 	}
-	c := doctor(t, command("doctor", "--json", "-")).check(t, "leftovers")
+	c := examined(t, command("doctor", "--json", "-")).check(t, "leftovers")
 	require.Contains(t, c.Found, "nothing of handoff's, 1 files (4 B) of other users' runs, 2 files (8 B) of other programs")
 	require.Equal(t, 1.0, c.Values["other_users_files"])
 }
@@ -185,45 +181,9 @@ func TestDoctorLimits(t *testing.T) {
 	require.NoError(t, err)
 	cmd := exec.Command("sh", "-c", `ulimit -f 100; ulimit -n 22; exec "$0" "$@"`, exe, "doctor", "--json", "-")
 	cmd.Env = append(os.Environ(), "HANDOFF_TEST_COMMAND=1")
-	r := doctor(t, cmd)
-	require.Equal(t, problem, r.check(t, "file-size").Status)
-	require.Equal(t, problem, r.check(t, "open-files").Status)
+	r := examined(t, cmd)
+	require.Equal(t, doctor.Problem, r.check(t, "file-size").Status)
+	require.Equal(t, doctor.Problem, r.check(t, "open-files").Status)
 	require.Equal(t, 22.0, r.check(t, "open-files").Values["limit"])
-	require.Equal(t, unknown, r.check(t, "huge-pages").Status)
-}
-
-// A machine whose /proc and /sys say nothing is no reason to fail.
-func TestExamineNothing(t *testing.T) {
-	for _, files := range []map[string]string{nil, {
-		"proc/1/status": "Uid:\nThreads: x\n", "proc/2/status": "\x00", "proc/self/status": "VmSize: lots\n",
-		"proc/meminfo": "CommitLimit: x kB", "proc/sys/vm/overcommit_memory": "2\n", "proc/sys/vm/max_map_count": "-\n",
-		"sys/devices/system/cpu/online": "3-1,x", "sys/kernel/mm/transparent_hugepage/hpage_pmd_size": "536870912\n",
-		"proc/sys/kernel/osrelease": "\xff", "proc/sys/vm/memfd_noexec": "x",
-	}} {
-		checks, err := examine(tree(t, files))
-		require.NoError(t, err)
-		for _, c := range checks {
-			requireCheck(t, c)
-		}
-		require.Equal(t, unknown, findings{Checks: checks}.check(t, "kernel").Status)
-		require.Equal(t, unknown, findings{Checks: checks}.check(t, "mappings").Status)
-	}
-}
-
-func TestTasksOf(t *testing.T) {
-	root := tree(t, map[string]string{
-		"proc/1/status":   "Name:\tx\nUid:\t1000\t0\t0\t0\nThreads:\t3\n",
-		"proc/20/status":  "Uid:\t1000\t1000\nThreads:\t4\n",
-		"proc/21/status":  "Uid:\t10001\t1000\nThreads:\t50\n",
-		"proc/self/stat":  "",
-		"proc/sys/status": "Uid:\t1000\nThreads:\t7\n",
-	})
-	require.EqualValues(t, 7, tasksOf(root, 1000))
-	require.Zero(t, tasksOf(root, 1))
-}
-
-func TestCPUsOnline(t *testing.T) {
-	for list, want := range map[string]int{"0\n": 1, "0-3\n": 4, "0-1,4,6-7\n": 5, "": 0, "x": 0, "3-1": 0, "0,": 0} {
-		require.Equal(t, want, cpusOnline(list), list)
-	}
+	require.Equal(t, doctor.Unknown, r.check(t, "huge-pages").Status)
 }

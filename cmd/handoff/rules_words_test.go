@@ -37,7 +37,7 @@ func ruleWords(file string, parsed *ast.File) (wrong []string) {
 			for _, flag := range ruleForeignFlags {
 				text = strings.ReplaceAll(text, flag, "")
 			}
-			if word := ruleFlagWords.FindString(text); n.Kind == token.STRING && err == nil && word != "" && parsed.Name.Name != "main" {
+			if word := ruleFlagWords.FindString(text); n.Kind == token.STRING && err == nil && word != "" && parsed.Name.Name != "main" && !ruleUnder(file, "cmd") {
 				wrong = append(wrong, fmt.Sprintf("%s says %q; libraries name the option, and the command adds its flag", file, word))
 			}
 		case *ast.SelectorExpr:

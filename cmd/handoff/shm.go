@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -122,7 +123,7 @@ mapped.`,
 				if file != "-" {
 					pids := strings.Trim(fmt.Sprint(st.MappedBy), "[]")
 					fmt.Fprintf(s.out, "%s\n  size       %s (%d bytes)\n  state      %s\n  since      %s\n  run by     %s\n  mapped by  %s\n",
-						st.Name, human(st.Bytes), st.Bytes, st.State, or(localTime(st.Since), "not known"), or(st.Holder, "not known"), or(pids, "no process of this user"))
+						st.Name, human(st.Bytes), st.Bytes, st.State, cmp.Or(localTime(st.Since), "not known"), cmp.Or(st.Holder, "not known"), cmp.Or(pids, "no process of this user"))
 				}
 			}
 			if file == "" {

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"errors"
@@ -15,11 +15,14 @@ import (
 	"example.com/handoff/shm"
 )
 
+// Examine looks at everything on this machine.
+func Examine() ([]Check, error) { return examine("") }
+
 // examine looks at everything. What is read of /proc, /sys, /etc, /run and /usr
 // is read below root, "" for the machine's own.
-func examine(root string) ([]check, error) {
+func examine(root string) ([]Check, error) {
 	m, err := shm.Inspect()
-	checks := []check{checkMount(m.Mount, err)}
+	checks := []Check{checkMount(m.Mount, err)}
 	if err == nil {
 		checks = append(checks, tryWrite(), checkSize(m.Mount), checkInodes(m.Mount), lookForLeftovers())
 	}
@@ -49,7 +52,7 @@ func examine(root string) ([]check, error) {
 const shmDir = "/dev/shm"
 
 // tryWrite opens a file that has no name and is gone when it is closed.
-func tryWrite() check {
+func tryWrite() Check {
 	fd, err := unix.Open(shmDir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err == nil {
 		unix.Close(fd)
@@ -62,7 +65,7 @@ func tryWrite() check {
 }
 
 // lookForLeftovers counts what is in /dev/shm by whose it is.
-func lookForLeftovers() check {
+func lookForLeftovers() Check {
 	runs, err := shm.List()
 	if err != nil {
 		return checkLeftovers(nil, foreign{}, foreign{}, err)
@@ -114,7 +117,7 @@ func tasksOf(root string, uid int) (n int64) {
 }
 
 // tryHuge makes a small segment that has no name.
-func tryHuge(root string, free, fileSize int64) check {
+func tryHuge(root string, free, fileSize int64) Check {
 	const asked = 4 << 20
 	thp := root + "/sys/kernel/mm/transparent_hugepage"
 	shmem, heap := chosen(read(thp+"/shmem_enabled")), chosen(read(thp+"/enabled"))
@@ -132,7 +135,7 @@ func tryHuge(root string, free, fileSize int64) check {
 }
 
 // tryMemfd makes and seals one as segments are.
-func tryMemfd(root string) check {
+func tryMemfd(root string) Check {
 	try := func(flags int) error {
 		fd, err := unix.MemfdCreate("handoff-doctor", flags|unix.MFD_CLOEXEC)
 		if err != nil {

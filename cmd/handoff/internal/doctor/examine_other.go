@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package doctor
 
 import (
 	"errors"
@@ -8,6 +8,6 @@ import (
 	"runtime"
 )
 
-func examine(string) ([]check, error) {
+func Examine() ([]Check, error) {
 	return nil, fmt.Errorf("doctor needs Linux, this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

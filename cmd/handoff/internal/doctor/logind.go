@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"fmt"
@@ -15,8 +15,8 @@ const firstHumanUID = 1000
 
 // checkLogind looks below root whether systemd-logind removes what this user has
 // in /dev/shm at the end of the last session.
-func checkLogind(root string, uid int, user string) check {
-	c := check{"logind", fine, "", "", map[string]any{"remove_ipc": nil, "linger": nil, "uid": uid}}
+func checkLogind(root string, uid int, user string) Check {
+	c := Check{"logind", OK, "", "", map[string]any{"remove_ipc": nil, "linger": nil, "uid": uid}}
 	if _, err := os.Stat(root + "/run/systemd/system"); err != nil {
 		c.Found = "no systemd, which could remove segments at logout"
 		return c
@@ -35,7 +35,7 @@ func checkLogind(root string, uid int, user string) check {
 		c.Found = setting + ", which spares this user: it lingers"
 	default:
 		c.Found = setting + ": segments are removed when this user's last session ends"
-		c.worse(warning, "loginctl enable-linger, or RemoveIPC=no in /etc/systemd/logind.conf")
+		c.worse(Warning, "loginctl enable-linger, or RemoveIPC=no in /etc/systemd/logind.conf")
 	}
 	return c
 }

@@ -1,12 +1,14 @@
-package main
+package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"math"
 	"strconv"
 	"strings"
 
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/shm"
 )
 
@@ -47,7 +49,7 @@ func size(n int64) string {
 	if n == shm.Unlimited {
 		return "no limit"
 	}
-	return human(max(n, 0)) // others may have taken more than was left
+	return stat.Size(max(n, 0)) // others may have taken more than was left
 }
 
 func number(n int64) string {
@@ -65,42 +67,42 @@ func free(left, of int64, text func(int64) string) string {
 }
 
 // rate compares what is left with what is needed.
-func (c *check) rate(left, least, enough int64, remedy string) {
+func (c *Check) rate(left, least, enough int64, remedy string) {
 	if left < least {
-		c.worse(problem, remedy)
+		c.worse(Problem, remedy)
 	} else if left < enough {
-		c.worse(warning, remedy)
+		c.worse(Warning, remedy)
 	}
 }
 
-func checkMount(m shm.Mount, err error) check {
-	c := check{"shm", fine, fmt.Sprintf("/dev/shm is a %s (%s)", m.Type, m.Options), "",
+func checkMount(m shm.Mount, err error) Check {
+	c := Check{"shm", OK, fmt.Sprintf("/dev/shm is a %s (%s)", m.Type, m.Options), "",
 		map[string]any{"type": m.Type, "options": m.Options, "read_only": m.ReadOnly}}
 	switch {
 	case err != nil:
 		c.Found = err.Error()
-		c.worse(problem, mendMount)
+		c.worse(Problem, mendMount)
 	case m.ReadOnly:
 		c.Found += ", read-only"
-		c.worse(problem, "mount -o remount,rw /dev/shm")
+		c.worse(Problem, "mount -o remount,rw /dev/shm")
 	case m.Type == "":
-		c.Status, c.Found = unknown, "/dev/shm is there, its type is not known"
+		c.Status, c.Found = Unknown, "/dev/shm is there, its type is not known"
 	case m.Type != "tmpfs":
-		c.worse(warning, "bytes may go to a disk: "+mendMount)
+		c.worse(Warning, "bytes may go to a disk: "+mendMount)
 	}
 	return c
 }
 
 // checkWrite is about a file that was opened in /dev/shm without a name, as a
 // run's lock is.
-func checkWrite(err error, mode fs.FileMode) check {
-	c := check{"shm-write", fine, "this user can make files there", "", map[string]any{"writable": err == nil, "mode": fmt.Sprintf("%#o", unixMode(mode))}}
+func checkWrite(err error, mode fs.FileMode) Check {
+	c := Check{"shm-write", OK, "this user can make files there", "", map[string]any{"writable": err == nil, "mode": fmt.Sprintf("%#o", unixMode(mode))}}
 	if err != nil {
 		c.Found = "this user can make no files there: " + err.Error()
-		c.worse(problem, "chmod 1777 /dev/shm, and see that it is a writable tmpfs with inodes left")
+		c.worse(Problem, "chmod 1777 /dev/shm, and see that it is a writable tmpfs with inodes left")
 	} else if mode.Perm()&0o002 != 0 && mode&fs.ModeSticky == 0 {
 		c.Found += ", and others can remove them: its mode lacks the sticky bit"
-		c.worse(warning, "chmod 1777 /dev/shm")
+		c.worse(Warning, "chmod 1777 /dev/shm")
 	}
 	return c
 }
@@ -113,8 +115,8 @@ func unixMode(mode fs.FileMode) uint32 {
 	return bits
 }
 
-func checkSize(m shm.Mount) check {
-	c := check{"shm-size", fine, free(m.Free, m.Bytes, size), "",
+func checkSize(m shm.Mount) Check {
+	c := Check{"shm-size", OK, free(m.Free, m.Bytes, size), "",
 		map[string]any{"bytes": bound(m.Bytes), "free_bytes": bound(m.Free)}}
 	if m.Bytes != shm.Unlimited {
 		c.Values["used_bytes"] = m.Bytes - m.Free
@@ -123,8 +125,8 @@ func checkSize(m shm.Mount) check {
 	return c
 }
 
-func checkInodes(m shm.Mount) check {
-	c := check{"shm-inodes", fine, free(m.FreeInodes, m.Inodes, number), "",
+func checkInodes(m shm.Mount) Check {
+	c := Check{"shm-inodes", OK, free(m.FreeInodes, m.Inodes, number), "",
 		map[string]any{"inodes": bound(m.Inodes), "free_inodes": bound(m.FreeInodes)}}
 	if m.Inodes != shm.Unlimited {
 		c.Values["used_inodes"] = m.Inodes - m.FreeInodes
@@ -146,13 +148,13 @@ func (f *foreign) add(bytes int64) {
 
 // checkLeftovers is about this user's runs, and what other users' runs and other
 // programs have in /dev/shm.
-func checkLeftovers(runs []shm.RunInfo, users, programs foreign, err error) check {
-	c := check{Name: "leftovers", Status: fine, Values: map[string]any{
+func checkLeftovers(runs []shm.RunInfo, users, programs foreign, err error) Check {
+	c := Check{Name: "leftovers", Status: OK, Values: map[string]any{
 		"other_users_files": users.files, "other_users_bytes": users.bytes,
 		"other_files": programs.files, "other_bytes": programs.bytes,
 	}}
 	if err != nil {
-		c.Status, c.Found = unknown, err.Error()
+		c.Status, c.Found = Unknown, err.Error()
 		return c
 	}
 	var found []string
@@ -180,9 +182,9 @@ func checkLeftovers(runs []shm.RunInfo, users, programs foreign, err error) chec
 		if n == 0 {
 			continue
 		}
-		found = append(found, fmt.Sprintf("%d segments (%s) %s", segments, human(bytes), of.what))
+		found = append(found, fmt.Sprintf("%d segments (%s) %s", segments, stat.Size(bytes), of.what))
 		if of.remedy != "" {
-			c.Status = warning
+			c.Status = Warning
 			c.Remedy = strings.TrimPrefix(c.Remedy+"; "+of.remedy, "; ")
 		}
 	}
@@ -190,26 +192,26 @@ func checkLeftovers(runs []shm.RunInfo, users, programs foreign, err error) chec
 		found = append(found, "nothing of handoff's")
 	}
 	if users.files > 0 {
-		found = append(found, fmt.Sprintf("%d files (%s) of other users' runs", users.files, human(users.bytes)))
+		found = append(found, fmt.Sprintf("%d files (%s) of other users' runs", users.files, stat.Size(users.bytes)))
 	}
 	if programs.files > 0 {
-		found = append(found, fmt.Sprintf("%d files (%s) of other programs", programs.files, human(programs.bytes)))
+		found = append(found, fmt.Sprintf("%d files (%s) of other programs", programs.files, stat.Size(programs.bytes)))
 	}
 	c.Found = strings.Join(found, ", ")
 	return c
 }
 
-func checkMemory(available int64) check {
-	c := check{"memory", fine, human(available) + " available, swap included", "", map[string]any{"available_bytes": bound(available)}}
+func checkMemory(available int64) Check {
+	c := Check{"memory", OK, stat.Size(available) + " available, swap included", "", map[string]any{"available_bytes": bound(available)}}
 	if available == shm.Unlimited {
-		c.Status, c.Found = unknown, "/proc/meminfo has no MemAvailable"
+		c.Status, c.Found = Unknown, "/proc/meminfo has no MemAvailable"
 	}
 	c.rate(available, leastMemory, enoughMemory, mendMemory)
 	return c
 }
 
-func checkCgroup(version int, limits []shm.Limit) check {
-	c := check{"cgroup", fine, fmt.Sprintf("version %d, no memory limit", version), "", map[string]any{"version": version, "limit_bytes": nil, "used_bytes": nil, "free_bytes": nil}}
+func checkCgroup(version int, limits []shm.Limit) Check {
+	c := Check{"cgroup", OK, fmt.Sprintf("version %d, no memory limit", version), "", map[string]any{"version": version, "limit_bytes": nil, "used_bytes": nil, "free_bytes": nil}}
 	if version == 0 {
 		c.Found = "none"
 	}
@@ -233,8 +235,8 @@ func tightest(limits []shm.Limit) (least shm.Limit, ok bool) {
 
 // checkTasks is about processes and threads: most are what 'ulimit -u' allows
 // this user, which has used of them.
-func checkTasks(most, used int64, exempt bool, groups []shm.Limit, workers int) check {
-	c := check{"processes", fine, "no limit", "", map[string]any{"limit": bound(most), "used": used, "cgroup_limit": nil, "cgroup_used": nil}}
+func checkTasks(most, used int64, exempt bool, groups []shm.Limit, workers int) Check {
+	c := Check{"processes", OK, "no limit", "", map[string]any{"limit": bound(most), "used": used, "cgroup_limit": nil, "cgroup_used": nil}}
 	least := int64(8 * workers) // a Go worker has about 8 threads
 	if most != shm.Unlimited {
 		c.Found = fmt.Sprintf("%d of %d processes and threads of this user", used, most)
@@ -252,8 +254,8 @@ func checkTasks(most, used int64, exempt bool, groups []shm.Limit, workers int) 
 	return c
 }
 
-func checkFiles(most int64, workers int) check {
-	c := check{"open-files", fine, number(most) + " a process", "", map[string]any{"limit": bound(most)}}
+func checkFiles(most int64, workers int) Check {
+	c := Check{"open-files", OK, number(most) + " a process", "", map[string]any{"limit": bound(most)}}
 	each := int64(4 * workers) // a socket, pipes and a handle
 	c.rate(most, 20+each, 64+2*each, mendFiles)
 	return c
@@ -261,8 +263,8 @@ func checkFiles(most int64, workers int) check {
 
 // checkFileSize: a segment is a file. Go programs get an error past the limit,
 // others a SIGXFSZ.
-func checkFileSize(most int64) check {
-	c := check{"file-size", fine, size(most), "", map[string]any{"limit_bytes": bound(most)}}
+func checkFileSize(most int64) Check {
+	c := Check{"file-size", OK, size(most), "", map[string]any{"limit_bytes": bound(most)}}
 	if most != shm.Unlimited {
 		c.Found = size(most) + ": no segment can be larger"
 		c.rate(most, leastShm, shm.Unlimited, mendFileSize)
@@ -271,8 +273,8 @@ func checkFileSize(most int64) check {
 }
 
 // checkAddressSpace: a worker maps what this process does, and segments.
-func checkAddressSpace(most, used int64) check {
-	c := check{"address-space", fine, size(most), "", map[string]any{"limit_bytes": bound(most), "used_bytes": used}}
+func checkAddressSpace(most, used int64) Check {
+	c := Check{"address-space", OK, size(most), "", map[string]any{"limit_bytes": bound(most), "used_bytes": used}}
 	if most != shm.Unlimited {
 		c.Found = fmt.Sprintf("%s, of which this program uses %s: it counts every mapping, shared memory too", size(most), size(used))
 		c.rate(most-used, leastMemory, shm.Unlimited, mendAddress)
@@ -280,11 +282,11 @@ func checkAddressSpace(most, used int64) check {
 	return c
 }
 
-func checkMaps(text string) check {
+func checkMaps(text string) Check {
 	c, n := sysctl("mappings", "vm.max_map_count", text)
 	c.Values["limit"] = c.Values["value"]
 	delete(c.Values, "value")
-	if c.Status != unknown {
+	if c.Status != Unknown {
 		c.Found = fmt.Sprintf("%d a process", n)
 		c.rate(n, 1024, 65530, mendMaps)
 	}
@@ -292,9 +294,9 @@ func checkMaps(text string) check {
 }
 
 // checkOvercommit: only mode 2 holds shared memory against a commit limit.
-func checkOvercommit(text string, limit, committed int64) check {
+func checkOvercommit(text string, limit, committed int64) Check {
 	c, mode := sysctl("overcommit", "vm.overcommit_memory", text)
-	if c.Status == unknown || mode != 2 {
+	if c.Status == Unknown || mode != 2 {
 		return c
 	}
 	c.Values["limit_bytes"], c.Values["committed_bytes"] = limit, committed
@@ -304,45 +306,38 @@ func checkOvercommit(text string, limit, committed int64) check {
 }
 
 // sysctl is a check of a kernel setting that is a number.
-func sysctl(name, key, text string) (check, int64) {
+func sysctl(name, key, text string) (Check, int64) {
 	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	if err != nil {
-		return check{name, unknown, key + " cannot be read", "", map[string]any{"value": nil}}, 0
+		return Check{name, Unknown, key + " cannot be read", "", map[string]any{"value": nil}}, 0
 	}
-	return check{name, fine, fmt.Sprintf("%s is %d", key, n), "", map[string]any{"value": n}}, n
+	return Check{name, OK, fmt.Sprintf("%s is %d", key, n), "", map[string]any{"value": n}}, n
 }
 
 // checkHuge is about an attempt to put asked bytes of shared memory on huge
 // pages, of which got are: why is what stopped it.
-func checkHuge(shmem, heap string, asked, got int64, why error) check {
-	c := check{"huge-pages", fine, "", "", map[string]any{"shmem_enabled": shmem, "enabled": heap, "asked_bytes": asked, "got_bytes": got}}
+func checkHuge(shmem, heap string, asked, got int64, why error) Check {
+	c := Check{"huge-pages", OK, "", "", map[string]any{"shmem_enabled": shmem, "enabled": heap, "asked_bytes": asked, "got_bytes": got}}
 	switch {
 	case asked == 0:
-		c.Status, c.Found = unknown, "not tried: "+why.Error()
+		c.Status, c.Found = Unknown, "not tried: "+why.Error()
 	case got >= asked:
-		c.Found = fmt.Sprintf("shared memory can be put on huge pages (settings: shared memory %s, heap %s)", or(shmem, "none"), or(heap, "none"))
+		c.Found = fmt.Sprintf("shared memory can be put on huge pages (settings: shared memory %s, heap %s)", cmp.Or(shmem, "none"), cmp.Or(heap, "none"))
 	default:
-		c.Found = fmt.Sprintf("%s of %s were put on huge pages, so large segments are slower to make and to map", human(got), human(asked))
+		c.Found = fmt.Sprintf("%s of %s were put on huge pages, so large segments are slower to make and to map", stat.Size(got), stat.Size(asked))
 		if why != nil {
 			c.Found += ": " + why.Error()
 		}
 		switch {
 		case shmem == "":
-			c.worse(warning, "a kernel with transparent huge pages, 6.1 or newer")
+			c.worse(Warning, "a kernel with transparent huge pages, 6.1 or newer")
 		case shmem == "deny":
-			c.worse(warning, "echo never > /sys/kernel/mm/transparent_hugepage/shmem_enabled")
+			c.worse(Warning, "echo never > /sys/kernel/mm/transparent_hugepage/shmem_enabled")
 		default:
-			c.worse(warning, "a kernel of 6.1 or newer, or more memory without fragmentation")
+			c.worse(Warning, "a kernel of 6.1 or newer, or more memory without fragmentation")
 		}
 	}
 	return c
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // chosen is the bracketed word of a setting such as "always [madvise] never".
@@ -354,35 +349,35 @@ func chosen(setting string) string {
 
 // checkMemfd is about anonymous segments that cannot be resized (err) and, on
 // newer kernels, not be made executable (noexec).
-func checkMemfd(err, noexec error, setting string) check {
-	c := check{"memfd", fine, "can be sealed, against execution too", "", map[string]any{"sealable": err == nil, "noexec_seal": noexec == nil, "memfd_noexec": nil}}
+func checkMemfd(err, noexec error, setting string) Check {
+	c := Check{"memfd", OK, "can be sealed, against execution too", "", map[string]any{"sealable": err == nil, "noexec_seal": noexec == nil, "memfd_noexec": nil}}
 	if n, err := strconv.ParseInt(strings.TrimSpace(setting), 10, 64); err == nil {
 		c.Values["memfd_noexec"] = n
 	}
 	if err != nil {
 		c.Found = "no anonymous segments: " + err.Error()
-		c.worse(problem, "allow memfd_create in the seccomp filter of this container or unit")
+		c.worse(Problem, "allow memfd_create in the seccomp filter of this container or unit")
 	} else if noexec != nil {
 		c.Found = "can be sealed; a seal against execution needs kernel 6.3"
 	}
 	return c
 }
 
-func checkKernel(release string) check {
+func checkKernel(release string) Check {
 	release = strings.TrimSpace(release)
-	c := check{"kernel", fine, "Linux " + release, "", map[string]any{"release": release}}
+	c := Check{"kernel", OK, "Linux " + release, "", map[string]any{"release": release}}
 	var major, minor int
 	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n != 2 {
-		c.Status, c.Found = unknown, fmt.Sprintf("version %.40q", release)
+		c.Status, c.Found = Unknown, fmt.Sprintf("version %.40q", release)
 	} else if major < 5 || major == 5 && minor < 10 {
-		c.worse(problem, "Linux 5.10 or newer")
+		c.worse(Problem, "Linux 5.10 or newer")
 	}
 	return c
 }
 
 // checkCPUs compares what this process uses with what it may.
-func checkCPUs(use, affinity, online int, quota float64) check {
-	c := check{"cpus", fine, fmt.Sprintf("%d used (GOMAXPROCS) of %d allowed", use, affinity), "", map[string]any{"gomaxprocs": use, "affinity": affinity, "online": nil, "quota": nil}}
+func checkCPUs(use, affinity, online int, quota float64) Check {
+	c := Check{"cpus", OK, fmt.Sprintf("%d used (GOMAXPROCS) of %d allowed", use, affinity), "", map[string]any{"gomaxprocs": use, "affinity": affinity, "online": nil, "quota": nil}}
 	if online > 0 {
 		c.Found += fmt.Sprintf(", %d online", online)
 		c.Values["online"] = online
@@ -395,9 +390,9 @@ func checkCPUs(use, affinity, online int, quota float64) check {
 	}
 	switch {
 	case float64(use) > granted:
-		c.worse(warning, "unset GOMAXPROCS: more workers than cores wait for each other")
+		c.worse(Warning, "unset GOMAXPROCS: more workers than cores wait for each other")
 	case quota > 0 && quota < 1:
-		c.worse(warning, "grant this container or unit a core (CPUQuota=, --cpus)")
+		c.worse(Warning, "grant this container or unit a core (CPUQuota=, --cpus)")
 	}
 	return c
 }
