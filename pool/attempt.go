@@ -111,11 +111,11 @@ func (w *worker) lostLocked(t *task, death *WorkerExitError) {
 	a := w.describe(t)
 	a.Attempt, a.Lo, a.Hi = death.Attempt, death.Lo, death.Hi
 	u := wire.Usage{Start: w.died.UnixNano()}
-	if l := w.lane; l.begun.task.Load() == t.id.Number() {
-		u.Start = int64(l.begun.start.Load())
+	if start, cpu, ok := w.lane.Begun().Load(t.id); ok {
+		u.Start = start
 		u.Wall = time.Duration(w.died.UnixNano() - u.Start)
 		if w.spent > 0 {
-			u.CPU = w.spent - time.Duration(l.begun.cpu.Load())
+			u.CPU = w.spent - cpu
 		}
 	}
 	u = u.Clamp(w.born, w.died)

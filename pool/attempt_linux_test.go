@@ -316,9 +316,7 @@ func TestHostileUsage(t *testing.T) {
 	lost, err := pid.Submit(background(), p, 0)
 	require.NoError(t, err)
 	id := u.task()
-	u.lane.begun.start.Store(1 << 63)
-	u.lane.begun.cpu.Store(1 << 63)
-	u.lane.begun.task.Store(id.Number())
+	u.lane.Begun.Store(id, time.Unix(0, -1<<63), -1<<63)
 	u.put(wire.AppendResult(nil, wire.StatusOK, id)) // shorter than what it is to say
 	require.ErrorContains(t, <-u.end, "12 bytes, without what it has used")
 	free()

@@ -19,7 +19,7 @@ func (p *Pool) cancelQueuedLocked(t *task) bool {
 		t.later = false
 	case t.state == taskPending:
 		p.tasks.pending.remove(t)
-	case t.state == taskSent && t.worker.lane.takeBack(t):
+	case t.state == taskSent && t.worker.lane.TakeBack(t.at):
 		t.attempt--
 	default:
 		return false

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 )
@@ -182,7 +183,7 @@ func TestDebuggerHoldsDeadWorker(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		t.Run(fmt.Sprintf("whole=%v", whole), func(t *testing.T) {
 			t.Parallel()
-			p, err := New(background(), &Options{Workers: 1, CloseTimeout: time.Second, launch: func(p *Pool, slot int) (proc.Process, proc.Link, *lane, wire.Hello, error) {
+			p, err := New(background(), &Options{Workers: 1, CloseTimeout: time.Second, launch: func(p *Pool, slot int) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error) {
 				return p.launchAs(slot, proc.Config{KillTime: 200 * time.Millisecond})
 			}})
 			require.NoError(t, err)

@@ -59,14 +59,14 @@ var die = Func("test.die", func(t *Task, in dieIn) (float64, error) {
 		unix.Write(workerSocket, []byte("garbage"))
 	case "another's result":
 		lane := t.server.lane
-		lane.up.Put(wire.AppendResult(nil, wire.StatusOK, wire.TaskID{Index: 77, Epoch: 3}))
-		lane.up.Publish()
-		lane.supervisor.Ring()
+		lane.Up.Put(wire.AppendResult(nil, wire.StatusOK, wire.TaskID{Index: 77, Epoch: 3}))
+		lane.Up.Publish()
+		lane.Supervisor.Ring()
 	case "no result":
 		lane := t.server.lane
-		lane.up.Put([]byte("garbage"))
-		lane.up.Publish()
-		lane.supervisor.Ring()
+		lane.Up.Put([]byte("garbage"))
+		lane.Up.Publish()
+		lane.Supervisor.Ring()
 	case "grandchild":
 		cmd := exec.Command("sleep", "1000")
 		cmd.Stdout = os.Stdout // holds the pipe open

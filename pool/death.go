@@ -51,7 +51,7 @@ func (w *worker) bury(process proc.Process, reason error, greeted bool) bool {
 	orderly := false
 	if greeted {
 		if p.opts.Isolation == Process { // else who writes it may not have ended
-			death.Last = wire.ReadFlight(w.lane.mem.bytes[flightAt:laneBytes], p.table.name)
+			death.Last = wire.ReadFlight(w.lane.Flight(), p.table.name)
 		}
 		p.acquireLocked()
 		p.drainLocked() // its last words
@@ -129,7 +129,7 @@ func (w *worker) bury(process proc.Process, reason error, greeted bool) bool {
 // triesAgainLocked reports whether what a dead incarnation was running, if it was,
 // is tried again whatever else becomes known of the death.
 func (w *worker) triesAgainLocked(exit exitState) bool {
-	t := w.lane.running()
+	t := w.runningLocked()
 	return exit.Signal != "" && (t == nil || t.job == nil && !t.cancelled && w.pool.ending.cause == nil && t.attempt < w.pool.opts.Attempts)
 }
 
@@ -155,10 +155,11 @@ func (e *WorkerExitError) forMemory() bool { return e.Class == ClassOOM || e.Mem
 // ranLocked is the task that a dead incarnation was running, nil if there was none.
 func (w *worker) ranLocked() *task {
 	l := w.lane
-	ran := l.running()
-	if s := l.oldest(); !w.watch.still && ran == nil && s != nil && s.t != nil {
-		if s.t.unlucky++; s.t.unlucky > mostUnlucky { // it may wipe what says that it was begun
-			ran = s.t
+	ran := w.runningLocked()
+	if s := l.Oldest(); !w.watch.still && ran == nil && s != nil && s.Live {
+		t := w.pool.taskOf(s.ID)
+		if t.unlucky++; t.unlucky > mostUnlucky { // it may wipe what says that it was begun
+			ran = t
 		}
 	}
 	return ran
@@ -176,12 +177,11 @@ func (p *Pool) forgetLocked(w *worker, ran *task, death *WorkerExitError) {
 		p.stats.Workers = append(p.stats.Workers[:0], p.stats.Workers[n-keep:]...)
 	}
 	p.sched.open = slices.DeleteFunc(slices.Clone(p.sched.open), func(o *worker) bool { return o == w })
-	l := w.lane
-	for i := len(l.sent) - 1; i >= l.first; i-- {
-		switch t := l.sent[i].t; {
-		case t == nil || t == ran:
+	for t := range w.waitingLocked() {
+		switch {
+		case t == ran:
 		case t.job != nil && !t.movable():
-			t.job.members--
+			p.ranges.removeLocked(t)
 			p.settleLocked(t.job)
 		case t.job != nil:
 			p.requeueLocked(t)

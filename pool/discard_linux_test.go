@@ -67,11 +67,11 @@ func TestDiscardedTaskThatWasTakenBack(t *testing.T) {
 	f, err := addOne.Submit(background(), p, 1)
 	require.NoError(t, err)
 	id := u.task()
-	u.w.mu(func() { u.w.lane.oldest().asked = true })
+	u.w.mu(func() { u.w.lane.Oldest().Asked = true })
 	f.Discard()
 	u.put(wire.AppendResult(nil, wire.StatusRevoked, id))
 	free()
-	eventually(t, func() bool { return p.Stats().Done == 2 || u.lane.down.Ready() }, "it is not run again")
+	eventually(t, func() bool { return p.Stats().Done == 2 || u.lane.Down.Ready() }, "it is not run again")
 	if p.Stats().Done < 2 { // by the one that had nothing to do
 		u.answer(u.task(), make([]byte, 8))
 		eventually(t, func() bool { return p.Stats().Done == 2 }, "its result is not taken")

@@ -4,14 +4,15 @@ import (
 	"fmt"
 	"io"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
 // serveLocal runs a worker as goroutines of this process.
-func (p *Pool) serveLocal(local *proc.Local, link proc.Link, l *lane, me wire.Hello, slot int) error {
-	lane, err := newWorkerLane(l.mem.bytes, p.ranges.control.bytes, l.bell, p.leader.doorbell)
+func (p *Pool) serveLocal(local *proc.Local, link proc.Link, l *lane.Lane, me wire.Hello, slot int) error {
+	mine, err := lane.NewWorker(l.Memory().Bytes, p.ranges.control.Bytes, l.Bell, p.leader.doorbell)
 	if err != nil {
 		return err
 	}
@@ -19,7 +20,7 @@ func (p *Pool) serveLocal(local *proc.Local, link proc.Link, l *lane, me wire.He
 	if p.hooks.measured() {
 		m = &meter{clock: proc.ThreadClock()}
 	}
-	err = serve(link, lane, p.table, me, host{
+	err = serve(link, mine, p.table, me, host{
 		meter:        m,
 		slot:         slot,
 		segmentBytes: p.opts.Results.SegmentBytes,

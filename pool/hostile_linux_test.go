@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -33,7 +34,7 @@ var makePair = Func("test.makePair", func(t *Task, n int) (out pairOut, err erro
 type puppet struct {
 	t    *testing.T
 	link proc.Link
-	lane workerLane
+	lane lane.Worker
 	w    *worker
 	end  chan error // what the supervisor found wrong with it
 }
@@ -49,7 +50,7 @@ func newPuppet(t *testing.T, p *Pool) *puppet {
 	})
 	<-process.Dead()
 	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, proc: process}, end: make(chan error, 1)}
-	u.lane, err = newWorkerLane(l.mem.bytes, p.ranges.control.bytes, l.bell, p.leader.doorbell)
+	u.lane, err = lane.NewWorker(l.Memory().Bytes, p.ranges.control.Bytes, l.Bell, p.leader.doorbell)
 	require.NoError(t, err)
 	u.w.mu(func() { p.slots.width++ })
 	u.w.begin(ours, l)
@@ -78,8 +79,8 @@ func (u *puppet) receive(kind byte) []byte {
 // take is the next record of its lane.
 func (u *puppet) take() []byte {
 	u.t.Helper()
-	require.True(u.t, u.lane.bell.Wait(u.lane.down.Ready, time.Minute))
-	record, _, ok := u.lane.down.Begin(make([]byte, laneRecord))
+	require.True(u.t, u.lane.Bell.Wait(u.lane.Down.Ready, time.Minute))
+	record, _, ok := u.lane.Down.Begin(make([]byte, lane.RecordBytes))
 	require.True(u.t, ok)
 	return record
 }
@@ -94,10 +95,10 @@ func (u *puppet) task() wire.TaskID {
 // put puts any record into its lane.
 func (u *puppet) put(record []byte) {
 	u.t.Helper()
-	_, ok := u.lane.up.Put(record)
+	_, ok := u.lane.Up.Put(record)
 	require.True(u.t, ok)
-	u.lane.up.Publish()
-	u.lane.supervisor.Ring()
+	u.lane.Up.Publish()
+	u.lane.Supervisor.Ring()
 }
 
 func (u *puppet) answer(id wire.TaskID, payload []byte) {

@@ -12,33 +12,34 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
 
 // laneWord is a word of the worker's own lane.
 func laneWord(t *Task, offset uintptr) *atomic.Uint32 {
-	return (*atomic.Uint32)(unsafe.Add(unsafe.Pointer(t.server.lane.claim), offset-claimAt))
+	return (*atomic.Uint32)(unsafe.Add(unsafe.Pointer(t.server.lane.Claim), offset-lane.ClaimAt))
 }
 
 // vandal does to shared memory what no worker should.
 var vandal = Func("test.vandal", func(t *Task, how string) (int, error) {
 	switch how {
 	case "head":
-		laneWord(t, downAt+4).Store(1 << 20)
+		laneWord(t, lane.DownAt+4).Store(1 << 20)
 	case "wipe and die":
-		laneWord(t, downAt).Store(0)
+		laneWord(t, lane.DownAt).Store(0)
 		unix.Kill(os.Getpid(), unix.SIGKILL)
 	case "wipe and stay":
-		laneWord(t, downAt).Store(0)
+		laneWord(t, lane.DownAt).Store(0)
 		select {}
 	case "lose tasks", "lose tasks, far ahead":
-		begun := laneWord(t, downAt)
-		next := downAt + ring.SlotBytes + uintptr(begun.Load())*ring.SlotBytes
+		begun := laneWord(t, lane.DownAt)
+		next := lane.DownAt + ring.SlotBytes + uintptr(begun.Load())*ring.SlotBytes
 		for laneWord(t, next).Load() == 0 {
 			time.Sleep(time.Millisecond)
 		}
-		for at := next; at < downAt+ring.SlotBytes+laneSlots*ring.SlotBytes; at += ring.SlotBytes {
+		for at := next; at < lane.DownAt+ring.SlotBytes+lane.Slots*ring.SlotBytes; at += ring.SlotBytes {
 			laneWord(t, at).Store(0)
 		}
 		if begun.Add(1); how == "lose tasks, far ahead" {
@@ -134,7 +135,7 @@ func TestVandals(t *testing.T) {
 }
 
 var vandalRange = ReduceFunc("test.vandalRange", func(t *Task, how string, lo, hi int) (c counted, err error) {
-	next, stop := counters(t.server.lane.control, uint32(t.server.lane.claim.Load()>>32))
+	next, stop := lane.Counters(t.server.lane.Control, uint32(t.server.lane.Claim.Load()>>32))
 	switch how {
 	case "stop":
 		stop.Store(1)
@@ -145,7 +146,7 @@ var vandalRange = ReduceFunc("test.vandalRange", func(t *Task, how string, lo, h
 	case "one back":
 		next.Add(1<<32 - 1)
 	case "wipe and die":
-		laneWord(t, downAt).Store(0)
+		laneWord(t, lane.DownAt).Store(0)
 		unix.Kill(os.Getpid(), unix.SIGKILL)
 		select {}
 	}

@@ -11,14 +11,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
 
 // laneWords are all words of the worker's own lane.
 func laneWords(t *Task) []uint32 {
-	first := unsafe.Add(unsafe.Pointer(t.server.lane.claim), -claimAt)
-	return unsafe.Slice((*uint32)(first), laneBytes/4)
+	first := unsafe.Add(unsafe.Pointer(t.server.lane.Claim), -lane.ClaimAt)
+	return unsafe.Slice((*uint32)(first), lane.Bytes/4)
 }
 
 type overwriteIn struct {
@@ -38,9 +39,9 @@ func overwrite(t *Task, in overwriteIn) {
 		if in.From < 0 {
 			switch r.IntN(3) { // mostly those that say how far the two sides are
 			case 0:
-				at = r.IntN((downAt + ring.SlotBytes) / 4)
+				at = r.IntN((lane.DownAt + ring.SlotBytes) / 4)
 			case 1:
-				at = upAt/4 + r.IntN(ring.SlotBytes/4)
+				at = lane.UpAt/4 + r.IntN(ring.SlotBytes/4)
 			default:
 				at = r.IntN(len(words))
 			}
@@ -56,8 +57,8 @@ func overwrite(t *Task, in overwriteIn) {
 		default:
 			value = r.Uint32()
 		}
-		in := at*4 - downAt - ring.SlotBytes
-		if in >= 0 && at*4 < upAt && in%ring.SlotBytes == 8 && (byte(value) == wire.RecordTask || byte(value) == wire.RecordRangeShare) {
+		in := at*4 - lane.DownAt - ring.SlotBytes
+		if in >= 0 && at*4 < lane.UpAt && in%ring.SlotBytes == 8 && (byte(value) == wire.RecordTask || byte(value) == wire.RecordRangeShare) {
 			continue
 		}
 		atomic.StoreUint32(&words[at], value)
@@ -112,7 +113,7 @@ func TestHostileLane(t *testing.T) {
 			require.NoError(t, ctx.Err(), "%+v: %v", in, err)
 		}
 	}
-	for from := 0; from < laneBytes/4; from += stride {
+	for from := 0; from < lane.Bytes/4; from += stride {
 		try(overwriteIn{uint64(from), stride, from}, 5)
 	}
 	s := settled(t, p)

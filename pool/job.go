@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -48,7 +50,7 @@ type rangeJob struct {
 	poison     []PoisonIndex     // those that are
 	splits     map[uint32]*split // blocks that are done in parts, by number
 
-	joined  map[*lane]bool
+	joined  map[*lane.Lane]bool
 	members int // shares that are not answered
 	done    []uint64
 	left    int // blocks that are not done
@@ -64,10 +66,53 @@ type rangeJob struct {
 
 // ranges are the ranges under way. Guarded by Pool.mu, but for counters.
 type ranges struct {
-	control            sharedMemory  // the bell, and the counters of ranges
+	control            lane.Memory   // the bell, and the counters of ranges
 	counters           chan struct{} // holds a token for each range under way
 	running            []*rangeJob
 	lastJob, lastShare uint32
+	shares             map[uint32]*task // that are pending or in a lane, by the epoch of their id
+}
+
+// shareIndex is the index of the ids of shares, which are in no table of tasks.
+const shareIndex = 1<<32 - 1
+
+func (r *ranges) addLocked(t *task) {
+	t.job.members++
+	r.shares[t.id.Epoch] = t
+}
+
+func (r *ranges) removeLocked(t *task) {
+	t.job.members--
+	delete(r.shares, t.id.Epoch)
+}
+
+// taskOf is the task of the table, or the share of a range, that is in a lane under an id.
+func (p *Pool) taskOf(id wire.TaskID) *task {
+	if id.Index == shareIndex {
+		return p.ranges.shares[id.Epoch]
+	}
+	return p.tasks.all[id.Index]
+}
+
+// runningLocked is the task that w has begun, as far as one can tell from outside; nil
+// if there is none.
+func (w *worker) runningLocked() *task {
+	if id, ok := w.lane.Running(); ok {
+		return w.pool.taskOf(id)
+	}
+	return nil
+}
+
+// waitingLocked are the tasks in w's lane, the youngest first. Each may be taken back
+// meanwhile.
+func (w *worker) waitingLocked() iter.Seq[*task] {
+	return func(yield func(*task) bool) {
+		for i := w.lane.Len() - 1; i >= 0; i-- {
+			if s := w.lane.At(i); s.Live && !yield(w.pool.taskOf(s.ID)) {
+				return
+			}
+		}
+	}
 }
 
 // runRange runs a job and returns its parts.
@@ -93,7 +138,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	if err := p.broken(); err != nil || n == 0 {
 		return nil, err
 	}
-	j := &rangeJob{entry: e, fn: fn, n: n, grain: o.Grain, joined: map[*lane]bool{}, losses: map[uint32]losses{}}
+	j := &rangeJob{entry: e, fn: fn, n: n, grain: o.Grain, joined: map[*lane.Lane]bool{}, losses: map[uint32]losses{}}
 	j.quarantine, j.splits = o.Quarantine, map[uint32]*split{}
 	p.mu.Lock()
 	j.workers = p.slots.target
@@ -164,12 +209,12 @@ func (p *Pool) enterJobLocked(j *rangeJob) error {
 		p.ranges.lastJob++
 		used = false
 		for _, o := range p.ranges.running {
-			used = used || o.number%maxJobs == p.ranges.lastJob%maxJobs
+			used = used || o.number%lane.MaxRanges == p.ranges.lastJob%lane.MaxRanges
 		}
 	}
 	j.number = p.ranges.lastJob
 	j.seq = p.numberTaskLocked()
-	next, stop := counters(p.ranges.control.bytes, j.number)
+	next, stop := lane.Counters(p.ranges.control.Bytes, j.number)
 	next.Store(0)
 	stop.Store(0)
 	p.ranges.running = append(p.ranges.running, j)
@@ -184,14 +229,14 @@ func (p *Pool) joinLocked() {
 		return
 	}
 	for _, j := range p.ranges.running {
-		if next, _ := counters(p.ranges.control.bytes, j.number); j.left == 0 || j.err != nil || j.odd || int64(next.Load()) >= int64(j.cut.count) {
+		if next, _ := lane.Counters(p.ranges.control.Bytes, j.number); j.left == 0 || j.err != nil || j.odd || int64(next.Load()) >= int64(j.cut.count) {
 			continue
 		}
 		for _, w := range p.sched.open {
 			if w.open() && !j.joined[w.lane] {
-				if t := j.newTask(p, wire.AnyBlock); w.lane.room(t.recordBytes()) && p.sendLocked(w, t) {
+				if t := j.newTask(p, wire.AnyBlock); w.lane.Fits(t.recordBytes()) && p.sendLocked(w, t) {
 					j.joined[w.lane] = true
-					j.members++
+					p.ranges.addLocked(t)
 				}
 			}
 		}
@@ -201,7 +246,7 @@ func (p *Pool) joinLocked() {
 // newTask is a share of the job.
 func (j *rangeJob) newTask(p *Pool, block uint32) *task {
 	p.ranges.lastShare++
-	return &task{id: wire.TaskID{Index: 1<<32 - 1, Epoch: p.ranges.lastShare}, entry: j.entry, fn: j.fn, job: j, block: block}
+	return &task{id: wire.TaskID{Index: shareIndex, Epoch: p.ranges.lastShare}, entry: j.entry, fn: j.fn, job: j, block: block}
 }
 
 func (j *rangeJob) share(t *task) wire.RangeShare {
@@ -248,7 +293,7 @@ func (p *Pool) blockDoneLocked(j *rangeJob) {
 // memberLocked ends a share whose worker has answered. The error is what it did wrong.
 func (w *worker) memberLocked(t *task, status wire.Status, u wire.Usage, payload []byte) error {
 	p, j := w.pool, t.job
-	j.members--
+	p.ranges.removeLocked(t)
 	if status == wire.StatusResources { // it has begun no block
 		err := taskError(j.entry.name, status, payload)
 		w.retireLocked("it lacks resources: " + err.Text)
@@ -296,7 +341,7 @@ func (p *Pool) failJobLocked(j *rangeJob, err error) {
 
 // endJobLocked ends what still runs of a job that is done or has failed.
 func (p *Pool) endJobLocked(j *rangeJob) {
-	_, stop := counters(p.ranges.control.bytes, j.number)
+	_, stop := lane.Counters(p.ranges.control.Bytes, j.number)
 	stop.Store(1)
 	p.withdrawLocked(func(t *task) bool { return t.job == j }, func(w *worker, t *task) {
 		if j.err != nil {
@@ -313,16 +358,16 @@ func (p *Pool) withdrawLocked(of func(*task) bool, running func(*worker, *task))
 		next := t.next
 		if of(t) {
 			p.tasks.pending.remove(t)
-			t.job.members--
+			p.ranges.removeLocked(t)
 		}
 		t = next
 	}
 	for _, w := range p.sched.open {
-		for i := len(w.lane.sent) - 1; i >= w.lane.first; i-- {
-			switch t := w.lane.sent[i].t; {
-			case t == nil || !of(t):
-			case w.lane.takeBack(t):
-				t.job.members--
+		for t := range w.waitingLocked() {
+			switch {
+			case !of(t):
+			case w.lane.TakeBack(t.at):
+				p.ranges.removeLocked(t)
 			case running != nil:
 				running(w, t)
 			}
@@ -336,7 +381,7 @@ func (p *Pool) settleLocked(j *rangeJob) {
 		return
 	}
 	if j.left > 0 && j.err == nil {
-		if next, _ := counters(p.ranges.control.bytes, j.number); j.odd || int64(next.Load()) >= int64(j.cut.count) {
+		if next, _ := lane.Counters(p.ranges.control.Bytes, j.number); j.odd || int64(next.Load()) >= int64(j.cut.count) {
 			p.completeLocked(j)
 		}
 		return // else the next worker takes them

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
@@ -12,15 +13,15 @@ import (
 
 // launch starts an incarnation, with a lane of its own, and returns what its
 // hello must say.
-func (p *Pool) launch(slot int) (proc.Process, proc.Link, *lane, wire.Hello, error) {
+func (p *Pool) launch(slot int) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error) {
 	return p.launchAs(slot, proc.Config{})
 }
 
 // launchAs is launch with more in the child's configuration.
-func (p *Pool) launchAs(slot int, cfg proc.Config) (proc.Process, proc.Link, *lane, wire.Hello, error) {
+func (p *Pool) launchAs(slot int, cfg proc.Config) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error) {
 	want := wire.Hello{Version: wire.Version, Registry: p.table.hash}
 	rand.Read(want.Nonce[:])
-	fail := func(err error) (proc.Process, proc.Link, *lane, wire.Hello, error) {
+	fail := func(err error) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error) {
 		return nil, nil, nil, want, proc.Remedy(err)
 	}
 	var err error
@@ -41,7 +42,7 @@ func (p *Pool) launchAs(slot int, cfg proc.Config) (proc.Process, proc.Link, *la
 		Version: want.Version, Slot: slot, Nonce: want.Nonce, SegmentBytes: p.opts.Results.SegmentBytes,
 		Wake: ring.WakeTime(), Spread: p.opts.Workers < usableCores(), Measure: p.hooks.measured(),
 	}
-	cfg.Files = []*os.File{l.mem.file(), p.ranges.control.file()} // in the order of the descriptors in main_linux.go
+	cfg.Files = []*os.File{l.Memory().File(), p.ranges.control.File()} // in the order of the descriptors in main_linux.go
 	cfg.Set = append([]string{wire.WorkerEnv + "=" + start.String()}, p.opts.workerLimits()...)
 	cfg.Env = p.opts.Env
 	cfg.Cores = p.opts.coresOf(slot)
@@ -50,7 +51,7 @@ func (p *Pool) launchAs(slot int, cfg proc.Config) (proc.Process, proc.Link, *la
 	cfg.Output = p.hooks.output.of(slot)
 	c, link, err := p.starter.Start(cfg)
 	if err != nil {
-		l.mem.end()
+		l.End()
 		return fail(err)
 	}
 	if mechanism, noCgroup := c.MemoryMechanism(); mechanism != "" {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -47,7 +48,7 @@ func runWorker(env string) error {
 	if err != nil {
 		return err
 	}
-	lane, err := inheritedLane()
+	mine, err := inheritedLane()
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,7 @@ func runWorker(env string) error {
 		<-terminated
 		proc.EndGroup()
 	}()
-	lane.flight.Message(wire.FlightInit, 0)
+	mine.Flight.Message(wire.FlightInit, 0)
 	initiated := make(chan struct{})
 	go endWithSupervisor(initiated)
 	err = runInit(context.Background())
@@ -69,7 +70,7 @@ func runWorker(env string) error {
 	if start.Measure {
 		m = &meter{clock: proc.ProcessClock()}
 	}
-	err = serve(link, lane, table, me, host{
+	err = serve(link, mine, table, me, host{
 		meter: m,
 		teardown: func() {
 			for _, err := range runTeardown(context.Background(), 0) {
@@ -111,7 +112,7 @@ const initLook = 200 * time.Millisecond
 
 // inheritedLane maps the memory that the supervisor has passed on. It is mapped
 // for as long as the worker lives.
-func inheritedLane() (w workerLane, err error) {
+func inheritedLane() (w lane.Worker, err error) {
 	open := func(fd int, name string, bytes int) ([]byte, error) {
 		f := os.NewFile(uintptr(fd), name)
 		defer f.Close()
@@ -119,26 +120,26 @@ func inheritedLane() (w workerLane, err error) {
 		if err != nil {
 			return nil, err
 		}
-		m, err := mapShared(seg, bytes)
-		return m.bytes, err
+		m, err := lane.MapMemory(seg, bytes)
+		return m.Bytes, err
 	}
-	mem, err := open(workerLaneFD, "lane", laneBytes)
+	mem, err := open(workerLaneFD, "lane", lane.Bytes)
 	if err != nil {
 		return w, err
 	}
-	control, err := open(workerControl, "control", controlBytes)
+	control, err := open(workerControl, "control", lane.ControlBytes)
 	if err != nil {
 		return w, err
 	}
-	bell, err := bellIn(mem, 0)
+	bell, err := lane.Bell(mem)
 	if err != nil {
 		return w, err
 	}
-	supervisor, err := bellIn(control, 0)
+	supervisor, err := lane.Bell(control)
 	if err != nil {
 		return w, err
 	}
-	return newWorkerLane(mem, control, bell, supervisor)
+	return lane.NewWorker(mem, control, bell, supervisor)
 }
 
 // attach maps a segment, once read-only for Views and, where the worker writes

@@ -211,7 +211,7 @@ func take[Out any](p *Pool, c *codec, t *task) (v Out, dry bool, err error) {
 	dry = t.short
 	if t.looked {
 		for _, w := range p.sched.open {
-			dry = dry || w.lane.tasks == 0
+			dry = dry || w.lane.Tasks() == 0
 		}
 	}
 	p.freeLocked(t)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 )
@@ -22,7 +23,7 @@ func TestMemoryLimit(t *testing.T) {
 			if raceEnabled {
 				t.Skip("the race detector's own memory is past any ceiling")
 			}
-			p := newPool(t, &Options{Workers: 2, MemoryLimit: 128 << 20, Attempts: 1, KeepWidth: true, launch: func(p *Pool, slot int) (proc.Process, proc.Link, *lane, wire.Hello, error) {
+			p := newPool(t, &Options{Workers: 2, MemoryLimit: 128 << 20, Attempts: 1, KeepWidth: true, launch: func(p *Pool, slot int) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error) {
 				return p.launchAs(slot, proc.Config{NoCgroup: noCgroup})
 			}})
 			mechanism := p.Stats().MemoryMechanism

@@ -26,7 +26,7 @@ func (p *Pool) flowingLocked(w *waiter) bool {
 		return false
 	}
 	for _, o := range p.sched.open {
-		if o.lane.tasks < max(napTasks, p.leader.lastNapYield) && o.open() {
+		if o.lane.Tasks() < max(napTasks, p.leader.lastNapYield) && o.open() {
 			w.short = true
 			return false
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -124,7 +125,7 @@ type Options struct {
 	Logger *slog.Logger
 
 	// Of tests.
-	launch func(p *Pool, slot int) (proc.Process, proc.Link, *lane, wire.Hello, error)
+	launch func(p *Pool, slot int) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error)
 }
 
 // Isolation says what stands between a task and the rest of the program.

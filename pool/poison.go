@@ -106,7 +106,7 @@ func (p *Pool) givePartLocked(j *rangeJob, s *split, block uint32, of part) {
 	t := j.newTask(p, wire.PartOfBlock)
 	t.split, t.part, t.parent = s, of, block
 	t.attempt, t.state = of.deaths, taskPending
-	j.members++
+	p.ranges.addLocked(t)
 	p.tasks.pending.pushFront(t)
 }
 

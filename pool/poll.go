@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
@@ -337,7 +338,7 @@ func (p *Pool) ready() bool {
 		return true
 	}
 	for _, w := range p.leader.watched {
-		if !w.lane.broken && w.lane.up.Ready() {
+		if w.lane.Ready() {
 			return true
 		}
 	}
@@ -378,18 +379,17 @@ func (p *Pool) drainLocked() {
 	p.leader.drains++
 	p.leader.draining = true
 	for _, w := range p.sched.open {
-		for l := w.lane; !l.broken; {
-			record, ok := l.up.Take(p.leader.record)
-			err := l.up.Err()
+		for l := w.lane; !l.Broken; {
+			record, ok, err := l.Take(p.leader.record)
 			if ok {
 				p.leader.results++
 				err = w.finishLocked(record)
 			}
 			if !ok && err == nil {
-				err = l.down.Err()
+				err = l.Err()
 			}
 			if err != nil {
-				l.broken = true
+				l.Broken = true
 				w.failLocked(err)
 			} else if !ok {
 				break
@@ -404,16 +404,34 @@ func (p *Pool) drainLocked() {
 	}
 }
 
+// share makes zeroed memory for a process that gets its descriptor, or for
+// goroutines.
+func (p *Pool) share(bytes int) (lane.Memory, error) {
+	if p.opts.Isolation == Goroutine {
+		return lane.LocalMemory(bytes), nil
+	}
+	return lane.NewMemory(p.segments.run, bytes)
+}
+
+// openLane makes the lane of a new incarnation.
+func (p *Pool) openLane() (*lane.Lane, error) {
+	mem, err := p.share(lane.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	return lane.New(mem, p.opts.Isolation == Goroutine)
+}
+
 // makeControl makes what all workers share: the one bell at which they ring, and
 // the counters of ranges.
 func (p *Pool) makeControl() (err error) {
-	if p.ranges.control, err = p.share(controlBytes); err != nil {
+	if p.ranges.control, err = p.share(lane.ControlBytes); err != nil {
 		return err
 	}
 	if p.opts.Isolation == Goroutine {
 		p.leader.doorbell = ring.NewLocalBell()
 		return nil
 	}
-	p.leader.doorbell, err = bellIn(p.ranges.control.bytes, 0)
+	p.leader.doorbell, err = lane.Bell(p.ranges.control.Bytes)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -92,8 +93,8 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		helpers:  helpers{dispatcherWork: make(chan struct{}, 1), watchdogWork: make(chan struct{}, 1)},
 		segments: segments{run: run, numbered: map[*shm.Segment]*announced{}, byID: map[uint32]*announced{}},
 		slots:    slots{target: o.Workers, width: o.Workers, firstReady: make(chan struct{})},
-		ranges:   ranges{counters: make(chan struct{}, maxJobs)},
-		leader:   leader{record: make([]byte, laneRecord)},
+		ranges:   ranges{counters: make(chan struct{}, lane.MaxRanges), shares: map[uint32]*task{}},
+		leader:   leader{record: make([]byte, lane.RecordBytes)},
 	}
 	p.hooks.open(&p.opts)
 	if swept.Segments > 0 || sweepErr != nil {
@@ -116,7 +117,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		return nil, errors.Join(fmt.Errorf("pool: %w", err), run.Close())
 	}
 	if p.starter, err = proc.NewStarter(); err != nil {
-		return nil, errors.Join(fmt.Errorf("pool: %w", err), p.ranges.control.end(), run.Close())
+		return nil, errors.Join(fmt.Errorf("pool: %w", err), p.ranges.control.End(), run.Close())
 	}
 	p.segments.inputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly, nil) }, o.Arena)
 	p.segments.outputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadWrite, nil) }, o.Outputs)
@@ -251,7 +252,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	if p.opts.Isolation == Goroutine {
 		err = errors.Join(err, errors.Join(runTeardown(late, p.opts.CloseTimeout)...))
 	}
-	p.ending.result = errors.Join(err, p.segments.inputs.Close(), p.segments.outputs.Close(), p.ranges.control.end(), p.segments.run.Close())
+	p.ending.result = errors.Join(err, p.segments.inputs.Close(), p.segments.outputs.Close(), p.ranges.control.End(), p.segments.run.Close())
 	return p.ending.result
 }
 
@@ -358,8 +359,8 @@ func (p *Pool) end(cause error) {
 		p.resolveLocked(p.tasks.pending.popFront(), nil, p.endedLocked())
 	}
 	for _, w := range p.sched.open {
-		for i := len(w.lane.sent) - 1; i >= w.lane.first; i-- {
-			if t := w.lane.sent[i].t; t != nil && t.job == nil && w.lane.takeBack(t) {
+		for t := range w.waitingLocked() {
+			if t.job == nil && w.lane.TakeBack(t.at) {
 				t.attempt--
 				p.resolveLocked(t, nil, p.endedLocked())
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/shm"
 )
 
@@ -208,10 +209,10 @@ func TestRangesAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(background())
 	defer cancel()
 	var all sync.WaitGroup
-	for range maxJobs {
+	for range lane.MaxRanges {
 		all.Go(func() { squares.ForRange(ctx, p, in, 1000, nil) })
 	}
-	eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.ranges.running) == maxJobs }, "not all begun")
+	eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.ranges.running) == lane.MaxRanges }, "not all begun")
 	soon, cancelSoon := context.WithTimeout(background(), 20*time.Millisecond)
 	defer cancelSoon()
 	require.ErrorIs(t, squares.ForRange(soon, p, in, 1000, nil), context.DeadlineExceeded)

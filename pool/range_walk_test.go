@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -35,7 +36,7 @@ type rangeWalkRules struct {
 
 type walkWorker struct {
 	w     *worker
-	lane  workerLane
+	lane  lane.Worker
 	share wire.RangeShare // that it has; job 0: none
 	block uint32
 	busy  bool // it has the block, or the part
@@ -48,7 +49,7 @@ type walkEvent struct {
 }
 
 // walkRecord is where workers put what they take.
-var walkRecord = make([]byte, laneRecord)
+var walkRecord = make([]byte, lane.RecordBytes)
 
 // A noLink leads nowhere.
 type noLink struct{ proc.Link }
@@ -61,7 +62,7 @@ func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 	p.ranges.counters <- struct{}{}
 	j := &rangeJob{entry: count.e, n: rules.n, grain: rules.grain, workers: workers, quarantine: rules.quarantine}
 	j.cut = cut(j.n, j.grain, workers)
-	j.joined, j.losses, j.splits = map[*lane]bool{}, map[uint32]losses{}, map[uint32]*split{}
+	j.joined, j.losses, j.splits = map[*lane.Lane]bool{}, map[uint32]losses{}, map[uint32]*split{}
 	j.left, j.done, j.given, j.parts = j.cut.count, newBits(j.cut.count), newBits(j.cut.count), make([][]byte, j.cut.count)
 	require.NoError(t, p.enterJobLocked(j))
 	r := &rangeWalk{p: p, j: j, rangeWalkRules: rules}
@@ -74,9 +75,9 @@ func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 
 // newBarePool is a pool without goroutines: its caller, who has its lock, does all.
 func newBarePool(workers int) *Pool {
-	p := &Pool{leader: leader{record: walkRecord, doorbell: ring.NewLocalBell()}, slots: slots{width: workers}, ranges: ranges{counters: make(chan struct{}, 1)}}
+	p := &Pool{leader: leader{record: walkRecord, doorbell: ring.NewLocalBell()}, slots: slots{width: workers}, ranges: ranges{counters: make(chan struct{}, 1), shares: map[uint32]*task{}}}
 	p.opts.Isolation, p.opts.Attempts, p.opts.Logger = Goroutine, wire.MaxAttempts, slog.New(slog.DiscardHandler)
-	p.ranges.control.bytes = lines(controlBytes)
+	p.ranges.control = lane.LocalMemory(lane.ControlBytes)
 	p.mu.Lock()
 	return p
 }
@@ -85,7 +86,7 @@ func newBarePool(workers int) *Pool {
 func (r *rangeWalk) start(t testing.TB, slot int) *walkWorker {
 	u := &walkWorker{w: r.p.startBare(t, slot)}
 	var err error
-	u.lane, err = newWorkerLane(u.w.lane.mem.bytes, r.p.ranges.control.bytes, u.w.lane.bell, r.p.leader.doorbell)
+	u.lane, err = lane.NewWorker(u.w.lane.Memory().Bytes, r.p.ranges.control.Bytes, u.w.lane.Bell, r.p.leader.doorbell)
 	require.NoError(t, err)
 	return u
 }
@@ -95,8 +96,7 @@ func (p *Pool) startBare(t testing.TB, slot int) *worker {
 	l, err := p.openLane()
 	require.NoError(t, err)
 	w := &worker{pool: p, slot: slot, lane: l, link: noLink{}, proc: &proc.Local{}, knows: map[uint32]bool{}}
-	w.results = &results{link: noLink{}, segs: map[uint32]*shm.Segment{}}
-	l.results = w.results
+	w.results = &results{link: noLink{}, segs: map[uint32]*shm.Segment{}, queued: &l.MemoryTasks}
 	p.addLaneLocked(w)
 	return w
 }
@@ -105,13 +105,13 @@ func (p *Pool) startBare(t testing.TB, slot int) *worker {
 func (r *rangeWalk) events() (all []walkEvent, stuck bool) {
 	stuck = true
 	for i, u := range r.workers {
-		if r.moves > 0 && u.w.lane.length() == 0 {
+		if r.moves > 0 && u.w.lane.Len() == 0 {
 			all = append(all, walkEvent{what: "steal"})
 		}
 		switch {
 		case u.busy:
 			all, stuck = append(all, walkEvent{"report", i}), false
-		case u.share.Job > 0 || u.lane.down.Ready():
+		case u.share.Job > 0 || u.lane.Down.Ready():
 			all, stuck = append(all, walkEvent{"take", i}), false
 		}
 		if r.kills > 0 && u.busy {
@@ -121,7 +121,7 @@ func (r *rangeWalk) events() (all []walkEvent, stuck bool) {
 			all = append(all, walkEvent{"overrun", i})
 		}
 	}
-	if next, _ := counters(r.p.ranges.control.bytes, r.j.number); r.stray > 0 && next.Load() > 0 {
+	if next, _ := lane.Counters(r.p.ranges.control.Bytes, r.j.number); r.stray > 0 && next.Load() > 0 {
 		all = append(all, walkEvent{what: "stray"})
 	}
 	return all, stuck
@@ -139,7 +139,7 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 	case "steal":
 		r.moves--
 		for _, u := range r.workers {
-			u.w.lane.since = time.Time{} // it does not look at the time
+			u.w.lane.Unbegun = time.Time{} // it does not look at the time
 		}
 		r.p.stealLocked()
 	case "kill":
@@ -150,7 +150,7 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 		r.die(t, e.worker, ClassDeadline)
 	case "stray":
 		r.stray--
-		next, _ := counters(r.p.ranges.control.bytes, r.j.number)
+		next, _ := lane.Counters(r.p.ranges.control.Bytes, r.j.number)
 		next.Store(0)
 	}
 	r.p.drainLocked()
@@ -159,7 +159,7 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 // take is what server.share does up to the block.
 func (r *rangeWalk) take(t testing.TB, u *walkWorker) {
 	if u.share.Job == 0 {
-		record, back, ok := u.lane.down.Begin(walkRecord)
+		record, back, ok := u.lane.Down.Begin(walkRecord)
 		require.True(t, ok)
 		u.share, _, ok = wire.ReadRangeShare(record)
 		require.True(t, ok)
@@ -172,15 +172,15 @@ func (r *rangeWalk) take(t testing.TB, u *walkWorker) {
 			return
 		}
 	}
-	next, stop := counters(u.lane.control, u.share.Job)
+	next, stop := lane.Counters(u.lane.Control, u.share.Job)
 	b := next.Load()
 	if stop.Load() != 0 || int(b) >= r.j.cut.count {
-		u.lane.claim.Store(0)
+		u.lane.Claim.Store(0)
 		u.end(t, wire.StatusOK)
 		return
 	}
 	next.Store(b + 1)
-	u.lane.claim.Store(uint64(u.share.Job)<<32 | claimBlock + uint64(b))
+	u.lane.Claim.Store(uint64(u.share.Job)<<32 | lane.ClaimBlock + uint64(b))
 	u.block, u.busy = b, true
 }
 
@@ -191,17 +191,17 @@ func (u *walkWorker) put(t testing.TB, j *rangeJob) {
 		lo, hi = j.cut.at(int(u.block))
 	}
 	record := append(wire.AppendBlock(nil, u.share.ID, u.block), byte(lo), byte(hi))
-	_, ok := u.lane.up.Put(record)
+	_, ok := u.lane.Up.Put(record)
 	require.True(t, ok)
-	u.lane.up.Publish()
+	u.lane.Up.Publish()
 	u.busy = false
 }
 
 // end answers the share.
 func (u *walkWorker) end(t testing.TB, status wire.Status) {
-	_, ok := u.lane.up.Put(wire.AppendResult(nil, status, u.share.ID))
+	_, ok := u.lane.Up.Put(wire.AppendResult(nil, status, u.share.ID))
 	require.True(t, ok)
-	u.lane.up.Publish()
+	u.lane.Up.Publish()
 	u.share, u.busy = wire.RangeShare{}, false
 }
 
@@ -219,7 +219,7 @@ func (r *rangeWalk) die(t testing.TB, i int, class Class) {
 func (r *rangeWalk) state() string {
 	var s strings.Builder
 	j := r.j
-	next, stop := counters(r.p.ranges.control.bytes, j.number)
+	next, stop := lane.Counters(r.p.ranges.control.Bytes, j.number)
 	fmt.Fprint(&s, r.kills, r.overruns, r.stray, r.moves, next.Load(), stop.Load(), j.done, j.given, j.left, j.members, j.odd, j.losses, len(j.poison))
 	for b := range uint32(j.cut.count) {
 		if sp := j.splits[b]; sp != nil {
@@ -240,10 +240,14 @@ func (r *rangeWalk) state() string {
 		of(t)
 	}
 	for _, u := range r.workers {
-		fmt.Fprint(&s, " worker", u.share.Job, u.share.Block, u.block, u.busy, u.lane.claim.Load(), j.joined[u.w.lane])
-		for _, sent := range u.w.lane.sent[u.w.lane.first:] {
-			of(sent.t)
-			fmt.Fprint(&s, u.w.lane.down.Begun(sent.number))
+		fmt.Fprint(&s, " worker", u.share.Job, u.share.Block, u.block, u.busy, u.lane.Claim.Load(), j.joined[u.w.lane])
+		for i := range u.w.lane.Len() {
+			var t *task
+			if sent := u.w.lane.At(i); sent.Live {
+				t = r.p.taskOf(sent.ID)
+			}
+			of(t)
+			fmt.Fprint(&s, u.w.lane.BegunAt(i))
 		}
 	}
 	return s.String()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -15,7 +16,7 @@ const maxBarren = 8
 // what is left is given out block by block.
 func (p *Pool) distrustLocked(j *rangeJob) {
 	j.odd = true
-	_, stop := counters(p.ranges.control.bytes, j.number)
+	_, stop := lane.Counters(p.ranges.control.Bytes, j.number)
 	stop.Store(1)
 }
 
@@ -34,7 +35,7 @@ func (p *Pool) giveLocked(j *rangeJob, block uint32) {
 	t := j.newTask(p, block)
 	t.attempt, t.state = j.losses[block].deaths, taskPending
 	setBit(j.given, block)
-	j.members++
+	p.ranges.addLocked(t)
 	p.tasks.pending.pushFront(t)
 }
 
@@ -45,7 +46,7 @@ const choosingTime = time.Second
 // drained. The caller has the role.
 func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	j := t.job
-	j.members--
+	p.ranges.removeLocked(t)
 	if t.block == wire.PartOfBlock {
 		w.abandonPartLocked(j, t, death)
 		p.settleLocked(j)
@@ -53,9 +54,9 @@ func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	}
 	block, claimed := t.block, t.block != wire.AnyBlock
 	if !claimed {
-		claim := w.lane.claim.Load()
-		if uint32(claim>>32) == j.number && uint32(claim) >= claimBlock {
-			block, claimed = uint32(claim)-claimBlock, true
+		claim := w.lane.Claim()
+		if uint32(claim>>32) == j.number && uint32(claim) >= lane.ClaimBlock {
+			block, claimed = uint32(claim)-lane.ClaimBlock, true
 		}
 	}
 	if claimed = claimed && int64(block) < int64(j.cut.count) && !hasBit(j.done, block); claimed {
@@ -113,16 +114,16 @@ func (p *Pool) tryBlockAgainLocked(j *rangeJob, block uint32, death *WorkerExitE
 
 // recoverLocked finds the blocks that a dead worker has left.
 func (p *Pool) recoverLocked(j *rangeJob) {
-	counter, _ := counters(p.ranges.control.bytes, j.number)
+	counter, _ := lane.Counters(p.ranges.control.Bytes, j.number)
 	next := min(int64(counter.Load()), int64(j.cut.count))
 	claims := newBits(j.cut.count)
 	until := time.Now().Add(choosingTime)
 	for _, w := range p.sched.open {
 		l := w.lane
 		for looks := 0; ; looks++ {
-			claim := l.claim.Load()
-			if uint32(claim>>32) != j.number || uint32(claim) != claimChoosing {
-				if b := uint32(claim) - claimBlock; uint32(claim>>32) == j.number && uint32(claim) >= claimBlock && int64(b) < int64(j.cut.count) {
+			claim := l.Claim()
+			if uint32(claim>>32) != j.number || uint32(claim) != lane.ClaimChoosing {
+				if b := uint32(claim) - lane.ClaimBlock; uint32(claim>>32) == j.number && uint32(claim) >= lane.ClaimBlock && int64(b) < int64(j.cut.count) {
 					setBit(claims, b)
 				}
 				break

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -22,9 +23,9 @@ type results struct {
 
 	mapped int64 // used by the goroutine that reads the worker's messages, alone
 
-	freed  atomic.Bool  // frees is not empty
-	queued atomic.Int32 // tasks in the lane that may ask for memory
-	hungry atomic.Bool  // the running task asked for memory: it may be waiting for some
+	freed  atomic.Bool   // frees is not empty
+	queued *atomic.Int32 // tasks in the lane that may ask for memory
+	hungry atomic.Bool   // the running task asked for memory: it may be waiting for some
 
 	mu     sync.Mutex
 	segs   map[uint32]*shm.Segment
@@ -187,15 +188,15 @@ func (r *results) free(b wire.Allocation, bytes int64) {
 }
 
 // flushTo puts what the worker has not been told yet into its lane, before a task.
-func (r *results) flushTo(l *lane) {
+func (r *results) flushTo(l *lane.Lane) {
 	if !r.freed.Load() {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.frees) > 0 && l.down.Fits(2*(wire.MaxMessage+ring.SlotBytes)) { // the task must fit too
+	for len(r.frees) > 0 && l.FitsMessage(2*(wire.MaxMessage+ring.SlotBytes)) { // the task must fit too
 		n := min(len(r.frees), wire.MaxFrees)
-		if !l.push(wire.AppendFree(nil, r.frees[:n]), nil) {
+		if !l.PushMessage(wire.AppendFree(nil, r.frees[:n])) {
 			return
 		}
 		r.toldLocked(n)

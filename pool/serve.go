@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -19,7 +20,7 @@ import (
 // reads messages.
 type server struct {
 	link  proc.Link
-	lane  workerLane
+	lane  lane.Worker
 	table *table
 	host  host
 
@@ -75,24 +76,24 @@ type attached struct {
 
 // serve says hello and runs tasks until it is drained (nil) or the supervisor
 // is gone (io.EOF). Afterwards every context it gave out has ended.
-func serve(link proc.Link, lane workerLane, table *table, me wire.Hello, host host) error {
+func serve(link proc.Link, mine lane.Worker, table *table, me wire.Hello, host host) error {
 	s := &server{
-		link: link, lane: lane, table: table, host: host,
+		link: link, lane: mine, table: table, host: host,
 		finished: make(chan struct{}), arrived: make(chan struct{}, 1),
 		runners: make([]func(*Task, []byte, []byte) ([]byte, error), len(table.entries)),
 		sharers: make([]func(*Task, []byte) (body, error), len(table.entries)),
-		in:      make([]byte, laneRecord),
+		in:      make([]byte, lane.RecordBytes),
 		segs:    map[uint32]attached{}, stop: func() {}, meter: host.meter,
 	}
 	s.task.server = s
 	s.bind, s.wire = s.bindArgument, s.wireResult
-	s.ready = func() bool { return s.lane.down.Ready() || s.draining.Load() || s.ended.Load() }
+	s.ready = func() bool { return s.lane.Down.Ready() || s.draining.Load() || s.ended.Load() }
 	s.results = newResultArena(link, host.segmentBytes)
 	step("started")
 	if err := link.Send(me.Append(nil), -1); err != nil {
 		return err
 	}
-	s.lane.flight.Message(wire.FlightHello, 0)
+	s.lane.Flight.Message(wire.FlightHello, 0)
 	step("said-hello")
 	go s.work()
 	buf := make([]byte, wire.MaxMessage)
@@ -105,7 +106,7 @@ func serve(link proc.Link, lane workerLane, table *table, me wire.Hello, host ho
 			continue
 		}
 		s.ended.Store(true)
-		s.lane.bell.Wake()
+		s.lane.Bell.Wake()
 		s.mu.Lock()
 		s.gone = true
 		s.stop()
@@ -162,10 +163,10 @@ func (s *server) hear(msg []byte, fd int) error {
 	case wire.MsgTrim:
 		s.results.arena.Trim()
 	case wire.MsgDrain:
-		s.lane.flight.Message(wire.FlightDrain, 0)
+		s.lane.Flight.Message(wire.FlightDrain, 0)
 		step("drain-heard")
 		s.draining.Store(true)
-		s.lane.bell.Wake()
+		s.lane.Bell.Wake()
 	default:
 		ok = false
 	}
@@ -177,7 +178,7 @@ func (s *server) hear(msg []byte, fd int) error {
 
 // cancel ends the context of a task that runs, or will run.
 func (s *server) cancel(id wire.TaskID) {
-	s.lane.flight.Message(wire.FlightCancel, 0)
+	s.lane.Flight.Message(wire.FlightCancel, 0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cancelled = id; s.running.Load() == id.Number() {
@@ -208,7 +209,7 @@ func (s *server) announced(a wire.Announce, fd int) error {
 	if proc.IsShortage(at.err) {
 		at.err = &shortage{at.err}
 	}
-	s.lane.flight.Message(wire.FlightSegment, a.ID)
+	s.lane.Flight.Message(wire.FlightSegment, a.ID)
 	step("announced")
 	s.mu.Lock()
 	s.segs[a.ID] = at
@@ -239,16 +240,16 @@ func (s *server) work() {
 	}()
 	for !s.ended.Load() {
 		draining := s.draining.Load()
-		record, back, ok := s.lane.down.Begin(s.in)
+		record, back, ok := s.lane.Down.Begin(s.in)
 		switch {
 		case ok:
 			s.take(record, back)
-		case s.lane.down.Err() != nil:
-			s.giveUp(s.lane.down.Err())
+		case s.lane.Down.Err() != nil:
+			s.giveUp(s.lane.Down.Err())
 		case draining:
 			step("drained")
 			if s.host.teardown != nil {
-				s.lane.flight.Task(wire.FlightTeardown, 0, 0, 0, 0)
+				s.lane.Flight.Task(wire.FlightTeardown, 0, 0, 0, 0)
 				s.host.teardown()
 			}
 			s.ended.Store(true)
@@ -257,9 +258,9 @@ func (s *server) work() {
 			s.mu.Unlock()
 		default:
 			step("idle")
-			s.lane.bell.Wait(s.ready, longestSleep)
+			s.lane.Bell.Wait(s.ready, longestSleep)
 			if s.host.spread {
-				s.lane.bell.MoveAway(s.lane.supervisor)
+				s.lane.Bell.MoveAway(s.lane.Supervisor)
 			}
 		}
 	}
@@ -320,7 +321,7 @@ func (s *server) skip(id wire.TaskID) {
 
 // run runs a task and answers it.
 func (s *server) run(fn uint16, id wire.TaskID, attempt int, args []byte) {
-	s.lane.flight.Task(wire.FlightTask, attempt, fn, id.Index, id.Epoch)
+	s.lane.Flight.Task(wire.FlightTask, attempt, fn, id.Index, id.Epoch)
 	step("task-begun")
 	s.begin(id, attempt)
 	defer s.finish(s.table.entries[fn].out.arrays)
@@ -346,7 +347,7 @@ func (s *server) begin(id wire.TaskID, attempt int) {
 // measure begins an attempt, of the task or of a block.
 func (s *server) measure(id wire.TaskID) {
 	if s.meter != nil {
-		s.meter.begin(id, s.lane.begun)
+		s.meter.begin(id, s.lane.Begun)
 	}
 }
 
@@ -427,7 +428,7 @@ func (s *server) finish(arrays bool) {
 func (s *server) answer() {
 	wire.SetFreesRead(s.out, uint16(s.frees.Load()))
 	s.put(s.out)
-	s.lane.supervisor.Ring()
+	s.lane.Supervisor.Ring()
 	step("result-rung")
 }
 
@@ -438,20 +439,20 @@ const roomTick = time.Millisecond
 // those before, it waits.
 func (s *server) put(record []byte) {
 	for {
-		if _, ok := s.lane.up.Put(record); ok {
+		if _, ok := s.lane.Up.Put(record); ok {
 			break
 		}
 		if s.ended.Load() {
 			return
 		}
-		if err := s.lane.up.Err(); err != nil {
+		if err := s.lane.Up.Err(); err != nil {
 			s.giveUp(err)
 			return
 		}
-		s.lane.supervisor.Ring()
-		s.lane.bell.Wait(func() bool { return s.lane.up.Fits(len(record)) || s.ended.Load() }, roomTick)
+		s.lane.Supervisor.Ring()
+		s.lane.Bell.Wait(func() bool { return s.lane.Up.Fits(len(record)) || s.ended.Load() }, roomTick)
 	}
 	step("result-put")
-	s.lane.up.Publish()
+	s.lane.Up.Publish()
 	step("result-published")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -14,11 +15,11 @@ import (
 //
 // See job.go and the model in range_model_test.go.
 func (s *server) share(r wire.RangeShare, args []byte) {
-	s.lane.flight.Task(wire.FlightRangeShare, r.Attempt, r.Func, r.ID.Index, r.ID.Epoch)
+	s.lane.Flight.Task(wire.FlightRangeShare, r.Attempt, r.Func, r.ID.Index, r.ID.Epoch)
 	step("share-begun")
 	s.begin(r.ID, r.Attempt)
 	defer s.finish(false)
-	defer s.lane.claim.Store(0)
+	defer s.lane.Claim.Store(0)
 	if s.sharers[r.Func] == nil {
 		s.sharers[r.Func] = s.table.entries[r.Func].sharer(s.bind)
 	}
@@ -52,10 +53,10 @@ func (s *server) blocks(r wire.RangeShare, run body) error {
 		}
 		return s.block(r, run, &cut, r.Block)
 	}
-	next, stop := counters(s.lane.control, r.Job)
+	next, stop := lane.Counters(s.lane.Control, r.Job)
 	mine := uint64(r.Job) << 32
 	for last := int64(-1); stop.Load() == 0 && !s.ended.Load() && !s.draining.Load(); {
-		s.lane.claim.Store(mine | claimChoosing)
+		s.lane.Claim.Store(mine | lane.ClaimChoosing)
 		step("block-choosing")
 		b := next.Add(1) - 1
 		step("block-taken")
@@ -63,12 +64,12 @@ func (s *server) blocks(r wire.RangeShare, run body) error {
 			return nil
 		}
 		last = int64(b)
-		s.lane.claim.Store(mine | claimBlock + uint64(b))
+		s.lane.Claim.Store(mine | lane.ClaimBlock + uint64(b))
 		step("block-claimed")
 		if err := s.block(r, run, &cut, b); err != nil {
 			return err
 		}
-		if s.lane.down.Ready() {
+		if s.lane.Down.Ready() {
 			return nil // others wait: the supervisor gives the rest of the share out again, behind them
 		}
 	}
@@ -84,7 +85,7 @@ func (s *server) block(r wire.RangeShare, run body, cut *blocks, b uint32) error
 // indices runs those from lo up to hi and reports them as block b.
 func (s *server) indices(r wire.RangeShare, run body, b uint32, lo, hi int) error {
 	s.lo, s.hi = lo, hi
-	s.lane.flight.Task(wire.FlightBlock, 0, r.Func, b, 0)
+	s.lane.Flight.Task(wire.FlightBlock, 0, r.Func, b, 0)
 	s.measure(r.ID)
 	part, err := run(lo, hi, wire.AppendBlock(s.part[:0], r.ID, b))
 	if err != nil {
@@ -94,8 +95,8 @@ func (s *server) indices(r wire.RangeShare, run body, b uint32, lo, hi int) erro
 	s.part, s.lo, s.hi = s.measured(part), 0, 0
 	step("block-ran")
 	s.put(s.part)
-	if !s.lane.up.Fits(s.lane.up.MaxRecord()) { // half full: else nobody needs it before the share's end
-		s.lane.supervisor.Ring()
+	if !s.lane.Up.Fits(s.lane.Up.MaxRecord()) { // half full: else nobody needs it before the share's end
+		s.lane.Supervisor.Ring()
 	}
 	step("block-done")
 	return nil

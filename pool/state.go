@@ -53,7 +53,7 @@ func (w *worker) stateLocked() State {
 		return StateDraining
 	case w.standby:
 		return StateStandby
-	case w.lane.length() > 0:
+	case w.lane.Len() > 0:
 		return StateRunning
 	}
 	return StateIdle
@@ -93,7 +93,7 @@ func (p *Pool) adjustLocked() {
 	for p.openLocked() > p.slots.width { // counted each time: to retire one may find others gone
 		var least *worker
 		for _, w := range p.sched.open {
-			if w.open() && (least == nil || w.lane.length() <= least.lane.length()) {
+			if w.open() && (least == nil || w.lane.Len() <= least.lane.Len()) {
 				least = w
 			}
 		}
@@ -118,13 +118,13 @@ func (w *worker) retireLocked(why string) {
 	}
 	w.retired = why
 	p, l := w.pool, w.lane
-	for i := len(l.sent) - 1; i >= l.first; i-- {
-		switch t := l.sent[i].t; {
-		case t == nil || !l.takeBack(t):
+	for t := range w.waitingLocked() {
+		switch {
+		case !l.TakeBack(t.at):
 		case t.job == nil || t.movable():
 			p.requeueLocked(t)
 		default:
-			t.job.members--
+			p.ranges.removeLocked(t)
 			p.settleLocked(t.job)
 		}
 	}

@@ -1,6 +1,10 @@
 package pool
 
-import "time"
+import (
+	"time"
+
+	"example.com/handoff/pool/internal/lane"
+)
 
 // stuckAfter is how long a worker may leave its only task lying: it is stopped,
 // or has no processor.
@@ -14,32 +18,33 @@ func (p *Pool) stealLocked() (moved bool) {
 		return false
 	}
 	var idle int
-	var most *lane
+	var most *lane.Lane
 	for _, w := range p.sched.open {
 		l := w.lane
-		same := l.head == l.base+1
-		if !same {
-			l.head, l.since = l.base+1, time.Time{}
-		}
+		same := l.Look()
 		switch {
 		case !w.open():
-		case l.length() == 0:
+		case l.Len() == 0:
 			idle++
-		case l.tasks == 0: // stopped, perhaps
-		case l.tasks == 1 && !(same && l.stuck()):
-		case most == nil || l.tasks > most.tasks:
+		case l.Tasks() == 0: // stopped, perhaps
+		case l.Tasks() == 1 && !(same && l.Stuck(stuckAfter)):
+		case most == nil || l.Tasks() > most.Tasks():
 			most = l
 		}
 	}
 	if idle == 0 || most == nil {
 		return false
 	}
-	for i, n := len(most.sent)-1, max(most.tasks*idle/(idle+1), 1); i >= most.first && n > 0; i-- {
-		t := most.sent[i].t
-		if t == nil || !t.movable() || i == most.first && t.unlucky >= mostUnlucky || !most.takeBack(t) {
+	for i, n := most.Len()-1, max(most.Tasks()*idle/(idle+1), 1); i >= 0 && n > 0; i-- {
+		s := most.At(i)
+		if !s.Live {
 			continue
 		}
-		if i == most.first {
+		t := p.taskOf(s.ID)
+		if !t.movable() || i == 0 && t.unlucky >= mostUnlucky || !most.TakeBack(t.at) {
+			continue
+		}
+		if i == 0 {
 			t.unlucky++
 		}
 		p.requeueLocked(t)
@@ -54,7 +59,7 @@ func (p *Pool) stealLocked() (moved bool) {
 // to look again.
 func (p *Pool) liesLocked() bool {
 	for _, w := range p.sched.open {
-		if !w.lane.since.IsZero() && w.lane.length() > 0 {
+		if w.lane.Lies() {
 			return true
 		}
 	}

@@ -17,12 +17,14 @@ func TestTaskIsNotMovedForEver(t *testing.T) {
 	p.startBare(t, 0)
 	p.startBare(t, 1)
 	task := &task{entry: addOne.e, id: wire.TaskID{Index: 0, Epoch: 1}, state: taskPending}
+	p.tasks.all = append(p.tasks.all, task)
 	p.tasks.pending.pushBack(task)
 	p.dispatchLocked()
 	moves := 0
 	for ; moves < 100; moves++ {
 		was := task.worker
-		was.lane.head, was.lane.since = was.lane.base+1, time.Now().Add(-time.Hour)
+		was.lane.Look()
+		was.lane.Unbegun = time.Now().Add(-time.Hour)
 		if !p.stealLocked() {
 			break
 		}

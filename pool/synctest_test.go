@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
@@ -44,7 +45,7 @@ type fakeMachine struct {
 	born   func(f *fakeProcess) // hears of each
 }
 
-func (m *fakeMachine) launch(p *Pool, slot int) (proc.Process, proc.Link, *lane, wire.Hello, error) {
+func (m *fakeMachine) launch(p *Pool, slot int) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error) {
 	m.mu.Lock()
 	m.starts = append(m.starts, time.Now())
 	m.mu.Unlock()
@@ -300,7 +301,7 @@ func TestFakeStepDown(t *testing.T) {
 					p.mu.Lock()
 					busy := false
 					for _, w := range p.sched.open {
-						busy = busy || w.proc == proc.Process(f) && w.lane.running() != nil
+						busy = busy || w.proc == proc.Process(f) && w.runningLocked() != nil
 					}
 					p.mu.Unlock()
 					if busy {

@@ -33,7 +33,6 @@ type task struct {
 	waiting    bool
 	next, prev *task // while pending
 	discarded  bool
-	taken      bool // its result is being looked at, without Pool.mu
 	deaths     int  // under it
 	memory     int  // of these, for want of memory while others ran
 	later      bool // waits before it is tried again
@@ -137,7 +136,7 @@ func (p *Pool) enterLocked(t *task) {
 	p.workLocked()
 	if p.tasks.pending.first == nil {
 		if w := p.pickLocked(t.recordBytes()); w != nil && p.sendLocked(w, t) {
-			w.lane.publishSome()
+			w.lane.PublishSome()
 			return
 		}
 	}
@@ -206,7 +205,7 @@ func (p *Pool) dispatchLocked() {
 		p.joinLocked()
 	}
 	for _, w := range p.sched.open {
-		w.lane.publish()
+		w.lane.Publish()
 	}
 }
 
@@ -216,8 +215,8 @@ func (p *Pool) pickLocked(bytes int) (best *worker) {
 		return nil
 	}
 	for _, w := range p.sched.open {
-		if w.open() && (best == nil || best.watch.still || w.lane.length() < best.lane.length() && !w.watch.still) && w.room(bytes) {
-			if best = w; w.lane.length() == 0 && !w.watch.still {
+		if w.open() && (best == nil || best.watch.still || w.lane.Len() < best.lane.Len() && !w.watch.still) && w.room(bytes) {
+			if best = w; w.lane.Len() == 0 && !w.watch.still {
 				break
 			}
 		}
@@ -229,7 +228,7 @@ func (p *Pool) pickLocked(bytes int) (best *worker) {
 // Options.RecycleTasks.
 func (w *worker) room(bytes int) bool {
 	most := w.pool.opts.RecycleTasks
-	return w.lane.room(bytes) && (most == 0 || w.done+int64(w.lane.tasks) < most)
+	return w.lane.Fits(bytes) && (most == 0 || w.done+int64(w.lane.Tasks()) < most)
 }
 
 // sendLocked puts a pending task into a worker's lane, which has room for it.
@@ -254,10 +253,12 @@ func (p *Pool) sendLocked(w *worker, t *task) bool {
 	}
 	w.results.flushTo(w.lane)
 	p.sched.record = t.appendRecord(p.sched.record[:0])
-	if !w.lane.push(p.sched.record, t) {
-		w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.down.Err()))
+	at, ok := w.lane.Push(p.sched.record, t.id, t.entry.out.arrays)
+	if !ok {
+		w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.Err()))
 		return false
 	}
+	t.at = at
 	t.state, t.worker = taskSent, w
 	t.attempt++
 	return true
@@ -374,7 +375,7 @@ func (p *Pool) freeLocked(t *task) {
 	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
 	t.value, t.views, t.err = nil, nil, nil
 	t.group, t.over, t.looked, t.short = nil, false, false, false
-	t.taken, t.unlucky, t.deaths, t.memory, t.later, t.gentle, t.told = false, 0, 0, 0, false, false, false
+	t.unlucky, t.deaths, t.memory, t.later, t.gentle, t.told = 0, 0, 0, false, false, false
 	t.waiting, t.discarded, t.cancelled = false, false, false
 	t.pins, t.segs = t.pins[:0], t.segs[:0]
 	p.tasks.free = append(p.tasks.free, t)

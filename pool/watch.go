@@ -104,15 +104,15 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 		if w.link == nil {
 			continue
 		}
-		t, at, begun := w.lane.running(), uint64(0), false
-		if s := w.lane.oldest(); s != nil {
-			at, begun = w.lane.base+1, w.lane.down.Begun(s.number)
+		t, at, begun := w.runningLocked(), uint64(0), false
+		if s := w.lane.Oldest(); s != nil {
+			at, begun = w.lane.Position(), w.lane.OldestBegun()
 		}
-		if claim := w.lane.claim.Load(); at != w.watch.at || w.watch.begun != begun || t != nil && t.job != nil && claim != w.watch.claim {
+		if claim := w.lane.Claim(); at != w.watch.at || w.watch.begun != begun || t != nil && t.job != nil && claim != w.watch.claim {
 			w.watch = watch{at: at, begun: begun, claim: claim, stopped: w.watch.stopped, sampled: w.watch.sampled, still: w.watch.still}
 		} else {
 			w.watch.ran += awake
-			if begun && w.lane.bell.Asleep() { // it sleeps nowhere else: what it was to run, or its result, was written over
+			if begun && w.lane.Bell.Asleep() { // it sleeps nowhere else: what it was to run, or its result, was written over
 				w.watch.idle += awake
 			}
 		}
@@ -129,8 +129,8 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 			if w.watch.cancelled = true; w.watch.ending >= p.opts.CloseTimeout {
 				w.endLocked(ClassDeadline, fmt.Errorf("it did not end within %v after it was asked to (%s)", p.opts.CloseTimeout, w.retired))
 			}
-		case w.lane.down.Err() != nil:
-			w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.down.Err()))
+		case w.lane.Err() != nil:
+			w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.Err()))
 		case at > 0 && !begun && !w.watch.still && w.watch.ran >= p.opts.StopTimeout:
 			w.endLocked(ClassStopped, fmt.Errorf("it has not begun its next task for %v", p.opts.StopTimeout))
 		case w.watch.idle >= p.opts.StopTimeout:

@@ -24,7 +24,7 @@ func TestWatchdogKills(t *testing.T) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			for _, w := range p.sched.open {
-				if r := w.lane.running(); r != nil && r.id == f.id {
+				if r := w.runningLocked(); r != nil && r.id == f.id {
 					pid = w.proc.PID()
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -26,7 +27,7 @@ type worker struct {
 
 	proc    proc.Process
 	link    proc.Link
-	lane    *lane           // of this incarnation, as is what follows
+	lane    *lane.Lane      // of this incarnation, as is what follows
 	knows   map[uint32]bool // announced segments
 	results *results
 	done    int64  // tasks finished
@@ -119,7 +120,7 @@ func (w *worker) live() bool {
 	}
 	defer proc.Release()
 	defer link.Close()
-	defer l.mem.end()
+	defer l.End()
 	buf := make([]byte, wire.MaxMessage)
 	w.mu(func() {
 		w.proc, w.reaped = proc, false
@@ -202,13 +203,12 @@ func (w *worker) greet(process proc.Process, link proc.Link, want wire.Hello, bu
 }
 
 // begin makes the incarnation known: it can be given tasks.
-func (w *worker) begin(link proc.Link, l *lane) {
+func (w *worker) begin(link proc.Link, l *lane.Lane) {
 	p, proc := w.pool, w.proc
 	p.mu.Lock()
 	defer p.unlock()
 	w.link, w.lane, w.knows, w.done, w.born = link, l, map[uint32]bool{}, 0, time.Now()
-	w.results = &results{link: link, segs: map[uint32]*shm.Segment{}}
-	l.results = w.results
+	w.results = &results{link: link, segs: map[uint32]*shm.Segment{}, queued: &l.MemoryTasks}
 	p.slots.failedStarts = 0
 	p.hooks.log(slog.LevelDebug, "worker ready", "worker", w.slot, "pid", proc.PID())
 	p.hooks.event(Event{Kind: EventReady, Worker: w.slot, PID: proc.PID(), Incarnation: w.incarnation})
@@ -299,30 +299,33 @@ func (w *worker) finishLocked(record []byte) error {
 		}
 	}
 	if id, block, part, ok := wire.ReadBlock(record); ok {
-		s := l.oldest()
-		if s == nil || s.id != id || s.t == nil || s.t.job == nil {
+		s := l.Oldest()
+		if s == nil || s.ID != id || !s.Live || id.Index != shareIndex {
 			return fmt.Errorf("it sent a block of a range that it was not given")
 		}
 		w.done++
-		return w.partLocked(s.t, block, u, part)
+		return w.partLocked(p.taskOf(id), block, u, part)
 	}
 	status, id, payload, ok := wire.ReadResult(record)
 	if !ok {
 		return fmt.Errorf("it sent a malformed result of %d bytes", len(record))
 	}
-	s := l.oldest()
-	if s == nil || s.id != id {
+	s := l.Oldest()
+	if s == nil || s.ID != id {
 		return fmt.Errorf("it sent a result of a task that it was not given")
 	}
-	t := s.t
-	if status == wire.StatusResources {
-		l.short = true
+	var t *task
+	if s.Live {
+		t = p.taskOf(id)
 	}
-	if status == wire.StatusRevoked && !s.asked && !l.short {
+	if status == wire.StatusResources {
+		l.Short = true
+	}
+	if status == wire.StatusRevoked && !s.Asked && !l.Short {
 		return fmt.Errorf("it did not run a task that was not taken back")
 	}
 	if t != nil && t.job != nil {
-		l.pop()
+		l.Pop()
 		w.recycleLocked()
 		return w.memberLocked(t, status, u, payload)
 	}
@@ -330,7 +333,7 @@ func (w *worker) finishLocked(record []byte) error {
 		if status != wire.StatusRevoked {
 			return fmt.Errorf("it sent a result of a task that was taken back before")
 		}
-		l.pop()
+		l.Pop()
 		switch {
 		case t == nil:
 		case t.cancelled || p.ending.cause != nil:
@@ -342,13 +345,13 @@ func (w *worker) finishLocked(record []byte) error {
 		return nil
 	}
 	if status == wire.StatusResources {
-		l.pop()
+		l.Pop()
 		w.shortLocked(t, u, taskError(t.entry.name, status, payload))
 		return nil
 	}
 	var got taken
 	if status == wire.StatusOK && t.entry.take != nil {
-		t.taken = true // else a worker that has lied about begun would lose it meanwhile
+		s.Decoding = true // else a worker that has lied about begun would lose it meanwhile
 		var err error
 		p.awayLocked(func() { got, err = w.results.take(t.entry, payload) })
 		if err != nil {
@@ -359,7 +362,7 @@ func (w *worker) finishLocked(record []byte) error {
 			got = taken{failed: got.failed}
 		}
 	}
-	l.pop()
+	l.Pop()
 	if t.entry.out.arrays {
 		w.results.fed(wire.FreesRead(record))
 	}
@@ -434,7 +437,7 @@ var errGone = errors.New("its socket has ended")
 
 func (w *worker) terminateLocked() {
 	if w.lane != nil {
-		if t := w.lane.running(); t != nil {
+		if t := w.runningLocked(); t != nil {
 			t.told = true
 			w.link.Send(wire.AppendCancel(nil, t.id), -1)
 		}

@@ -1,4 +1,4 @@
-package pool
+package lane
 
 import (
 	"sync/atomic"
@@ -14,3 +14,5 @@ func word32(mem []byte, at int) *atomic.Uint32 {
 func word64(mem []byte, at int) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Pointer(&mem[at : at+8][0]))
 }
+
+func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
