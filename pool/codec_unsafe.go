@@ -50,7 +50,6 @@ func noescape(p unsafe.Pointer) unsafe.Pointer {
 }
 
 // address is where b begins.
-func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
 
 // encode appends *v, of the codec's type, to dst. wire is asked for each View and Array.
 func encode[T any](c *codec, dst []byte, v *T, wire wiring) ([]byte, error) {
