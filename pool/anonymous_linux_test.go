@@ -70,9 +70,9 @@ func TestAnonymous(t *testing.T) {
 	require.NoError(t, unix.Kill(res.PID, unix.SIGKILL))
 	eventually(t, func() bool { return p.Stats().Deaths[ClassSignal] == 1 }, "the death was not noticed")
 	res.check(t, makeIn{N: 10})
-	require.NotZero(t, p.Stats().ResultMapped)
+	require.NotZero(t, p.Stats().Memory.ResultBytesMapped)
 	res.release()
-	require.Zero(t, p.Stats().ResultMapped)
+	require.Zero(t, p.Stats().Memory.ResultBytesMapped)
 }
 
 // A worker keeps no descriptor of what it has mapped.

@@ -10,7 +10,7 @@ import (
 // An Attempt is one start of a task, or of a block of a range, that has ended: a line
 // of a job log. See [Options.OnAttempt].
 type Attempt struct {
-	Task        uint64 // [Future.Number] or [Item].Task; of a range: a number of its own, the same for all its blocks
+	TaskNumber  uint64 // [Future.TaskNumber] or [Item].TaskNumber; of a range: a number of its own, the same for all its blocks
 	Func        string // registered name
 	Attempt     int    // from 1
 	Lo, Hi      int    // of a range: the indices, from Lo up to Hi; both 0 where only the text of Err says which
@@ -137,5 +137,5 @@ func (w *worker) describe(t *task) Attempt {
 	if t.job != nil {
 		number = t.job.seq
 	}
-	return Attempt{Task: number, Func: t.entry.name, Worker: w.slot, PID: w.proc.PID(), Incarnation: w.incarnation}
+	return Attempt{TaskNumber: number, Func: t.entry.name, Worker: w.slot, PID: w.proc.PID(), Incarnation: w.incarnation}
 }

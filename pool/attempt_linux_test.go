@@ -62,32 +62,32 @@ func TestAttempts(t *testing.T) {
 		n, numbers := 0, map[uint64]bool{}
 		for r, err := range addOne.Map(background(), p, upTo(100, &n)) {
 			require.NoError(t, err)
-			numbers[r.Task] = true
+			numbers[r.TaskNumber] = true
 		}
 		n = 0
 		for r, err := range addOne.MapUnordered(background(), p, upTo(100, &n)) {
 			require.NoError(t, err)
-			numbers[r.Task] = true
+			numbers[r.TaskNumber] = true
 		}
 		require.Len(t, numbers, 200)
 		require.NoError(t, p.Close(background()))
 		after := time.Now()
 
-		require.Equal(t, uint64(1), slow.Number())
-		a := log.requireOne(t, slow.Number(), "")
+		require.Equal(t, uint64(1), slow.TaskNumber())
+		a := log.requireOne(t, slow.TaskNumber(), "")
 		require.Equal(t, own, a.PID)
 		require.Equal(t, "test.pid", a.Func)
 		require.GreaterOrEqual(t, a.Wall, 20*time.Millisecond)
 		for how, f := range failed {
-			a := log.requireOne(t, f.Number(), Class(how))
+			a := log.requireOne(t, f.TaskNumber(), Class(how))
 			var own *TaskError
 			require.ErrorAs(t, a.Err, &own)
 			require.Equal(t, how, own.Kind)
 		}
-		log.requireOne(t, pair.Number(), "")
-		require.ErrorIs(t, log.requireOne(t, one.Number(), "cancelled").Err, ErrCancelled)
-		log.requireOne(t, two.Number(), "")
-		require.Empty(t, log.of(never.Number()), "it was never begun")
+		log.requireOne(t, pair.TaskNumber(), "")
+		require.ErrorIs(t, log.requireOne(t, one.TaskNumber(), "cancelled").Err, ErrCancelled)
+		log.requireOne(t, two.TaskNumber(), "")
+		require.Empty(t, log.of(never.TaskNumber()), "it was never begun")
 		for task := range numbers {
 			require.Equal(t, "test.addOne", log.requireOne(t, task, "").Func)
 		}
@@ -139,7 +139,7 @@ func TestAttemptsLost(t *testing.T) {
 	require.NoError(t, p.Close(background()))
 
 	require.Equal(t, p.Stats().Attempts, int64(len(log.of(0))))
-	lines := log.of(retried.Number())
+	lines := log.of(retried.TaskNumber())
 	require.Len(t, lines, 2)
 	if lines[0].Attempt == 2 { // the death takes a while to be known
 		lines[0], lines[1] = lines[1], lines[0]
@@ -155,14 +155,14 @@ func TestAttemptsLost(t *testing.T) {
 	require.Equal(t, 2, lines[1].Attempt)
 	require.NotEqual(t, lines[0].PID, lines[1].PID)
 
-	lines = log.of(late.Number())
+	lines = log.of(late.TaskNumber())
 	require.Len(t, lines, 2)
 	for _, a := range lines {
 		require.Equal(t, ClassDeadline, a.Class)
 		require.GreaterOrEqual(t, a.Wall, p.opts.TaskTimeout)
 		require.Less(t, a.CPU, a.Wall/2, "it slept")
 	}
-	require.Equal(t, ClassCancel, log.requireOne(t, deaf.Number(), ClassCancel).Class)
+	require.Equal(t, ClassCancel, log.requireOne(t, deaf.TaskNumber(), ClassCancel).Class)
 }
 
 // burn computes for some CPU time of its thread, and then dies, if it is to.
@@ -208,15 +208,15 @@ func TestAttemptsCost(t *testing.T) {
 		}
 		require.NoError(t, p.Close(background()))
 
-		a := log.requireOne(t, spinner.Number(), "")
+		a := log.requireOne(t, spinner.TaskNumber(), "")
 		require.Greater(t, a.CPU, busy*3/4)
 		require.Greater(t, a.Wall, busy*3/4)
-		a = log.requireOne(t, sleeper.Number(), "")
+		a = log.requireOne(t, sleeper.TaskNumber(), "")
 		require.Less(t, a.CPU, a.Wall/2)
 		require.GreaterOrEqual(t, a.Wall, busy)
 		if opts.Isolation == Process {
-			require.Greater(t, log.requireOne(t, keeper.Number(), "").PeakPrivate, int64(kept))
-			a = log.requireOne(t, dier.Number(), ClassSignal)
+			require.Greater(t, log.requireOne(t, keeper.TaskNumber(), "").PeakPrivate, int64(kept))
+			a = log.requireOne(t, dier.TaskNumber(), ClassSignal)
 			require.Greater(t, a.CPU, busy*3/4)
 			require.Greater(t, a.Wall, busy*3/4)
 		}
@@ -263,7 +263,7 @@ func TestAttemptsInStorm(t *testing.T) {
 	require.NotEmpty(t, settled(t, p).Deaths)
 	require.Equal(t, p.Stats().Attempts, int64(len(log.of(0))))
 	for _, f := range fs {
-		lines := log.of(f.Number())
+		lines := log.of(f.TaskNumber())
 		told := map[int]Class{}
 		for _, a := range lines {
 			told[a.Attempt] = a.Class
@@ -325,9 +325,9 @@ func TestHostileUsage(t *testing.T) {
 	require.NoError(t, p.Close(background()))
 
 	for _, f := range fs {
-		log.requireOne(t, f.Number(), "")
+		log.requireOne(t, f.TaskNumber(), "")
 	}
-	lines := log.of(lost.Number())
+	lines := log.of(lost.TaskNumber())
 	require.Len(t, lines, 2)
 	require.ElementsMatch(t, []Class{ClassProtocol, ""}, []Class{lines[0].Class, lines[1].Class})
 	for _, a := range log.of(0) {

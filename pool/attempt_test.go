@@ -30,7 +30,7 @@ func (l *jobLog) of(task uint64) (lines []Attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range l.lines {
-		if task == 0 || a.Task == task {
+		if task == 0 || a.TaskNumber == task {
 			lines = append(lines, a)
 		}
 	}

@@ -209,7 +209,7 @@ func TestCarrierRefuses(t *testing.T) {
 		}
 	}
 	require.Empty(t, p.Stats().Deaths)
-	require.Less(t, p.Stats().ResultMapped, int64(16<<20))
+	require.Less(t, p.Stats().Memory.ResultBytesMapped, int64(16<<20))
 	for none := range 3 {
 		_, err := carryWrong.Submit(background(), p, wrongCarrier{none: none})
 		require.ErrorContains(t, err, "a Carrier's arrays are Views")

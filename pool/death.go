@@ -144,7 +144,7 @@ func (p *Pool) mournLocked(death *WorkerExitError) {
 	p.hooks.log(slog.LevelWarn, "worker died", "worker", death.Worker, "pid", death.PID, "class", death.Class, "error", death)
 	p.hooks.event(Event{Kind: EventDeath, Worker: death.Worker, PID: death.PID, Incarnation: death.Incarnation, Func: death.Func, Attempt: death.Attempt, Lo: death.Lo, Death: death})
 	if death.forMemory() {
-		p.stats.MemoryDeaths++
+		p.stats.Memory.Deaths++
 		p.stepDownLocked(fmt.Sprintf("worker %d died for want of memory (%s)", death.Worker, death.Evidence))
 	}
 }

@@ -19,10 +19,10 @@ type Future[Out any] struct {
 	seq   uint64
 }
 
-// Number is the task's among all tasks and ranges of its pool, from 1 in the order of
-// their submission, and is not used again: [Attempt].Task. It is 0 for a future that
+// TaskNumber is the task's among all tasks and ranges of its pool, from 1 in the order of
+// their submission, and is not used again: [Attempt].TaskNumber. It is 0 for a future that
 // was never submitted.
-func (f Future[Out]) Number() uint64 { return f.seq }
+func (f Future[Out]) TaskNumber() uint64 { return f.seq }
 
 // Wait waits for the task and returns its result, whose Views are the caller's to
 // release. The error is the task's own

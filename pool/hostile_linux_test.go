@@ -180,7 +180,7 @@ func TestHostileResults(t *testing.T) {
 			err = <-u.end
 			require.ErrorContains(t, err, "its result of test.makePair: pairOut.B: ")
 			require.ErrorContains(t, err, tt.want)
-			require.Zero(t, p.Stats().ResultMapped, "the segments of a dead worker")
+			require.Zero(t, p.Stats().Memory.ResultBytesMapped, "the segments of a dead worker")
 
 			free()
 			out, err := task.Wait(background()) // from the honest one
@@ -274,7 +274,7 @@ func TestHostileGrowth(t *testing.T) {
 			require.True(t, ok)
 			require.ErrorIs(t, why, shm.ErrFull)
 		}
-		require.Equal(t, int64(8192), p.Stats().ResultMapped)
+		require.Equal(t, int64(8192), p.Stats().Memory.ResultBytesMapped)
 		u.link.Close()
 		require.NoError(t, <-u.end)
 		free()
@@ -286,7 +286,7 @@ func TestHostileGrowth(t *testing.T) {
 			u.link.Send(wire.AppendGrow(nil, 4096), -1)
 		}
 		require.ErrorIs(t, <-u.end, proc.ErrBacklog)
-		require.Zero(t, p.Stats().ResultMapped)
+		require.Zero(t, p.Stats().Memory.ResultBytesMapped)
 		free()
 	})
 }

@@ -175,7 +175,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 		release(j.pins)
 		return nil, err
 	}
-	p.stats.BytesByRef += t.bytes
+	p.stats.Memory.BytesByRef += t.bytes
 	p.dispatchLocked()
 	if !p.waitLocked(ctx, done, &j.waiter) {
 		p.awayLocked(func() { err = contextErr(ctx) })

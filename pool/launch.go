@@ -59,7 +59,7 @@ func (p *Pool) launchAs(slot int, cfg proc.Config) (proc.Process, proc.Link, *la
 			p.hooks.log(slog.LevelDebug, "no memory cgroup for a worker: RLIMIT_DATA instead", "error", noCgroup)
 		}
 		p.mu.Lock()
-		p.stats.MemoryMechanism = mechanism
+		p.stats.Memory.Mechanism = mechanism
 		p.mu.Unlock()
 	}
 	return c, link, l, want, nil

@@ -14,8 +14,8 @@ import (
 type Item[Out any] struct {
 	Index int // position of its input in the sequence, from 0
 	Value Out // zero if the item failed
-	// Task is its number, as [Future.Number]; 0 if it was not submitted.
-	Task uint64
+	// TaskNumber is [Future.TaskNumber]; 0 if it was not submitted.
+	TaskNumber uint64
 }
 
 // Map hands every value of ins to p and yields the results in the order of
@@ -49,7 +49,7 @@ func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.S
 		// deliver waits for the first and yields it. It reports whether to go on.
 		deliver := func() bool {
 			fl := &window[first]
-			item, err := Item[Out]{Index: index, Task: fl.seq}, fl.err
+			item, err := Item[Out]{Index: index, TaskNumber: fl.seq}, fl.err
 			if err == nil {
 				var dry bool
 				item.Value, dry, err = fl.wait(ctx, true)
@@ -110,7 +110,7 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 				yield(Item[Out]{Index: -1}, err)
 				return false
 			}
-			item := Item[Out]{Index: t.tag, Task: t.seq}
+			item := Item[Out]{Index: t.tag, TaskNumber: t.seq}
 			var dry bool
 			item.Value, dry, err = take[Out](p, f.e.out, t)
 			end := err != nil && p.broken() != nil

@@ -26,7 +26,7 @@ func TestMemoryLimit(t *testing.T) {
 			p := newPool(t, &Options{Workers: 2, MemoryLimit: 128 << 20, Attempts: 1, KeepWidth: true, launch: func(p *Pool, slot int) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error) {
 				return p.launchAs(slot, proc.Config{NoCgroup: noCgroup})
 			}})
-			mechanism := p.Stats().MemoryMechanism
+			mechanism := p.Stats().Memory.Mechanism
 			if !noCgroup && mechanism != "cgroup" {
 				t.Skipf("not in CI: no memory cgroup can be made here: %q", mechanism)
 			}
@@ -76,10 +76,10 @@ func TestFewerWorkersWhereMemoryIsShort(t *testing.T) {
 	s := p.Stats()
 	mu.Lock()
 	defer mu.Unlock()
-	t.Logf("widths %v, ceiling %d, %d deaths for memory of %v", widths, s.Ceiling, s.MemoryDeaths, s.Deaths)
+	t.Logf("widths %v, ceiling %d, %d deaths for memory of %v", widths, s.Memory.Ceiling, s.Memory.Deaths, s.Deaths)
 	require.Less(t, s.Width, 8)
-	require.Positive(t, s.Ceiling)
-	require.Less(t, s.Ceiling, 8)
+	require.Positive(t, s.Memory.Ceiling)
+	require.Less(t, s.Memory.Ceiling, 8)
 }
 
 // What may be started once is not started again because memory seems to be short.
@@ -98,7 +98,7 @@ func TestOneAttemptIsOne(t *testing.T) {
 		require.ErrorIs(t, err, ErrWorkerDied)
 	}
 	s := p.Stats()
-	require.Positive(t, s.MemoryDeaths)
+	require.Positive(t, s.Memory.Deaths)
 	require.EqualValues(t, 4, s.Attempts)
 }
 

@@ -96,7 +96,7 @@ type Options struct {
 	// failed, or lost to a death, exactly as many as [Stats].Attempts counts, in the order
 	// in which the pool gets to know them: an attempt that a death has ended comes when it
 	// is known of what, perhaps after the next one of that task. It may come before Submit
-	// has returned the [Future] whose Number it names. A task that no worker has begun has
+	// has returned the [Future] whose TaskNumber it names. A task that no worker has begun has
 	// no attempt. Of a range, each block is one. Each attempt costs some microseconds of
 	// the worker's to be measured. nil: nothing is measured.
 	OnAttempt func(Attempt)

@@ -266,7 +266,7 @@ func TestPipelineMemoryIsFlat(t *testing.T) {
 			var m runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&m)
-			for i, now := range []int64{p.Arena().Stats().Mapped + p.Stats().ResultMapped, int64(m.HeapAlloc)} {
+			for i, now := range []int64{p.Arena().Stats().Mapped + p.Stats().Memory.ResultBytesMapped, int64(m.HeapAlloc)} {
 				at := [...]*[2]int64{&shared, &heap}[i]
 				if at[1] = max(at[1], now); o.N <= n/4 {
 					at[0] = at[1]

@@ -111,7 +111,7 @@ func TestSubmit(t *testing.T) {
 		v, err = f.Wait(background())
 		require.NoError(t, err)
 		require.Zero(t, v)
-		require.Equal(t, int64(32), p.Stats().BytesByRef)
+		require.Equal(t, int64(32), p.Stats().Memory.BytesByRef)
 	})
 }
 

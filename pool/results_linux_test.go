@@ -203,7 +203,7 @@ func TestWaitViews(t *testing.T) {
 			ref := v.Ref()
 			size += ref.Bytes()
 		}
-		require.Equal(t, p.Stats().ResultBytesByRef, size)
+		require.Equal(t, p.Stats().Memory.ResultBytesByRef, size)
 		require.Positive(t, resultArenaOf(t, p).Live)
 		for _, v := range views {
 			v.Release()
@@ -229,7 +229,7 @@ func TestResultViews(t *testing.T) {
 		in := makeIn{N: 1000, Seed: 5}
 		out := makeOne(t, p, in)
 		out.check(t, in)
-		require.Equal(t, int64(8*(4000+1000+2000)+8+2), p.Stats().ResultBytesByRef)
+		require.Equal(t, int64(8*(4000+1000+2000)+8+2), p.Stats().Memory.ResultBytesByRef)
 
 		// Nothing was copied: the worker's segment is mapped here, and the
 		// slice lies in it.
@@ -316,7 +316,7 @@ func TestResultArenaStaysFlat(t *testing.T) {
 				require.Greater(t, high.Segments, 2)
 			}
 			require.Equal(t, high, state)
-			require.Equal(t, high.Mapped, p.Stats().ResultMapped)
+			require.Equal(t, high.Mapped, p.Stats().Memory.ResultBytesMapped)
 			for i, out := range held {
 				out.check(t, makeIn{N: 10000, Seed: float64(i)})
 				out.release()
@@ -373,7 +373,7 @@ func TestResultArenaWaits(t *testing.T) {
 		out, err := f.Wait(ctx)
 		require.NoError(t, err)
 		require.Equal(t, in.N, out.X.Len())
-		require.Equal(t, int64(in.N), p.Stats().ResultMapped, "the small segments were not given back")
+		require.Equal(t, int64(in.N), p.Stats().Memory.ResultBytesMapped, "the small segments were not given back")
 		out.X.Release()
 
 		in.N++ // more than there will ever be
@@ -401,7 +401,7 @@ func TestResultBudget(t *testing.T) {
 		require.ErrorIs(t, err, shm.ErrFull)
 		require.ErrorContains(t, err, "arena is full")
 		require.NotContains(t, err.Error(), "not full")
-		require.LessOrEqual(t, p.Stats().ResultMapped, int64(1<<20))
+		require.LessOrEqual(t, p.Stats().Memory.ResultBytesMapped, int64(1<<20))
 		held.release()
 		makeOne(t, p, makeIn{N: 20000}).release()
 		require.Empty(t, p.Stats().Deaths)
@@ -537,7 +537,7 @@ func TestResultsOutliveTheirWorker(t *testing.T) {
 	require.FileExists(t, "/dev/shm/"+name, "a result that nobody waited for yet")
 	never.Discard()
 	require.NoFileExists(t, "/dev/shm/"+name)
-	require.Equal(t, int64(1<<20), p.Stats().ResultMapped)
+	require.Equal(t, int64(1<<20), p.Stats().Memory.ResultBytesMapped)
 
 	given := submitMake(t, p, makeIn{N: 1000, Seed: 5})
 	waited := make(chan makeOut)
@@ -564,7 +564,7 @@ func TestResultsOutliveTheirWorker(t *testing.T) {
 	next.check(t, makeIn{N: 1000, Seed: 4})
 	last.release()
 	next.release()
-	require.Zero(t, p.Stats().ResultMapped)
+	require.Zero(t, p.Stats().Memory.ResultBytesMapped)
 }
 
 // A second attempt begins with nothing of the first.
@@ -576,7 +576,7 @@ func TestResultRetried(t *testing.T) {
 	require.Zero(t, out.Live)
 	require.Equal(t, int64(1), settled(t, p).Deaths[ClassSignal])
 	out.release()
-	require.Equal(t, int64(1<<20), p.Stats().ResultMapped, "the first attempt's segment is still there")
+	require.Equal(t, int64(1<<20), p.Stats().Memory.ResultBytesMapped, "the first attempt's segment is still there")
 }
 
 type scribbleIn struct {

@@ -1,36 +1,40 @@
 package pool
 
-// Stats says what a pool has done so far.
+// Stats says what a pool has done so far, and what it does now.
 type Stats struct {
-	Workers          []WorkerStats // incarnations, dead ones first, the last 256 of these
-	Attempts         int64         // tasks started, again after a death included
-	Deaths           map[Class]int64
-	Respawns         int64 // deaths after which another is started, once as many are wanted
-	Dying            int   // deaths of which it is not known yet of what, now: well below a second each, and in no other figure
-	BytesByRef       int64 // size of the arrays that tasks named
-	ResultBytesByRef int64 // size of the arrays that results named
-	BytesCopied      int64 // copied into arrays of Pool.Arena: [shm.ArenaStats].Copied
-	ResultMapped     int64 // size of the segments that workers' results lie in, now
-	Width            int   // workers at once; less than asked for while memory is short
+	Workers  []WorkerStats // incarnations, dead ones first, the last 256 of these
+	Width    int           // workers at once; fewer than Target while memory is short
+	Target   int           // workers asked for
+	Spares   int           // workers that wait for a death, now
+	Deaths   map[Class]int64
+	Dying    int   // deaths of which it is not known yet of what, now: well below a second each, and in no other figure
+	Respawns int64 // deaths after which another is started, once as many are wanted
+	Retired  int64 // workers replaced or ended between two tasks
 
-	Pending      int   // tasks that no worker has, now
-	Unresolved   int   // tasks and ranges under way, now
-	Done         int64 // tasks that succeeded; ranges are not among these three
-	Failed       int64 // tasks that ended in an error: their own, their workers' or the pool's
-	Cancelled    int64 // tasks that ended with ErrCancelled
-	Quarantined  int64 // indices of ranges
-	Retries      int64 // attempts of tasks that were lost and are made again; blocks of ranges are not among them
-	Retired      int64 // workers replaced or ended between two tasks
-	Spares       int   // workers that wait for a death, now
-	Target       int   // workers asked for
-	Ceiling      int   // the most workers that memory seems to allow; 0: nobody was killed for it
-	MemoryDeaths int64 // deaths for want of memory, proven or suspected
-	// MemoryMechanism is what enforces Options.MemoryLimit: "cgroup", "rlimit", or "" for none.
-	MemoryMechanism string
+	Attempts    int64 // tasks started, again after a death included
+	Retries     int64 // attempts of tasks that were lost and are made again; blocks of ranges are not among them
+	Pending     int   // tasks that no worker has, now
+	Unresolved  int   // tasks and ranges under way, now
+	Done        int64 // tasks that succeeded; ranges are not among these three
+	Failed      int64 // tasks that ended in an error: their own, their workers' or the pool's
+	Cancelled   int64 // tasks that ended with ErrCancelled
+	Quarantined int64 // indices of ranges
 
-	Hooks HookStats
+	Memory MemoryStats
+	Hooks  HookStats
 
 	dropped int64 // second results of a block
+}
+
+// MemoryStats is what went through shared memory, and how much there is for workers.
+type MemoryStats struct {
+	BytesByRef        int64  // size of the arrays that tasks named
+	ResultBytesByRef  int64  // size of the arrays that results named
+	BytesCopied       int64  // into arrays of Pool.Arena: [shm.ArenaStats].Copied
+	ResultBytesMapped int64  // size of the segments that workers' results lie in, now
+	Ceiling           int    // the most workers that there seems to be memory for; 0: none was killed for want of it
+	Deaths            int64  // for want of memory, proven or suspected
+	Mechanism         string // enforces Options.MemoryLimit: "cgroup", "rlimit", or "" for none
 }
 
 // HookStats says which of the hooks of [Options] do not keep up, by the calls that they
@@ -48,22 +52,23 @@ type WorkerStats struct {
 	PID   int   `json:"pid"` // this process for Isolation = Goroutine
 	Tasks int64 `json:"tasks"`
 
-	Incarnation int   `json:"incarnation"` // of all that the pool has started, from 1
-	State       State `json:"state"`
-	Private     int64 `json:"private_bytes"` // private memory at the last look, at most a second ago while it has tasks; 0: none yet
+	Incarnation  int   `json:"incarnation"` // of all that the pool has started, from 1
+	State        State `json:"state"`
+	PrivateBytes int64 `json:"private_bytes"` // private memory at the last look, at most a second ago while it has tasks; 0: none yet
 }
 
-// Stats returns a copy, and waits for nothing. Results that nobody waits for are counted
-// some milliseconds after they came, and a death when it is known of what: a task that it
-// cost an attempt may be done by then ([Stats].Dying).
+// Stats returns a copy of what is known. It changes nothing and waits for nothing. A
+// result that nobody waits for is counted some milliseconds after it came, when the pool
+// takes it, and a death when it is known of what: a task that it cost an attempt may be
+// done by then ([Stats].Dying).
 func (p *Pool) Stats() Stats {
+	hooks, copied := p.hooks.stats(), p.segments.inputs.Stats().Copied
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
 	s.Dying = p.slots.reapsPending
-	s.Width, s.Target, s.Ceiling, s.ResultMapped = p.slots.width, p.slots.target, p.slots.ceiling, p.segments.results.bytes
-	s.BytesCopied = p.segments.inputs.Stats().Copied
-	s.Hooks = p.hooks.stats()
+	s.Width, s.Target, s.Hooks = p.slots.width, p.slots.target, hooks
+	s.Memory.Ceiling, s.Memory.ResultBytesMapped, s.Memory.BytesCopied = p.slots.ceiling, p.segments.results.bytes, copied
 	s.Pending, s.Unresolved = p.tasks.pending.n+p.tasks.delayed.n, p.tasks.unresolved
 	s.Deaths = map[Class]int64{}
 	for c, n := range p.stats.Deaths {

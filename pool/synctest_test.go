@@ -317,8 +317,8 @@ func TestFakeStepDown(t *testing.T) {
 		kill()
 		time.Sleep(time.Second)
 		s := p.Stats()
-		require.Equal(t, []int{4, 8, 7}, []int{s.Width, s.Target, s.Ceiling})
-		require.Equal(t, int64(1), s.MemoryDeaths)
+		require.Equal(t, []int{4, 8, 7}, []int{s.Width, s.Target, s.Memory.Ceiling})
+		require.Equal(t, int64(1), s.Memory.Deaths)
 		for want := 5; want <= 7; want++ {
 			time.Sleep(climbAfter)
 			require.Equal(t, want, p.Stats().Width)

@@ -14,7 +14,7 @@ import (
 type task struct {
 	waiter
 	id    wire.TaskID
-	seq   uint64 // Future.Number
+	seq   uint64 // Future.TaskNumber
 	state taskState
 	entry *entry
 	fn    uint16 // its number
@@ -132,7 +132,7 @@ func (p *Pool) enterLocked(t *task) {
 		p.resolveLocked(t, nil, err)
 		return
 	}
-	p.stats.BytesByRef += t.bytes
+	p.stats.Memory.BytesByRef += t.bytes
 	p.workLocked()
 	if p.tasks.pending.first == nil {
 		if w := p.pickLocked(t.recordBytes()); w != nil && p.sendLocked(w, t) {

@@ -374,7 +374,7 @@ func (w *worker) finishLocked(record []byte) error {
 		err = &TaskError{Func: t.entry.name, Kind: "error", Text: got.failed.Error()}
 	case status == wire.StatusOK:
 		t.value, t.views = got.value, got.views
-		p.stats.ResultBytesByRef += got.bytes
+		p.stats.Memory.ResultBytesByRef += got.bytes
 	case t.told && p.ending.cause != nil:
 		err = fmt.Errorf("%w while the task ran: %w", p.endedLocked(), taskError(t.entry.name, status, payload))
 	case t.cancelled:
@@ -448,5 +448,5 @@ func (w *worker) terminateLocked() {
 func (w *worker) killLocked() { w.proc.Kill() }
 
 func (w *worker) statsLocked() WorkerStats {
-	return WorkerStats{Slot: w.slot, PID: w.proc.PID(), Tasks: w.done, Incarnation: w.incarnation, State: w.stateLocked(), Private: w.private}
+	return WorkerStats{Slot: w.slot, PID: w.proc.PID(), Tasks: w.done, Incarnation: w.incarnation, State: w.stateLocked(), PrivateBytes: w.private}
 }

@@ -55,7 +55,7 @@ func (l *joblog) write(a pool.Attempt) {
 		class = "ok"
 	}
 	seconds := func(s float64) string { return strconv.FormatFloat(s, 'f', 6, 64) }
-	l.line(strconv.FormatUint(a.Task, 10), a.Func, strconv.Itoa(a.Attempt), strconv.Itoa(a.Worker), strconv.Itoa(a.PID),
+	l.line(strconv.FormatUint(a.TaskNumber, 10), a.Func, strconv.Itoa(a.Attempt), strconv.Itoa(a.Worker), strconv.Itoa(a.PID),
 		seconds(float64(a.Start.UnixMicro())/1e6), seconds(a.Wall.Seconds()), seconds(a.CPU.Seconds()), strconv.FormatInt(a.PeakPrivate, 10), class)
 }
 

@@ -55,8 +55,8 @@ func (e *engine) summary() Summary {
 	for end := time.Now().Add(dyingTime); st.Dying > 0 && time.Now().Before(end); st = e.pool.Stats() {
 		time.Sleep(5 * time.Millisecond)
 	}
-	s.BytesCopied = st.BytesCopied + e.copied.Load()
-	s.BytesByRef, s.Attempts, s.Deaths, s.Respawns, s.Width = st.BytesByRef, st.Attempts, st.Deaths, st.Respawns, st.Width
+	s.BytesCopied = st.Memory.BytesCopied + e.copied.Load()
+	s.BytesByRef, s.Attempts, s.Deaths, s.Respawns, s.Width = st.Memory.BytesByRef, st.Attempts, st.Deaths, st.Respawns, st.Width
 	for _, w := range st.Workers {
 		s.Workers = append(s.Workers, Worker{PID: w.PID, Tasks: w.Tasks})
 	}

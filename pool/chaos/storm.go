@@ -48,7 +48,7 @@ func Start(ctx context.Context, p *pool.Pool, plan *Plan) (*Storm, error) {
 		return nil, fmt.Errorf("chaos: %w", err)
 	}
 	stats := p.Stats()
-	c, err := plan.withDefaults(stats.MemoryMechanism != "")
+	c, err := plan.withDefaults(stats.Memory.Mechanism != "")
 	if err != nil {
 		return nil, err
 	}

@@ -19,16 +19,16 @@ import (
 func full() pool.Stats {
 	return pool.Stats{
 		Workers: []pool.WorkerStats{
-			{Slot: 0, PID: 101, State: pool.StateDead, Private: 1 << 30},
-			{Slot: 0, PID: 104, State: pool.StateRunning, Private: 4096},
-			{Slot: 1, PID: 102, State: pool.StateRunning, Private: 8192},
+			{Slot: 0, PID: 101, State: pool.StateDead, PrivateBytes: 1 << 30},
+			{Slot: 0, PID: 104, State: pool.StateRunning, PrivateBytes: 4096},
+			{Slot: 1, PID: 102, State: pool.StateRunning, PrivateBytes: 8192},
 			{Slot: 2, PID: 103, State: pool.StateIdle},
 			{Slot: 3, PID: 105, State: pool.StateStandby},
 		},
 		Attempts: 11, Deaths: map[pool.Class]int64{pool.ClassSignal: 2, pool.ClassOOM: 1}, Respawns: 3,
-		BytesByRef: 1 << 40, ResultBytesByRef: 5000, BytesCopied: 77, ResultMapped: 6000,
-		Width: 7, Pending: 8, Unresolved: 9, Done: 10, Failed: 12, Cancelled: 13, Quarantined: 14, Retries: 15,
-		Retired: 16, Spares: 1, Target: 17, Ceiling: 18, MemoryDeaths: 19, Dying: 4,
+		Memory: pool.MemoryStats{BytesByRef: 1 << 40, ResultBytesByRef: 5000, BytesCopied: 77, ResultBytesMapped: 6000, Ceiling: 18, Deaths: 19},
+		Width:  7, Pending: 8, Unresolved: 9, Done: 10, Failed: 12, Cancelled: 13, Quarantined: 14, Retries: 15,
+		Retired: 16, Spares: 1, Target: 17, Dying: 4,
 		Hooks: pool.HookStats{EventsWaiting: 20, AttemptsWaiting: 21, RecordsWaiting: 22, LinesWaiting: 23},
 	}
 }

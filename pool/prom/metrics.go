@@ -35,7 +35,7 @@ var metrics = []metric[pool.Stats]{
 	{"dying_workers", gauge, "", "Deaths that are not counted yet, because it is not known of what.",
 		func(s *pool.Stats, put put) { put(float64(s.Dying)) }},
 	{"memory_deaths_total", counter, "", "Deaths for want of memory, proven or suspected.",
-		func(s *pool.Stats, put put) { put(float64(s.MemoryDeaths)) }},
+		func(s *pool.Stats, put put) { put(float64(s.Memory.Deaths)) }},
 	{"respawns_total", counter, "", "Workers to be replaced after a death.",
 		func(s *pool.Stats, put put) { put(float64(s.Respawns)) }},
 	{"retired_total", counter, "", "Workers that were replaced or ended between two tasks.",
@@ -43,11 +43,11 @@ var metrics = []metric[pool.Stats]{
 	{"quarantined_indices_total", counter, "", "Indices of ranges that were left out because they kill their workers.",
 		func(s *pool.Stats, put put) { put(float64(s.Quarantined)) }},
 	{"task_array_bytes_total", counter, "", "Size of the arrays that tasks named.",
-		func(s *pool.Stats, put put) { put(float64(s.BytesByRef)) }},
+		func(s *pool.Stats, put put) { put(float64(s.Memory.BytesByRef)) }},
 	{"result_array_bytes_total", counter, "", "Size of the arrays that results named.",
-		func(s *pool.Stats, put put) { put(float64(s.ResultBytesByRef)) }},
+		func(s *pool.Stats, put put) { put(float64(s.Memory.ResultBytesByRef)) }},
 	{"copied_bytes_total", counter, "", "Bytes that were copied into arrays of the pool's arena.",
-		func(s *pool.Stats, put put) { put(float64(s.BytesCopied)) }},
+		func(s *pool.Stats, put put) { put(float64(s.Memory.BytesCopied)) }},
 
 	{"width", gauge, "", "Workers that may run at once: fewer than the target while memory is short.",
 		func(s *pool.Stats, put put) { put(float64(s.Width)) }},
@@ -63,7 +63,7 @@ var metrics = []metric[pool.Stats]{
 	{"workers", gauge, "state", "Living workers, by what they do.", workers},
 	{"worker_private_bytes", gauge, "slot", "Private memory of a living worker, at most a second old while it has tasks. Absent before the first look.", private},
 	{"result_mapped_bytes", gauge, "", "Size of the segments that workers' results lie in.",
-		func(s *pool.Stats, put put) { put(float64(s.ResultMapped)) }},
+		func(s *pool.Stats, put put) { put(float64(s.Memory.ResultBytesMapped)) }},
 	{"hook_waiting_calls", gauge, "hook", "Calls of a hook that it has not returned from, one that runs among them.", hooks},
 }
 
@@ -95,8 +95,8 @@ func deaths(s *pool.Stats, put put) {
 // ceiling is absent where Stats has 0 for not known: as a number of workers it
 // would be below every width.
 func ceiling(s *pool.Stats, put put) {
-	if s.Ceiling > 0 {
-		put(float64(s.Ceiling))
+	if s.Memory.Ceiling > 0 {
+		put(float64(s.Memory.Ceiling))
 	}
 }
 
@@ -122,8 +122,8 @@ func workers(s *pool.Stats, put put) {
 // private leaves out the dead, whose slot may have a living worker too.
 func private(s *pool.Stats, put put) {
 	for _, w := range s.Workers {
-		if w.State != pool.StateDead && w.Private > 0 {
-			put(float64(w.Private), strconv.Itoa(w.Slot))
+		if w.State != pool.StateDead && w.PrivateBytes > 0 {
+			put(float64(w.PrivateBytes), strconv.Itoa(w.Slot))
 		}
 	}
 }
