@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/handoff/pool/chaos"
+	"example.com/handoff/cmd/handoff/internal/chaos"
 )
 
 type chaosFlags struct {
@@ -23,12 +23,7 @@ type chaosFlags struct {
 	quiet  bool
 }
 
-const (
-	manyRounds = 1_000_000
-	// longestStop is well below the time after which a pool takes a worker that is
-	// stopped for dead.
-	longestStop = 3 * time.Second
-)
+const manyRounds = 1_000_000
 
 func chaosCommand(s streams) *cobra.Command {
 	f := &chaosFlags{rounds: 3}
@@ -39,7 +34,7 @@ func chaosCommand(s streams) *cobra.Command {
 it is done, and compare: no chunk lost, none committed twice, the same bytes in the
 output, and nothing left in memory, in /dev/shm or on the disk.
 
-` + chaosFaultsHelp() + `
+` + chaos.FaultsHelp() + `
 A seed decides which fault comes next, when and to which worker. What comes of it
 depends on time as well, so the same seed makes a failure likely to come again, and
 not certain. Where faults come so close that no chunk is done they become rarer.
@@ -69,7 +64,7 @@ costs a task an attempt.`,
 			if err != nil {
 				return err
 			}
-			return t.do(c.Context(), s)
+			return runChaos(c.Context(), s, f, t)
 		},
 	}
 	fl := c.Flags()
@@ -82,60 +77,45 @@ costs a task an attempt.`,
 	return c
 }
 
-// A chaosTest is one call of the verb.
-type chaosTest struct {
-	flags  chaosFlags
-	job    chaosJob
-	faults []chaosFault
-	engine *chaos.Engine
-	report chaosReport
-	// spoil, of the tests, is called with the folder of each round's output when the
-	// round is over.
-	spoil func(round int, out string)
-}
-
 // newChaosTest finds what is wrong with the command line.
-func newChaosTest(s streams, f *chaosFlags, chosen bool, args []string) (*chaosTest, error) {
-	t := &chaosTest{flags: *f}
+func newChaosTest(s streams, f *chaosFlags, chosen bool, args []string) (*chaos.Test, error) {
+	t := &chaos.Test{Rounds: f.rounds, Every: f.every, Seed: f.seed}
 	if f.every < 0 {
 		return nil, usagef("--every %v: expected 0 or more", f.every)
 	}
 	if chosen && len(f.faults) == 0 {
 		return nil, usagef("--faults is empty")
 	}
+	var given *runFlags
 	var err error
-	if t.job, err = readChaosJob(s, args); err != nil {
+	if t.Job, given, err = readChaosJob(s, args); err != nil {
 		return nil, err
 	}
-	if err := t.job.given.checkReport(f.json); err != nil {
+	if err := given.checkReport(f.json); err != nil {
 		return nil, err
+	}
+	// Workers that die blame rows then.
+	blamed := func(fault chaos.Fault) bool {
+		return given.quarantine != "" && (fault == chaos.KillWorker || fault == chaos.SegvWorker)
 	}
 	for i, name := range f.faults {
-		fault := chaosFault(name)
 		switch {
-		case !slices.ContainsFunc(chaosFaults, func(k chaosKind) bool { return k.name == fault }):
-			return nil, usagef("--faults: unknown fault %.60q, expected some of %s", name, chaosFaultNames())
+		case !slices.ContainsFunc(chaos.Kinds, func(k chaos.Kind) bool { return string(k.Name) == name }):
+			return nil, usagef("--faults: unknown fault %.60q, expected some of %s", name, chaos.FaultNames())
 		case slices.Contains(f.faults[:i], name):
 			return nil, usagef("--faults: %s is there twice", name)
-		case t.job.blames && (fault == faultKillWorker || fault == faultSegvWorker):
+		case blamed(chaos.Fault(name)):
 			return nil, usagef("--faults: %s and run --quarantine: rows would be left out for what chaos does to their workers", name)
 		}
 	}
-	var engineFaults []chaos.Fault
-	for _, k := range chaosFaults { // in their order, which is not that of the flag
-		switch {
-		case chosen && !slices.Contains(f.faults, string(k.name)):
-		case t.job.blames && (k.name == faultKillWorker || k.name == faultSegvWorker):
-		default:
-			t.faults = append(t.faults, k.name)
-			engineFaults = append(engineFaults, k.fault)
+	for _, k := range chaos.Kinds { // in their order, which is not that of the flag
+		if (!chosen || slices.Contains(f.faults, string(k.Name))) && !blamed(k.Name) {
+			t.Faults = append(t.Faults, k.Name)
 		}
 	}
-	for t.flags.seed == 0 {
-		t.flags.seed = uint64(rand.Uint32()) // short enough to be typed
+	for t.Seed == 0 {
+		t.Seed = uint64(rand.Uint32()) // short enough to be typed
 	}
-	t.engine = chaos.NewEngine(t.flags.seed, engineFaults, f.every)
-	t.engine.MostStop = longestStop
 	return t, nil
 }
 
@@ -146,32 +126,34 @@ func (e *errChaosBad) Error() string {
 	return "the verdict is bad: " + e.what + "\nrepeat it with: " + e.repeat
 }
 
-// do runs the test and tells the verdict.
-func (t *chaosTest) do(ctx context.Context, s streams) error {
-	out, err := openOutput(t.flags.json, s.out)
+// runChaos runs the test and tells the verdict.
+func runChaos(ctx context.Context, s streams, f *chaosFlags, t *chaos.Test) error {
+	out, err := openOutput(f.json, s.out)
 	if err != nil {
 		return err
 	}
-	bar := newProgress(s.err, "chaos", t.flags.quiet)
-	t.report = chaosReport{Seed: t.flags.seed, Rounds: []chaosRound{}, Problems: []string{}, Residue: []string{}}
-	err = t.run(ctx, func(text string) {
-		bar.show(int64(len(t.report.Rounds)), int64(t.flags.rounds), fmt.Sprintf("seed %d, %s", t.flags.seed, text))
-	})
+	bar := newProgress(s.err, "chaos", f.quiet)
+	r := &t.Report
+	t.Show = func(text string) {
+		bar.show(int64(len(r.Rounds)), int64(t.Rounds), fmt.Sprintf("seed %d, %s", t.Seed, text))
+	}
+	err = t.Run(ctx, secondSignal(ctx))
 	bar.end(err == nil)
-	if err != nil {
-		var usage *usageError
-		if !errors.As(err, &usage) && (ctx.Err() == nil || !errors.Is(err, context.Canceled)) {
-			err = fmt.Errorf("%w (seed %d)", err, t.flags.seed)
-		}
+	var usage *chaos.UsageError
+	switch {
+	case errors.As(err, &usage):
+		return usagef("run: %w", err)
+	case err != nil && (ctx.Err() == nil || !errors.Is(err, context.Canceled)):
+		return fmt.Errorf("%w (seed %d)", err, t.Seed)
+	case err != nil:
 		return err
 	}
-	r := &t.report
-	r.judge(t.faults)
-	r.Repeat = t.repeat()
-	if t.flags.json != "-" {
-		r.write(s.out, t.faults)
+	r.Judge(t.Faults)
+	r.Repeat = repeatChaos(t)
+	if f.json != "-" {
+		writeChaos(s.out, r, t.Faults)
 	}
-	if t.flags.json != "" {
+	if f.json != "" {
 		if err := writeJSON(out, r); err != nil {
 			return err
 		}
@@ -179,7 +161,7 @@ func (t *chaosTest) do(ctx context.Context, s streams) error {
 			return err
 		}
 	}
-	if r.Verdict != verdictGood {
+	if r.Verdict != chaos.Good {
 		what := r.Problems[0]
 		if n := len(r.Problems) - 1; n > 0 {
 			what += fmt.Sprintf(" (and %d more)", n)
@@ -189,17 +171,17 @@ func (t *chaosTest) do(ctx context.Context, s streams) error {
 	return nil
 }
 
-// repeat is the command line that gives the same sequence of faults.
-func (t *chaosTest) repeat() string {
-	words := []string{"handoff", "chaos", "--seed", fmt.Sprint(t.flags.seed), "--rounds", fmt.Sprint(t.flags.rounds), "--every", t.flags.every.String()}
-	if len(t.faults) < len(chaosFaults) {
-		names := make([]string, len(t.faults))
-		for i, f := range t.faults {
+// repeatChaos is the command line that gives the same sequence of faults.
+func repeatChaos(t *chaos.Test) string {
+	words := []string{"handoff", "chaos", "--seed", fmt.Sprint(t.Seed), "--rounds", fmt.Sprint(t.Rounds), "--every", t.Every.String()}
+	if len(t.Faults) < len(chaos.Kinds) {
+		names := make([]string, len(t.Faults))
+		for i, f := range t.Faults {
 			names[i] = string(f)
 		}
 		words = append(words, "--faults", strings.Join(names, ","))
 	}
-	words = append(append(words, "--", "run"), t.job.args...)
+	words = append(append(words, "--", "run"), t.Job.Args...)
 	for i, w := range words {
 		words[i] = shellQuote(w)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"example.com/handoff/pool/batch"
+	"example.com/handoff/cmd/handoff/internal/chaos"
 	"example.com/handoff/pool/journal"
 )
 
@@ -51,15 +51,15 @@ func TestChaos(t *testing.T) {
 	stdout, stderr, code := handoff(t, "chaos", "--seed", "11", "--rounds", fmt.Sprint(rounds), "--json", "-", "--", "run", in,
 		"--op", "zscore", "--out", filepath.Join(dir, "z.arrow"), "--workers", "2", "--chunk-rows", fmt.Sprint(rows/100))
 	require.Zero(t, code, stderr)
-	var r chaosReport
+	var r chaos.Report
 	require.NoError(t, json.Unmarshal([]byte(stdout), &r), stdout)
 	t.Log(stdout)
-	require.Equal(t, verdictGood, r.Verdict)
+	require.Equal(t, chaos.Good, r.Verdict)
 	require.Equal(t, uint64(11), r.Seed)
 	require.Len(t, r.Rounds, rounds)
 	require.Empty(t, r.Residue)
 	require.True(t, r.SameBytes)
-	require.Positive(t, r.dealt())
+	require.Positive(t, r.Dealt())
 	require.Positive(t, r.Undisturbed.Chunks)
 	for _, round := range r.Rounds {
 		require.Equal(t, r.Undisturbed.Chunks, round.Chunks)
@@ -79,22 +79,22 @@ func TestChaos(t *testing.T) {
 
 // Each fault alone hits, and the job gets over it.
 func TestChaosEachFault(t *testing.T) {
-	for _, k := range chaosFaults {
-		t.Run(string(k.name), func(t *testing.T) {
+	for _, k := range chaos.Kinds {
+		t.Run(string(k.Name), func(t *testing.T) {
 			t.Parallel()
 			dir, in := chaosJobOf(t, 40_000)
-			stdout, stderr, code := handoff(t, "chaos", "--seed", "3", "--rounds", "1", "--every", "20ms", "--faults", string(k.name), "--json", "-", "--quiet",
+			stdout, stderr, code := handoff(t, "chaos", "--seed", "3", "--rounds", "1", "--every", "20ms", "--faults", string(k.Name), "--json", "-", "--quiet",
 				"--", "run", in, "--op", "describe", "--workers", "2", "--chunk-rows", "400")
 			require.Zero(t, code, stderr)
 			require.Empty(t, stderr)
-			var r chaosReport
+			var r chaos.Report
 			require.NoError(t, json.Unmarshal([]byte(stdout), &r), stdout)
-			require.Positive(t, r.Faults[k.name])
+			require.Positive(t, r.Faults[k.Name])
 			require.Len(t, r.Faults, 1)
-			switch k.name {
-			case faultKillSupervisor, faultTermSupervisor, faultENOSPC:
+			switch k.Name {
+			case chaos.KillSupervisor, chaos.TermSupervisor, chaos.ENOSPC:
 				require.Positive(t, r.Resumes)
-			case faultStopSupervisor, faultStopWorker:
+			case chaos.StopSupervisor, chaos.StopWorker:
 				require.Zero(t, r.Resumes)
 			default: // where a worker takes long to start the pool may give up
 				require.Equal(t, r.Resumes, r.GaveUp)
@@ -105,16 +105,17 @@ func TestChaosEachFault(t *testing.T) {
 }
 
 // inProcess runs chaos here, over runs that are processes, with a hook.
-func chaosHere(t *testing.T, spoil func(round int, out string), args ...string) (r chaosReport, stdout string, err error) {
+func chaosHere(t *testing.T, spoil func(round int, out string), args ...string) (r chaos.Report, stdout string, err error) {
 	t.Helper()
 	t.Setenv("HANDOFF_TEST_COMMAND", "1") // for the runs
 	s := streams{io.Discard, io.Discard}
-	test, err := newChaosTest(s, &chaosFlags{seed: 9, rounds: 2, quiet: true}, false, args)
+	f := &chaosFlags{seed: 9, rounds: 2, quiet: true}
+	test, err := newChaosTest(s, f, false, args)
 	require.NoError(t, err)
-	test.spoil = spoil
+	test.Spoil = spoil
 	var out bytes.Buffer
-	err = test.do(t.Context(), streams{&out, io.Discard})
-	return test.report, out.String(), err
+	err = runChaos(t.Context(), streams{&out, io.Discard}, f, test)
+	return test.Report, out.String(), err
 }
 
 // A job that does not give the same is found, and the evidence kept.
@@ -137,9 +138,9 @@ func TestChaosFindsABadJob(t *testing.T) {
 		"a temporary file": {func(out string) error {
 			return os.WriteFile(filepath.Join(out, ".z.csv.handoff-0"), nil, 0o600)
 		}, "have left 1 things"},
-		"a chunk twice": {func(out string) error { return doubleChunk(filepath.Join(filepath.Dir(out), chaosStateDir)) }, "1 chunks were committed twice"},
+		"a chunk twice": {func(out string) error { return doubleChunk(filepath.Join(filepath.Dir(out), chaos.StateDir)) }, "1 chunks were committed twice"},
 		"no journal": {func(out string) error {
-			return os.RemoveAll(filepath.Join(filepath.Dir(out), chaosStateDir))
+			return os.RemoveAll(filepath.Join(filepath.Dir(out), chaos.StateDir))
 		}, "the journal cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,11 +151,11 @@ func TestChaosFindsABadJob(t *testing.T) {
 			require.ErrorAs(t, err, &bad)
 			require.Contains(t, err.Error(), row.want)
 			require.Contains(t, err.Error(), "handoff chaos --seed 9 --rounds 2 --every ")
-			require.Equal(t, verdictBad, r.Verdict)
+			require.Equal(t, chaos.Bad, r.Verdict)
 			require.Len(t, r.Rounds, 1, "it stops at the first bad round")
 			require.Contains(t, stdout, "verdict: bad")
 			require.Equal(t, dir, filepath.Dir(r.Evidence))
-			require.FileExists(t, filepath.Join(r.Evidence, "undisturbed", chaosOutDir, "z.csv"))
+			require.FileExists(t, filepath.Join(r.Evidence, "undisturbed", chaos.OutDir, "z.csv"))
 			require.Equal(t, name == "a chunk twice", r.Duplicated == 1)
 			nothingBeside(t, dir, filepath.Base(r.Evidence))
 		})
@@ -174,15 +175,6 @@ func doubleChunk(state string) error {
 		}
 	}
 	return errors.Join(errors.New("no chunk"), j.Close())
-}
-
-func TestChaosLostChunks(t *testing.T) {
-	whole := &batch.State{Passes: []batch.StatePass{{Chunks: []int64{0, 1, 2}, Ended: true, Whole: 3}, {Chunks: []int64{0, 2}, Ended: true, Whole: 4}}}
-	require.Equal(t, int64(2), notWhole(whole))
-	less := &batch.State{Passes: []batch.StatePass{{Chunks: []int64{0, 0, 2}}}}
-	require.Equal(t, int64(3), chunksOf(whole).missing(chunksOf(less)))
-	require.Zero(t, chunksOf(less).missing(chunksOf(whole)))
-	require.Equal(t, int64(1), chunksOf(less).twice())
 }
 
 // A job that no fault has hit is not a good one, and one that fails is the job's fault.
@@ -246,15 +238,15 @@ func TestChaosCommandLines(t *testing.T) {
 // What is said after a -- in the job stays an input.
 func TestChaosJobCommand(t *testing.T) {
 	in := write(t, "in.csv", "a\n1\n")
-	j, err := readChaosJob(streams{io.Discard, io.Discard}, []string{"--op", "describe", "--retries", "1", "--", in, in})
+	j, _, err := readChaosJob(streams{io.Discard, io.Discard}, []string{"--op", "describe", "--retries", "1", "--", in, in})
 	require.NoError(t, err)
-	got := j.command("/d", true, true)
+	got := j.Command("/d", true, true)
 	require.Equal(t, []string{"--", in, in}, got[len(got)-3:])
 	require.Contains(t, got, "/d/out/result.json")
 	require.NotContains(t, got, "254")
-	j, err = readChaosJob(streams{io.Discard, io.Discard}, []string{in, "--op", "describe", "--out", "x/y.csv", "--input-quarantine", "q.csv"})
+	j, _, err = readChaosJob(streams{io.Discard, io.Discard}, []string{in, "--op", "describe", "--out", "x/y.csv", "--input-quarantine", "q.csv"})
 	require.NoError(t, err)
-	got = j.command("/d", false, false)
+	got = j.Command("/d", false, false)
 	require.Contains(t, got, "/d/out/y.csv")
 	require.Contains(t, got, "/d/out/input-quarantine-q.csv")
 	require.Contains(t, got, "254")

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"example.com/handoff/cmd/handoff/internal/chaos"
 )
 
 // A terminal is a pseudo-terminal with a command on it, as its controlling terminal.
@@ -145,7 +147,7 @@ func sessionOf(session int) (pids []int) {
 		if err != nil {
 			continue
 		}
-		if p, err := readProcess(pid); err == nil && p.session == session && !p.dead {
+		if p, err := chaos.ReadProcess(pid); err == nil && p.Session == session && !p.Dead {
 			pids = append(pids, pid)
 		}
 	}

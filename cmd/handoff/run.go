@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"example.com/handoff/arrowipc/files"
+	"example.com/handoff/cmd/handoff/internal/chaos"
 	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
 	_ "example.com/handoff/pool/batch/ops" // registers them
@@ -33,9 +34,6 @@ type runFlags struct {
 
 // mostQuarantined bounds the rows that --quarantine leaves out.
 const mostQuarantined = 1000
-
-// fullWhileFlag is hidden: it is for the runs of handoff chaos.
-const fullWhileFlag = "disk-full-while"
 
 func runCommand(s streams) *cobra.Command {
 	c, _ := newRunCommand(s)
@@ -114,8 +112,8 @@ func (f *runFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics at `ADDR`, as localhost:9090, path /metrics")
 	jsonFlag(fl, &f.json, "the summary")
 	fl.BoolVar(&f.quiet, "quiet", false, "no progress and no summary on standard error")
-	fl.StringVar(&f.fullWhile, fullWhileFlag, "", "")
-	_ = fl.MarkHidden(fullWhileFlag) // it fails for an unknown flag
+	fl.StringVar(&f.fullWhile, chaos.FullWhileFlag, "", "")
+	_ = fl.MarkHidden(chaos.FullWhileFlag) // it is for the runs of handoff chaos
 }
 
 // opsHelp is the operations for the help.
@@ -165,7 +163,7 @@ func runJob(ctx context.Context, s streams, f *runFlags) (err error) {
 		bar.showRows(p.Done, p.Total, p.Rows)
 	}
 	f.configure()
-	f.job.FS = diskFullWhile(f.fullWhile)
+	f.job.FS = chaos.DiskFullWhile(f.fullWhile)
 	if f.joblog != "" {
 		log, openErr := openJoblog(f.joblog)
 		if openErr != nil {

@@ -1,4 +1,4 @@
-package main
+package chaos
 
 import (
 	"context"
@@ -14,41 +14,41 @@ import (
 	"example.com/handoff/pool/chaos"
 )
 
-// A chaosTarget is a run to which faults are dealt, or the one without faults.
-type chaosTarget struct {
-	c *chaosRun
+// A target is a run to which faults are dealt, or the one without faults.
+type target struct {
+	c *run
 	s *supervisor
-	r *chaosRound // counts the faults
+	r *Round // counts the faults
 
 	// How the run has ended, beside what its process says.
-	fault   chaosFault // that was to end it; "" for none
-	workers bool       // were hit
-	full    bool       // the disk was
-	hangs   string     // it had to be killed
+	fault   Fault  // that was to end it; "" for none
+	workers bool   // were hit
+	full    bool   // the disk was
+	hangs   string // it had to be killed
 }
 
 // explains reports whether the faults are why the run has ended.
-func (t *chaosTarget) explains() bool {
+func (t *target) explains() bool {
 	switch t.fault {
-	case faultKillSupervisor:
+	case KillSupervisor:
 		return t.s.killedBy() == unix.SIGKILL
-	case faultTermSupervisor: // which ends it at once where it was not ready for it
+	case TermSupervisor: // which ends it at once where it was not ready for it
 		return t.s.exit() == 128+int(unix.SIGTERM) || t.s.killedBy() == unix.SIGTERM
 	}
 	return t.full && t.s.exit() == exitFailure && strings.Contains(lastLine(t.s.dir), noSpace)
 }
 
-// A chaosGrowth watches whether a job goes on: by its journal, which grows.
-type chaosGrowth struct {
+// A growth watches whether a job goes on: by its journal, which grows.
+type growth struct {
 	file   string
 	size   int64
 	since  time.Time // when it has grown last
 	faults int       // since then
 }
 
-func (g *chaosGrowth) look() {
+func (g *growth) look() {
 	if info, err := os.Stat(g.file); err == nil && info.Size() > g.size {
-		*g = chaosGrowth{g.file, info.Size(), time.Now(), 0}
+		*g = growth{g.file, info.Size(), time.Now(), 0}
 	}
 }
 
@@ -62,9 +62,9 @@ const (
 var errHangs = errors.New("the job does not go on")
 
 // storm deals faults to the run until it has ended. The error is that of ctx.
-func (t *chaosTarget) storm(ctx context.Context) error {
+func (t *target) storm(ctx context.Context) error {
 	c := t.c
-	defer os.Remove(filepath.Join(t.s.dir, chaosDisk))
+	defer os.Remove(filepath.Join(t.s.dir, diskFile))
 	err := c.engine.Run(ctx, t, 0)
 	switch {
 	case errors.Is(err, chaos.ErrEnded):
@@ -76,16 +76,16 @@ func (t *chaosTarget) storm(ctx context.Context) error {
 		t.hangs = fmt.Sprintf("%v since %v: killed", err, time.Since(c.growth.since).Round(time.Second))
 		return nil
 	}
-	c.end(ctx, t.s)
+	c.end(t.s)
 	return err
 }
 
-func (t *chaosTarget) Parent() int           { return t.s.pid() }
-func (t *chaosTarget) Done() <-chan struct{} { return t.s.ended }
+func (t *target) Parent() int           { return t.s.pid() }
+func (t *target) Done() <-chan struct{} { return t.s.ended }
 
 // Workers have no arguments. A child that has still those of the run is about to
 // become one.
-func (t *chaosTarget) Workers() (workers []chaos.Worker) {
+func (t *target) Workers() (workers []chaos.Worker) {
 	for _, pid := range childrenOf(t.s.pid()) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		if err == nil && strings.Count(string(b), "\x00") == 1 {
@@ -97,45 +97,45 @@ func (t *chaosTarget) Workers() (workers []chaos.Worker) {
 
 // Look says how far the test is, and finds a job that does not go on, be there faults
 // or not.
-func (t *chaosTarget) Look() error {
+func (t *target) Look() error {
 	c := t.c
 	if c.round == 0 {
-		c.show("without faults")
+		c.Show("without faults")
 		return nil
 	}
-	c.show(fmt.Sprintf("round %d of %d, %d runs so far", c.round, c.flags.rounds, len(c.ours)))
+	c.Show(fmt.Sprintf("round %d of %d, %d runs so far", c.round, c.Rounds, len(c.ours)))
 	c.growth.look()
-	c.engine.Every = c.flags.every << min(c.growth.faults/slowAfter, 16)
-	if limit := time.Minute + time.Duration(50*c.report.Undisturbed.WallS*float64(time.Second)); time.Since(c.growth.since) > limit {
+	c.engine.Every = c.Every << min(c.growth.faults/slowAfter, 16)
+	if limit := time.Minute + time.Duration(50*c.Report.Undisturbed.WallS*float64(time.Second)); time.Since(c.growth.since) > limit {
 		return errHangs
 	}
 	return nil
 }
 
 // Dealt is told of what a worker has got.
-func (t *chaosTarget) Dealt(f chaos.Fault) {
+func (t *target) Dealt(f chaos.Fault) {
 	t.workers = true
 	t.count(nameOf(f))
 }
 
-func (t *chaosTarget) count(f chaosFault) {
+func (t *target) count(f Fault) {
 	t.r.Faults[f]++
 	t.c.growth.faults++
 }
 
 // Deal does those faults that are not for a worker.
-func (t *chaosTarget) Deal(ctx context.Context, fault chaos.Fault, stop time.Duration) (bool, error) {
+func (t *target) Deal(ctx context.Context, fault chaos.Fault, stop time.Duration) (bool, error) {
 	f := nameOf(fault)
-	if f == faultENOSPC {
+	if f == ENOSPC {
 		return true, t.fillDisk(ctx, stop)
 	}
-	sig := map[chaosFault]unix.Signal{faultKillSupervisor: unix.SIGKILL, faultTermSupervisor: unix.SIGTERM, faultStopSupervisor: unix.SIGSTOP}[f]
+	sig := map[Fault]unix.Signal{KillSupervisor: unix.SIGKILL, TermSupervisor: unix.SIGTERM, StopSupervisor: unix.SIGSTOP}[f]
 	if t.s.signal(sig) != nil {
 		<-t.s.ended
 		return true, chaos.ErrEnded
 	}
 	t.count(f)
-	if f == faultStopSupervisor {
+	if f == StopSupervisor {
 		defer t.s.signal(unix.SIGCONT)
 		return true, t.c.engine.Rest(ctx, t, stop)
 	}
@@ -143,7 +143,7 @@ func (t *chaosTarget) Deal(ctx context.Context, fault chaos.Fault, stop time.Dur
 	return true, t.await(ctx)
 }
 
-func (t *chaosTarget) await(ctx context.Context) error {
+func (t *target) await(ctx context.Context) error {
 	if err := t.c.engine.Rest(ctx, t, goodbye); err != nil {
 		return err
 	}
@@ -152,8 +152,8 @@ func (t *chaosTarget) await(ctx context.Context) error {
 
 // fillDisk makes the disk full until the run has ended of it or, where it writes
 // nothing meanwhile, for a while.
-func (t *chaosTarget) fillDisk(ctx context.Context, d time.Duration) error {
-	name := filepath.Join(t.s.dir, chaosDisk)
+func (t *target) fillDisk(ctx context.Context, d time.Duration) error {
+	name := filepath.Join(t.s.dir, diskFile)
 	if err := os.WriteFile(name, nil, 0o600); err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (t *chaosTarget) fillDisk(ctx context.Context, d time.Duration) error {
 	for end := time.Now().Add(d + 250*time.Millisecond); time.Now().Before(end); {
 		err := t.c.engine.Rest(ctx, t, 2*time.Millisecond)
 		if info, statErr := os.Stat(name); statErr == nil && info.Size() > 0 {
-			t.count(faultENOSPC)
+			t.count(ENOSPC)
 			if err == nil {
 				err = t.await(ctx)
 			}

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package chaos
 
 import (
 	"context"
@@ -10,8 +10,10 @@ import (
 	"example.com/handoff/pool/journal"
 )
 
-func diskFullWhile(string) journal.FS { return nil }
+// DiskFullWhile is for Linux.
+func DiskFullWhile(string) journal.FS { return nil }
 
-func (c *chaosTest) run(context.Context, func(text string)) error {
+// Run answers that this is not Linux.
+func (t *Test) Run(_, _ context.Context) error {
 	return fmt.Errorf("chaos stops and kills processes by their handles, which needs Linux: %w", errors.ErrUnsupported)
 }

@@ -1,4 +1,4 @@
-package main
+package chaos
 
 import (
 	"context"
@@ -28,23 +28,23 @@ type supervisor struct {
 
 // start starts a run in a folder: with faults one that keeps its state, and with keep
 // also when it has succeeded.
-func (c *chaosRun) start(dir string, faults, keep bool) (*supervisor, error) {
-	if err := os.MkdirAll(filepath.Join(dir, chaosOutDir), 0o700); err != nil {
+func (c *run) start(dir string, faults, keep bool) (*supervisor, error) {
+	if err := os.MkdirAll(filepath.Join(dir, OutDir), 0o700); err != nil {
 		return nil, err
 	}
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	said, err := os.OpenFile(filepath.Join(dir, chaosStderr), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	said, err := os.OpenFile(filepath.Join(dir, stderrFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer said.Close()
-	cmd := exec.Command(exe, c.job.command(dir, faults, keep)...)
+	cmd := exec.Command(exe, c.Job.Command(dir, faults, keep)...)
 	cmd.Stdout, cmd.Stderr = said, said
-	if c.job.out == "" && !faults {
-		result, err := os.Create(filepath.Join(dir, chaosOutDir, chaosResult))
+	if c.Job.Out == "" && !faults {
+		result, err := os.Create(filepath.Join(dir, OutDir, resultFile))
 		if err != nil {
 			return nil, err
 		}
@@ -107,13 +107,12 @@ func (s *supervisor) within(ctx context.Context, d time.Duration) bool {
 // end ends a run that is not wanted any more so that it can clean up: as a user does
 // who presses Ctrl-C once, a second time, and is then out of patience; at once when
 // chaos gets a second signal itself.
-func (c *chaosRun) end(ctx context.Context, s *supervisor) {
-	ctx = secondSignal(ctx)
-	os.Remove(filepath.Join(s.dir, chaosDisk))
+func (c *run) end(s *supervisor) {
+	os.Remove(filepath.Join(s.dir, diskFile))
 	s.signal(unix.SIGCONT)
 	for _, patience := range []time.Duration{time.Second, 3 * time.Second} {
 		s.signal(unix.SIGTERM)
-		if s.within(ctx, patience) {
+		if s.within(c.last, patience) {
 			return
 		}
 	}
@@ -121,28 +120,29 @@ func (c *chaosRun) end(ctx context.Context, s *supervisor) {
 	<-s.ended
 }
 
-// A process is what /proc says of one.
-type process struct {
-	pid, parent, session int
-	dead                 bool // and not waited for yet
+// A Process is what /proc says of one.
+type Process struct {
+	PID, Parent, Session int
+	Dead                 bool // and not waited for yet
 }
 
 var errNoProcess = errors.New("no such process")
 
-func readProcess(pid int) (process, error) {
+// ReadProcess looks at a process.
+func ReadProcess(pid int) (Process, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return process{}, err
+		return Process{}, err
 	}
 	_, rest, _ := strings.Cut(string(b), " (")
 	rest = rest[strings.LastIndexByte(rest, ')')+1:] // a name may have anything in it
 	f := strings.Fields(rest)
 	if len(f) < 4 {
-		return process{}, errNoProcess
+		return Process{}, errNoProcess
 	}
 	parent, err1 := strconv.Atoi(f[1])
 	session, err2 := strconv.Atoi(f[3])
-	return process{pid, parent, session, f[0] == "Z" || f[0] == "X"}, errors.Join(err1, err2)
+	return Process{pid, parent, session, f[0] == "Z" || f[0] == "X"}, errors.Join(err1, err2)
 }
 
 // childrenOf are the children that a process has now.
@@ -161,12 +161,12 @@ func childrenOf(pid int) (pids []int) {
 
 // openProcess opens the handle of a process if it is what the caller wants, which
 // want decides by what /proc says.
-func openProcess(pid int, want func(process) bool) (fd int, err error) {
+func openProcess(pid int, want func(Process) bool) (fd int, err error) {
 	if fd, err = unix.PidfdOpen(pid, 0); err != nil {
 		return -1, os.NewSyscallError("pidfd_open", err)
 	}
-	p, err := readProcess(pid)
-	if err == nil && !p.dead && want(p) {
+	p, err := ReadProcess(pid)
+	if err == nil && !p.Dead && want(p) {
 		// If the process of the handle lives now, what was read was about it.
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 		if err == nil && n == 0 {

@@ -1,4 +1,4 @@
-package main
+package chaos
 
 import (
 	"bufio"
@@ -83,11 +83,11 @@ func compareFiles(want, got string) (string, error) {
 	}
 }
 
-// A chaosChunks is which chunks a journal has, by pass and index.
-type chaosChunks map[[2]int64]int
+// A chunkCounts is which chunks a journal has, by pass and index.
+type chunkCounts map[[2]int64]int
 
-func chunksOf(s *batch.State) chaosChunks {
-	c := chaosChunks{}
+func chunksOf(s *batch.State) chunkCounts {
+	c := chunkCounts{}
 	for pass, p := range s.Passes {
 		for _, index := range p.Chunks {
 			c[[2]int64{int64(pass), index}]++
@@ -100,7 +100,7 @@ func chunksOf(s *batch.State) chaosChunks {
 func chunksOfAll(s batch.Summary) int64 { return s.Chunks * int64(s.Passes) }
 
 // twice counts commits of chunks that were committed before.
-func (c chaosChunks) twice() (n int64) {
+func (c chunkCounts) twice() (n int64) {
 	for _, k := range c {
 		n += int64(k - 1)
 	}
@@ -108,7 +108,7 @@ func (c chaosChunks) twice() (n int64) {
 }
 
 // missing counts the chunks of c that are not in later.
-func (c chaosChunks) missing(later chaosChunks) (n int64) {
+func (c chunkCounts) missing(later chunkCounts) (n int64) {
 	for key := range c {
 		if later[key] == 0 {
 			n++

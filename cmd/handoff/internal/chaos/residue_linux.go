@@ -1,4 +1,4 @@
-package main
+package chaos
 
 import (
 	"context"
@@ -22,12 +22,12 @@ const residueGrace = 2 * time.Second
 // memory cgroups. Segments and cgroups of a killed run are there until another run, or
 // `handoff shm gc`, removes them; a last run that had nothing to do is none, so what
 // can be removed by then is no residue.
-func (c *chaosRun) lookForResidue(ctx context.Context) {
+func (c *run) lookForResidue(ctx context.Context) {
 	var left []string
 	for end := time.Now().Add(residueGrace); ; time.Sleep(20 * time.Millisecond) {
 		left = nil
 		for _, p := range c.processes() {
-			left = append(left, fmt.Sprintf("process %d of the run with pid %d", p.pid, p.session))
+			left = append(left, fmt.Sprintf("process %d of the run with pid %d", p.PID, p.Session))
 		}
 		alive, _ := c.segments()
 		if left = append(left, alive...); len(left) == 0 || time.Now().After(end) || ctx.Err() != nil {
@@ -35,27 +35,27 @@ func (c *chaosRun) lookForResidue(ctx context.Context) {
 		}
 	}
 	if _, orphans := c.segments(); len(orphans) > 0 {
-		c.report.Swept += len(orphans)
+		c.Report.Swept += len(orphans)
 		shm.GC(ctx)
 		_, orphans = c.segments()
 		left = append(left, orphans...)
 	}
 	left = append(left, c.sweepGroups()...)
-	c.report.Residue = append(c.report.Residue, left...)
-	if n := len(c.report.Residue); n > 0 {
-		c.report.problem(c.round, "the runs have left %d things, the first is %s", n, c.report.Residue[0])
+	c.Report.Residue = append(c.Report.Residue, left...)
+	if n := len(c.Report.Residue); n > 0 {
+		c.Report.problem(c.round, "the runs have left %d things, the first is %s", n, c.Report.Residue[0])
 	}
 }
 
 // processes are those that our runs have started and that live.
-func (c *chaosRun) processes() (found []process) {
+func (c *run) processes() (found []Process) {
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
-		if p, err := readProcess(pid); err == nil && c.isOurs(p) {
+		if p, err := ReadProcess(pid); err == nil && c.isOurs(p) {
 			found = append(found, p)
 		}
 	}
@@ -64,20 +64,20 @@ func (c *chaosRun) processes() (found []process) {
 
 // isOurs: it is in the session of one of our runs and is this program. The number of
 // a session is not given to a new one as long as there are processes in it.
-func (c *chaosRun) isOurs(p process) bool {
-	if p.dead || !c.ours[p.session] {
+func (c *run) isOurs(p Process) bool {
+	if p.Dead || !c.ours[p.Session] {
 		return false
 	}
 	self, err := os.Stat("/proc/self/exe")
 	if err != nil {
 		return false
 	}
-	exe, err := os.Stat(fmt.Sprintf("/proc/%d/exe", p.pid))
+	exe, err := os.Stat(fmt.Sprintf("/proc/%d/exe", p.PID))
 	return err == nil && os.SameFile(self, exe)
 }
 
 // segments are what is in /dev/shm of our runs.
-func (c *chaosRun) segments() (alive, orphans []string) {
+func (c *run) segments() (alive, orphans []string) {
 	runs, _ := shm.List()
 	for _, r := range runs {
 		if !c.ours[holderOf(r)] || !r.Since.IsZero() && r.Since.Before(c.began.Add(-time.Second)) {
@@ -105,8 +105,8 @@ func holderOf(r shm.RunInfo) int {
 
 // noteGroups notes the names under which a run that was killed may have memory
 // cgroups.
-func (c *chaosRun) noteGroups(s *supervisor) {
-	if c.job.given.memory == 0 || s.killedBy() == 0 {
+func (c *run) noteGroups(s *supervisor) {
+	if !c.Job.Groups || s.killedBy() == 0 {
 		return
 	}
 	runs, _ := shm.List()
@@ -119,7 +119,7 @@ func (c *chaosRun) noteGroups(s *supervisor) {
 
 // sweepGroups removes the memory cgroups of killed runs, as a run would do that comes
 // ten seconds later, and returns those that cannot be removed.
-func (c *chaosRun) sweepGroups() (left []string) {
+func (c *run) sweepGroups() (left []string) {
 	if len(c.groups) == 0 {
 		return nil
 	}
@@ -140,9 +140,9 @@ func (c *chaosRun) sweepGroups() (left []string) {
 }
 
 // endAll ends what our runs have left behind, whatever has happened.
-func (c *chaosRun) endAll() {
+func (c *run) endAll() {
 	for _, p := range c.processes() {
-		if fd, err := openProcess(p.pid, c.isOurs); err == nil {
+		if fd, err := openProcess(p.PID, c.isOurs); err == nil {
 			unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 			unix.Close(fd)
 		}

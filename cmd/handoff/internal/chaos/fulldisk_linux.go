@@ -1,4 +1,4 @@
-package main
+package chaos
 
 import (
 	"io/fs"
@@ -9,8 +9,8 @@ import (
 	"example.com/handoff/pool/journal"
 )
 
-// diskFullWhile is a file system that is full as long as a file is there; nil for "".
-func diskFullWhile(file string) journal.FS {
+// DiskFullWhile is a file system that is full as long as a file is there; nil for "".
+func DiskFullWhile(file string) journal.FS {
 	if file == "" {
 		return nil
 	}
