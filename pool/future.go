@@ -34,7 +34,7 @@ func (f Future[Out]) Wait(ctx context.Context) (v Out, err error) {
 	if f.p == nil {
 		return v, fmt.Errorf("%w, or was never submitted", ErrWaited)
 	}
-	v, _, err = f.wait(ctx, false)
+	v, _, err = f.wait(ctx)
 	return v, err
 }
 
@@ -46,7 +46,7 @@ func (f Future[Out]) WaitViews(ctx context.Context) (v Out, views []shm.Binder, 
 	if f.p == nil {
 		return v, nil, fmt.Errorf("%w, or was never submitted", ErrWaited)
 	}
-	t, err := f.p.await(ctx, f.id, false)
+	t, err := f.p.await(ctx, f.id)
 	if err != nil {
 		return v, nil, err
 	}
@@ -57,8 +57,8 @@ func (f Future[Out]) WaitViews(ctx context.Context) (v Out, views []shm.Binder, 
 	return v, views, nil
 }
 
-func (f Future[Out]) wait(ctx context.Context, flows bool) (v Out, dry bool, err error) {
-	t, err := f.p.await(ctx, f.id, flows)
+func (f Future[Out]) wait(ctx context.Context) (v Out, dry bool, err error) {
+	t, err := f.p.await(ctx, f.id)
 	if err != nil {
 		return v, false, err
 	}

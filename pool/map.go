@@ -52,7 +52,7 @@ func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.S
 			item, err := Item[Out]{Index: index, TaskNumber: fl.seq}, fl.err
 			if err == nil {
 				var dry bool
-				item.Value, dry, err = fl.wait(ctx, true)
+				item.Value, dry, err = fl.wait(ctx)
 				if dry && n == size {
 					size = min(2*size, most)
 				}
@@ -166,13 +166,13 @@ type group struct {
 func (p *Pool) awaitAny(ctx context.Context, g *group) (*task, error) {
 	done := ctx.Done()
 	p.mu.Lock()
-	g.looked, g.short, g.flows = false, false, true
+	g.looked = false
 	if !p.waitLocked(ctx, done, &g.waiter) {
 		p.unlock()
 		return nil, contextErr(ctx)
 	}
 	t := g.ready[0]
-	t.looked, t.short = g.looked, g.short
+	t.looked = g.looked
 	g.ready = append(g.ready[:0], g.ready[1:]...)
 	g.over = len(g.ready) > 0
 	return t, nil
@@ -208,7 +208,6 @@ func take[Out any](p *Pool, c *codec, t *task) (v Out, dry bool, err error) {
 			err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
 		}
 	}
-	dry = t.short
 	if t.looked {
 		for _, w := range p.sched.open {
 			dry = dry || w.lane.Tasks() == 0

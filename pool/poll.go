@@ -44,8 +44,6 @@ type waiter struct {
 	looked     bool          // it was not there at once
 	parked     bool
 	poller     bool      // the token is the role
-	flows      bool      // it wants one of many, and soon the next
-	short      bool      // workers have too few tasks for a nap
 	patient    bool      // has waited for long, and is not given the role
 	slept      time.Time // the poller's first sleep; zero before
 	urgent     bool      // it wants the role and nothing else
@@ -101,11 +99,6 @@ type leader struct {
 	pollDue   bool       // the dispatcher is to poll
 	drains    uint64
 
-	results      int  // since the last nap began
-	lastNapYield int  // results of the nap before
-	napping      bool // it is not judged yet
-	napBackoff   int  // waits without a nap, still
-
 	// Of the holder alone.
 	record    []byte
 	watched   []*worker
@@ -117,7 +110,7 @@ type leader struct {
 
 // await returns with p.mu held and the future's task resolved and the caller's
 // to free, or with an error and without p.mu.
-func (p *Pool) await(ctx context.Context, id wire.TaskID, flows bool) (*task, error) {
+func (p *Pool) await(ctx context.Context, id wire.TaskID) (*task, error) {
 	done := ctx.Done()
 	p.mu.Lock()
 	t := p.lookLocked(id)
@@ -125,7 +118,7 @@ func (p *Pool) await(ctx context.Context, id wire.TaskID, flows bool) (*task, er
 		p.mu.Unlock()
 		return nil, ErrWaited
 	}
-	t.waiting, t.flows = true, flows
+	t.waiting = true
 	if !p.waitLocked(ctx, done, &t.waiter) {
 		t.waiting = false
 		p.unlock()
@@ -168,7 +161,7 @@ func (p *Pool) waitLocked(ctx context.Context, done <-chan struct{}, w *waiter) 
 		w.poller = false
 		p.passLocked()
 	}
-	w.patient, w.flows, w.slept = false, false, time.Time{}
+	w.patient, w.slept = false, time.Time{}
 	return w.over
 }
 
@@ -284,10 +277,6 @@ func (p *Pool) pollLocked(ctx context.Context, done <-chan struct{}, w *waiter) 
 		}
 		if w != nil {
 			w.looked = true
-			if w.flows && p.flowingLocked(w) {
-				p.awayLocked(func() { p.leader.doorbell.Nap(napTime) })
-				continue
-			}
 		}
 		p.leader.seenKicks, p.leader.watched = p.leader.kicks.Load(), p.sched.open
 		ready := false
@@ -382,7 +371,6 @@ func (p *Pool) drainLocked() {
 		for l := w.lane; !l.Broken; {
 			record, ok, err := l.Take(p.leader.record)
 			if ok {
-				p.leader.results++
 				err = w.finishLocked(record)
 			}
 			if !ok && err == nil {

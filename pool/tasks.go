@@ -374,7 +374,7 @@ func (p *Pool) freeLocked(t *task) {
 	t.id.Epoch = max(t.id.Epoch+1, 1) // never 0
 	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
 	t.value, t.views, t.err = nil, nil, nil
-	t.group, t.over, t.looked, t.short = nil, false, false, false
+	t.group, t.over, t.looked = nil, false, false
 	t.unlucky, t.deaths, t.memory, t.later, t.gentle, t.told = 0, 0, 0, false, false, false
 	t.waiting, t.discarded, t.cancelled = false, false, false
 	t.pins, t.segs = t.pins[:0], t.segs[:0]

@@ -164,17 +164,6 @@ func (b *Bell) Sleep(ready func() bool, most time.Duration) bool {
 	return came
 }
 
-// Nap sleeps for some time, and is not rung: the others see nobody sleep, and
-// spend nothing on waking. For a while of which the owner knows that what comes
-// can wait.
-func (b *Bell) Nap(d time.Duration) {
-	if b.local != nil {
-		time.Sleep(d)
-		return
-	}
-	futexWait(b.rings, b.rings.load(), d)
-}
-
 func (b *Bell) sleepLocal(most time.Duration) {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
