@@ -24,6 +24,14 @@ func Size[T int64 | float64](bytes T) string {
 	return scale(float64(bytes), []unit{{1 << 40, "TiB"}, {1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}})
 }
 
+// Percent writes a share for people: 0.125 is "12.5 %".
+func Percent(share float64) string {
+	if 0 < share && share < 1e-4 {
+		return "less than 0.01 %"
+	}
+	return Number(100*share) + " %"
+}
+
 // Time writes nanoseconds for people: "170 µs", "1.20 s".
 func Time(ns float64) string {
 	return scale(ns, []unit{{1e9, "s"}, {1e6, "ms"}, {1e3, "µs"}, {1, "ns"}})
