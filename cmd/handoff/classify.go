@@ -5,15 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime/pprof"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"example.com/handoff/bench"
+	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
 	"example.com/handoff/pool/batch/outfile"
@@ -94,7 +97,24 @@ func (f classifyFlags) check(args []string) error {
 // A classified is the answer of the verb.
 type classified struct {
 	Op string `json:"op,omitempty"`
+	classifiedSeconds
 	classify.Verdict
+	Times *struct{} `json:"times,omitempty"` // hides the Verdict's, which are in nanoseconds
+}
+
+type classifiedSeconds struct {
+	WallS       float64 `json:"wall_s"`
+	CPUS        float64 `json:"cpu_s"`
+	ThreadCPUS  float64 `json:"thread_cpu_s,omitempty"`
+	ProcessCPUS float64 `json:"process_cpu_s,omitempty"`
+	CPUWaitS    float64 `json:"cpu_wait_s,omitempty"`
+	OrphanCPUS  float64 `json:"orphan_cpu_s,omitempty"`
+}
+
+func newClassified(op string, v classify.Verdict) classified {
+	return classified{Op: op, Verdict: v, classifiedSeconds: classifiedSeconds{
+		v.Wall.Seconds(), v.CPU.Seconds(), v.ThreadCPU.Seconds(), v.ProcessCPU.Seconds(), v.CPUWait.Seconds(), v.OrphanCPU.Seconds(),
+	}}
 }
 
 func classifyStage(ctx context.Context, s streams, args []string, f classifyFlags) error {
@@ -119,11 +139,11 @@ func classifyStage(ctx context.Context, s streams, args []string, f classifyFlag
 	if opts.Costs, err = costs(ctx, s.err, f.costs); err != nil {
 		return err
 	}
-	got := classified{Op: f.op}
+	var v classify.Verdict
 	if once == nil {
-		got.Verdict, err = classify.Command(ctx, args, &opts)
+		v, err = classify.Command(ctx, args, &opts)
 	} else {
-		got.Verdict, err = classify.Func(ctx, once, &opts)
+		v, err = classify.Func(ctx, once, &opts)
 	}
 	if err == nil && f.profile != "" {
 		err = profileCPU(ctx, profile, once)
@@ -131,14 +151,14 @@ func classifyStage(ctx context.Context, s streams, args []string, f classifyFlag
 	if err != nil {
 		return err
 	}
-	for _, w := range got.Warnings {
+	for _, w := range v.Warnings {
 		fmt.Fprintln(s.err, "handoff: warning: "+printable(w))
 	}
 	if f.json != "-" {
-		got.write(s.out)
+		writeVerdict(s.out, v)
 	}
 	if f.json != "" {
-		if err := writeJSON(out, got); err != nil {
+		if err := writeJSON(out, newClassified(f.op, v)); err != nil {
 			return err
 		}
 		if err := out.Commit(); err != nil {
@@ -197,51 +217,41 @@ func profileCPU(ctx context.Context, w io.Writer, once func(context.Context) err
 	return nil
 }
 
-// write is the answer for people.
-func (c classified) write(w io.Writer) {
+// writeVerdict is the answer for people.
+func writeVerdict(w io.Writer, v classify.Verdict) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(tw, name+"\t"+format+"\n", args...) }
-	row("wall", "%.3f s", c.WallS)
-	row("cpu", "%.3f s (%s clock)", c.CPUS, c.Clock)
-	row("ratio", "%.2f (%.2f to %.2f in %d runs)", c.CPUToWall, c.CPUToWallMin, c.CPUToWallMax, c.Repeats)
-	if c.CPUWaitS > 0.01*c.WallS {
-		row("no core", "%.3f s", c.CPUWaitS)
+	text := func(d time.Duration) string { return stat.Time(float64(d)) }
+	row("wall", "%s", text(v.Wall))
+	row("cpu", "%s (%s clock)", text(v.CPU), v.Clock)
+	row("ratio", "%.2f (%.2f to %.2f in %d runs)", v.CPUToWall, v.CPUToWallMin, v.CPUToWallMax, v.Repeats)
+	if v.CPUWait > v.Wall/100 {
+		row("no core", "%s", text(v.CPUWait))
 	}
-	if c.OrphanCPUS > 0.01*c.CPUS {
-		row("orphans", "%.3f s of the CPU", c.OrphanCPUS)
+	if v.OrphanCPU > v.CPU/100 {
+		row("orphans", "%s of the CPU time", text(v.OrphanCPU))
 	}
-	row("switches", "%.4g voluntary, %.4g involuntary", c.VoluntarySwitches, c.InvoluntarySwitches)
-	row("faults", "%.4g minor, %.4g major", c.MinorFaults, c.MajorFaults)
-	if c.GCShare != nil {
-		row("gc", "%.1f %% of the CPU, %d collections in all runs", 100**c.GCShare, c.GCCycles)
+	count := func(x float64) string { return strconv.FormatFloat(math.Round(10*x)/10, 'f', -1, 64) }
+	row("switches", "%s voluntary, %s involuntary", count(v.VoluntarySwitches), count(v.InvoluntarySwitches))
+	row("faults", "%s minor, %s major", count(v.MinorFaults), count(v.MajorFaults))
+	if v.GC != nil {
+		row("gc", "%s of the CPU time, %d collections in all runs", stat.Percent(v.GCShare), v.GCCycles)
 	}
-	if p := c.Payload; p != nil {
+	if p := v.Payload; p != nil {
 		row("payload", "%s by Ref, %s by value", human(p.RefBytes), human(p.ValueBytes))
-		if p.GobNs > 0 {
-			row("gob of it", "%s, %.3g %% of the CPU time", seconds(p.GobNs), 100*p.GobShare)
+		if p.Gob > 0 {
+			row("gob of it", "%s, %s of the CPU time", text(p.Gob), stat.Percent(p.GobShare))
 		}
 	}
-	row("class", "%s", c.Class)
-	row("route", "%s", c.Route)
-	for _, p := range c.Prices {
+	row("class", "%s", v.Workload)
+	row("route", "%s", v.Route)
+	for _, p := range v.Prices {
 		name := string(p.Route)
 		if p.Way != "" {
-			name += ", " + p.Way
+			name += ", " + string(p.Way)
 		}
-		row("price", "%s: %s a call, %.2g %% of its wall time", name, seconds(p.Ns), 100*p.Share)
+		row("price", "%s: %s a call, %s of its wall time", name, text(p.Time), stat.Percent(p.Share))
 	}
 	tw.Flush()
-	fmt.Fprintln(w, c.Reason)
-}
-
-func seconds(ns float64) string {
-	switch {
-	case ns >= 1e9:
-		return fmt.Sprintf("%.3g s", ns/1e9)
-	case ns >= 1e6:
-		return fmt.Sprintf("%.3g ms", ns/1e6)
-	case ns >= 1e3:
-		return fmt.Sprintf("%.3g µs", ns/1e3)
-	}
-	return fmt.Sprintf("%.3g ns", ns)
+	fmt.Fprintln(w, v.Reason)
 }

@@ -62,7 +62,7 @@ var ruleTable = map[string]ruleRow{
 	"pool/batch/ops": {[]string{"pool/batch", "shm/gonum"}, []string{ruleGonum, ruleArrow}},
 	"pool/chaos":     {[]string{"pool"}, []string{ruleSys}},
 	"pool/foreign":   {[]string{"pool"}, []string{ruleSys}},
-	"pool/classify":  {[]string{"pool"}, []string{ruleSys}},
+	"pool/classify":  {[]string{"pool", "bench/stat"}, []string{ruleSys}},
 	"pool/prom":      {[]string{"pool", "pool/queue"}, []string{ruleMetrics}},
 	"pool/tune":      {[]string{"bench/stat"}, []string{ruleSys}},
 	"bench/stat":     {nil, nil},
@@ -139,6 +139,10 @@ func ruleDirection(folder string, imports []string) (wrong []string) {
 		inside, own := strings.CutPrefix(imp, ruleModule+"/")
 		target := ruleOwner(inside)
 		switch {
+		case own && target != inside && target != owner:
+			wrong = append(wrong, fmt.Sprintf("%s imports %s, which is for %s alone", folder, inside, target))
+		case own && inside == owner && folder != owner:
+			wrong = append(wrong, fmt.Sprintf("%s imports %s, which is built on it", folder, inside))
 		case own && (target == owner || slices.Contains(ruleReach(owner), target)):
 		case own:
 			wrong = append(wrong, fmt.Sprintf("%s imports %s, against the direction of imports (allowed: %v)", folder, inside, ruleReach(owner)))
@@ -426,6 +430,9 @@ func TestRulesCatch(t *testing.T) {
 		{"shm imports pool", ruleDirection("shm", one(mod+"pool")), 1},
 		{"shm imports its ring", ruleDirection("shm", one(mod+"shm/ring")), 1},
 		{"shm/internal has the row of shm", ruleDirection("shm/internal/x", one(mod+"shm/ring")), 1},
+		{"pool/classify imports an internal package of pool", ruleDirection("pool/classify", []string{mod + "pool", mod + "pool/internal/x"}), 1},
+		{"pool/internal imports pool", ruleDirection("pool/internal/x", []string{mod + "pool/internal/y", mod + "pool"}), 1},
+		{"pool imports pool/classify", ruleDirection("pool", one(mod+"pool/classify")), 1},
 		{"shm imports arrow", ruleDirection("shm", one(ruleArrow+"/arrow")), 1},
 		{"pool imports bench", ruleDirection("pool", one(mod+"bench")), 1},
 		{"pool imports arrowipc", ruleDirection("pool", one(mod+"arrowipc")), 1},

@@ -54,11 +54,11 @@ func TestOnABusyMachine(t *testing.T) {
 				var err error
 				c, err = tt.run()
 				require.NoError(t, err)
-				if c.Class == tt.want && c.CPUWaitS > 0 {
+				if c.Workload == tt.want && c.CPUWait > 0 {
 					return
 				}
 			}
-			t.Errorf("got %s, want %s: %s", c.Class, tt.want, c.Reason)
+			t.Errorf("got %s, want %s: %s", c.Workload, tt.want, c.Reason)
 		})
 	}
 }
@@ -79,12 +79,12 @@ func TestCommandWaitsForNoChild(t *testing.T) {
 				var err error
 				c, err = Command(t.Context(), []string{"sh", "-c", script}, &Options{Repeats: 1})
 				require.NoError(t, err)
-				if c.Class == WorkloadCPU && c.OrphanCPUS > 0 {
-					require.Contains(t, c.ClassReason, "of processes whose parent had ended without waiting for them")
+				if c.Workload == WorkloadCPU && c.OrphanCPU > 0 {
+					require.Contains(t, c.WorkloadReason, "of processes whose parent had ended without waiting for them")
 					return
 				}
 			}
-			t.Errorf("got %s with %v s of orphans: %s", c.Class, c.OrphanCPUS, c.Reason)
+			t.Errorf("got %s with %v of orphans: %s", c.Workload, c.OrphanCPU, c.Reason)
 		})
 	}
 }

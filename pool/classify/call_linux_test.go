@@ -73,8 +73,8 @@ func TestMeasurePayload(t *testing.T) {
 	require.InDelta(t, gobSize(t, out), p.OutGobBytes, 100) // it may be encoded once, with the type
 	require.Equal(t, p.InGobBytes+p.OutGobBytes, p.ValueBytes)
 	require.Zero(t, p.RefBytes)
-	require.Positive(t, p.GobNs)
-	require.Positive(t, p.GobFreshNs)
+	require.Positive(t, p.Gob)
+	require.Positive(t, p.GobFresh)
 
 	p, err = measurePayload(&struct{}{}, &struct{}{})
 	require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestFn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(800_000), c.Payload.RefBytes)
 	require.Equal(t, int64(16), c.Payload.ValueBytes)
-	require.Equal(t, 5000+10*800_016.0, c.Payload.GobNs)
+	require.Equal(t, 8_005_160*time.Nanosecond, c.Payload.Gob)
 	require.True(t, c.Payload.Estimated)
 	require.Positive(t, c.Payload.GobShare)
 	require.Equal(t, c.Payload.GobShare > 0.15, c.Payload.HandOverRef)
@@ -153,11 +153,11 @@ func TestFn(t *testing.T) {
 	for range 8 { // what other tests have left to collect may be counted
 		c, err = Fn(t.Context(), measuredWait, 20, opts)
 		require.NoError(t, err)
-		if c.Class == WorkloadIO {
+		if c.Workload == WorkloadIO {
 			break
 		}
 	}
-	require.Equal(t, WorkloadIO, c.Class, "%s", c.Reason)
+	require.Equal(t, WorkloadIO, c.Workload, "%s", c.Reason)
 	require.Len(t, c.Warnings, 1)
 	require.Contains(t, c.Warnings[0], "planned for processes")
 
@@ -245,7 +245,7 @@ func TestCall(t *testing.T) {
 	require.True(t, c.Payload.HandOverRef, "%s", c.Reason) // 10 µs against 500
 	require.Contains(t, c.Reason, "to a process by Ref, as a shm.View")
 	require.Positive(t, c.GCCycles, "it leaves 80 kB at each call")
-	require.Positive(t, *c.GCShare)
+	require.Positive(t, c.GCShare)
 
 	c, err = Call(t.Context(), func(context.Context, chan int) (int, error) { time.Sleep(time.Millisecond); return 0, nil }, nil, opts)
 	require.NoError(t, err)

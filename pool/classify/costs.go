@@ -2,6 +2,7 @@ package classify
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -13,10 +14,14 @@ type RouteCost struct {
 	NsPerByte float64 `json:"ns_per_byte"`
 }
 
-// ns is the cost of so many bytes, or false if it was not measured.
-func (c RouteCost) ns(bytes int64) (float64, bool) {
+// time is the cost of so many bytes, or false if it was not measured.
+func (c RouteCost) time(bytes int64) (time.Duration, bool) {
 	ns := c.FixedNs + c.NsPerByte*float64(bytes)
-	return ns, c != RouteCost{} && c.FixedNs >= 0 && c.NsPerByte >= 0 && !math.IsInf(ns, 0)
+	measured := c != RouteCost{} && c.FixedNs >= 0 && c.NsPerByte >= 0 // and is a number
+	if !measured || ns > math.MaxInt64 {
+		return 0, false
+	}
+	return time.Duration(ns), true
 }
 
 // Costs is what the routes cost on one machine: plain data, filled by whoever
@@ -44,65 +49,68 @@ type Costs struct {
 	MeasuredAt time.Time `json:"measured_at"`
 }
 
-// The ways of a payload to another process.
+// A Way is how a payload goes to another process.
+type Way string
+
+// The ways.
 const (
-	wayRef  = "ref"
-	wayCopy = "copy"
-	wayGob  = "gob"
+	WayRef  Way = "ref"  // arrays that are in shared memory already
+	WayCopy Way = "copy" // by one copy into shared memory
+	WayGob  Way = "gob"
 )
 
 // A Price is what handing one call over costs.
 type Price struct {
-	Route Route `json:"route"`
-	// Way is how the payload goes to a process: "ref" for arrays that are in shared
-	// memory already, "copy" for one copy into it, "gob". "" for the other routes.
-	Way   string  `json:"way,omitempty"`
-	Ns    float64 `json:"ns"`
-	Share float64 `json:"share"` // of the wall time of one call; 1 is as much again
+	Route Route         `json:"route"`
+	Way   Way           `json:"way,omitempty"` // "" for routes within this process
+	Time  time.Duration `json:"ns"`
+	Share float64       `json:"share"` // of the wall time of one call; 1 is as much again
 }
 
 // prices lists what was measured, the cheapest kind of a route first. bytes go by
 // value, refBytes are in shared memory already.
-func (c *Costs) prices(bytes, refBytes int64, wallS float64) (all []Price) {
+func (c *Costs) prices(bytes, refBytes int64, wall time.Duration) (all []Price) {
 	if c == nil {
 		return nil
 	}
-	add := func(r Route, way string, ns float64, known bool) {
-		if known {
-			all = append(all, Price{r, way, ns, ns / 1e9 / wallS})
+	byRef, copied := c.ProcessRef, true // what is by value is copied
+	if bytes > 0 {
+		_, copied = c.Process.time(0)
+		byRef.NsPerByte = c.Process.NsPerByte
+	}
+	for _, p := range []struct {
+		route    Route
+		way      Way
+		cost     RouteCost
+		bytes    int64
+		measured bool
+	}{
+		{RouteGoroutine, "", c.Goroutine, bytes + refBytes, true},
+		{RouteProcess, WayRef, byRef, bytes, copied},
+		{RouteProcess, WayCopy, c.Process, bytes + refBytes, true},
+		{RouteProcess, WayGob, c.ProcessGob, bytes + refBytes, true},
+		{RouteSplit, "", c.Split, bytes + refBytes, true},
+	} {
+		if d, ok := p.cost.time(p.bytes); ok && p.measured {
+			all = append(all, Price{p.route, p.way, d, share(d, wall)})
 		}
 	}
-	ns, ok := c.Goroutine.ns(bytes + refBytes)
-	add(RouteGoroutine, "", ns, ok)
-	ns, ok = c.ProcessRef.ns(0) // what is by value is copied
-	if bytes > 0 {
-		_, copied := c.Process.ns(0)
-		ns, ok = ns+c.Process.NsPerByte*float64(bytes), ok && copied
-	}
-	add(RouteProcess, wayRef, ns, ok)
-	ns, ok = c.Process.ns(bytes + refBytes)
-	add(RouteProcess, wayCopy, ns, ok)
-	ns, ok = c.ProcessGob.ns(bytes + refBytes)
-	add(RouteProcess, wayGob, ns, ok)
-	ns, ok = c.Split.ns(bytes + refBytes)
-	add(RouteSplit, "", ns, ok)
 	return all
 }
 
-// price is that of the route: of a process by Ref if there is anything in shared
+// priceOf is the price of a route: of a process by Ref if there is anything in shared
 // memory, else by one copy.
-func (c *Costs) price(r Route, bytes, refBytes int64, wallS float64) (Price, bool) {
-	way := ""
+func priceOf(prices []Price, r Route, byRef bool) (Price, bool) {
+	var way Way
 	if r == RouteProcess {
-		way = wayCopy
-		if refBytes > 0 {
-			way = wayRef
+		way = WayCopy
+		if byRef {
+			way = WayRef
 		}
 	}
-	for _, p := range c.prices(bytes, refBytes, wallS) {
-		if p.Route == r && p.Way == way {
-			return p, true
-		}
+	i := slices.IndexFunc(prices, func(p Price) bool { return p.Route == r && p.Way == way })
+	if i < 0 {
+		return Price{}, false
 	}
-	return Price{}, false
+	return prices[i], true
 }

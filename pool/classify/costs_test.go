@@ -3,6 +3,7 @@ package classify
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -11,7 +12,7 @@ func TestCostsPrice(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		costs  *Costs
-		want   float64
+		want   time.Duration
 		wantOK bool
 	}{
 		{"nil", nil, 0, false},
@@ -23,8 +24,8 @@ func TestCostsPrice(t *testing.T) {
 		{"infinite", &Costs{Process: RouteCost{NsPerByte: math.Inf(1)}}, 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ok := tt.costs.price(RouteProcess, 10, 0, 1)
-			if ok != tt.wantOK || ok && got.Ns != tt.want {
+			got, ok := priceOf(tt.costs.prices(10, 0, time.Second), RouteProcess, false)
+			if ok != tt.wantOK || ok && got.Time != tt.want {
 				t.Errorf("got %v, %v, want %v, %v", got, ok, tt.want, tt.wantOK)
 			}
 		})
@@ -42,10 +43,10 @@ func TestCostsPrices(t *testing.T) {
 		{RouteProcess, "copy", 1550, 1.55e-3},
 		{RouteProcess, "gob", 18000, 0.018},
 		{RouteSplit, "", 500, 5e-4},
-	}, c.prices(100, 1000, 1e-3))
+	}, c.prices(100, 1000, time.Millisecond))
 	c.Split, c.ProcessGob = RouteCost{}, RouteCost{FixedNs: -1}
-	require.Len(t, c.prices(100, 1000, 1), 3, "what was not measured is left out")
-	byRef, ok := c.price(RouteProcess, 0, 8, 1)
+	require.Len(t, c.prices(100, 1000, time.Second), 3, "what was not measured is left out")
+	byRef, ok := priceOf(c.prices(0, 8, time.Second), RouteProcess, true)
 	require.True(t, ok)
-	require.Equal(t, "ref", byRef.Way)
+	require.Equal(t, WayRef, byRef.Way)
 }

@@ -1,27 +1,29 @@
 package classify
 
-import "runtime/metrics"
+import (
+	"runtime/metrics"
+	"time"
+)
 
-// collections is the work of the garbage collector of this process so far. The
-// runtime adds a collection up when it ends.
-type collections struct {
-	cpuS   float64
+// gcStats is the work of the garbage collector of this process so far. The runtime adds a
+// collection up when it ends.
+type gcStats struct {
+	cpu    time.Duration
 	cycles uint64
 }
 
-func readGC() collections {
+func readGC() (g gcStats) {
 	samples := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}, {Name: "/gc/cycles/total:gc-cycles"}}
 	metrics.Read(samples)
-	var c collections
 	if v := samples[0].Value; v.Kind() == metrics.KindFloat64 {
-		c.cpuS = v.Float64()
+		g.cpu = time.Duration(v.Float64() * 1e9)
 	}
 	if v := samples[1].Value; v.Kind() == metrics.KindUint64 {
-		c.cycles = v.Uint64()
+		g.cycles = v.Uint64()
 	}
-	return c
+	return g
 }
 
-func (c collections) minus(b collections) collections {
-	return collections{max(c.cpuS-b.cpuS, 0), c.cycles - b.cycles}
+func (g gcStats) minus(b gcStats) gcStats {
+	return gcStats{max(g.cpu-b.cpu, 0), g.cycles - b.cycles}
 }

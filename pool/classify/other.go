@@ -8,10 +8,10 @@ import (
 	"fmt"
 )
 
-func sampleFunc(context.Context, func(context.Context) error, Options) (cpuSample, error) {
-	return cpuSample{}, fmt.Errorf("classify: %w", errors.ErrUnsupported)
+func sampleFunc(context.Context, func(context.Context) error, Options) (sample, error) {
+	return sample{}, fmt.Errorf("classify: %w", errors.ErrUnsupported)
 }
 
-func sampleCommand(context.Context, []string) (cpuSample, error) {
-	return cpuSample{}, fmt.Errorf("classify: %w", errors.ErrUnsupported)
+func sampleCommand(context.Context, []string) (sample, error) {
+	return sample{}, fmt.Errorf("classify: %w", errors.ErrUnsupported)
 }

@@ -5,27 +5,28 @@ import (
 	"encoding/gob"
 	"fmt"
 	"reflect"
-	"slices"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
-// A Payload is what one call is handed and returns. Sizes are in bytes, times in
-// nanoseconds.
+// A Payload is what one call is handed and returns. Sizes are in bytes.
 type Payload struct {
 	// InGobBytes and OutGobBytes are what gob makes of the argument and of the
 	// result, that is of their exported fields, without its description of the types.
 	// 0 where Options says the sizes.
 	InGobBytes  int64 `json:"in_gob_bytes,omitempty"`
 	OutGobBytes int64 `json:"out_gob_bytes,omitempty"`
-	ValueBytes  int64 `json:"value_bytes"`  // crosses by value, in both directions
-	RefBytes    int64 `json:"in_ref_bytes"` // crosses by Ref
 
-	// GobNs is how long gob takes to encode and decode all of it, with one encoder
-	// for many values, GobFreshNs with one for each; 0 if unknown. GobShare is what
-	// part of the stage's CPU time GobNs is.
-	GobNs      float64 `json:"gob_ns"`
-	GobFreshNs float64 `json:"gob_fresh_ns"`
-	GobShare   float64 `json:"gob_share"`
+	ValueBytes int64 `json:"value_bytes"`  // crosses by value, in both directions
+	RefBytes   int64 `json:"in_ref_bytes"` // crosses by Ref
+
+	// Gob is how long gob takes to encode and decode all of it, with one encoder for many
+	// values, GobFresh with one for each; 0 if unknown. GobShare is what part of the CPU
+	// time of a call Gob is.
+	Gob      time.Duration `json:"gob_ns"`
+	GobFresh time.Duration `json:"gob_fresh_ns"`
+	GobShare float64       `json:"gob_share"`
 	// Estimated: the times were not measured but follow from Costs.
 	Estimated bool `json:"estimated"`
 	// HandOverRef: GobShare is more than 0.15, so that in a process the bytes should
@@ -56,13 +57,13 @@ func measurePayload[In, Out any](in *In, out *Out) (*Payload, error) {
 	}
 	return &Payload{
 		InGobBytes: i.bytes, OutGobBytes: o.bytes, ValueBytes: i.bytes + o.bytes,
-		GobNs: i.ns + o.ns, GobFreshNs: i.freshNs + o.freshNs,
+		Gob: i.reused + o.reused, GobFresh: i.fresh + o.fresh,
 	}, nil
 }
 
 type gobMeasure struct {
-	bytes       int64
-	ns, freshNs float64
+	bytes         int64
+	reused, fresh time.Duration
 }
 
 // measureGob encodes and decodes: once with everything new, then a few times again, but
@@ -89,61 +90,9 @@ func measureGob[T any](v *T) (m gobMeasure, err error) {
 		if err = dec.Decode(new(T)); err != nil {
 			return m, fmt.Errorf("gob: decode: %w", err)
 		}
-		all = append(all, float64(time.Since(start).Nanoseconds()))
+		all = append(all, float64(time.Since(start)))
 	}
-	m.freshNs = all[0]
-	if len(all) > 1 {
-		all = all[1:]
-	}
-	slices.Sort(all)
-	m.ns = middle(all)
+	m.fresh = time.Duration(all[0])
+	m.reused = time.Duration(stat.Median(all[min(1, len(all)-1):]))
 	return m, nil
-}
-
-// explainPayload applies the rule of the 15 %.
-func (c *Verdict) explainPayload(s *sentence, o Options) {
-	p := c.Payload
-	if p == nil {
-		return
-	}
-	whole := p.ValueBytes + p.RefBytes
-	if p.GobNs == 0 && o.Costs != nil {
-		if ns, ok := o.Costs.Gob.ns(whole); ok {
-			p.GobNs, p.Estimated = ns, true
-		}
-		if ns, ok := o.Costs.GobFresh.ns(whole); ok {
-			p.GobFreshNs = ns
-		}
-	}
-	if p.GobNs == 0 {
-		return
-	}
-	computes := c.CPUS
-	if computes <= 0 {
-		computes = c.WallS
-	}
-	p.GobShare = p.GobNs / 1e9 / computes
-	p.HandOverRef = p.GobShare > mostGobShare
-	figures := fmt.Sprintf("%v, %.3g %% of the %.3g s that it computes", roundNs(p.GobNs), 100*p.GobShare, computes)
-	switch {
-	case !p.HandOverRef:
-		s.say("gob of its payload (%d bytes) would take %s and not more than %.0f %%", whole, figures, 100*mostGobShare)
-	case 2*p.RefBytes >= whole:
-		s.say("its payload (%d bytes, %d by Ref) is handed over by Ref, and should be: gob of it would take %s and more than %.0f %%",
-			whole, p.RefBytes, figures, 100*mostGobShare)
-	default:
-		s.say("hand its payload (%d bytes) to a process by Ref, as a shm.View: gob of it would take %s and more than %.0f %%",
-			whole, figures, 100*mostGobShare)
-	}
-}
-
-func roundNs(ns float64) time.Duration {
-	d := time.Duration(ns)
-	switch {
-	case d > time.Second:
-		return d.Round(time.Millisecond)
-	case d > time.Millisecond:
-		return d.Round(time.Microsecond)
-	}
-	return d
 }

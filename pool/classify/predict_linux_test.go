@@ -52,7 +52,7 @@ func TestPipelineCPUIsAsPredicted(t *testing.T) {
 				if try == 0 { // workers have begun in it
 					continue
 				}
-				all = append(all, s.CPU.Seconds()/items/c.CPUS)
+				all = append(all, s.CPU.Seconds()/items/c.CPU.Seconds())
 				slices.Sort(all)
 				if mid := all[len(all)/2]; len(all) >= 3 && math.Abs(mid-1) <= 0.15 {
 					t.Logf("observed / predicted: %.3f", all)

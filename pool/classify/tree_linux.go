@@ -104,7 +104,7 @@ func (t *commandTree) look() {
 }
 
 // add completes what the kernel says of the command and what was waited for.
-func (t *commandTree) add(s *cpuSample) {
+func (t *commandTree) add(s *sample) {
 	var waitedFor, orphans schedTimes
 	for _, p := range t.procs {
 		to := &waitedFor
@@ -118,18 +118,18 @@ func (t *commandTree) add(s *cpuSample) {
 	}
 	// What was seen of a process is less than its all. If it is most of it, the rest
 	// has waited as long for the CPU time that it had.
-	s.cpuWait = waitedFor.wait
-	if missed := s.cpu - waitedFor.cpu; missed > waitedFor.cpu/4 {
+	s.own.wait = waitedFor.wait
+	if missed := s.own.cpu - waitedFor.cpu; missed > waitedFor.cpu/4 {
 		s.waitUnknown = missed
 		if t.busy <= t.looks/2 {
 			s.waitUnknown = 0 // there was a core for whoever was ready
 		}
 	} else if missed > 0 && waitedFor.cpu > 0 {
-		s.cpuWait += time.Duration(float64(waitedFor.wait) * float64(missed) / float64(waitedFor.cpu))
+		s.own.wait += time.Duration(float64(waitedFor.wait) * float64(missed) / float64(waitedFor.cpu))
 	}
 	s.orphans = orphans.cpu
-	s.cpu = max(s.cpu, waitedFor.cpu) + orphans.cpu
-	s.cpuWait += orphans.wait
+	s.own.cpu = max(s.own.cpu, waitedFor.cpu) + orphans.cpu
+	s.own.wait += orphans.wait
 }
 
 // readParent returns the parent and the process group of a process; false if there is no

@@ -71,11 +71,11 @@ func TestMeasured(t *testing.T) {
 				var err error
 				c, err = tt.run(t)
 				require.NoError(t, err)
-				if c.WallS <= 0 || math.IsNaN(c.CPUToWall) || c.CPUToWallMin > c.CPUToWall || c.CPUToWall > c.CPUToWallMax {
+				if c.Wall <= 0 || math.IsNaN(c.CPUToWall) || c.CPUToWallMin > c.CPUToWall || c.CPUToWall > c.CPUToWallMax {
 					t.Fatalf("not a measurement: %+v", c)
 				}
 				near := tt.truth == unknown || math.Abs(c.CPUToWall-tt.truth) <= 0.1
-				if near && c.Class == tt.class && c.Route == tt.route && c.Clock == tt.clock {
+				if near && c.Workload == tt.class && c.Route == tt.route && c.Clock == tt.clock {
 					require.Equal(t, 3, c.Repeats)
 					if tt.truth == 0 {
 						require.Positive(t, c.VoluntarySwitches, "it sleeps")
@@ -83,10 +83,10 @@ func TestMeasured(t *testing.T) {
 					return
 				}
 			}
-			if c.CPUWaitS > 0.1*c.WallS || busyMachine(t) {
+			if c.CPUWait > c.Wall/10 || busyMachine(t) {
 				t.Skipf("this machine is too busy to tell: %s", c.Reason)
 			}
-			t.Errorf("got %.2f, %s, %s, %s, want %v, %s, %s, %s: %s", c.CPUToWall, c.Class, c.Route, c.Clock, tt.truth, tt.class, tt.route, tt.clock, c.Reason)
+			t.Errorf("got %.2f, %s, %s, %s, want %v, %s, %s, %s: %s", c.CPUToWall, c.Workload, c.Route, c.Clock, tt.truth, tt.class, tt.route, tt.clock, c.Reason)
 		})
 	}
 }
@@ -125,11 +125,11 @@ func TestCounts(t *testing.T) {
 	require.GreaterOrEqual(t, c.MinorFaults, 100.0)
 	require.Less(t, c.MinorFaults, 200.0)
 	require.Positive(t, c.VoluntarySwitches)
-	require.NotNil(t, c.GCShare)
+	require.NotNil(t, c.GC)
 
 	c, err = Command(t.Context(), []string{"sh", "-c", "sleep 0.02; sleep 0.02"}, &Options{Repeats: 1})
 	require.NoError(t, err)
 	require.Greater(t, c.MinorFaults, 50.0, "a program is mapped")
 	require.Greater(t, c.VoluntarySwitches, 1.0)
-	require.Nil(t, c.GCShare)
+	require.Nil(t, c.GC)
 }

@@ -3,229 +3,193 @@ package classify
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
-// judge turns samples, none of them of zero length, into a verdict.
-func judge(samples []cpuSample, o Options, command bool, gc collections, payload *Payload) Verdict {
-	// per collects one figure of all samples, sorted.
-	per := func(f func(s cpuSample) float64) []float64 {
-		var all []float64
-		for _, s := range samples {
-			all = append(all, f(s))
-		}
-		slices.Sort(all)
-		return all
-	}
-	perCall := func(d time.Duration, s cpuSample) float64 { return d.Seconds() / float64(s.calls) }
+// A Workload says what a piece of work does with its time.
+type Workload string
 
-	c := Verdict{Clock: ClockThread, Repeats: len(samples), Payload: payload}
-	var process time.Duration
-	for _, s := range samples {
-		c.Calls += s.calls
-		process += s.process
+// The workloads, by the ratio of CPU time to wall time on a machine where a core is free
+// whenever one is asked for.
+const (
+	WorkloadIO    Workload = "io"    // below 0.4: it waits
+	WorkloadMixed Workload = "mixed" // from 0.4 to 0.7, both included
+	WorkloadCPU   Workload = "cpu"   // above 0.7: it computes
+)
+
+const ioBelow, cpuAbove = 0.4, 0.7
+
+func workloadOf(cpuToWall float64) Workload {
+	switch {
+	case cpuToWall < ioBelow:
+		return WorkloadIO
+	case cpuToWall > cpuAbove:
+		return WorkloadCPU
 	}
-	c.WallS = middle(per(func(s cpuSample) float64 { return perCall(s.wall, s) }))
-	cpu := func(s cpuSample) time.Duration { return s.cpu }
-	wait := func(s cpuSample) time.Duration { return s.cpuWait }
-	counted := func(s cpuSample) kernelCounts { return s.own }
+	return WorkloadMixed
+}
+
+// A Route says where work should run.
+type Route string
+
+// The routes.
+const (
+	RouteGoroutine Route = "goroutine" // in this process
+	RouteProcess   Route = "process"   // in worker processes
+	RouteSplit     Route = "split"     // in two stages with a queue between them
+)
+
+// A Clock names whose CPU time was counted.
+type Clock string
+
+// The clocks.
+const (
+	ClockThread  Clock = "thread"  // the OS thread the function was locked to
+	ClockProcess Clock = "process" // this whole process, because the function computes on other threads
+	ClockChild   Clock = "child"   // the command and its descendants
+)
+
+// A Verdict is what was measured, what follows from it, and why. Times and counts are per
+// call; ratios and shares have no unit. Figures of several samples are medians.
+type Verdict struct {
+	Workload       Workload `json:"class"`
+	WorkloadReason string   `json:"class_reason"` // with the figures
+	Route          Route    `json:"route"`
+	RouteReason    string   `json:"route_reason"`
+	Reason         string   `json:"reason"` // both, and what else there is to say, in one sentence
+	Warnings       []string `json:"warnings,omitempty"`
+
+	Clock   Clock `json:"clock"`
+	Repeats int   `json:"repeats"` // samples taken
+	Calls   int   `json:"calls"`   // calls in all samples together
+
+	Ratio
+	Times `json:"times"`
+	Counts
+	*GC // nil for a command
+
+	// Payload is nil where nothing is known of it.
+	Payload *Payload `json:"payload,omitempty"`
+	// Price is what handing one call over by Route costs, and Prices what it costs by each
+	// route; 0 and none if unknown.
+	Price  time.Duration `json:"price_ns,omitempty"`
+	Prices []Price       `json:"prices,omitempty"`
+}
+
+// A Ratio is CPU time divided by wall time. It is what an idle machine would show: of the
+// wall time what was spent ready to run without a core (CPUWait) is left out, but no more
+// than the same time with all of that as CPU time would give. Above 1 if several threads
+// compute.
+type Ratio struct {
+	CPUToWall    float64 `json:"cpu_to_wall"` // the median of the samples, which decides the Workload
+	CPUToWallMin float64 `json:"cpu_to_wall_min"`
+	CPUToWallMax float64 `json:"cpu_to_wall_max"`
+}
+
+// Times are those of one call.
+type Times struct {
+	Wall time.Duration `json:"wall_ns"`
+	CPU  time.Duration `json:"cpu_ns"` // by the Verdict's Clock
+
+	ThreadCPU  time.Duration `json:"thread_cpu_ns"`  // of a function's own thread; 0 for a command
+	ProcessCPU time.Duration `json:"process_cpu_ns"` // of the whole process meanwhile; 0 for a command
+	// CPUWait is how long the thread or, by the process and the child clock, all threads
+	// together were ready to run and had no core. Of a command it is what was seen of its
+	// processes, every 20 ms and at its end.
+	CPUWait time.Duration `json:"cpu_wait_ns"`
+	// OrphanCPU is what is in CPU of descendants of a command whose parent had ended without
+	// waiting for them, as seen every 20 ms and at its end.
+	OrphanCPU time.Duration `json:"orphan_cpu_ns"`
+}
+
+// Counts are what the kernel counted for one call, of what Clock says. A context switch is
+// voluntary when the thread had to wait for something, else the kernel gave its core to
+// another. A page fault is major when the page had to be read from a disk.
+type Counts struct {
+	VoluntarySwitches   float64 `json:"voluntary_switches"`
+	InvoluntarySwitches float64 `json:"involuntary_switches"`
+	MinorFaults         float64 `json:"minor_faults"`
+	MajorFaults         float64 `json:"major_faults"`
+}
+
+// GC is the garbage collector's work in this process during all samples, by the collections
+// that ended in them.
+type GC struct {
+	GCShare  float64 `json:"gc_share"` // of the CPU time of this process
+	GCCycles uint64  `json:"gc_cycles"`
+}
+
+// judge turns samples, none of them of zero length, into a verdict.
+func judge(all samples, o Options, command bool, gc gcStats, payload *Payload) Verdict {
+	v := Verdict{Repeats: len(all), Payload: payload}
+	used := func(s sample) usage { return s.own }
 	if command {
-		c.Clock = ClockChild
-		c.OrphanCPUS = middle(per(func(s cpuSample) float64 { return perCall(s.orphans, s) }))
+		v.Clock = ClockChild
+		v.OrphanCPU = all.time(func(s sample) time.Duration { return s.orphans })
 	} else {
-		c.ThreadCPUS = middle(per(func(s cpuSample) float64 { return perCall(s.cpu, s) }))
-		c.ProcessCPUS = middle(per(func(s cpuSample) float64 { return perCall(s.process, s) }))
-		// Below a fifth of the wall time it may be the runtime's own threads
-		// or an unread tick, and it is too little to carry io over into cpu.
-		elsewhere := middle(per(func(s cpuSample) float64 { return (s.process - s.cpu).Seconds() / s.wall.Seconds() }))
-		if o.Clock == ClockProcess || o.Clock == "" && elsewhere > 0.2 {
-			c.Clock = ClockProcess
-			cpu = func(s cpuSample) time.Duration { return s.process }
-			counted = func(s cpuSample) kernelCounts { return s.all }
-			wait = func(s cpuSample) time.Duration { return s.allWait }
+		v.ThreadCPU = all.time(func(s sample) time.Duration { return s.own.cpu })
+		v.ProcessCPU = all.time(func(s sample) time.Duration { return s.all.cpu })
+		v.GC = gcOf(all, gc)
+		if v.Clock = all.clock(o.Clock); v.Clock == ClockProcess {
+			used = func(s sample) usage { return s.all }
 		}
-		share := 0.0
-		if process > 0 {
-			share = min(gc.cpuS/process.Seconds(), 1)
-		}
-		c.GCShare, c.GCCycles = &share, gc.cycles
 	}
-	c.CPUS = middle(per(func(s cpuSample) float64 { return perCall(cpu(s), s) }))
-	c.CPUWaitS = middle(per(func(s cpuSample) float64 { return perCall(wait(s), s) }))
-	ratios := per(func(s cpuSample) float64 { return idleRatio(cpu(s), wait(s), s.wall) })
-	c.CPUToWall, c.CPUToWallMin, c.CPUToWallMax = middle(ratios), ratios[0], ratios[len(ratios)-1]
-	for _, f := range []struct {
-		to *float64
-		of func(c kernelCounts) int64
-	}{
-		{&c.VoluntarySwitches, func(c kernelCounts) int64 { return c.voluntary }},
-		{&c.InvoluntarySwitches, func(c kernelCounts) int64 { return c.involuntary }},
-		{&c.MinorFaults, func(c kernelCounts) int64 { return c.minor }},
-		{&c.MajorFaults, func(c kernelCounts) int64 { return c.major }},
-	} {
-		*f.to = middle(per(func(s cpuSample) float64 { return float64(f.of(counted(s))) / float64(s.calls) }))
+	for _, s := range all {
+		v.Calls += s.calls
 	}
-	c.Class = workloadOf(c.CPUToWall)
-	c.explain(o)
-	unknown := middle(per(func(s cpuSample) float64 { return s.waitUnknown.Seconds() }))
-	if c.Class != WorkloadCPU && unknown > 0.02*c.WallS {
-		c.Warnings = append(c.Warnings, fmt.Sprintf("this machine is busy, and of %.3g s of the CPU time nobody knows how long they waited for a core: on an idle machine the ratio may be larger and the class another", unknown))
+	v.Wall = all.time(func(s sample) time.Duration { return s.wall })
+	v.CPU = all.time(func(s sample) time.Duration { return used(s).cpu })
+	v.CPUWait = all.time(func(s sample) time.Duration { return used(s).wait })
+	ratios := all.each(func(s sample) float64 { return idleRatio(used(s), s.wall) })
+	v.Ratio = Ratio{stat.Median(ratios), slices.Min(ratios), slices.Max(ratios)}
+	v.Counts = Counts{
+		VoluntarySwitches:   all.perCall(func(s sample) float64 { return float64(used(s).counts.voluntary) }),
+		InvoluntarySwitches: all.perCall(func(s sample) float64 { return float64(used(s).counts.involuntary) }),
+		MinorFaults:         all.perCall(func(s sample) float64 { return float64(used(s).counts.minor) }),
+		MajorFaults:         all.perCall(func(s sample) float64 { return float64(used(s).counts.major) }),
 	}
-	return c
+	v.Workload = workloadOf(v.CPUToWall)
+	v.explain(o)
+	unknown := stat.Median(all.each(func(s sample) float64 { return float64(s.waitUnknown) }))
+	if v.Workload != WorkloadCPU && unknown > 0.02*float64(v.Wall) {
+		v.Warnings = append(v.Warnings, fmt.Sprintf("this machine is busy, and for %s of the CPU time it is unknown how long it waited for a core: on an idle machine the ratio may be larger and the class another", stat.Time(unknown)))
+	}
+	return v
+}
+
+// clock is whose CPU time is that of a function.
+func (all samples) clock(asked Clock) Clock {
+	// Below a fifth of the wall time it may be the runtime's own threads or an unread tick,
+	// and it is too little to carry io over into cpu.
+	const most = 0.2
+	elsewhere := stat.Median(all.each(func(s sample) float64 { return float64(s.all.cpu-s.own.cpu) / float64(s.wall) }))
+	if asked == ClockProcess || asked == "" && elsewhere > most {
+		return ClockProcess
+	}
+	return ClockThread
+}
+
+func gcOf(all samples, gc gcStats) *GC {
+	var process time.Duration
+	for _, s := range all {
+		process += s.all.cpu
+	}
+	if process <= 0 {
+		return &GC{GCCycles: gc.cycles}
+	}
+	return &GC{min(float64(gc.cpu)/float64(process), 1), gc.cycles}
 }
 
 // idleRatio is the ratio of CPU time to wall time without the time that was spent ready
 // to run without a core. A single thread would have been done so much earlier. Several
 // threads may have waited at once: the ratio is not above the one with their wait as CPU
 // time.
-func idleRatio(cpu, wait, wall time.Duration) float64 {
-	ratio := (cpu + wait).Seconds() / wall.Seconds()
-	if had := wall - wait; had > 0 {
-		ratio = min(ratio, cpu.Seconds()/had.Seconds())
+func idleRatio(u usage, wall time.Duration) float64 {
+	ratio := float64(u.cpu+u.wait) / float64(wall)
+	if had := wall - u.wait; had > 0 {
+		ratio = min(ratio, float64(u.cpu)/float64(had))
 	}
 	return ratio
-}
-
-// middle is the median of sorted numbers, of which there is at least one.
-func middle(sorted []float64) float64 {
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
-// A sentence grows by clauses.
-type sentence []string
-
-func (s *sentence) say(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
-
-// explain sets the route, the prices and the reasons.
-func (c *Verdict) explain(o Options) {
-	var class, route, more sentence
-	c.explainClass(&class)
-	c.explainRoute(&route, o)
-	c.explainPayload(&more, o)
-	c.explainPrice(&more, o)
-	c.ClassReason, c.RouteReason = strings.Join(class, "; "), strings.Join(route, "; ")
-	c.Reason = strings.Join(slices.Concat(class, route, more), "; ") + "."
-}
-
-// muchCollecting is the share of the CPU from which the garbage collector is named.
-const muchCollecting = 0.2
-
-func (c *Verdict) explainClass(s *sentence) {
-	figures := fmt.Sprintf("%.3g s of CPU (%s clock) in %.3g s is %.3f,", c.CPUS, c.Clock, c.WallS, c.CPUToWall)
-	if c.CPUWaitS > 0.01*c.WallS {
-		figures = fmt.Sprintf("%.3g s of CPU (%s clock) in %.3g s, of which it was ready to run for %.3g s without a core, is %.3f,",
-			c.CPUS, c.Clock, c.WallS, c.CPUWaitS, c.CPUToWall)
-		if c.CPUWaitS >= c.WallS {
-			figures = fmt.Sprintf("%.3g s of CPU (%s clock) and %.3g s of several threads that were ready to run without a core, in %.3g s, is %.3f,",
-				c.CPUS, c.Clock, c.CPUWaitS, c.WallS, c.CPUToWall)
-		}
-	}
-	switch c.Class {
-	case WorkloadIO:
-		s.say("it waits: %s below %.1f", figures, ioBelow)
-	case WorkloadMixed:
-		s.say("it both waits and computes: %s between %.1f and %.1f", figures, ioBelow, cpuAbove)
-	default:
-		s.say("it computes: %s above %.1f", figures, cpuAbove)
-	}
-	if c.Clock == ClockProcess {
-		s.say("its own thread used %.3g s and the process %.3g s, so it starts goroutines, or others of this process were busy", c.ThreadCPUS, c.ProcessCPUS)
-	}
-	if c.GCShare != nil && *c.GCShare > muchCollecting {
-		s.say("%.0f %% of the CPU went to the garbage collector", 100**c.GCShare)
-	}
-	if workloadOf(c.CPUToWallMin) != workloadOf(c.CPUToWallMax) {
-		s.say("the repeats differ in class, from %.3f to %.3f", c.CPUToWallMin, c.CPUToWallMax)
-	}
-	if c.OrphanCPUS > 0.01*c.CPUS {
-		s.say("%.3g s of the CPU were of processes whose parent had ended without waiting for them", c.OrphanCPUS)
-	}
-}
-
-// needs is what the stage asks for that only a process gives.
-func (o Options) needs() string {
-	var needs []string
-	for _, n := range []struct {
-		asked bool
-		text  string
-	}{
-		{o.Foreign, "is another program, or not Go"},
-		{o.MayCrash, "may crash"},
-		{o.Cgo, "calls C"},
-		{o.KillSwitch, "needs a kill switch"},
-		{o.MemoryCeiling, "needs a memory ceiling"},
-		{o.OwnGC, "needs a garbage collector of its own"},
-	} {
-		if n.asked {
-			needs = append(needs, n.text)
-		}
-	}
-	return strings.Join(needs, " and ")
-}
-
-func (c *Verdict) explainRoute(s *sentence, o Options) {
-	need := o.needs()
-	switch {
-	case c.Class == WorkloadIO:
-		c.Route = RouteGoroutine
-		s.say("goroutines overlap the waits and a process would buy no time")
-		if c.Clock != ClockChild && need != "" {
-			s.say("it %s, though, and that only a process contains", need)
-		}
-		if o.Planned == RouteProcess {
-			c.Warnings = append(c.Warnings, fmt.Sprintf("a stage that waits is planned for processes: each of them would wait for %.0f %% of its time, take memory of its own and a handover for each call, and as many goroutines wait as well",
-				100*max(1-c.CPUToWall, 0)))
-		}
-	case c.Class == WorkloadMixed:
-		c.Route = RouteSplit
-		s.say("split the two or decouple them through a queue")
-		if need != "" {
-			s.say("its computing part belongs in a process because it %s", need)
-		}
-	case need != "":
-		c.Route = RouteProcess
-		s.say("it %s, which a process contains", need)
-	default:
-		c.Route = RouteGoroutine
-		s.say("a goroutine is the cheapest place because Go has no interpreter lock and goroutines use all cores")
-	}
-}
-
-func (c *Verdict) explainPrice(s *sentence, o Options) {
-	bytes, refBytes := int64(0), int64(0)
-	if p := c.Payload; p != nil {
-		bytes, refBytes = p.ValueBytes, p.RefBytes
-	}
-	c.Prices = o.Costs.prices(bytes, refBytes, c.WallS)
-	price, ok := o.Costs.price(c.Route, bytes, refBytes, c.WallS)
-	switch {
-	case o.Costs == nil:
-		s.say("the price of the route is omitted because nothing was calibrated")
-	case !ok:
-		s.say("the price of the route is omitted because it was not measured")
-	default:
-		c.PriceNs = price.Ns
-		what := "handing it over"
-		if bytes+refBytes > 0 {
-			what = fmt.Sprintf("handing over %d bytes%s", bytes+refBytes, price.words())
-		}
-		s.say("%s costs about %v a call, %.2g %% of its wall time", what, roundNs(price.Ns), 100*price.Share)
-		if c.Route == RouteProcess && o.Costs.WakeNs > 0 {
-			s.say("%v more where the worker sleeps", roundNs(o.Costs.WakeNs))
-		}
-	}
-}
-
-func (p Price) words() string {
-	switch p.Way {
-	case wayRef:
-		return " by Ref"
-	case wayCopy:
-		return " by one copy"
-	case wayGob:
-		return " by gob"
-	}
-	return ""
 }
