@@ -28,10 +28,8 @@ func (p *Pool) serveLocal(local *proc.Local, link proc.Link, l *lane.Lane, me wi
 		leave:        local.AtRelease, // its results go last: their segments are the supervisor's, who may not have taken all
 		attach: func(a wire.Announce, fd int) attached {
 			proc.CloseFD(fd)
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if known := p.segments.byID[a.ID]; known != nil {
-				return attached{seg: known.seg, views: known.seg}
+			if seg := p.segments.find(a.ID); seg != nil {
+				return attached{seg: seg, views: seg}
 			}
 			return attached{err: fmt.Errorf("segment %q: %w", a.Name, shm.ErrClosed)}
 		},

@@ -91,7 +91,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		table:    newTable(),
 		ending:   ending{ended: make(chan struct{}), closed: make(chan struct{})},
 		helpers:  helpers{dispatcherWork: make(chan struct{}, 1), watchdogWork: make(chan struct{}, 1)},
-		segments: segments{run: run, numbered: map[*shm.Segment]*announced{}, byID: map[uint32]*announced{}},
+		segments: segments{run: run, anonymous: o.Anonymous, numbered: map[*shm.Segment]*announced{}, byID: map[uint32]*announced{}},
 		slots:    slots{target: o.Workers, width: o.Workers, firstReady: make(chan struct{})},
 		ranges:   ranges{counters: make(chan struct{}, lane.MaxRanges), shares: map[uint32]*task{}},
 		leader:   leader{record: make([]byte, lane.RecordBytes)},
@@ -141,56 +141,6 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	done, cancel := context.WithCancel(context.Background())
 	cancel()
 	return nil, errors.Join(err, p.Close(done))
-}
-
-// create makes a segment of an arena: of by's results, or of nobody's. What other
-// arenas have and do not use goes first where there is no room.
-func (p *Pool) create(bytes int64, workers shm.Mode, by *worker) (*shm.Segment, error) {
-	var full *shm.SpaceError
-	seg, err := p.makeSegment(bytes, workers)
-	if !errors.As(err, &full) {
-		return seg, err
-	}
-	if p.segments.inputs.Trim()+p.segments.outputs.Trim() > 0 {
-		if seg, err = p.makeSegment(bytes, workers); !errors.As(err, &full) {
-			return seg, err
-		}
-	}
-	if !p.trimWorkers(by) {
-		return seg, err
-	}
-	for until := time.Now().Add(trimTime); errors.As(err, &full) && time.Now().Before(until); {
-		time.Sleep(trimTime / 20)
-		seg, err = p.makeSegment(bytes, workers)
-	}
-	return seg, err
-}
-
-// trimTime bounds the wait for workers to give back what they do not use.
-const trimTime = 100 * time.Millisecond
-
-// trimWorkers asks all workers but one, who does so by itself, and reports
-// whether there is anything that they could give back.
-func (p *Pool) trimWorkers(but *worker) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.segments.results.bytes == 0 {
-		return false
-	}
-	for _, w := range p.slots.all {
-		if w.link != nil && w != but {
-			w.results.flush() // what was released is not known to be, perhaps
-			w.link.Send([]byte{wire.MsgTrim}, -1)
-		}
-	}
-	return true
-}
-
-func (p *Pool) makeSegment(bytes int64, workers shm.Mode) (*shm.Segment, error) {
-	if p.opts.Anonymous {
-		return p.segments.run.CreateAnonymous(bytes, workers)
-	}
-	return p.segments.run.Create(bytes)
 }
 
 // Arena is where inputs are made: workers map its segments read-only.
@@ -252,7 +202,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	if p.opts.Isolation == Goroutine {
 		err = errors.Join(err, errors.Join(runTeardown(late, p.opts.CloseTimeout)...))
 	}
-	p.ending.result = errors.Join(err, p.segments.inputs.Close(), p.segments.outputs.Close(), p.ranges.control.End(), p.segments.run.Close())
+	p.ending.result = errors.Join(err, p.ranges.control.End(), p.segments.close())
 	return p.ending.result
 }
 

@@ -70,9 +70,7 @@ func (w *worker) grow(msg []byte) error {
 		return sent(r.link.Send(wire.AppendRefuse(nil, err), -1))
 	}
 	p.mu.Lock()
-	a := p.numberLocked(seg, wire.UseResult)
-	p.segments.results.segs++
-	p.segments.results.bytes += seg.Size()
+	a := p.segments.numberResult(seg)
 	r.mu.Lock() // before the worker can name it in a result
 	r.segs[a.id] = seg
 	r.mu.Unlock()

@@ -68,7 +68,7 @@ func (p *Pool) Stats() Stats {
 	s := p.stats
 	s.Dying = p.slots.reapsPending
 	s.Width, s.Target, s.Hooks = p.slots.width, p.slots.target, hooks
-	s.Memory.Ceiling, s.Memory.ResultBytesMapped, s.Memory.BytesCopied = p.slots.ceiling, p.segments.results.bytes, copied
+	s.Memory.Ceiling, s.Memory.ResultBytesMapped, s.Memory.BytesCopied = p.slots.ceiling, p.segments.resultBytes(), copied
 	s.Pending, s.Unresolved = p.tasks.pending.n+p.tasks.delayed.n, p.tasks.unresolved
 	s.Deaths = map[Class]int64{}
 	for c, n := range p.stats.Deaths {

@@ -216,8 +216,8 @@ func (w *worker) begin(link proc.Link, l *lane.Lane) {
 		p.addLaneLocked(w)
 	} else {
 		w.standby = true
-		for _, a := range p.segments.numbered {
-			w.foretellLocked(a)
+		for _, a := range p.segments.arguments() {
+			w.preannounceLocked(a)
 		}
 		p.adjustLocked() // it may not be wanted any more
 	}
@@ -231,17 +231,6 @@ func (w *worker) begin(link proc.Link, l *lane.Lane) {
 		close(p.slots.firstReady)
 	}
 	p.dispatchLocked()
-}
-
-// mostForetold bounds what a spare is told of before it is needed.
-const mostForetold = 64
-
-// foretellLocked announces a segment of arguments to a spare, so that it has it
-// mapped when it is given a task. An anonymous one may be gone already, and waits.
-func (w *worker) foretellLocked(a *announced) {
-	if a.use != wire.UseResult && !a.seg.Anonymous() && len(w.knows) < mostForetold {
-		w.announceLocked(a, a.use)
-	}
 }
 
 // addLaneLocked lets w be given tasks.
