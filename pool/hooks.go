@@ -17,10 +17,10 @@ import (
 // hooks calls what users have set to hear of a pool: Options.OnEvent, OnAttempt, Logger
 // and Output.
 //
-// The same holds for the first three. Calls come one at a time, in order, on a goroutine of the
-// hook's own. Nobody waits for them but Close. None is dropped: those that wait take
-// memory, and Stats.Hooks says how many they are. Output is written to by those who
-// read what workers write, so a slow one holds workers up instead of taking memory.
+// The same holds for the first three. Calls come one at a time, in order, on a goroutine
+// of the hook's own, and nobody but Close waits for them. None is dropped: those that wait
+// take memory, and Stats.Hooks counts them. Output is written to by the readers of what
+// workers write, so a slow one holds workers up and takes no memory.
 //
 // Each hook has a lock of its own, under which no other is taken, so event, log and
 // attempts.emit may be called with any lock held. The functions are called without any.

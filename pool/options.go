@@ -108,7 +108,8 @@ type Options struct {
 	// Output gets what worker processes write to stdout and stderr, line by line
 	// behind "worker N: ", control bytes escaped, lines cut at 300 bytes. It is
 	// written to by one goroutine at a time, and may call any method of the pool. A worker
-	// that writes more than it takes waits, with the tasks that write. nil: only the tail is kept,
+	// that writes more than Output takes waits, and its task with it; when a worker has
+	// ended, Output has half a second for what is left of it. nil: only the tail is kept,
 	// for the [WorkerExitError] of a worker that dies.
 	Output io.Writer
 	// Arena and Outputs size the pool's two arenas, Results the arena that each

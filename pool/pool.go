@@ -163,11 +163,12 @@ func (p *Pool) Run() *shm.Run { return p.segments.run }
 // are still pinned, and Views of results until their Release, stay readable here.
 // A result with Views that nobody waits for by then is given up.
 //
-// Close also waits until Options.OnEvent, OnAttempt, Logger and Output have heard of
-// everything, but for one that has called Close itself. One that has not returned half
-// a second after ctx has ended, or takes longer than CloseTimeout (and half a second)
-// for one call, is left behind with the calls that wait: the error says which and how
-// many, and wraps the cause of ctx's end. If it returns after all, it gets them still.
+// Close also waits until Options.OnEvent, OnAttempt and Logger have heard of everything,
+// and Output's Write has returned, but for one that has called Close itself. One that has
+// not returned half a second after ctx has ended, or takes longer than CloseTimeout, and
+// than half a second, for one call, is left behind with the calls that wait: the error
+// says which and how many, and wraps the cause of ctx's end. If it returns after all, it
+// gets them still.
 //
 // With Isolation = Goroutine a running task cannot be ended: Close then reports it as an
 // error, as it does worker processes that have not died 10 s after they were killed,
