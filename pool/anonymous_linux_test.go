@@ -68,7 +68,7 @@ func TestAnonymous(t *testing.T) {
 
 	// The result outlives its worker, without a name.
 	require.NoError(t, unix.Kill(res.PID, unix.SIGKILL))
-	eventually(t, func() bool { return p.Stats().Deaths[ClassSignal] == 1 }, "the death was not noticed")
+	eventually(t, func() bool { return p.Stats().Deaths[ExitSignal] == 1 }, "the death was not noticed")
 	res.check(t, makeIn{N: 10})
 	require.NotZero(t, p.Stats().Memory.ResultBytesMapped)
 	res.release()

@@ -39,10 +39,13 @@ type Attempt struct {
 	// Isolation = Goroutine.
 	PeakPrivate int64
 
-	// Class is "" where the function has returned a result; of the task's own failure
-	// the Kind of its [TaskError], "error", "panic", "goexit" or "fault"; "cancelled" where it
-	// failed after its context had ended; and of a death the Class of it.
-	Class Class
+	// Kind says how the task itself has failed: the Kind of its [TaskError], or "cancelled"
+	// where it failed after its context had ended. "" where it has returned a result, or its
+	// worker died.
+	Kind string
+	// Exit is the class of the death that has ended the attempt; "" where the worker has
+	// answered.
+	Exit ExitClass
 	// Err is nil, what [Future.Wait] returns, or of a death the [*WorkerExitError], tried
 	// again or not. It is not to be changed.
 	Err error
@@ -50,19 +53,16 @@ type Attempt struct {
 	Behind int
 }
 
-// classCancelled is of attempts, and of no death.
-const classCancelled Class = "cancelled"
-
-// attemptClass says how an attempt that the worker has answered ended.
-func attemptClass(err error) Class {
+// attemptKind is the Kind of an attempt that the worker has answered.
+func attemptKind(err error) string {
 	var own *TaskError
 	switch {
 	case err == nil:
 		return ""
 	case errors.Is(err, ErrCancelled), errors.Is(err, ErrClosed), !errors.As(err, &own):
-		return classCancelled
+		return "cancelled"
 	}
-	return Class(own.Kind)
+	return own.Kind
 }
 
 // numberTaskLocked is the number of the next task or range.
@@ -96,12 +96,12 @@ func (w *worker) attemptLocked(t *task, block uint32, u wire.Usage, err error) {
 	u = u.Clamp(w.born, time.Now())
 	w.peakPrivate = max(w.peakPrivate, u.Private)
 	a.Start, a.Wall, a.CPU, a.PeakPrivate = time.Unix(0, u.Start), u.Wall, u.CPU, w.peakPrivate
-	a.Class, a.Err = attemptClass(err), err
+	a.Kind, a.Err = attemptKind(err), err
 	p.hooks.attempts.emit(a)
 }
 
 // lostLocked counts the attempt that w has died under, of which death says what is
-// known already; toldLocked tells of it.
+// known already; reportLostLocked tells of it.
 func (w *worker) lostLocked(t *task, death *WorkerExitError) {
 	p := w.pool
 	p.stats.Attempts++
@@ -123,11 +123,11 @@ func (w *worker) lostLocked(t *task, death *WorkerExitError) {
 	w.lost = &a
 }
 
-// toldLocked tells of the attempt that was lost, if one was: the death is known now.
-func (w *worker) toldLocked(death *WorkerExitError) {
+// reportLostLocked tells of the attempt that was lost, if one was: the death is known now.
+func (w *worker) reportLostLocked(death *WorkerExitError) {
 	if a := w.lost; a != nil {
 		w.lost = nil
-		a.Class, a.Err, a.PeakPrivate = death.Class, death, death.PeakPrivate
+		a.Exit, a.Err, a.PeakPrivate = death.Class, death, death.PeakPrivate
 		w.pool.hooks.attempts.emit(*a)
 	}
 }

@@ -74,22 +74,22 @@ func TestAttempts(t *testing.T) {
 		after := time.Now()
 
 		require.Equal(t, uint64(1), slow.TaskNumber())
-		a := log.requireOne(t, slow.TaskNumber(), "")
+		a := log.requireOne(t, slow.TaskNumber(), "", "")
 		require.Equal(t, own, a.PID)
 		require.Equal(t, "test.pid", a.Func)
 		require.GreaterOrEqual(t, a.Wall, 20*time.Millisecond)
 		for how, f := range failed {
-			a := log.requireOne(t, f.TaskNumber(), Class(how))
+			a := log.requireOne(t, f.TaskNumber(), how, "")
 			var own *TaskError
 			require.ErrorAs(t, a.Err, &own)
 			require.Equal(t, how, own.Kind)
 		}
-		log.requireOne(t, pair.TaskNumber(), "")
-		require.ErrorIs(t, log.requireOne(t, one.TaskNumber(), "cancelled").Err, ErrCancelled)
-		log.requireOne(t, two.TaskNumber(), "")
+		log.requireOne(t, pair.TaskNumber(), "", "")
+		require.ErrorIs(t, log.requireOne(t, one.TaskNumber(), "cancelled", "").Err, ErrCancelled)
+		log.requireOne(t, two.TaskNumber(), "", "")
 		require.Empty(t, log.of(never.TaskNumber()), "it was never begun")
 		for task := range numbers {
-			require.Equal(t, "test.addOne", log.requireOne(t, task, "").Func)
+			require.Equal(t, "test.addOne", log.requireOne(t, task, "", "").Func)
 		}
 		require.Len(t, log.of(0), 207)
 		require.Equal(t, int64(207), p.Stats().Attempts)
@@ -144,25 +144,27 @@ func TestAttemptsLost(t *testing.T) {
 	if lines[0].Attempt == 2 { // the death takes a while to be known
 		lines[0], lines[1] = lines[1], lines[0]
 	}
-	require.Equal(t, ClassSignal, lines[0].Class)
+	require.Equal(t, ExitSignal, lines[0].Exit)
+	require.Empty(t, lines[0].Kind)
 	require.Equal(t, 1, lines[0].Attempt)
 	require.Positive(t, lines[0].Wall)
 	var death *WorkerExitError
 	require.ErrorAs(t, lines[0].Err, &death)
 	require.Equal(t, lines[0].PID, death.PID)
 	require.Equal(t, lines[0].Incarnation, death.Incarnation)
-	require.Empty(t, lines[1].Class)
+	require.Empty(t, lines[1].Exit)
+	require.Empty(t, lines[1].Kind)
 	require.Equal(t, 2, lines[1].Attempt)
 	require.NotEqual(t, lines[0].PID, lines[1].PID)
 
 	lines = log.of(late.TaskNumber())
 	require.Len(t, lines, 2)
 	for _, a := range lines {
-		require.Equal(t, ClassDeadline, a.Class)
+		require.Equal(t, ExitDeadline, a.Exit)
 		require.GreaterOrEqual(t, a.Wall, p.opts.TaskTimeout)
 		require.Less(t, a.CPU, a.Wall/2, "it slept")
 	}
-	require.Equal(t, ClassCancel, log.requireOne(t, deaf.TaskNumber(), ClassCancel).Class)
+	log.requireOne(t, deaf.TaskNumber(), "", ExitCancel)
 }
 
 // burn computes for some CPU time of its thread, and then dies, if it is to.
@@ -208,15 +210,15 @@ func TestAttemptsCost(t *testing.T) {
 		}
 		require.NoError(t, p.Close(background()))
 
-		a := log.requireOne(t, spinner.TaskNumber(), "")
+		a := log.requireOne(t, spinner.TaskNumber(), "", "")
 		require.Greater(t, a.CPU, busy*3/4)
 		require.Greater(t, a.Wall, busy*3/4)
-		a = log.requireOne(t, sleeper.TaskNumber(), "")
+		a = log.requireOne(t, sleeper.TaskNumber(), "", "")
 		require.Less(t, a.CPU, a.Wall/2)
 		require.GreaterOrEqual(t, a.Wall, busy)
 		if opts.Isolation == Process {
-			require.Greater(t, log.requireOne(t, keeper.TaskNumber(), "").PeakPrivate, int64(kept))
-			a = log.requireOne(t, dier.TaskNumber(), ClassSignal)
+			require.Greater(t, log.requireOne(t, keeper.TaskNumber(), "", "").PeakPrivate, int64(kept))
+			a = log.requireOne(t, dier.TaskNumber(), "", ExitSignal)
 			require.Greater(t, a.CPU, busy*3/4)
 			require.Greater(t, a.Wall, busy*3/4)
 		}
@@ -264,13 +266,14 @@ func TestAttemptsInStorm(t *testing.T) {
 	require.Equal(t, p.Stats().Attempts, int64(len(log.of(0))))
 	for _, f := range fs {
 		lines := log.of(f.TaskNumber())
-		told := map[int]Class{}
+		told := map[int]ExitClass{}
 		for _, a := range lines {
-			told[a.Attempt] = a.Class
+			told[a.Attempt] = a.Exit
+			require.Empty(t, a.Kind)
 		}
 		require.Len(t, told, len(lines), "one was told twice")
 		for i := 1; i < len(lines); i++ {
-			require.Equal(t, ClassSignal, told[i])
+			require.Equal(t, ExitSignal, told[i])
 			lost++
 		}
 		class, ok := told[len(lines)]
@@ -280,7 +283,7 @@ func TestAttemptsInStorm(t *testing.T) {
 	require.Equal(t, p.Stats().Retries, int64(lost))
 	done := 0
 	for _, a := range log.of(0) {
-		if a.Func == resting.Name() && a.Class == "" {
+		if a.Func == resting.Name() && a.Kind == "" && a.Exit == "" {
 			done += a.Hi - a.Lo
 		}
 	}
@@ -325,11 +328,11 @@ func TestHostileUsage(t *testing.T) {
 	require.NoError(t, p.Close(background()))
 
 	for _, f := range fs {
-		log.requireOne(t, f.TaskNumber(), "")
+		log.requireOne(t, f.TaskNumber(), "", "")
 	}
 	lines := log.of(lost.TaskNumber())
 	require.Len(t, lines, 2)
-	require.ElementsMatch(t, []Class{ClassProtocol, ""}, []Class{lines[0].Class, lines[1].Class})
+	require.ElementsMatch(t, []ExitClass{ExitProtocol, ""}, []ExitClass{lines[0].Exit, lines[1].Exit})
 	for _, a := range log.of(0) {
 		require.GreaterOrEqual(t, a.Wall, time.Duration(0))
 		require.GreaterOrEqual(t, a.CPU, time.Duration(0))

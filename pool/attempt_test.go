@@ -38,12 +38,13 @@ func (l *jobLog) of(task uint64) (lines []Attempt) {
 }
 
 // requireOne is the only line of a task.
-func (l *jobLog) requireOne(t *testing.T, task uint64, class Class) Attempt {
+func (l *jobLog) requireOne(t *testing.T, task uint64, kind string, exit ExitClass) Attempt {
 	t.Helper()
 	lines := l.of(task)
 	require.Len(t, lines, 1)
-	require.Equal(t, class, lines[0].Class, "%+v", lines[0])
-	require.Equal(t, class == "", lines[0].Err == nil)
+	require.Equal(t, kind, lines[0].Kind, "%+v", lines[0])
+	require.Equal(t, exit, lines[0].Exit, "%+v", lines[0])
+	require.Equal(t, kind == "" && exit == "", lines[0].Err == nil)
 	return lines[0]
 }
 
@@ -61,7 +62,8 @@ func TestAttemptsOfRanges(t *testing.T) {
 		require.Equal(t, cut(n, 10, 2).count, len(log.of(1)))
 		seen := map[int]int{}
 		for _, a := range log.of(1) {
-			require.Empty(t, a.Class)
+			require.Empty(t, a.Kind)
+			require.Empty(t, a.Exit)
 			for i := a.Lo; i < a.Hi; i++ {
 				seen[i]++
 			}
@@ -69,7 +71,7 @@ func TestAttemptsOfRanges(t *testing.T) {
 		require.Len(t, seen, n)
 		var failed []Attempt
 		for _, a := range log.of(2) {
-			if a.Class == "error" {
+			if a.Kind == "error" {
 				failed = append(failed, a)
 			}
 		}
@@ -133,17 +135,17 @@ func TestSlowAttemptHook(t *testing.T) {
 	require.GreaterOrEqual(t, behind, n/2)
 }
 
-func TestAttemptClass(t *testing.T) {
+func TestAttemptKind(t *testing.T) {
 	own := taskError("f", wire.StatusFault, wire.AppendFailure(nil, "x", ""))
 	for _, row := range []struct {
 		err  error
-		want Class
+		want string
 	}{
 		{nil, ""}, {own, "fault"},
 		{fmt.Errorf("%w: %w", ErrCancelled, own), "cancelled"},
 		{fmt.Errorf("%w while: %w", ErrClosed, own), "cancelled"},
 		{errors.New("other"), "cancelled"},
 	} {
-		require.Equal(t, row.want, attemptClass(row.err))
+		require.Equal(t, row.want, attemptKind(row.err))
 	}
 }

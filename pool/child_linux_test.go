@@ -86,7 +86,7 @@ func init() {
 		fmt.Println(err)
 		fmt.Println("closed:", p.Close(background()))
 		deaths := p.Stats().Deaths
-		fmt.Println("unknown", deaths[ClassUnknown], "signal", deaths[ClassSignal], "fatal", deaths[ClassFatal], "classes", len(deaths), "children", len(children(os.Getpid())))
+		fmt.Println("unknown", deaths[ExitUnknown], "signal", deaths[ExitSignal], "fatal", deaths[ExitFatal], "classes", len(deaths), "children", len(children(os.Getpid())))
 	}
 	programs["process 1"] = func([]string) {
 		p, err := New(background(), &Options{Workers: 2, KeepWidth: true})
@@ -211,7 +211,7 @@ func TestDebuggerHoldsDeadWorker(t *testing.T) {
 				require.NoError(t, err)
 			}
 			s := p.Stats()
-			require.Equal(t, map[Class]int64{ClassUnknown: 1}, s.Deaths)
+			require.Equal(t, map[ExitClass]int64{ExitUnknown: 1}, s.Deaths)
 			require.DirExists(t, fmt.Sprintf("/proc/%d", pid), "nobody holds it: the test tests nothing")
 			detach()
 			eventually(t, func() bool { return !strings.Contains(fmt.Sprint(children(os.Getpid())), strconv.Itoa(pid)) }, "it was not reaped")

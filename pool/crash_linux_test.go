@@ -91,20 +91,20 @@ func deep(n int) int {
 // A death costs one attempt of the task it hit and nothing else.
 func TestDeathCostsOneAttempt(t *testing.T) {
 	for how, want := range map[string]struct {
-		class Class
+		class ExitClass
 		text  string
 	}{
-		"sigkill":          {ClassSignal, "killed"},
-		"segv":             {ClassFatal, "SIGSEGV"}, // the Go runtime reports it and exits with 2
-		"exit0":            {ClassExit, "exit status 0"},
-		"exit3":            {ClassExit, `exit status 3, by os.Exit or the like, running test.die, attempt 3; it wrote: "last words\x1b[31m"`},
-		"goroutine panic":  {ClassFatal, "panic: in a goroutine"},
-		"stack overflow":   {ClassFatal, "stack overflow"},
-		"end socket":       {ClassSignal, "killed"}, // by itself, as at the supervisor's death
-		"garbage":          {ClassProtocol, "kind 103, expected a grow"},
-		"another's result": {ClassProtocol, "not given"},
-		"no result":        {ClassProtocol, "malformed result of 7 bytes"},
-		"grandchild":       {ClassSignal, "killed"},
+		"sigkill":          {ExitSignal, "killed"},
+		"segv":             {ExitFatal, "SIGSEGV"}, // the Go runtime reports it and exits with 2
+		"exit0":            {ExitStatus, "exit status 0"},
+		"exit3":            {ExitStatus, `exit status 3, by os.Exit or the like, running test.die, attempt 3; it wrote: "last words\x1b[31m"`},
+		"goroutine panic":  {ExitFatal, "panic: in a goroutine"},
+		"stack overflow":   {ExitFatal, "stack overflow"},
+		"end socket":       {ExitSignal, "killed"}, // by itself, as at the supervisor's death
+		"garbage":          {ExitProtocol, "kind 103, expected a grow"},
+		"another's result": {ExitProtocol, "not given"},
+		"no result":        {ExitProtocol, "malformed result of 7 bytes"},
+		"grandchild":       {ExitSignal, "killed"},
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
@@ -126,7 +126,7 @@ func TestDeathCostsOneAttempt(t *testing.T) {
 			require.NoError(t, err)
 			eventually(t, func() bool { return len(p.Stats().Deaths) > 0 }, "the death was not counted")
 			s := settled(t, p)
-			require.Equal(t, map[Class]int64{want.class: 1}, s.Deaths)
+			require.Equal(t, map[ExitClass]int64{want.class: 1}, s.Deaths)
 			require.Equal(t, int64(3), s.Attempts)
 
 			// Three deaths are enough.

@@ -52,29 +52,29 @@ var tableHarms = []struct {
 	name string
 	fate fate
 }{
-	{"kill", fate{class: ClassSignal, says: "signal: killed"}},
-	{"segv", fate{class: ClassFatal, says: "SIGSEGV"}}, // Go reports it and exits with 2
-	{"wild", fate{class: ClassFatal, says: "runtime error: invalid memory|fatal error: fault"}},
-	{"wild-goroutine", fate{class: ClassFatal, says: "nil pointer dereference"}},
-	{"exit0", fate{class: ClassExit, says: "exit status 0"}},
-	{"exit1", fate{class: ClassExit, says: "exit status 1"}},
-	{"panic", fate{class: ClassFatal, says: "panic: of a step"}},
-	{"panic-goroutine", fate{class: ClassFatal, says: "panic: of a step"}},
+	{"kill", fate{class: ExitSignal, says: "signal: killed"}},
+	{"segv", fate{class: ExitFatal, says: "SIGSEGV"}}, // Go reports it and exits with 2
+	{"wild", fate{class: ExitFatal, says: "runtime error: invalid memory|fatal error: fault"}},
+	{"wild-goroutine", fate{class: ExitFatal, says: "nil pointer dereference"}},
+	{"exit0", fate{class: ExitStatus, says: "exit status 0"}},
+	{"exit1", fate{class: ExitStatus, says: "exit status 1"}},
+	{"panic", fate{class: ExitFatal, says: "panic: of a step"}},
+	{"panic-goroutine", fate{class: ExitFatal, says: "panic: of a step"}},
 	{"goexit", fate{}}, // it depends: see tableExceptions
-	{"overflow", fate{class: ClassFatal, says: "stack overflow"}},
-	{"stop", fate{class: ClassStopped, says: "it was stopped"}},
-	{"block", fate{class: ClassDeadline, says: "ran longer than its time limit"}},
-	{"garbage", fate{class: ClassProtocol, says: "it sent a message of kind 110"}},
+	{"overflow", fate{class: ExitFatal, says: "stack overflow"}},
+	{"stop", fate{class: ExitStopped, says: "it was stopped"}},
+	{"block", fate{class: ExitDeadline, says: "ran longer than its time limit"}},
+	{"garbage", fate{class: ExitProtocol, says: "it sent a message of kind 110"}},
 }
 
 // A fate is what becomes of a worker, and of the task that it has begun.
 type fate struct {
-	class    Class   // of its death, the only one; "" if it does not die
-	says     string  // its error, a regular expression
-	lost     between // attempts
-	own      string  // the task's own error, by its kind
-	retired  bool    // it ends as it was asked to
-	survives bool    // it lives on, and works
+	class    ExitClass // of its death, the only one; "" if it does not die
+	says     string    // its error, a regular expression
+	lost     between   // attempts
+	own      string    // the task's own error, by its kind
+	retired  bool      // it ends as it was asked to
+	survives bool      // it lives on, and works
 }
 
 // tableExceptions are the cells in which it is not the harm alone that says what
@@ -89,25 +89,25 @@ var tableExceptions = map[string]fate{
 	// Elsewhere Goexit ends the goroutine that runs tasks, and another one goes on with
 	// the next record. What the first had begun has no answer, and the next answer is
 	// one out of turn …
-	"record read/goexit":         {class: ClassProtocol, says: "a task that it was not given", lost: between{1, 1}},
-	"result half written/goexit": {class: ClassProtocol, says: "a task that it was not given", lost: between{1, 1}},
+	"record read/goexit":         {class: ExitProtocol, says: "a task that it was not given", lost: between{1, 1}},
+	"result half written/goexit": {class: ExitProtocol, says: "a task that it was not given", lost: between{1, 1}},
 	// … unless it was put already: the next answer makes both seen.
 	"result written/goexit":   {survives: true},
 	"result announced/goexit": {survives: true},
 	"idle/goexit":             {survives: true},
 	"drained/goexit":          {retired: true},
 	// Or it ends the goroutine that reads messages: the task waits for its segment.
-	"attached/goexit": {class: ClassDeadline, says: "ran longer than its time limit", lost: between{1, 1}},
+	"attached/goexit": {class: ExitDeadline, says: "ran longer than its time limit", lost: between{1, 1}},
 
 	// A worker that was asked to end and does not is given as long as Close gives a task.
-	"draining/goexit": {class: ClassDeadline, says: "did not end within"},
-	"draining/block":  {class: ClassDeadline, says: "did not end within"},
-	"drained/block":   {class: ClassDeadline, says: "did not end within"},
-	"drained/stop":    {class: ClassDeadline, says: "did not end within"},
+	"draining/goexit": {class: ExitDeadline, says: "did not end within"},
+	"draining/block":  {class: ExitDeadline, says: "did not end within"},
+	"drained/block":   {class: ExitDeadline, says: "did not end within"},
+	"drained/stop":    {class: ExitDeadline, says: "did not end within"},
 
 	// What it leaves lying goes to others after stuckAfter.
-	"idle/block":             {class: ClassStopped, says: "has not begun its next task"},
-	"result announced/block": {class: ClassStopped, says: "has not begun its next task"},
+	"idle/block":             {class: ExitStopped, says: "has not begun its next task"},
+	"result announced/block": {class: ExitStopped, says: "has not begun its next task"},
 
 	"drained/exit0": {retired: true}, // that is how a retired worker ends
 }
@@ -121,7 +121,7 @@ func fateOf(at tablePoint, h int) fate {
 	f := harm.fate
 	f.lost = at.lost
 	if at.step == "started" { // whatever it is
-		f.class = ClassStart
+		f.class = ExitStart
 		switch harm.name {
 		case "stop", "block", "goexit":
 			f.says = "it said nothing within"
@@ -405,7 +405,7 @@ func tableCell(t *testing.T, at tablePoint, harm string, want fate) {
 		require.Contains(t, pids, pid)
 	}
 	s := settled(t, p)
-	deaths := map[Class]int64{}
+	deaths := map[ExitClass]int64{}
 	if want.class != "" {
 		deaths[want.class] = 1
 	}

@@ -6,115 +6,65 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handoff/pool/internal/fate"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 )
 
-// bury takes a dead incarnation out of the pool: its task is tried again or
+// A reaping works out one death: what the incarnation died of, and what becomes of its
+// task. It is used by the goroutine that owns the worker slot, under Pool.mu but where a
+// name says otherwise.
+type reaping struct {
+	w       *worker
+	process proc.Process // nil if it could not be started
+	death   *WorkerExitError
+	known   fate.Known
+	looked  bool // at what it wrote, and at what the kernel counts
+}
+
+// reap takes a dead incarnation out of the pool: its task is tried again or
 // resolved. process is nil if there never was a process. It reports whether it had
 // finished a task, or ended because it was asked to.
-//
-// A task that is tried again goes on first: what the dead one wrote, and what the
-// kernel counts, is read after that.
-func (w *worker) bury(process proc.Process, reason error, greeted bool) bool {
+func (w *worker) reap(process proc.Process, reason error, greeted bool) bool {
 	p := w.pool
-	death := &WorkerExitError{Worker: w.slot, ExitCode: -1, Incarnation: w.incarnation}
-	var exit exitState
+	r := &reaping{w: w, process: process, looked: process == nil, known: fate.Known{Greeted: greeted}}
+	r.death = &WorkerExitError{Worker: w.slot, ExitCode: -1, Incarnation: w.incarnation}
+	death, exit := r.death, &r.known.Exit
 	if process != nil {
-		exit.Exit = process.Exit()
+		*exit = process.Exit()
 		death.PID, death.ExitCode, death.Signal = process.PID(), exit.Code, exit.Signal
 	}
 	if reason != nil {
 		death.Reason = reason.Error()
 	}
-	known := process == nil
-	learn := func() { // lets go of the lock
-		if !known {
-			known = true
-			p.unlock()
-			exit.output, exit.oomKilled = process.Output(), process.OOMKilled()
-			death.Stderr, death.PeakPrivate = exit.output, max(death.PeakPrivate, process.Peak())
-			if why, said := workerSays(exit.output); said && (!greeted || exit.Code == 1) {
-				death.Reason = why
-			}
-			p.mu.Lock()
-		}
-	}
 	died := time.Now()
 	p.mu.Lock()
+	r.known.Reason, r.known.KilledFor = death.Reason, w.killed
 	w.died, w.spent, w.reaped = died, exit.CPU, true
 	p.slots.used.dead += exit.CPU
-	if !greeted || !w.triesAgainLocked(exit) {
-		learn()
-	}
-	done, results := w.done > 0, w.results
-	orderly := false
+	results := w.results
+	done, orderly := false, false
 	if greeted {
-		if p.opts.Isolation == Process { // else who writes it may not have ended
-			death.Last = wire.ReadFlight(w.lane.Flight(), p.table.name)
-		}
-		p.acquireLocked()
-		p.drainLocked() // its last words
-		death.PeakPrivate, death.PeakShared = max(death.PeakPrivate, w.peakPrivate), w.peakShared
-		if !w.triesAgainLocked(exit) {
-			learn()
-		}
-		ran := w.ranLocked()
-		done = w.done > 0 || ran != nil // which has its own bound
-		orderly = w.retired != "" && reason == nil && (exit.Code == 0 || exit.Unknown != "") && !exit.Alive && ran == nil
-		if ran != nil {
-			death.Func, death.Attempt = ran.entry.name, ran.attempt
-		}
-		if known && !orderly {
-			w.classifyLocked(death, true, exit, ran)
-		}
-		p.slots.reapsPending++
-		p.forgetLocked(w, ran, death)
-		p.passLocked()
-		if !known {
-			var id wire.TaskID
-			if ran != nil {
-				id = ran.id
-			}
-			learn()
-			if ran != nil && ran.id != id {
-				ran = nil
-			}
-			w.classifyLocked(death, true, exit, ran)
-		}
+		done, orderly = r.detachUnlocking(reason == nil)
 	} else {
-		w.classifyLocked(death, false, exit, nil)
+		r.lookUnlocking()
+		r.classify(nil)
 	}
 	w.proc = nil
 	if exit.Alive {
 		w.undead = append(w.undead, process)
 	}
 	ending := p.ending.cause != nil
-	switch {
-	case ending:
-	case orderly:
-		p.stats.Retired++
-		p.hooks.log(slog.LevelInfo, "worker retired", "worker", w.slot, "pid", death.PID, "reason", w.retired)
-		p.hooks.event(Event{Kind: EventRetired, Worker: w.slot, PID: death.PID, Incarnation: w.incarnation, Text: w.retired})
-	default:
-		p.mournLocked(death)
-	}
-	w.toldLocked(death)
-	for _, e := range w.retries { // after the death that they come of
-		e.Worker, e.PID, e.Incarnation = death.Worker, death.PID, death.Incarnation
-		p.hooks.event(e)
-	}
-	w.retries = w.retries[:0]
+	r.report(orderly, ending)
 	if greeted {
 		p.slots.reapsPending--
 		p.slots.wanted.Broadcast()
-	}
-	if !greeted {
+	} else {
 		p.slots.failedStarts++
 	}
 	giveUp := p.slots.failedStarts >= maxFailedStarts && !ending && len(p.sched.open) == 0 // else there is somebody to work
 	p.unlock()
-	if why, said := workerSays(exit.output); said && (orderly || ending) {
+	if why, said := fate.WorkerSays(r.known.Output); said && (orderly || ending) {
 		p.hooks.log(slog.LevelWarn, "a worker that ended said", "worker", w.slot, "pid", death.PID, "text", why)
 	}
 	if err := results.end(); err != nil {
@@ -126,18 +76,112 @@ func (w *worker) bury(process proc.Process, reason error, greeted bool) bool {
 	return done || orderly
 }
 
+// lookUnlocking learns what the dead one wrote and what the kernel counts. It lets go of
+// Pool.mu meanwhile, the first time.
+func (r *reaping) lookUnlocking() {
+	if r.looked {
+		return
+	}
+	r.looked = true
+	p := r.w.pool
+	p.unlock()
+	r.known.Output, r.known.OOMKilled = r.process.Output(), r.process.OOMKilled()
+	r.death.Stderr, r.death.PeakPrivate = r.known.Output, max(r.death.PeakPrivate, r.process.Peak())
+	p.mu.Lock()
+}
+
+// detachUnlocking takes what the dead one had finished, and then it out of the pool. A task
+// that is tried again whatever the death was of goes on before that is looked for. unasked
+// says that the pool has not killed it. It reports whether it had finished or begun a task,
+// and whether it ended because it was asked to. It lets go of Pool.mu meanwhile.
+func (r *reaping) detachUnlocking(unasked bool) (done, orderly bool) {
+	w, p, death, exit := r.w, r.w.pool, r.death, r.known.Exit
+	if !w.triesAgainLocked(exit) {
+		r.lookUnlocking()
+	}
+	if p.opts.Isolation == Process { // else who writes it may not have ended
+		death.Last = wire.ReadFlight(w.lane.Flight(), p.table.name)
+	}
+	p.acquireLocked()
+	p.drainLocked()
+	death.PeakPrivate, death.PeakShared = max(death.PeakPrivate, w.peakPrivate), w.peakShared
+	if !w.triesAgainLocked(exit) {
+		r.lookUnlocking()
+	}
+	ran := w.ranLocked()
+	done = w.done > 0 || ran != nil // which has its own bound
+	orderly = w.retired != "" && unasked && fate.Orderly(exit) && ran == nil
+	if ran != nil {
+		death.Func, death.Attempt = ran.entry.name, ran.attempt
+	}
+	early := !r.looked
+	if !early && !orderly {
+		r.classify(ran)
+	}
+	p.slots.reapsPending++
+	p.detachLocked(w, ran, death)
+	p.passLocked()
+	if early {
+		var id wire.TaskID
+		if ran != nil {
+			id = ran.id
+		}
+		r.lookUnlocking()
+		if ran != nil && ran.id != id { // it is over meanwhile
+			ran = nil
+		}
+		r.classify(ran)
+	}
+	return done, orderly
+}
+
+// classify says what it died of. ran is the task that it was running, unless that is over.
+func (r *reaping) classify(ran *task) {
+	p, d := r.w.pool, r.death
+	f := fate.Of(r.known)
+	d.Class, d.Evidence, d.Reason = ExitClass(f.Class), f.Evidence, f.Reason
+	if d.Class == ExitSignal && fate.Killed(r.known.Exit) && d.Func != "" {
+		if evidence, suspected := p.slots.kills.Add(time.Now()); suspected {
+			d.MemorySuspected, d.Evidence = true, evidence
+		}
+	}
+	if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.slots.width > 1 && !p.opts.KeepWidth && ran.memory < mostMemoryDeaths {
+		ran.memory++ // it is not the task's fault yet
+	}
+}
+
+// report tells of the death, and then of what came of it.
+func (r *reaping) report(orderly, ending bool) {
+	w, p, death := r.w, r.w.pool, r.death
+	switch {
+	case ending:
+	case orderly:
+		p.stats.Retired++
+		p.hooks.log(slog.LevelInfo, "worker retired", "worker", w.slot, "pid", death.PID, "reason", w.retired)
+		p.hooks.event(Event{Kind: EventRetired, Worker: w.slot, PID: death.PID, Incarnation: w.incarnation, Text: w.retired})
+	default:
+		p.recordDeathLocked(death)
+	}
+	w.reportLostLocked(death)
+	for _, e := range w.retries {
+		e.Worker, e.PID, e.Incarnation = death.Worker, death.PID, death.Incarnation
+		p.hooks.event(e)
+	}
+	w.retries = w.retries[:0]
+}
+
 // triesAgainLocked reports whether what a dead incarnation was running, if it was,
 // is tried again whatever else becomes known of the death.
-func (w *worker) triesAgainLocked(exit exitState) bool {
+func (w *worker) triesAgainLocked(exit proc.Exit) bool {
 	t := w.runningLocked()
 	return exit.Signal != "" && (t == nil || t.job == nil && !t.cancelled && w.pool.ending.cause == nil && t.attempt < w.pool.opts.Attempts)
 }
 
-// mournLocked counts a death, tells of it, and lets fewer workers run where it was
+// recordDeathLocked counts a death, tells of it, and lets fewer workers run where it was
 // for want of memory.
-func (p *Pool) mournLocked(death *WorkerExitError) {
+func (p *Pool) recordDeathLocked(death *WorkerExitError) {
 	if p.stats.Deaths == nil {
-		p.stats.Deaths = map[Class]int64{}
+		p.stats.Deaths = map[ExitClass]int64{}
 	}
 	p.stats.Deaths[death.Class]++
 	p.stats.Respawns++
@@ -150,7 +194,7 @@ func (p *Pool) mournLocked(death *WorkerExitError) {
 }
 
 // forMemory reports whether there was too little, for all one knows.
-func (e *WorkerExitError) forMemory() bool { return e.Class == ClassOOM || e.MemorySuspected }
+func (e *WorkerExitError) forMemory() bool { return e.Class == ExitOOM || e.MemorySuspected }
 
 // ranLocked is the task that a dead incarnation was running, nil if there was none.
 func (w *worker) ranLocked() *task {
@@ -165,10 +209,10 @@ func (w *worker) ranLocked() *task {
 	return ran
 }
 
-// forgetLocked removes w's incarnation: the task that it was running has lost an
+// detachLocked removes w's incarnation: the task that it was running has lost an
 // attempt, those that only waited in its lane have lost nothing. Its numbers stay
 // in the statistics. The caller has the role.
-func (p *Pool) forgetLocked(w *worker, ran *task, death *WorkerExitError) {
+func (p *Pool) detachLocked(w *worker, ran *task, death *WorkerExitError) {
 	const keep = 256
 	dead := w.statsLocked()
 	dead.State = StateDead

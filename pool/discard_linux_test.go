@@ -55,7 +55,7 @@ func TestDiscardedTasksOutliveTheirWorker(t *testing.T) {
 		require.Equal(t, uint32(1), runs, "task %d", i)
 	}
 	s := settled(t, p)
-	require.Equal(t, map[Class]int64{ClassSignal: 1}, s.Deaths)
+	require.Equal(t, map[ExitClass]int64{ExitSignal: 1}, s.Deaths)
 	require.Equal(t, []int64{n, 0, 0, n + 1, 1}, []int64{s.Done, s.Failed, s.Cancelled, s.Attempts, s.Retries})
 }
 

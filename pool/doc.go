@@ -115,7 +115,7 @@
 //	   └── it says nothing, or the wrong thing ──▶ dead
 //
 // A dead slot waits: until the pool wants as many workers (state.go), and after
-// lives that were short, longer and longer. How a life ended is a [Class] (class.go).
+// lives that were short, longer and longer. How a life ended is a [ExitClass] (exit_class.go).
 //
 // # Failure
 //

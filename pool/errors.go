@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"example.com/handoff/pool/internal/proc"
+	"example.com/handoff/pool/internal/fate"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -69,28 +69,12 @@ func taskError(fn string, status wire.Status, payload []byte) *TaskError {
 	return e
 }
 
-// A Class says how a worker ended.
-type Class string
-
-const (
-	ClassExit     Class = "exit"     // it called os.Exit, with whatever code: in a task that is a crash
-	ClassFatal    Class = "fatal"    // Go ended it: a panic in a goroutine of its own, a wild pointer, a full stack, …
-	ClassSignal   Class = "signal"   // a signal that the pool did not send
-	ClassOOM      Class = "oom"      // the kernel killed it for its memory, or Go found none
-	ClassDeadline Class = "deadline" // a task ran longer than Options.TaskTimeout, or a retired worker did not end within CloseTimeout
-	ClassCancel   Class = "cancel"   // a cancelled task did not end within Options.CancelGrace
-	ClassStopped  Class = "stopped"  // it was stopped, or left a task lying, for longer than Options.StopTimeout
-	ClassStart    Class = "start"    // it never said hello
-	ClassProtocol Class = "protocol" // it broke the protocol and was killed for it
-	ClassUnknown  Class = "unknown"  // it is dead, and nobody knows its exit status: SIGCHLD is ignored, another part of the program reaps, or a debugger holds it
-)
-
 // A WorkerExitError is the death of a worker. It unwraps to [ErrWorkerDied].
 type WorkerExitError struct {
-	Worker   int    // slot, 0…workers−1
-	PID      int    // of the dead incarnation; 0 if it could not be started at all
-	Class    Class  //
-	ExitCode int    // −1 if a signal ended it, or of ClassUnknown
+	Worker   int // slot, 0…workers−1
+	PID      int // of the dead incarnation; 0 if it could not be started at all
+	Class    ExitClass
+	ExitCode int    // −1 if a signal ended it, or of ExitUnknown
 	Signal   string // "killed", "segmentation fault", …; "" if none
 	Func     string // the task it was running; "" if it was idle
 	Lo, Hi   int    // of a range: the indices that it was running, from Lo up to Hi
@@ -100,7 +84,7 @@ type WorkerExitError struct {
 
 	Incarnation     int      // of all that the pool has started, from 1
 	Evidence        string   // what Class is known from, where it is not the exit status alone
-	MemorySuspected bool     // of ClassSignal: killed as another was shortly before, perhaps by a kernel short of memory
+	MemorySuspected bool     // of ExitSignal: killed as another was shortly before, perhaps by a kernel short of memory
 	PeakPrivate     int64    // bytes of private memory, the most of looks a second apart and, with Options.OnAttempt, at the ends of attempts, or of all memory, by its own cgroup (Options.MemoryLimit); 0: never looked at
 	PeakShared      int64    // bytes of shared memory it had touched, likewise
 	Last            []string // what it did last, in words, oldest first: tasks, blocks by number, segments, …; from memory that outlived it
@@ -119,11 +103,11 @@ func (e *WorkerExitError) Error() string {
 		fmt.Fprintf(&b, ": exit status %d", e.ExitCode)
 	}
 	switch e.Class {
-	case ClassOOM:
+	case ExitOOM:
 		fmt.Fprintf(&b, ", out of memory: %s", e.Evidence)
-	case ClassExit:
+	case ExitStatus:
 		b.WriteString(", by os.Exit or the like")
-	case ClassUnknown:
+	case ExitUnknown:
 		fmt.Fprintf(&b, ", exit status unknown: %s", e.Evidence)
 	}
 	if e.Reason != "" {
@@ -139,30 +123,10 @@ func (e *WorkerExitError) Error() string {
 	if e.MemorySuspected {
 		b.WriteString(" (memory may be short)")
 	}
-	if line := tellingLine(e.Stderr); line != "" {
+	if line := fate.KeyLine(e.Stderr); line != "" {
 		fmt.Fprintf(&b, "; it wrote: %s", line)
 	}
 	return b.String()
 }
 
 func (e *WorkerExitError) Unwrap() error { return ErrWorkerDied }
-
-// tellingLine is the line that says most: where Go says why it died, else the
-// last one. Control bytes are escaped: the text is a stranger's.
-func tellingLine(text string) string {
-	last := ""
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if proc.IsGoReason([]byte(line)) {
-			last = line
-			break
-		}
-		if line != "" {
-			last = line
-		}
-	}
-	if last == "" {
-		return ""
-	}
-	return fmt.Sprintf("%.300q", last)
-}

@@ -183,7 +183,7 @@ func TestFaultsElsewhere(t *testing.T) {
 		_, err = f.Wait(background())
 		var death *WorkerExitError
 		require.ErrorAs(t, err, &death, how)
-		require.Equal(t, ClassFatal, death.Class)
+		require.Equal(t, ExitFatal, death.Class)
 		require.Equal(t, 2, death.ExitCode)
 		require.Contains(t, death.Error(), want)
 		require.Contains(t, death.Stderr, "fault_linux_test.go", "Go's report has the stack")

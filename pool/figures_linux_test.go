@@ -42,7 +42,7 @@ func TestPipelineCountsTheDead(t *testing.T) {
 		s := pl.Stats().Stages[2]
 		require.Equal(t, "burn", s.Name)
 		require.True(t, s.CPUKnown)
-		require.EqualValues(t, items, settled(t, p).Deaths[ClassSignal])
+		require.EqualValues(t, items, settled(t, p).Deaths[ExitSignal])
 		least := 2 * items * each // once for the attempt that was lost
 		if recycle > 0 {
 			least -= 2 * each // the last ones may be on their way out

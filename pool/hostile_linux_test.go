@@ -59,7 +59,7 @@ func newPuppet(t *testing.T, p *Pool) *puppet {
 		if err == nil {
 			u.w.mu(func() { err = u.w.reason })
 		}
-		u.w.bury(process, err, true)
+		u.w.reap(process, err, true)
 		u.end <- err
 	}()
 	return u
@@ -188,7 +188,7 @@ func TestHostileResults(t *testing.T) {
 			require.Equal(t, []float64{0, 0, 0, 3}, out.A.Data())
 			out.A.Release()
 			out.B.Release()
-			require.Equal(t, int64(1), settled(t, p).Deaths[ClassProtocol])
+			require.Equal(t, int64(1), settled(t, p).Deaths[ExitProtocol])
 		})
 	}
 }

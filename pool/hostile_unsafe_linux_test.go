@@ -77,7 +77,7 @@ func TestVandals(t *testing.T) {
 			switch how {
 			case "wipe and die":
 				require.ErrorIs(t, err, ErrWorkerDied)
-				require.LessOrEqual(t, settled(t, p).Deaths[ClassSignal], int64(mostUnlucky+p.opts.Attempts))
+				require.LessOrEqual(t, settled(t, p).Deaths[ExitSignal], int64(mostUnlucky+p.opts.Attempts))
 			case "not taken back":
 				require.ErrorContains(t, err, "not taken back")
 			default:
@@ -110,7 +110,7 @@ func TestVandals(t *testing.T) {
 				require.NoError(t, err, "task %d", i)
 				require.Equal(t, int64(i+1), v)
 			}
-			require.Positive(t, settled(t, p).Deaths[ClassProtocol])
+			require.Positive(t, settled(t, p).Deaths[ExitProtocol])
 		})
 	}
 	t.Run("wipe and stay", func(t *testing.T) {

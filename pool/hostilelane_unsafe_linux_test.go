@@ -118,7 +118,7 @@ func TestHostileLane(t *testing.T) {
 	}
 	s := settled(t, p)
 	t.Log(s.Deaths, s.Done, s.Failed)
-	require.Greater(t, s.Deaths[ClassProtocol], int64(10), "the test tests nothing")
+	require.Greater(t, s.Deaths[ExitProtocol], int64(10), "the test tests nothing")
 	got, err := count.Reduce(ctx, p, 0, 1000, nil)
 	require.NoError(t, err)
 	require.Equal(t, sumTo(1000), got.Sum)

@@ -109,7 +109,7 @@ func TestInitFailsForSome(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	var failed atomic.Int32
 	p := newPool(t, &Options{Workers: 2, Env: []string{"POOL_TEST_INIT_NEEDS=" + file}, OnEvent: func(e Event) {
-		if e.Kind == EventDeath && e.Death.Class == ClassStart {
+		if e.Kind == EventDeath && e.Death.Class == ExitStart {
 			failed.Add(1)
 		}
 	}})

@@ -50,7 +50,7 @@ func TestTasksUnderKills(t *testing.T) {
 		_, err := f.Wait(background())
 		require.ErrorIs(t, err, ErrWaited)
 	}
-	eventually(t, func() bool { return p.Stats().Deaths[ClassSignal] == int64(kills) }, "deaths were not noticed")
+	eventually(t, func() bool { return p.Stats().Deaths[ExitSignal] == int64(kills) }, "deaths were not noticed")
 	s := p.Stats()
 	require.Len(t, s.Deaths, 1)
 	require.GreaterOrEqual(t, s.Attempts, int64(tasks))

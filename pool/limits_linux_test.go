@@ -193,7 +193,7 @@ func TestAffinity(t *testing.T) {
 	for _, pid := range pids {
 		require.NoError(t, unix.Kill(pid, unix.SIGKILL))
 	}
-	eventually(t, func() bool { return p.Stats().Deaths[ClassSignal] == 2 }, "they live on")
+	eventually(t, func() bool { return p.Stats().Deaths[ExitSignal] == 2 }, "they live on")
 	for _, pid := range requireLimits(t, p, 1, limit/4, first, second) {
 		require.NotContains(t, pids, pid, "not respawned")
 	}

@@ -7,9 +7,6 @@ import (
 	"example.com/handoff/pool/internal/wire"
 )
 
-// workerPrefix begins what a worker's own code writes to its standard error.
-const workerPrefix = "handoff worker: "
-
 func isWorker() bool { return os.Getenv(wire.WorkerEnv) != "" }
 
 // Main turns a process that a pool started into a worker and does not return
@@ -24,7 +21,7 @@ func Main() {
 	}
 	os.Unsetenv(wire.WorkerEnv) // the task's own children are no workers
 	if err := runWorker(v); err != nil {
-		fmt.Fprintln(os.Stderr, workerPrefix+err.Error())
+		fmt.Fprintln(os.Stderr, wire.StderrPrefix+err.Error())
 		os.Exit(1)
 	}
 	os.Exit(0)

@@ -74,7 +74,7 @@ func runWorker(env string) error {
 		meter: m,
 		teardown: func() {
 			for _, err := range runTeardown(context.Background(), 0) {
-				fmt.Fprintln(os.Stderr, workerPrefix+err.Error())
+				fmt.Fprintln(os.Stderr, wire.StderrPrefix+err.Error())
 			}
 		},
 		slot:         start.Slot,

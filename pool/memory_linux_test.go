@@ -35,7 +35,7 @@ func TestMemoryLimit(t *testing.T) {
 			_, err := submitWork(t, p, workIn{How: "allocate", N: 1024}).Wait(background())
 			var death *WorkerExitError
 			require.ErrorAs(t, err, &death)
-			require.Equal(t, ClassOOM, death.Class, "%v %s", death, death.Stderr)
+			require.Equal(t, ExitOOM, death.Class, "%v %s", death, death.Stderr)
 			require.NotEmpty(t, death.Evidence)
 			require.ErrorContains(t, err, "out of memory")
 			if !noCgroup {

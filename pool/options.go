@@ -53,7 +53,7 @@ type Options struct {
 	// after its last task. 0: 5 s.
 	CloseTimeout time.Duration
 	// TaskTimeout is how long a task, or a block of a range, may run before its
-	// worker is killed: that attempt is lost ([ClassDeadline]). The first blocks of a
+	// worker is killed: that attempt is lost ([ExitDeadline]). The first blocks of a
 	// range are large, a third of it divided by the workers; one that takes too long is
 	// tried again whole, and in halves if it takes too long again. For one of several
 	// indices this does not count against Attempts. 0: for ever.
@@ -63,8 +63,8 @@ type Options struct {
 	CancelGrace time.Duration
 	// StopTimeout is how long a worker that has a task may be stopped, by SIGSTOP or
 	// a debugger, or leave the next one lying though it runs none, before it is killed
-	// ([ClassStopped]); or sleep though it has begun one, as one does that has written
-	// over the memory that it shares with the pool ([ClassProtocol]). 0: 10 s.
+	// ([ExitStopped]); or sleep though it has begun one, as one does that has written
+	// over the memory that it shares with the pool ([ExitProtocol]). 0: 10 s.
 	StopTimeout time.Duration
 	// RecycleTasks is after how many tasks a worker is replaced by a new one,
 	// between two tasks. Of a range the blocks count, and it ends its share first.
@@ -77,7 +77,7 @@ type Options struct {
 	// memory cgroup of its own where we may make one, which counts the arrays that
 	// it touches first too; else by RLIMIT_DATA, for private memory alone, and
 	// 64 MiB more. [Stats] says which. A worker that goes past it is killed, or dies
-	// of Go's own error: [ClassOOM]. Its GOMEMLIMIT is nine tenths of it unless
+	// of Go's own error: [ExitOOM]. Its GOMEMLIMIT is nine tenths of it unless
 	// WorkerMemory says another. 0: none.
 	MemoryLimit int64
 	// Spares is the number of workers that are started and wait until another dies:

@@ -255,7 +255,7 @@ func TestPipelineCancelReachesWorkers(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		requireNothingHeld(t, p)
 	}
-	require.Positive(t, settled(t, p).Deaths[ClassCancel], "a deaf task ends with its worker")
+	require.Positive(t, settled(t, p).Deaths[ExitCancel], "a deaf task ends with its worker")
 }
 
 // A pool whose table is full of the futures of others holds a stage up and no more.

@@ -74,7 +74,7 @@ func (p *Pool) endSplitLocked(j *rangeJob, block uint32, s *split) {
 // it is one index that has killed two.
 func (p *Pool) halveLocked(j *rangeJob, s *split, block uint32, of part, death *WorkerExitError) {
 	switch size := of.hi - of.lo; {
-	case j.quarantine == 0 && (size == 1 || death.Class != ClassDeadline): // it was split because it took too long
+	case j.quarantine == 0 && (size == 1 || death.Class != ExitDeadline): // it was split because it took too long
 		if of.deaths >= p.opts.Attempts {
 			p.failJobLocked(j, death)
 			return

@@ -269,7 +269,7 @@ func TestDeathInRange(t *testing.T) {
 	in.How, in.Mark = "die once", filepath.Join(t.TempDir(), "mark")
 	require.NoError(t, squares.ForRange(background(), p, in, 20_000, nil))
 	requireSquares(t, out)
-	require.Equal(t, map[Class]int64{ClassSignal: 1}, settled(t, p).Deaths)
+	require.Equal(t, map[ExitClass]int64{ExitSignal: 1}, settled(t, p).Deaths)
 	blocks := cut(20_000, 0, 2)
 	require.Equal(t, int64(blocks.count)+1, p.Stats().Attempts)
 
@@ -277,7 +277,7 @@ func TestDeathInRange(t *testing.T) {
 	err := squares.ForRange(background(), p, in, 20_000, nil)
 	require.ErrorIs(t, err, ErrWorkerDied)
 	require.Regexp(t, `running test.squares \[\d+, \d+\), attempt 3`, err)
-	require.Equal(t, int64(4), settled(t, p).Deaths[ClassSignal])
+	require.Equal(t, int64(4), settled(t, p).Deaths[ExitSignal])
 	in.How = ""
 	require.NoError(t, squares.ForRange(background(), p, in, 20_000, nil))
 }
@@ -324,7 +324,7 @@ func TestRangeUnderKills(t *testing.T) {
 		}
 	})
 	const each = 2000
-	for at := 0; at < total || p.Stats().Deaths[ClassSignal] < 10; at += each {
+	for at := 0; at < total || p.Stats().Deaths[ExitSignal] < 10; at += each {
 		got, err := count.Reduce(background(), p, at, each, &RangeOptions{Grain: 1 + at/each%5})
 		require.NoError(t, err)
 		require.Equal(t, int64(each), got.N)

@@ -144,10 +144,10 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 		r.p.stealLocked()
 	case "kill":
 		r.kills--
-		r.die(t, e.worker, ClassSignal)
+		r.die(t, e.worker, ExitSignal)
 	case "overrun":
 		r.overruns--
-		r.die(t, e.worker, ClassDeadline)
+		r.die(t, e.worker, ExitDeadline)
 	case "stray":
 		r.stray--
 		next, _ := lane.Counters(r.p.ranges.control.Bytes, r.j.number)
@@ -205,13 +205,13 @@ func (u *walkWorker) end(t testing.TB, status wire.Status) {
 	u.share, u.busy = wire.RangeShare{}, false
 }
 
-// die is bury, and the start of the next one.
-func (r *rangeWalk) die(t testing.TB, i int, class Class) {
+// die is reap, and the start of the next one.
+func (r *rangeWalk) die(t testing.TB, i int, class ExitClass) {
 	w := r.workers[i].w
 	r.p.drainLocked()
 	ran := w.ranLocked()
 	require.NotNil(t, ran)
-	r.p.forgetLocked(w, ran, &WorkerExitError{Worker: i, Class: class})
+	r.p.detachLocked(w, ran, &WorkerExitError{Worker: i, Class: class})
 	r.workers[i] = r.start(t, i)
 }
 

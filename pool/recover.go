@@ -96,7 +96,7 @@ func (w *worker) chargeLocked(t *task, block uint32, death *WorkerExitError) {
 }
 
 // tooLong reports whether fewer indices may be done in time.
-func (e *WorkerExitError) tooLong() bool { return e.Class == ClassDeadline && e.Hi-e.Lo > 1 }
+func (e *WorkerExitError) tooLong() bool { return e.Class == ExitDeadline && e.Hi-e.Lo > 1 }
 
 // tryBlockAgainLocked decides what becomes of a block whose worker died. One that
 // has overrun for the first time is tried again whole, because the machine may have

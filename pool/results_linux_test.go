@@ -517,7 +517,7 @@ func TestResultsOutliveTheirWorker(t *testing.T) {
 	resolved(t, p, never.id)
 	name := held.Whole.Ref().Segment
 	require.NoError(t, unix.Kill(held.PID, unix.SIGKILL))
-	eventually(t, func() bool { return p.Stats().Deaths[ClassSignal] == 1 }, "the death was not noticed")
+	eventually(t, func() bool { return p.Stats().Deaths[ExitSignal] == 1 }, "the death was not noticed")
 
 	next := makeOne(t, p, makeIn{N: 1000, Seed: 4}) // of the next incarnation
 	require.NotEqual(t, held.PID, next.PID)
@@ -574,7 +574,7 @@ func TestResultRetried(t *testing.T) {
 	out := makeOne(t, p, in)
 	out.check(t, in)
 	require.Zero(t, out.Live)
-	require.Equal(t, int64(1), settled(t, p).Deaths[ClassSignal])
+	require.Equal(t, int64(1), settled(t, p).Deaths[ExitSignal])
 	out.release()
 	require.Equal(t, int64(1<<20), p.Stats().Memory.ResultBytesMapped, "the first attempt's segment is still there")
 }
@@ -619,7 +619,7 @@ func TestOutputsAreRetriedAfterTheLastProcess(t *testing.T) {
 	_, err = f.Wait(background())
 	require.NoError(t, err)
 	require.Equal(t, int32(-1), out.Data()[0])
-	eventually(t, func() bool { return p.Stats().Deaths[ClassProtocol] == 1 }, "the death was not counted")
+	eventually(t, func() bool { return p.Stats().Deaths[ExitProtocol] == 1 }, "the death was not counted")
 }
 
 // Several goroutines submit, wait, release, cancel and discard at random.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"example.com/handoff/pool/internal/fate"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -37,7 +38,7 @@ type slots struct {
 	incarnation  int       // the last
 	nextStart    time.Time // when the next start after a short life may be
 	failedStarts int       // in a row
-	lastKill     time.Time
+	kills        fate.Kills
 	used         workerCPU
 	reapsPending int // deaths whose task has gone on, and that are not counted yet
 }

@@ -6,7 +6,7 @@ type Stats struct {
 	Width    int           // workers at once; fewer than Target while memory is short
 	Target   int           // workers asked for
 	Spares   int           // workers that wait for a death, now
-	Deaths   map[Class]int64
+	Deaths   map[ExitClass]int64
 	Dying    int   // deaths of which it is not known yet of what, now: well below a second each, and in no other figure
 	Respawns int64 // deaths after which another is started, once as many are wanted
 	Retired  int64 // workers replaced or ended between two tasks
@@ -70,7 +70,7 @@ func (p *Pool) Stats() Stats {
 	s.Width, s.Target, s.Hooks = p.slots.width, p.slots.target, hooks
 	s.Memory.Ceiling, s.Memory.ResultBytesMapped, s.Memory.BytesCopied = p.slots.ceiling, p.segments.resultBytes(), copied
 	s.Pending, s.Unresolved = p.tasks.pending.n+p.tasks.delayed.n, p.tasks.unresolved
-	s.Deaths = map[Class]int64{}
+	s.Deaths = map[ExitClass]int64{}
 	for c, n := range p.stats.Deaths {
 		s.Deaths[c] = n
 	}

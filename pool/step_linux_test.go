@@ -44,21 +44,21 @@ var workerSteps = []struct {
 	name         string
 	once         bool // in a life
 	again, twice between
-	class        Class
+	class        ExitClass
 }{
-	{"started", true, between{0, 0}, between{0, 0}, ClassStart},
-	{"said-hello", true, between{0, 0}, between{0, 0}, ClassSignal},
-	{"announced", true, between{0, 1}, between{0, 0}, ClassSignal}, // a task may wait for it
-	{"idle", false, between{0, 0}, between{0, 0}, ClassSignal},
-	{"task-begun", false, between{1, 1}, between{0, 0}, ClassSignal},
-	{"task-run", false, between{1, 1}, between{0, 0}, ClassSignal},
-	{"task-bound", false, between{1, 1}, between{0, 0}, ClassSignal},
-	{"function", false, between{1, 1}, between{0, 0}, ClassSignal},
-	{"counted", false, between{1, 1}, between{1, 1}, ClassSignal},
-	{"task-ran", false, between{1, 1}, between{1, 1}, ClassSignal},
-	{"result-put", false, between{0, 1}, between{0, 1}, ClassSignal}, // the answer to a task that was taken back costs nothing
-	{"result-published", false, between{0, 0}, between{0, 0}, ClassSignal},
-	{"result-rung", false, between{0, 0}, between{0, 0}, ClassSignal},
+	{"started", true, between{0, 0}, between{0, 0}, ExitStart},
+	{"said-hello", true, between{0, 0}, between{0, 0}, ExitSignal},
+	{"announced", true, between{0, 1}, between{0, 0}, ExitSignal}, // a task may wait for it
+	{"idle", false, between{0, 0}, between{0, 0}, ExitSignal},
+	{"task-begun", false, between{1, 1}, between{0, 0}, ExitSignal},
+	{"task-run", false, between{1, 1}, between{0, 0}, ExitSignal},
+	{"task-bound", false, between{1, 1}, between{0, 0}, ExitSignal},
+	{"function", false, between{1, 1}, between{0, 0}, ExitSignal},
+	{"counted", false, between{1, 1}, between{1, 1}, ExitSignal},
+	{"task-ran", false, between{1, 1}, between{1, 1}, ExitSignal},
+	{"result-put", false, between{0, 1}, between{0, 1}, ExitSignal}, // the answer to a task that was taken back costs nothing
+	{"result-published", false, between{0, 0}, between{0, 0}, ExitSignal},
+	{"result-rung", false, between{0, 0}, between{0, 0}, ExitSignal},
 }
 
 // How a worker comes to its end at a step, or does not.
@@ -117,7 +117,7 @@ func TestStepDeaths(t *testing.T) {
 						require.True(t, at.twice.least <= twice && twice <= at.twice.most, "%d run twice, expected %v", twice, at.twice)
 						eventually(t, func() bool { return len(p.Stats().Deaths) > 0 }, "the death was not noticed")
 						s := settled(t, p)
-						require.Equal(t, map[Class]int64{at.class: 1}, s.Deaths)
+						require.Equal(t, map[ExitClass]int64{at.class: 1}, s.Deaths)
 						require.Equal(t, int64(tasks+again), s.Attempts)
 					})
 				}
@@ -390,7 +390,7 @@ func TestStepPlan(t *testing.T) {
 		require.Equal(t, int64(i+1), v)
 	}
 	require.NoError(t, p.Close(background()))
-	require.Equal(t, map[Class]int64{ClassSignal: 3}, settled(t, p).Deaths)
+	require.Equal(t, map[ExitClass]int64{ExitSignal: 3}, settled(t, p).Deaths)
 
 	for _, plan := range []string{"task-run", "task-run:0", ":1", "task-run:1:end"} {
 		_, err = New(background(), &Options{Workers: 1, Env: []string{faultEnv + "=" + plan}})

@@ -259,7 +259,7 @@ func TestNoisyWorkers(t *testing.T) {
 	_, err := submitWork(t, p, workIn{How: "oversized"}).Wait(background())
 	var death *WorkerExitError
 	require.ErrorAs(t, err, &death)
-	require.Equal(t, ClassProtocol, death.Class)
+	require.Equal(t, ExitProtocol, death.Class)
 	require.ErrorContains(t, err, "longer than the protocol allows")
 	requireAttempt(t, bystander, 1)
 	runtime.ReadMemStats(&after)
@@ -331,7 +331,7 @@ func TestDeathThenRetry(t *testing.T) {
 		require.NoError(t, err)
 		_, err = f.Wait(background())
 		require.NoError(t, err)
-		require.Equal(t, n+1, settled(t, p).Deaths[ClassSignal])
+		require.Equal(t, n+1, settled(t, p).Deaths[ExitSignal])
 	}
 	eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(told) == 40 }, "not all was told")
 	for i := 0; i < 40; i += 2 {

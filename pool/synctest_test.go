@@ -190,12 +190,12 @@ func TestFakeDeadline(t *testing.T) {
 		_, err = f.Wait(background())
 		var death *WorkerExitError
 		require.ErrorAs(t, err, &death)
-		require.Equal(t, ClassDeadline, death.Class)
+		require.Equal(t, ExitDeadline, death.Class)
 		require.Equal(t, 2, death.Attempt)
 		took := time.Since(began)
 		require.GreaterOrEqual(t, took, 20*time.Second)
 		require.LessOrEqual(t, took, 20*time.Second+2*2*p.opts.watchInterval()+time.Second)
-		require.Equal(t, int64(2), settled(t, p).Deaths[ClassDeadline])
+		require.Equal(t, int64(2), settled(t, p).Deaths[ExitDeadline])
 	})
 }
 
@@ -246,7 +246,7 @@ func TestFakeOverrunsInReduce(t *testing.T) {
 				got, err := fakeReduce.Reduce(background(), p, overruns, n, &RangeOptions{Report: &report})
 				require.NoError(t, err)
 				require.Equal(t, RangeReport{Blocks: blocks, Split: split}, report)
-				require.Equal(t, int64(overruns*(overruns+1)/2), settled(t, p).Deaths[ClassDeadline])
+				require.Equal(t, int64(overruns*(overruns+1)/2), settled(t, p).Deaths[ExitDeadline])
 				switch overruns {
 				case 0:
 					want = got
@@ -273,7 +273,7 @@ func TestFakeCancelInTwoSteps(t *testing.T) {
 		require.ErrorIs(t, err, ErrCancelled)
 		require.GreaterOrEqual(t, time.Since(began), 4*time.Second)
 		require.LessOrEqual(t, time.Since(began), 6*time.Second)
-		require.Equal(t, int64(1), settled(t, p).Deaths[ClassCancel])
+		require.Equal(t, int64(1), settled(t, p).Deaths[ExitCancel])
 		require.Equal(t, int64(1), p.Stats().Cancelled)
 	})
 }

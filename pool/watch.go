@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"example.com/handoff/pool/internal/fate"
 	"example.com/handoff/pool/internal/proc"
 )
 
@@ -127,23 +128,23 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 				w.watch.ending += awake
 			}
 			if w.watch.cancelled = true; w.watch.ending >= p.opts.CloseTimeout {
-				w.endLocked(ClassDeadline, fmt.Errorf("it did not end within %v after it was asked to (%s)", p.opts.CloseTimeout, w.retired))
+				w.endLocked(fate.Deadline, fmt.Errorf("it did not end within %v after it was asked to (%s)", p.opts.CloseTimeout, w.retired))
 			}
 		case w.lane.Err() != nil:
 			w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.Err()))
 		case at > 0 && !begun && !w.watch.still && w.watch.ran >= p.opts.StopTimeout:
-			w.endLocked(ClassStopped, fmt.Errorf("it has not begun its next task for %v", p.opts.StopTimeout))
+			w.endLocked(fate.Stopped, fmt.Errorf("it has not begun its next task for %v", p.opts.StopTimeout))
 		case w.watch.idle >= p.opts.StopTimeout:
 			w.failLocked(fmt.Errorf("it has slept for %v though its next task was begun: its lane was written over", p.opts.StopTimeout))
 		case t == nil:
 		case p.opts.TaskTimeout > 0 && w.watch.ran >= p.opts.TaskTimeout:
-			w.endLocked(ClassDeadline, fmt.Errorf("%s ran longer than its time limit of %v", t.entry.name, p.opts.TaskTimeout))
+			w.endLocked(fate.Deadline, fmt.Errorf("%s ran longer than its time limit of %v", t.entry.name, p.opts.TaskTimeout))
 		case t.cancelled && !t.gentle:
 			if w.watch.cancelled {
 				w.watch.ending += awake
 			}
 			if w.watch.cancelled = true; w.watch.ending >= p.opts.CancelGrace {
-				w.endLocked(ClassCancel, fmt.Errorf("%s did not end within %v after it was cancelled", t.entry.name, p.opts.CancelGrace))
+				w.endLocked(fate.Cancel, fmt.Errorf("%s did not end within %v after it was cancelled", t.entry.name, p.opts.CancelGrace))
 			}
 		}
 	}
@@ -170,7 +171,7 @@ func (w *worker) sample() {
 		w.watch.still = true
 	} else if s.Stopped {
 		if w.watch.stopped += min(sampleEvery, 2*p.opts.watchInterval()); w.watch.stopped >= p.opts.StopTimeout {
-			w.endLocked(ClassStopped, fmt.Errorf("it was stopped (by SIGSTOP, or a debugger) for %v", p.opts.StopTimeout))
+			w.endLocked(fate.Stopped, fmt.Errorf("it was stopped (by SIGSTOP, or a debugger) for %v", p.opts.StopTimeout))
 		}
 	} else {
 		w.watch.stopped, w.watch.still = 0, false
@@ -181,7 +182,7 @@ func (w *worker) sample() {
 }
 
 // endLocked kills an incarnation for what it does.
-func (w *worker) endLocked(class Class, why error) {
+func (w *worker) endLocked(class fate.Class, why error) {
 	if w.reason == nil {
 		w.killed = class
 		w.failLocked(why)

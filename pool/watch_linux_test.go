@@ -15,7 +15,7 @@ import (
 func TestWatchdogKills(t *testing.T) {
 	p := newPool(t, &Options{Workers: 2, Attempts: 1, TaskTimeout: 400 * time.Millisecond, CancelGrace: 100 * time.Millisecond, StopTimeout: 100 * time.Millisecond, KeepWidth: true})
 	allUp(t, p, 2)
-	for _, class := range []Class{ClassDeadline, ClassCancel, ClassStopped} {
+	for _, class := range []ExitClass{ExitDeadline, ExitCancel, ExitStopped} {
 		began := time.Now()
 		f := submitWork(t, p, workIn{How: "deaf"})
 		bystander := submitWork(t, p, workIn{How: "sleep", For: 50 * time.Millisecond})
@@ -31,9 +31,9 @@ func TestWatchdogKills(t *testing.T) {
 			return pid != 0
 		}, "it does not run")
 		switch class {
-		case ClassCancel:
+		case ExitCancel:
 			f.Cancel()
-		case ClassStopped:
+		case ExitStopped:
 			stop(t, pid)
 		}
 		_, err := f.Wait(background())
@@ -41,7 +41,7 @@ func TestWatchdogKills(t *testing.T) {
 		var death *WorkerExitError
 		require.ErrorAs(t, err, &death)
 		require.Equal(t, class, death.Class)
-		if class == ClassCancel {
+		if class == ExitCancel {
 			require.ErrorIs(t, err, ErrCancelled)
 		}
 		require.Contains(t, fmt.Sprint(death.Last), "task test.work")
@@ -142,12 +142,12 @@ func TestDeadlineInRange(t *testing.T) {
 	p := newPool(t, &Options{Workers: 2, TaskTimeout: 200 * time.Millisecond, CloseTimeout: 100 * time.Millisecond})
 	require.NoError(t, slowRange.ForRange(background(), p, 10*time.Millisecond, 200, nil)) // blocks of up to 34
 	s := settled(t, p)
-	require.Positive(t, s.Deaths[ClassDeadline])
+	require.Positive(t, s.Deaths[ExitDeadline])
 	t.Logf("%v, %d attempts", s.Deaths, s.Attempts)
 	err := slowRange.ForRange(background(), p, time.Hour, 4, nil)
 	var death *WorkerExitError
 	require.ErrorAs(t, err, &death)
-	require.Equal(t, ClassDeadline, death.Class)
+	require.Equal(t, ExitDeadline, death.Class)
 	require.Equal(t, 1, death.Hi-death.Lo)
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handoff/pool/internal/fate"
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
@@ -30,10 +31,10 @@ type worker struct {
 	lane    *lane.Lane      // of this incarnation, as is what follows
 	knows   map[uint32]bool // announced segments
 	results *results
-	done    int64  // tasks finished
-	reason  error  // why the pool ended it
-	killed  Class  // what for, where it was not the protocol
-	retired string // why it is to end after its task
+	done    int64      // tasks finished
+	reason  error      // why the pool ended it
+	killed  fate.Class // what for, where it was not the protocol
+	retired string     // why it is to end after its task
 	standby bool
 	// What was seen of it, and of its process.
 	watch                            watch
@@ -115,7 +116,7 @@ func (w *worker) live() bool {
 	})
 	proc, link, l, want, err := p.opts.launch(p, w.slot)
 	if err != nil {
-		w.bury(nil, fmt.Errorf("it could not be started: %w", err), false)
+		w.reap(nil, fmt.Errorf("it could not be started: %w", err), false)
 		return false
 	}
 	defer proc.Release()
@@ -155,7 +156,7 @@ func (w *worker) live() bool {
 		proc.Kill()
 		<-proc.Dead()
 	}
-	return w.bury(proc, err, greeted)
+	return w.reap(proc, err, greeted)
 }
 
 // endTime is how long a worker may take to end after its socket has: one that was

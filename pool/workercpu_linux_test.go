@@ -39,7 +39,7 @@ func TestWorkerCPU(t *testing.T) {
 	}
 	close(end)
 	looking.Wait()
-	require.EqualValues(t, items, settled(t, p).Deaths[ClassSignal])
+	require.EqualValues(t, items, settled(t, p).Deaths[ExitSignal])
 	after, _ := p.WorkerCPU()
 	require.GreaterOrEqual(t, after-before, 2*items*each, "each is run twice")
 

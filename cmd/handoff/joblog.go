@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -50,10 +51,7 @@ func (l *joblog) line(fields ...string) {
 
 // write is called by one goroutine at a time.
 func (l *joblog) write(a pool.Attempt) {
-	class := string(a.Class)
-	if class == "" {
-		class = "ok"
-	}
+	class := cmp.Or(a.Kind, string(a.Exit), "ok")
 	seconds := func(s float64) string { return strconv.FormatFloat(s, 'f', 6, 64) }
 	l.line(strconv.FormatUint(a.TaskNumber, 10), a.Func, strconv.Itoa(a.Attempt), strconv.Itoa(a.Worker), strconv.Itoa(a.PID),
 		seconds(float64(a.Start.UnixMicro())/1e6), seconds(a.Wall.Seconds()), seconds(a.CPU.Seconds()), strconv.FormatInt(a.PeakPrivate, 10), class)

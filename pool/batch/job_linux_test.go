@@ -117,7 +117,7 @@ func TestRun(t *testing.T) {
 		text      string
 		want      any
 		err       string
-		deaths    map[pool.Class]int64
+		deaths    map[pool.ExitClass]int64
 		chunkRows int
 	}{
 		"one chunk":            {text: "a,b\n1,2\n3,4\n", want: map[string]int64{"a": 2, "b": 2}},
@@ -127,7 +127,7 @@ func TestRun(t *testing.T) {
 		"no numbers":           {text: "a\nx\n", err: "in.csv: no column holds numbers"},
 		"a task fails":         {text: long + "13,1\n", chunkRows: 100, err: "thirteen"},
 		"the file is bad":      {text: long + "x,1\n", chunkRows: 100, err: `in.csv:10002: column 1 "a": "x" is not a number`},
-		"a worker dies":        {text: long + "14,1\n" + long[4:], chunkRows: 100, want: map[string]int64{"a": 20001, "b": 20001}, deaths: map[pool.Class]int64{pool.ClassExit: 1}},
+		"a worker dies":        {text: long + "14,1\n" + long[4:], chunkRows: 100, want: map[string]int64{"a": 20001, "b": 20001}, deaths: map[pool.ExitClass]int64{pool.ExitStatus: 1}},
 		"ragged, and thirteen": {text: "a,b\n13,2\n1\n", chunkRows: 1, err: "in.csv"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestRun(t *testing.T) {
 			require.Equal(t, row.want, res.Value)
 			require.Equal(t, res.Summary.Rows, rows)
 			if row.deaths == nil {
-				row.deaths = map[pool.Class]int64{}
+				row.deaths = map[pool.ExitClass]int64{}
 			}
 			require.Equal(t, row.deaths, res.Summary.Deaths)
 		})

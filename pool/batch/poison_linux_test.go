@@ -91,5 +91,5 @@ func TestInnocentRows(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]int64{"a": 1001}, res.Value)
 	require.Empty(t, res.Quarantined)
-	require.Equal(t, map[pool.Class]int64{pool.ClassExit: 1}, res.Summary.Deaths)
+	require.Equal(t, map[pool.ExitClass]int64{pool.ExitStatus: 1}, res.Summary.Deaths)
 }

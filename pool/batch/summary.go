@@ -8,21 +8,21 @@ import (
 
 // A Summary says what a job did, in the JSON of `handoff run --json`.
 type Summary struct {
-	Rows         int64                `json:"rows"`
-	Chunks       int64                `json:"chunks"`        // that the rows came in: of the last pass, as Rows
-	Passes       int                  `json:"passes"`        // over the rows: each does all the chunks
-	ChunksReused int64                `json:"chunks_reused"` // of Chunks in each of the Passes, those done by an earlier run of the job
-	Workers      []Worker             `json:"workers"`       // incarnations
-	WallS        float64              `json:"wall_s"`        // seconds, start of the workers included
-	BytesByRef   int64                `json:"bytes_by_ref"`  // of the arrays that tasks were handed
-	BytesCopied  int64                `json:"bytes_copied"`  // of rows, wherever they were copied: see the package's Copies
-	Attempts     int64                `json:"attempts"`      // tasks started, again after a death included
-	Deaths       map[pool.Class]int64 `json:"deaths"`
-	Respawns     int64                `json:"respawns"`
-	Quarantined  int64                `json:"quarantined"` // rows
-	Unparsed     int64                `json:"unparsed"`    // lines of CSV
-	NoEndMark    []string             `json:"no_end_mark"` // inputs that are Arrow streams without their end: they may have been cut off
-	Width        int                  `json:"width"`       // workers at once
+	Rows         int64                    `json:"rows"`
+	Chunks       int64                    `json:"chunks"`        // that the rows came in: of the last pass, as Rows
+	Passes       int                      `json:"passes"`        // over the rows: each does all the chunks
+	ChunksReused int64                    `json:"chunks_reused"` // of Chunks in each of the Passes, those done by an earlier run of the job
+	Workers      []Worker                 `json:"workers"`       // incarnations
+	WallS        float64                  `json:"wall_s"`        // seconds, start of the workers included
+	BytesByRef   int64                    `json:"bytes_by_ref"`  // of the arrays that tasks were handed
+	BytesCopied  int64                    `json:"bytes_copied"`  // of rows, wherever they were copied: see the package's Copies
+	Attempts     int64                    `json:"attempts"`      // tasks started, again after a death included
+	Deaths       map[pool.ExitClass]int64 `json:"deaths"`
+	Respawns     int64                    `json:"respawns"`
+	Quarantined  int64                    `json:"quarantined"` // rows
+	Unparsed     int64                    `json:"unparsed"`    // lines of CSV
+	NoEndMark    []string                 `json:"no_end_mark"` // inputs that are Arrow streams without their end: they may have been cut off
+	Width        int                      `json:"width"`       // workers at once
 }
 
 // A Worker is one incarnation of a worker.
@@ -38,7 +38,7 @@ const dyingTime = 2 * time.Second
 func (e *engine) summary() Summary {
 	s := Summary{
 		Rows: e.rows, Chunks: e.inPass, Passes: e.pass, ChunksReused: e.reused, WallS: time.Since(e.start).Seconds(),
-		Workers: []Worker{}, NoEndMark: []string{}, Deaths: map[pool.Class]int64{}, Quarantined: int64(len(e.left)), Unparsed: int64(e.bad.count()),
+		Workers: []Worker{}, NoEndMark: []string{}, Deaths: map[pool.ExitClass]int64{}, Quarantined: int64(len(e.left)), Unparsed: int64(e.bad.count()),
 	}
 	for _, i := range e.cut {
 		s.NoEndMark = append(s.NoEndMark, e.job.Inputs[i])

@@ -134,16 +134,16 @@ func mapUnder(t *testing.T, p *pool.Pool, s *Storm, enough func() bool) {
 func TestEachFault(t *testing.T) {
 	for _, c := range []struct {
 		fault Fault
-		class pool.Class // of the deaths; "" if there are to be none
+		class pool.ExitClass // of the deaths; "" if there are to be none
 	}{
-		{Kill, pool.ClassSignal},
-		{Segv, pool.ClassFatal},
+		{Kill, pool.ExitSignal},
+		{Segv, pool.ExitFatal},
 		{Pause, ""},
-		{Freeze, pool.ClassStopped},
-		{Exit0, pool.ClassExit},
-		{Exit1, pool.ClassExit},
-		{Garbage, pool.ClassProtocol},
-		{Memory, pool.ClassOOM},
+		{Freeze, pool.ExitStopped},
+		{Exit0, pool.ExitStatus},
+		{Exit1, pool.ExitStatus},
+		{Garbage, pool.ExitProtocol},
+		{Memory, pool.ExitOOM},
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {
 			opts, enough := stormy(), 8

@@ -25,7 +25,7 @@ func full() pool.Stats {
 			{Slot: 2, PID: 103, State: pool.StateIdle},
 			{Slot: 3, PID: 105, State: pool.StateStandby},
 		},
-		Attempts: 11, Deaths: map[pool.Class]int64{pool.ClassSignal: 2, pool.ClassOOM: 1}, Respawns: 3,
+		Attempts: 11, Deaths: map[pool.ExitClass]int64{pool.ExitSignal: 2, pool.ExitOOM: 1}, Respawns: 3,
 		Memory: pool.MemoryStats{BytesByRef: 1 << 40, ResultBytesByRef: 5000, BytesCopied: 77, ResultBytesMapped: 6000, Ceiling: 18, Deaths: 19},
 		Width:  7, Pending: 8, Unresolved: 9, Done: 10, Failed: 12, Cancelled: 13, Quarantined: 14, Retries: 15,
 		Retired: 16, Spares: 1, Target: 17, Dying: 4,
@@ -133,7 +133,7 @@ func TestNothingYet(t *testing.T) {
 // A class or state that this package has not heard of is shown all the same.
 func TestUnknownClass(t *testing.T) {
 	v := values(t, pedantic(t, of(pool.Stats{
-		Deaths:  map[pool.Class]int64{"new": 1},
+		Deaths:  map[pool.ExitClass]int64{"new": 1},
 		Workers: []pool.WorkerStats{{State: "new"}},
 	}, nil)))
 	require.Equal(t, 1.0, v["deaths_total new"])

@@ -24,7 +24,7 @@
 //	handoff_pool_attempts_total             tasks and blocks of ranges started, again after a death included
 //	handoff_pool_tasks_total                tasks resolved, by outcome: done, failed or cancelled; ranges are not among them
 //	handoff_pool_retries_total              attempts of tasks that were lost and are made again
-//	handoff_pool_deaths_total               deaths of workers, by class: a pool.Class
+//	handoff_pool_deaths_total               deaths of workers, by class: a pool.ExitClass
 //	handoff_pool_dying_workers              deaths that are not counted yet: it is not known of what
 //	handoff_pool_memory_deaths_total        of these, for want of memory, proven or suspected
 //	handoff_pool_respawns_total             workers to be replaced after a death

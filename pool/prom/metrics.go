@@ -74,13 +74,13 @@ func outcomes(s *pool.Stats, put put) {
 }
 
 // classes are there before the first death of each.
-var classes = []pool.Class{
-	pool.ClassExit, pool.ClassFatal, pool.ClassSignal, pool.ClassOOM, pool.ClassDeadline,
-	pool.ClassCancel, pool.ClassStopped, pool.ClassStart, pool.ClassProtocol, pool.ClassUnknown,
+var classes = []pool.ExitClass{
+	pool.ExitStatus, pool.ExitFatal, pool.ExitSignal, pool.ExitOOM, pool.ExitDeadline,
+	pool.ExitCancel, pool.ExitStopped, pool.ExitStart, pool.ExitProtocol, pool.ExitUnknown,
 }
 
 func deaths(s *pool.Stats, put put) {
-	n := map[pool.Class]int64{}
+	n := map[pool.ExitClass]int64{}
 	for _, c := range classes {
 		n[c] = 0
 	}

@@ -12,6 +12,10 @@ import (
 // WorkerEnv is set in a worker process, to a [WorkerStart] as text.
 const WorkerEnv = "HANDOFF_WORKER"
 
+// StderrPrefix begins what a worker's own code, not the user's, writes to its standard
+// error.
+const StderrPrefix = "handoff worker: "
+
 // A WorkerStart is what a worker process needs to know before its hello.
 type WorkerStart struct {
 	Version      uint32
