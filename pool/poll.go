@@ -244,7 +244,8 @@ func (p *Pool) kick() {
 }
 
 // patientAfter is for how long a poller sleeps again and again before it leaves
-// the role to the dispatcher.
+// the role to the dispatcher. A round trip beside a long wait takes 13 times as long
+// without: BenchmarkHot/op=roundtrip/workers=2/beside=wait.
 const patientAfter = 20 * time.Millisecond
 
 // isPatient reports whether w has waited for long.
