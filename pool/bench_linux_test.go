@@ -11,8 +11,6 @@ import (
 	"example.com/handoff/shm"
 )
 
-var nothing = Func("test.nothing", func(t *Task, n int) (int, error) { return n, nil })
-
 var makeBytes = Func("test.makeBytes", func(t *Task, n int) (shm.View[byte], error) {
 	x, err := shm.MakeUnzeroed[byte](t.Arena(), n)
 	return x.View(), err

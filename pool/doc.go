@@ -13,8 +13,6 @@
 //     [Pool.Close] ends everything.
 //   - [RangeFunc] and [ReduceFunc] register functions over a range of indices
 //     that the workers share out among themselves.
-//   - [Pipeline] is a chain of stages with queues between them: [From] a sequence
-//     through [Go] and [Proc] to [Drain].
 //
 // # Data flow
 //
@@ -49,21 +47,6 @@
 // ([Task.Arena]) is out of memory asks for a segment, which this worker alone maps
 // writable, and the Refs in a result are checked against these segments.
 //
-// # Pipelines
-//
-//	From ──▶ queue ──▶ Go: goroutines ──▶ queue ──▶ Proc: tasks of a pool ──▶ queue ──▶ Drain
-//	   ▲ gate             ▲ gate                       ▲ gate                  write, on the
-//	   └──────────────────┴──── bytes in flight ───────┘                       caller's goroutine
-//
-// A stage has a goroutine that takes items, past a gate at which it waits while as many
-// bytes are in flight as may be (pipelinebudget.go), one for each item under way, and, in
-// an ordered pipeline, one that hands them on in the order of the source, from a window of
-// items that are under way or wait for a late one (pipelinestage.go). Nothing polls:
-// whoever is held up sleeps. The first error ends the run: its context ends, tasks are
-// cancelled, what is in the queues is released, and Drain returns when the goroutines have
-// ended. [Pipeline.Stats] says how busy each stage was and how full its queue, and from
-// that which is short.
-//
 // # Messages
 //
 // One socket pair of type SOCK_SEQPACKET per worker for its life-cycle; every
@@ -95,8 +78,6 @@
 // after the last process of the one before is dead, and with no array of it but
 // one: an Array argument holds what a dead attempt has already written. So write
 // outputs, do not add to them.
-//
-// In a pipeline all of this is the pipeline's to release: see [Pipeline] and [Hold].
 //
 // # States
 //
@@ -143,8 +124,8 @@
 //
 // # Concurrency
 //
-// A Pool and a Fn, and the Stats of a Pipeline, may be used from several goroutines of the
-// process that made them, and from no other process.
+// A Pool and a Fn may be used from several goroutines of the process that made them, and
+// from no other process.
 //
 // # Platforms
 //

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -29,27 +28,6 @@ var burnOut = Func("test.burnOut", func(t *Task, d time.Duration) (int, error) {
 	}
 	return 1, nil
 })
-
-// The CPU time of a process stage is that of all its workers, whether they have died or
-// were retired meanwhile, and nobody has looked at them before.
-func TestPipelineCountsTheDead(t *testing.T) {
-	const each, items = 30 * time.Millisecond, 4
-	for _, recycle := range []int64{0, 1} {
-		p := newPool(t, &Options{Workers: 2, RecycleTasks: recycle})
-		pl := NewPipeline(nil)
-		in := Go(pl, "time", From(pl, numbers(items)), func(context.Context, int) (time.Duration, error) { return each, nil }, 1)
-		require.NoError(t, Drain(background(), Proc(pl, "burn", in, p, burnOut, 2), func(context.Context, int) error { return nil }))
-		s := pl.Stats().Stages[2]
-		require.Equal(t, "burn", s.Name)
-		require.True(t, s.CPUKnown)
-		require.EqualValues(t, items, settled(t, p).Deaths[ExitSignal])
-		least := 2 * items * each // once for the attempt that was lost
-		if recycle > 0 {
-			least -= 2 * each // the last ones may be on their way out
-		}
-		require.GreaterOrEqual(t, s.CPU, least)
-	}
-}
 
 // An index that is left out is counted when it is, whatever becomes of the range.
 func TestQuarantinedOfFailedRange(t *testing.T) {

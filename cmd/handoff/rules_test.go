@@ -55,15 +55,16 @@ var ruleTable = map[string]ruleRow{
 	"shm/gonum":      {[]string{"shm"}, []string{ruleGonum}},
 	"arrowipc":       {[]string{"shm"}, []string{ruleSys, ruleArrow, ruleFlat}},
 	"arrowipc/files": {[]string{"arrowipc"}, []string{ruleSys, ruleArrow, ruleFlat, "github.com/klauspost/compress", "github.com/pierrec/lz4/v4"}},
-	"pool":           {[]string{"shm", "shm/ring", "pool/queue"}, []string{ruleSys}},
+	"pool":           {[]string{"shm", "shm/ring"}, []string{ruleSys}},
 	"pool/queue":     {nil, nil},
+	"pool/pipeline":  {[]string{"pool", "pool/queue"}, []string{ruleSys}},
 	"pool/journal":   {nil, []string{ruleSys}},
 	"pool/batch":     {[]string{"pool", "pool/queue", "pool/journal", "pool/batch/outfile", "arrowipc", "arrowipc/files"}, []string{ruleSys, ruleArrow}},
 	"pool/batch/ops": {[]string{"pool/batch", "shm/gonum"}, []string{ruleGonum, ruleArrow}},
 	"pool/chaos":     {[]string{"pool"}, []string{ruleSys}},
 	"pool/foreign":   {[]string{"pool"}, []string{ruleSys}},
 	"pool/classify":  {[]string{"pool", "bench/stat"}, []string{ruleSys}},
-	"pool/prom":      {[]string{"pool", "pool/queue"}, []string{ruleMetrics}},
+	"pool/prom":      {[]string{"pool", "pool/queue", "pool/pipeline"}, []string{ruleMetrics}},
 	"pool/tune":      {[]string{"bench/stat"}, []string{ruleSys}},
 	"bench/stat":     {nil, nil},
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf}},
@@ -73,12 +74,12 @@ var ruleTable = map[string]ruleRow{
 	"cmd/examples/isolate":     {[]string{"pool"}, nil},
 	"pool/batch/outfile":       {nil, []string{ruleSys}},
 	"pool/journal/journaltest": {[]string{"pool/journal"}, nil},
-	"pool/batch/weather":       {[]string{"pool", "pool/tune", "arrowipc", "arrowipc/files"}, []string{ruleArrow}}, // a program to try
+	"cmd/examples/weather":     {[]string{"pool", "pool/pipeline", "pool/tune", "arrowipc", "arrowipc/files"}, []string{ruleArrow}},
 }
 
 // ruleLibrary is every folder below bench and the command.
 var ruleLibrary = []string{
-	"shm", "shm/ring", "shm/gonum", "arrowipc", "arrowipc/files", "bench/stat", "pool", "pool/queue", "pool/journal", "pool/batch",
+	"shm", "shm/ring", "shm/gonum", "arrowipc", "arrowipc/files", "bench/stat", "pool", "pool/queue", "pool/pipeline", "pool/journal", "pool/batch",
 	"pool/batch/ops", "pool/batch/outfile", "pool/chaos", "pool/classify", "pool/foreign", "pool/prom", "pool/tune",
 }
 
@@ -99,7 +100,7 @@ var ruleBans = []struct {
 		[]string{"bench/...", "cmd/..."}, nil,
 		"command lines, bars and plots belong to bench and cmd: a worker runs every package initializer"},
 	{[]string{"net/http"}, nil,
-		[]string{"shm/...", "pool", "pool/journal", "pool/chaos", "pool/classify", "pool/foreign", "pool/tune"},
+		[]string{"shm/...", "pool", "pool/journal", "pool/chaos", "pool/classify", "pool/foreign", "pool/tune", "pool/queue", "pool/pipeline"},
 		"shm and pool serve nothing over HTTP"},
 }
 
@@ -435,6 +436,10 @@ func TestRulesCatch(t *testing.T) {
 		{"pool imports pool/classify", ruleDirection("pool", one(mod+"pool/classify")), 1},
 		{"shm imports arrow", ruleDirection("shm", one(ruleArrow+"/arrow")), 1},
 		{"pool imports bench", ruleDirection("pool", one(mod+"bench")), 1},
+		{"pool imports queue and pipeline", ruleDirection("pool", []string{mod + "pool/queue", mod + "pool/pipeline"}), 2},
+		{"pool imports its own internal package", ruleDirection("pool", one(mod+"pool/internal/wire")), 0},
+		{"queue imports pool", ruleDirection("pool/queue", one(mod+"pool")), 1},
+		{"pipeline imports what is internal to pool", ruleDirection("pool/pipeline", one(mod+"pool/internal/wire")), 1},
 		{"pool imports arrowipc", ruleDirection("pool", one(mod+"arrowipc")), 1},
 		{"pool/batch reaches shm through pool", ruleDirection("pool/batch", one(mod+"shm")), 0},
 		{"journal imports shm", ruleDirection("pool/journal", one(mod+"shm")), 1},

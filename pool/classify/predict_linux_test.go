@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/pipeline"
 )
 
 // TestMain turns the test binary into a worker.
@@ -44,9 +45,9 @@ func TestPipelineCPUIsAsPredicted(t *testing.T) {
 			for try := 0; ; try++ {
 				c, err := Fn(t.Context(), loaded, in, nil)
 				require.NoError(t, err)
-				pl := pool.NewPipeline(nil)
-				out := pool.Proc(pl, "load", pool.From(pl, slices.Values(slices.Repeat([]loadIn{in}, items))), p, loaded, 0)
-				require.NoError(t, pool.Drain(t.Context(), out, func(context.Context, float64) error { return nil }))
+				pl := pipeline.New(nil)
+				out := pipeline.Proc(pl, "load", pipeline.From(pl, slices.Values(slices.Repeat([]loadIn{in}, items))), p, loaded, 0)
+				require.NoError(t, pipeline.Drain(t.Context(), out, func(context.Context, float64) error { return nil }))
 				s := pl.Stats().Stages[1]
 				require.True(t, s.CPUKnown)
 				if try == 0 { // workers have begun in it

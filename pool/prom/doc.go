@@ -72,7 +72,7 @@
 // # Cost
 //
 // A collector has no goroutine and no state: each scrape is one [pool.Pool.Stats],
-// [queue.Queue.Stats] or [pool.Pipeline.Stats],
+// [queue.Queue.Stats] or [pipeline.Pipeline.Stats],
 // some tens of microseconds for a few workers, and between two it costs nothing.
 // Workers run the same binary, so a program that imports this package has
 // client_golang in its workers too: its initializers add about a millisecond to

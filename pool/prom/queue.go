@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"example.com/handoff/pool"
+	"example.com/handoff/pool/pipeline"
 	"example.com/handoff/pool/queue"
 )
 
@@ -16,8 +16,8 @@ func NewQueue(stats func() queue.Stats, labels prometheus.Labels) prometheus.Col
 }
 
 // NewPipeline makes a collector of the stages of pl, each with its name in the label
-// "stage". Each scrape is one [pool.Pipeline.Stats]. It keeps pl.
-func NewPipeline(pl *pool.Pipeline, labels prometheus.Labels) prometheus.Collector {
+// "stage". Each scrape is one [pipeline.Pipeline.Stats]. It keeps pl.
+func NewPipeline(pl *pipeline.Pipeline, labels prometheus.Labels) prometheus.Collector {
 	return collectorOf("handoff_pipeline_", pipelineMetrics, pl.Stats, labels)
 }
 
@@ -42,21 +42,21 @@ var queueMetrics = []metric[queue.Stats]{
 	queueSeconds("empty_seconds_total", "Time during which nothing was held.", func(s *queue.Stats) time.Duration { return s.EmptyTime }),
 }
 
-func stageMetric(name string, kind prometheus.ValueType, help string, value func(s *pool.StageStats) float64) metric[pool.PipelineStats] {
-	return metric[pool.PipelineStats]{name, kind, "stage", help, func(s *pool.PipelineStats, put put) {
+func stageMetric(name string, kind prometheus.ValueType, help string, value func(s *pipeline.StageStats) float64) metric[pipeline.Stats] {
+	return metric[pipeline.Stats]{name, kind, "stage", help, func(s *pipeline.Stats, put put) {
 		for i := range s.Stages {
 			put(value(&s.Stages[i]), s.Stages[i].Name)
 		}
 	}}
 }
 
-var pipelineMetrics = []metric[pool.PipelineStats]{
-	{"bytes", gauge, "", "Bytes in flight.", func(s *pool.PipelineStats, put put) { put(float64(s.Bytes)) }},
-	{"max_bytes", gauge, "", "The bound of the bytes in flight.", func(s *pool.PipelineStats, put put) { put(float64(s.MaxBytes)) }},
-	stageMetric("items_total", counter, "Items that the stage has handed on.", func(s *pool.StageStats) float64 { return float64(s.Out) }),
-	stageMetric("width", gauge, "Items at a time.", func(s *pool.StageStats) float64 { return float64(s.Width) }),
-	stageMetric("busy_seconds_total", counter, "Time that items were with the stage's function, summed over them.", func(s *pool.StageStats) float64 { return s.Busy.Seconds() }),
-	stageMetric("queue_items", gauge, "Items in the queue before the stage.", func(s *pool.StageStats) float64 { return float64(s.Queue.Items) }),
-	stageMetric("queue_full_seconds_total", counter, "Time during which that queue was full.", func(s *pool.StageStats) float64 { return s.Queue.FullTime.Seconds() }),
-	stageMetric("queue_empty_seconds_total", counter, "Time during which that queue was empty.", func(s *pool.StageStats) float64 { return s.Queue.EmptyTime.Seconds() }),
+var pipelineMetrics = []metric[pipeline.Stats]{
+	{"bytes", gauge, "", "Bytes in flight.", func(s *pipeline.Stats, put put) { put(float64(s.Bytes)) }},
+	{"max_bytes", gauge, "", "The bound of the bytes in flight.", func(s *pipeline.Stats, put put) { put(float64(s.MaxBytes)) }},
+	stageMetric("items_total", counter, "Items that the stage has handed on.", func(s *pipeline.StageStats) float64 { return float64(s.Out) }),
+	stageMetric("width", gauge, "Items at a time.", func(s *pipeline.StageStats) float64 { return float64(s.Width) }),
+	stageMetric("busy_seconds_total", counter, "Time that items were with the stage's function, summed over them.", func(s *pipeline.StageStats) float64 { return s.Busy.Seconds() }),
+	stageMetric("queue_items", gauge, "Items in the queue before the stage.", func(s *pipeline.StageStats) float64 { return float64(s.Queue.Items) }),
+	stageMetric("queue_full_seconds_total", counter, "Time during which that queue was full.", func(s *pipeline.StageStats) float64 { return s.Queue.FullTime.Seconds() }),
+	stageMetric("queue_empty_seconds_total", counter, "Time during which that queue was empty.", func(s *pipeline.StageStats) float64 { return s.Queue.EmptyTime.Seconds() }),
 }

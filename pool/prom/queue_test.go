@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
-	"example.com/handoff/pool"
+	"example.com/handoff/pool/pipeline"
 	"example.com/handoff/pool/queue"
 )
 
@@ -37,12 +37,12 @@ func TestQueue(t *testing.T) {
 }
 
 func TestPipeline(t *testing.T) {
-	pl := pool.NewPipeline(&pool.PipelineOptions{MaxBytes: 1000})
+	pl := pipeline.New(&pipeline.Options{MaxBytes: 1000})
 	c := NewPipeline(pl, nil)
 	pass := func(_ context.Context, n int) (int, error) { return n, nil }
-	out := pool.Go(pl, "pass", pool.From(pl, slices.Values([]int{1, 2, 3})), pass, 2)
+	out := pipeline.Go(pl, "pass", pipeline.From(pl, slices.Values([]int{1, 2, 3})), pass, 2)
 	require.Equal(t, 0.0, values(t, pedantic(t, c))["handoff_pipeline_items_total pass"], "before it is run")
-	require.NoError(t, pool.Drain(t.Context(), out, func(context.Context, int) error { return nil }))
+	require.NoError(t, pipeline.Drain(t.Context(), out, func(context.Context, int) error { return nil }))
 	v := values(t, pedantic(t, c))
 	for name, want := range map[string]float64{
 		"bytes": 0, "max_bytes": 1000, "items_total pass": 3, "items_total source": 3, "items_total write": 3, "width pass": 2, "queue_items write": 0,

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/handoff/pool"
+	"example.com/handoff/pool/pipeline"
 	"example.com/handoff/pool/tune"
 )
 
@@ -50,8 +50,8 @@ func spin(rounds int) func(context.Context) {
 // job runs so many items through a pipeline of these parts.
 func job(items int, parts []part) tune.Job {
 	return func(ctx context.Context, w tune.Widths) (time.Duration, error) {
-		pl := pool.NewPipeline(nil)
-		flow := pool.From(pl, func(yield func(int) bool) {
+		pl := pipeline.New(nil)
+		flow := pipeline.From(pl, func(yield func(int) bool) {
 			for i := range items {
 				if !yield(i) {
 					return
@@ -59,13 +59,13 @@ func job(items int, parts []part) tune.Job {
 			}
 		})
 		for _, p := range parts {
-			flow = pool.Go(pl, p.Name, flow, func(ctx context.Context, i int) (int, error) {
+			flow = pipeline.Go(pl, p.Name, flow, func(ctx context.Context, i int) (int, error) {
 				p.work(ctx)
 				return i, nil
 			}, w[p.Name])
 		}
 		begun := time.Now()
-		err := pool.Drain(ctx, flow, func(context.Context, int) error { return nil })
+		err := pipeline.Drain(ctx, flow, func(context.Context, int) error { return nil })
 		return time.Since(begun), err
 	}
 }

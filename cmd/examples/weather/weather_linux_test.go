@@ -23,6 +23,7 @@ import (
 
 	"example.com/handoff/arrowipc/files"
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/pipeline"
 	"example.com/handoff/pool/tune"
 )
 
@@ -131,11 +132,11 @@ func TestParseRefuses(t *testing.T) {
 		header + "a,1,2,3\n\n":     "row 2 of 2: EOF",
 		header + "a,1,2,3\nb,1,2,": "expected an end of line",
 	} {
-		pl := pool.NewPipeline(nil)
-		flow := pool.Go(pl, "parse", pool.From(pl, slices.Values([]string{body})), func(ctx context.Context, s string) (year, error) {
+		pl := pipeline.New(nil)
+		flow := pipeline.Go(pl, "parse", pipeline.From(pl, slices.Values([]string{body})), func(ctx context.Context, s string) (year, error) {
 			return parse(ctx, p, text{0, []byte(s)}, 24)
 		}, 1)
-		err := pool.Drain(t.Context(), flow, func(context.Context, year) error { return nil })
+		err := pipeline.Drain(t.Context(), flow, func(context.Context, year) error { return nil })
 		require.ErrorContains(t, err, want, "%q", body)
 	}
 	require.Zero(t, p.Arena().Stats().Live)
@@ -149,7 +150,7 @@ type usage struct {
 
 // watch samples until end is called, which returns the largest of the first and of the
 // second half of the samples.
-func watch(pl *pool.Pipeline, p *pool.Pool, every time.Duration) (end func() (first, second usage)) {
+func watch(pl *pipeline.Pipeline, p *pool.Pool, every time.Duration) (end func() (first, second usage)) {
 	var all []usage
 	stop := make(chan struct{})
 	var done sync.WaitGroup
@@ -212,7 +213,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	j.budget = 16 << 20
 	var end func() (usage, usage)
 	before := pssOfSelf()
-	j.started = func(pl *pool.Pipeline, p *pool.Pool) { end = watch(pl, p, every) }
+	j.started = func(pl *pipeline.Pipeline, p *pool.Pool) { end = watch(pl, p, every) }
 	stats, err := j.run(t.Context())
 	first, second := end()
 	require.NoError(t, err)

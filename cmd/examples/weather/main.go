@@ -9,8 +9,8 @@
 // The server is its own, on the loopback interface, and takes its time over each answer.
 // Memory is bounded by -budget, however many years there are.
 //
-//	go run ./pool/batch/weather -years 500 -out medians.arrow
-//	go run ./pool/batch/weather -tune
+//	go run ./cmd/examples/weather -years 500 -out medians.arrow
+//	go run ./cmd/examples/weather -tune
 package main
 
 import (

@@ -1,4 +1,4 @@
-package pool
+package pipeline
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -21,8 +20,6 @@ import (
 
 	"example.com/handoff/shm"
 )
-
-func soak() bool { return os.Getenv("HANDOFF_SOAK") != "" }
 
 type pipeIn struct {
 	X    shm.View[float64]
@@ -78,12 +75,12 @@ func sleepy(d time.Duration) func(context.Context, int) (int, error) {
 }
 
 // The first item is late by long: the rest waits for it, in bounds, and on nobody's CPU.
-func TestPipelineLateItem(t *testing.T) {
+func TestLateItem(t *testing.T) {
 	for _, window := range []int{1, 3, 8, 100} {
 		synctest.Test(t, func(t *testing.T) {
 			const width, queue, n = 4, 2, 1000
 			var inFlight census
-			pl := NewPipeline(&PipelineOptions{QueueItems: queue, Window: window})
+			pl := New(&Options{QueueItems: queue, Window: window})
 			source := From(pl, func(yield func(int) bool) {
 				for i := range n {
 					inFlight.add(1)
@@ -124,7 +121,7 @@ func TestPipelineLateItem(t *testing.T) {
 
 // A slow consumer, and items of which few fit: so many are in flight and no more, to
 // the end, whatever becomes of the items on the way.
-func TestPipelineBytesInFlight(t *testing.T) {
+func TestBytesInFlight(t *testing.T) {
 	const mib = 1 << 20
 	for _, tt := range []struct {
 		name       string
@@ -148,7 +145,7 @@ func TestPipelineBytesInFlight(t *testing.T) {
 						n = 10_000
 					}
 					var inFlight census
-					pl := NewPipeline(&PipelineOptions{MaxBytes: tt.most, Unordered: unordered})
+					pl := New(&Options{MaxBytes: tt.most, Unordered: unordered})
 					source := From(pl, func(yield func(Parcel) bool) {
 						for i := range n {
 							if !yield(Parcel{i, tt.sizes[0]}) {
@@ -190,9 +187,9 @@ func TestPipelineBytesInFlight(t *testing.T) {
 }
 
 // The byte bound leaves a stage its width, though the source could use up all of it.
-func TestPipelineBudgetKeepsWidth(t *testing.T) {
+func TestBudgetKeepsWidth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pl := NewPipeline(&PipelineOptions{MaxBytes: 60, QueueItems: 100})
+		pl := New(&Options{MaxBytes: 60, QueueItems: 100})
 		source := From(pl, func(yield func(Parcel) bool) {
 			for i := range 400 {
 				if !yield(Parcel{i, 1}) {
@@ -211,7 +208,7 @@ func TestPipelineBudgetKeepsWidth(t *testing.T) {
 }
 
 // Everything ends whoever ends it, and the error says who.
-func TestPipelineEnds(t *testing.T) {
+func TestEnds(t *testing.T) {
 	told := errors.New("told to")
 	for _, tt := range []struct {
 		name  string
@@ -277,7 +274,7 @@ func TestPipelineEnds(t *testing.T) {
 		for _, unordered := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/unordered=%v", tt.name, unordered), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					err := tt.run(t.Context(), NewPipeline(&PipelineOptions{QueueItems: 1, Unordered: unordered}))
+					err := tt.run(t.Context(), New(&Options{QueueItems: 1, Unordered: unordered}))
 					var failed *StageError
 					require.ErrorAs(t, err, &failed)
 					require.Equal(t, tt.stage, failed.Stage)
@@ -307,12 +304,12 @@ func (b badSize) SizeBytes() int64 {
 }
 
 // The context ends at every moment there is: the error is its own, and nothing is left.
-func TestPipelineContext(t *testing.T) {
+func TestContext(t *testing.T) {
 	for after := range 40 {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(after)*time.Second/2)
 			defer cancel()
-			pl := NewPipeline(&PipelineOptions{QueueItems: 2, Unordered: after%2 == 0, MaxBytes: 40})
+			pl := New(&Options{QueueItems: 2, Unordered: after%2 == 0, MaxBytes: 40})
 			released := new(atomic.Int32)
 			held := int32(0)
 			hold := Go(pl, "hold", From(pl, numbers(1<<30)), func(ctx context.Context, n int) (int, error) {
@@ -346,10 +343,10 @@ func TestHoldElsewhere(t *testing.T) {
 
 // Doubling the width of the stage that is called the bottleneck halves the time, and
 // that of another does not.
-func TestPipelineVerdict(t *testing.T) {
-	run := func(t *testing.T, widths [3]int) (wall time.Duration, s PipelineStats) {
+func TestVerdict(t *testing.T) {
+	run := func(t *testing.T, widths [3]int) (wall time.Duration, s Stats) {
 		synctest.Test(t, func(t *testing.T) {
-			pl := NewPipeline(nil)
+			pl := New(nil)
 			a := Go(pl, "fetch", From(pl, numbers(400)), sleepy(10*time.Millisecond), widths[0])
 			b := Go(pl, "transform", a, sleepy(40*time.Millisecond), widths[1])
 			c := Go(pl, "store", b, sleepy(5*time.Millisecond), widths[2])
@@ -386,7 +383,7 @@ func TestPipelineVerdict(t *testing.T) {
 	require.Contains(t, s.Verdict, "no single bottleneck: ")
 
 	synctest.Test(t, func(t *testing.T) {
-		pl := NewPipeline(nil)
+		pl := New(nil)
 		require.Equal(t, "it has not begun", pl.Stats().Verdict)
 		out := Go(pl, "go", From(pl, numbers(50)), sleepy(time.Millisecond), 2)
 		go func() {
@@ -404,7 +401,7 @@ func TestPipelineVerdict(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.Equal(t, s, pl.Stats(), "it has ended")
 
-		pl = NewPipeline(nil)
+		pl = New(nil)
 		require.NoError(t, Drain(t.Context(), From(pl, func(yield func(int) bool) {
 			for i := range 10 {
 				time.Sleep(time.Second)
@@ -421,52 +418,52 @@ func slowly(d time.Duration) func(context.Context, int) error {
 	return func(context.Context, int) error { time.Sleep(d); return nil }
 }
 
-func TestPipelineRemedies(t *testing.T) {
-	cores := usableCores()
+func TestRemedies(t *testing.T) {
+	all := cores()
 	for want, s := range map[string]StageStats{
 		"add workers":                      {Kind: KindProcess, Width: 2, Workers: 2},
 		"to its pool, which has 2":         {Kind: KindProcess, Width: 4, Workers: 2},
 		"widen it, its pool has 4":         {Kind: KindProcess, Width: 2, Workers: 4},
-		"more workers do not help":         {Kind: KindProcess, Width: cores, Workers: cores, CPUKnown: true, CPU: time.Duration(cores) * time.Second},
+		"more workers do not help":         {Kind: KindProcess, Width: all, Workers: all, CPUKnown: true, CPU: time.Duration(all) * time.Second},
 		"move what is slow in it":          {Kind: KindWrite, Width: 1},
 		"I/O width to s, or workers if it": {Kind: KindGoroutine, Width: 1},
 	} {
 		s.Name, s.Utilization, s.QueueFull = "s", 0.99, 0.93
-		p := PipelineStats{Wall: time.Second, Stages: []StageStats{{Name: "source"}, s, {Name: "write", In: 1, QueueEmpty: 0.8}}}
+		p := Stats{Wall: time.Second, Stages: []StageStats{{Name: "source"}, s, {Name: "write", In: 1, QueueEmpty: 0.8}}}
 		p.judge()
 		require.Equal(t, "s", p.Bottleneck)
 		require.Contains(t, p.Verdict, want)
 		require.Contains(t, p.Verdict, "full 93 % of the time")
 		require.Contains(t, p.Verdict, "write is starved")
 	}
-	p := PipelineStats{Wall: time.Second, MaxBytes: 77, Stages: []StageStats{{Name: "source"}, {Name: "s", BudgetWait: 900 * time.Millisecond}, {Name: "write", In: 1}}}
+	p := Stats{Wall: time.Second, MaxBytes: 77, Stages: []StageStats{{Name: "source"}, {Name: "s", BudgetWait: 900 * time.Millisecond}, {Name: "write", In: 1}}}
 	p.judge()
 	require.Empty(t, p.Bottleneck)
 	require.Contains(t, p.Verdict, "the bound of 77 bytes is short: s waited for it 90 % of the time")
 }
 
-func TestPipelineMisuse(t *testing.T) {
+func TestMisuse(t *testing.T) {
 	ctx := t.Context()
 	pass := func(_ context.Context, n int) (int, error) { return n, nil }
-	require.Panics(t, func() { NewPipeline(&PipelineOptions{MaxBytes: -1}) })
-	require.Panics(t, func() { From[int](NewPipeline(nil), nil) })
+	require.Panics(t, func() { New(&Options{MaxBytes: -1}) })
+	require.Panics(t, func() { From[int](New(nil), nil) })
 	for name, misuse := range map[string]func(pl *Pipeline, in *Flow[int]){
 		"two sources":        func(pl *Pipeline, in *Flow[int]) { From(pl, numbers(1)) },
 		"no function":        func(pl *Pipeline, in *Flow[int]) { Go[int, int](pl, "a", in, nil, 1) },
 		"negative width":     func(pl *Pipeline, in *Flow[int]) { Go(pl, "a", in, pass, -1) },
 		"taken":              func(pl *Pipeline, in *Flow[int]) { Go(pl, "a", in, pass, 1); Go(pl, "b", in, pass, 1) },
 		"taken name":         func(pl *Pipeline, in *Flow[int]) { Go(pl, "a", Go(pl, "a", in, pass, 1), pass, 1) },
-		"other pipeline":     func(pl *Pipeline, in *Flow[int]) { Go(NewPipeline(nil), "a", in, pass, 1) },
+		"other pipeline":     func(pl *Pipeline, in *Flow[int]) { Go(New(nil), "a", in, pass, 1) },
 		"no pool":            func(pl *Pipeline, in *Flow[int]) { Proc[int, int](pl, "a", in, nil, nil, 1) },
 		"no write":           func(pl *Pipeline, in *Flow[int]) { Drain(ctx, in, nil) },
 		"drained twice":      func(pl *Pipeline, in *Flow[int]) { Drain(ctx, in, slowly(0)); Drain(ctx, in, slowly(0)) },
 		"a stage afterwards": func(pl *Pipeline, in *Flow[int]) { Drain(ctx, in, slowly(0)); Go(pl, "a", in, pass, 1) },
 	} {
-		pl := NewPipeline(nil)
+		pl := New(nil)
 		in := From(pl, numbers(1))
 		require.Panics(t, func() { misuse(pl, in) }, name)
 	}
-	pl := NewPipeline(nil)
+	pl := New(nil)
 	a := From(pl, numbers(1))
 	Go(pl, "a", a, pass, 1)
 	b := &Flow[int]{pl: pl}
@@ -540,7 +537,7 @@ func TestSizers(t *testing.T) {
 
 // Pipelines of goroutines, of any shape, in which anything may happen: each comes to an
 // end, with everything or with an error, and nothing is left of it.
-func TestPipelineRandomGraphs(t *testing.T) {
+func TestRandomGraphs(t *testing.T) {
 	runs := 3000
 	switch {
 	case soak():
@@ -567,7 +564,7 @@ func TestPipelineRandomGraphs(t *testing.T) {
 
 func randomGraph(t *testing.T, r *rand.Rand) {
 	bound := func() int64 { return int64(r.IntN(1 << r.IntN(8))) }
-	pl := NewPipeline(&PipelineOptions{
+	pl := New(&Options{
 		MaxBytes: bound() + 1, QueueItems: int(bound()) + 1, Window: int(bound()), Unordered: r.IntN(2) == 0,
 	})
 	n := r.IntN(60)

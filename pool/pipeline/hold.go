@@ -1,4 +1,4 @@
-package pool
+package pipeline
 
 import (
 	"context"
@@ -19,16 +19,16 @@ type Releaser interface{ Release() }
 // written, has been through the next process stage or through write, or was dropped, by an
 // error of this function too. ctx is what the function of a Go stage, or write, was
 // given; it panics with another, and in a worker there is nothing to hold: see
-// [Task.Arena].
+// [pool.Task.Arena].
 //
 //	arr, err := shm.MakeWait[float64](ctx, p.Arena(), n)
 //	…
-//	pool.Hold(ctx, arr)
+//	pipeline.Hold(ctx, arr)
 //	return In{X: arr.View()}, nil
 func Hold(ctx context.Context, r Releaser) {
 	h, ok := ctx.Value(holdKey{}).(*holds)
 	if !ok {
-		panic("pool: Hold: ctx is not one that a stage of a pipeline was given")
+		panic("pipeline: Hold: ctx is not one that a stage of a pipeline was given")
 	}
 	bytes := int64(0)
 	if a, ok := r.(interface{ Ref() shm.Ref }); ok {

@@ -1,4 +1,4 @@
-package pool
+package pipeline
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ const (
 )
 
 // judge says which side is short.
-func (p *PipelineStats) judge() {
+func (p *Stats) judge() {
 	best, second := -1, -1
 	for i, s := range p.Stages {
 		switch {
@@ -46,7 +46,7 @@ func (p *PipelineStats) judge() {
 }
 
 // short is the verdict on stage i, which holds the others up.
-func (p *PipelineStats) short(i int) string {
+func (p *Stats) short(i int) string {
 	s := p.Stages[i]
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is the bottleneck: ", s.Name)
@@ -77,8 +77,8 @@ func (p *PipelineStats) short(i int) string {
 }
 
 // remedy is what to do about the stage that is short.
-func (p *PipelineStats) remedy(s StageStats) string {
-	cores := usableCores()
+func (p *Stats) remedy(s StageStats) string {
+	all := cores()
 	switch {
 	case s.Kind == KindSource || s.Kind == KindWrite:
 		return "move what is slow in it into a stage"
@@ -88,14 +88,14 @@ func (p *PipelineStats) remedy(s StageStats) string {
 		return fmt.Sprintf("add workers to its pool, which has %d", s.Workers)
 	case s.Width < s.Workers:
 		return fmt.Sprintf("widen it, its pool has %d workers", s.Workers)
-	case s.CPUKnown && s.Workers >= cores && ratioOf(s.CPU, p.Wall*time.Duration(cores)) > coresBusy:
-		return fmt.Sprintf("its workers use all of the %d usable cores: make it cheaper, more workers do not help", cores)
+	case s.CPUKnown && s.Workers >= all && ratioOf(s.CPU, p.Wall*time.Duration(all)) > coresBusy:
+		return fmt.Sprintf("its workers use all of the %d usable cores: make it cheaper, more workers do not help", all)
 	}
 	return "add workers"
 }
 
 // held is the verdict where the byte budget is what all wait for.
-func (p *PipelineStats) held() string {
+func (p *Stats) held() string {
 	for i := len(p.Stages) - 1; i >= 0; i-- {
 		s := p.Stages[i]
 		if part := ratioOf(s.BudgetWait, p.Wall); part > 0.5 {

@@ -1,20 +1,22 @@
-package pool
+package pipeline
 
 import (
 	"context"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/handoff/pool"
 )
 
 // A stage is what the pipeline knows of one whatever its types are.
 type stage struct {
 	name  string
-	kind  StageKind
+	kind  Kind
 	width int // as declared
 	at    int // its gate, and its place in the chain
-	pool  *Pool
-	start func(r *pipelineRun)
+	pool  *pool.Pool
+	start func(r *run)
 
 	in, out atomic.Int64 // items taken, and handed on
 	largest atomic.Int64 // bytes of a result: the most, lately
@@ -36,7 +38,7 @@ type finished[T any] struct {
 
 // runStage starts a stage: one goroutine takes items, each item has one, and in an
 // ordered pipeline one hands them on.
-func runStage[In, Out any](r *pipelineRun, s *stage, in *Flow[In], out *Flow[Out], do runner[In, Out]) {
+func runStage[In, Out any](r *run, s *stage, in *Flow[In], out *Flow[Out], do runner[In, Out]) {
 	if r.pl.opts.Unordered {
 		r.all.Go(func() {
 			var items sync.WaitGroup
@@ -95,7 +97,7 @@ func runStage[In, Out any](r *pipelineRun, s *stage, in *Flow[In], out *Flow[Out
 }
 
 // takeItem takes the next item through the stage's gate, charged with its result too.
-func takeItem[In any](r *pipelineRun, s *stage, in *Flow[In]) (it item[In], reserved int64, ok bool) {
+func takeItem[In any](r *run, s *stage, in *Flow[In]) (it item[In], reserved int64, ok bool) {
 	it, err := in.queue.Get(r.ctx)
 	if err != nil {
 		if r.ctx.Err() != nil {
@@ -118,7 +120,7 @@ func takeItem[In any](r *pipelineRun, s *stage, in *Flow[In]) (it item[In], rese
 }
 
 // runItem runs the function and tells next, however it ends.
-func runItem[In, Out any](r *pipelineRun, s *stage, out *Flow[Out], it item[In], reserved int64, do runner[In, Out], next func(finished[Out])) {
+func runItem[In, Out any](r *run, s *stage, out *Flow[Out], it item[In], reserved int64, do runner[In, Out], next func(finished[Out])) {
 	var v Out
 	var err error
 	heap, arrays, returned := int64(0), int64(0), false
@@ -148,7 +150,7 @@ func runItem[In, Out any](r *pipelineRun, s *stage, out *Flow[Out], it item[In],
 }
 
 // handOn puts an item into the next queue, or drops it.
-func handOn[T any](r *pipelineRun, s *stage, out *Flow[T], f finished[T]) {
+func handOn[T any](r *run, s *stage, out *Flow[T], f finished[T]) {
 	switch {
 	case !f.ok:
 	case out.queue.Put(r.ctx, f.item, f.bytes) != nil:
@@ -160,7 +162,7 @@ func handOn[T any](r *pipelineRun, s *stage, out *Flow[T], f finished[T]) {
 }
 
 // acquire takes a slot, or reports that the run has ended.
-func (s *stage) acquire(r *pipelineRun) bool {
+func (s *stage) acquire(r *run) bool {
 	select {
 	case s.slots <- struct{}{}:
 		return true

@@ -10,6 +10,7 @@ import (
 
 	"example.com/handoff/arrowipc/files"
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/pipeline"
 )
 
 // A job is one run of the pipeline.
@@ -23,10 +24,10 @@ type job struct {
 	fetchers, parsers, workers int
 	budget                     int64
 
-	started func(*pool.Pipeline, *pool.Pool) // if set, is called when both are made
+	started func(*pipeline.Pipeline, *pool.Pool) // if set, is called when both are made
 }
 
-func (j job) run(ctx context.Context) (stats pool.PipelineStats, err error) {
+func (j job) run(ctx context.Context) (stats pipeline.Stats, err error) {
 	p, err := pool.New(ctx, &pool.Options{Workers: j.workers})
 	if err != nil {
 		return stats, err
@@ -40,18 +41,18 @@ func (j job) run(ctx context.Context) (stats pool.PipelineStats, err error) {
 		return stats, err
 	}
 
-	pl := pool.NewPipeline(&pool.PipelineOptions{MaxBytes: j.budget})
+	pl := pipeline.New(&pipeline.Options{MaxBytes: j.budget})
 	if j.started != nil {
 		j.started(pl, p)
 	}
-	raw := pool.Go(pl, "fetch", pool.From(pl, numbers(j.years)), func(ctx context.Context, n int) (text, error) {
+	raw := pipeline.Go(pl, "fetch", pipeline.From(pl, numbers(j.years)), func(ctx context.Context, n int) (text, error) {
 		return fetch(ctx, client, j.url, n)
 	}, j.fetchers)
-	parsed := pool.Go(pl, "parse", raw, func(ctx context.Context, t text) (year, error) {
+	parsed := pipeline.Go(pl, "parse", raw, func(ctx context.Context, t text) (year, error) {
 		return parse(ctx, p, t, j.window)
 	}, j.parsers)
-	smooth := pool.Proc(pl, "transform", parsed, p, transform, 0)
-	err = pool.Drain(ctx, smooth, w.write)
+	smooth := pipeline.Proc(pl, "transform", parsed, p, transform, 0)
+	err = pipeline.Drain(ctx, smooth, w.write)
 	if err == nil {
 		err = w.end()
 	}

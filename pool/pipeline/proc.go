@@ -1,16 +1,18 @@
-package pool
+package pipeline
 
 import (
 	"context"
 	"errors"
 	"time"
+
+	"example.com/handoff/pool"
 )
 
 // runTask runs f in p for an item. With the result the item holds its Views, and no
 // longer what it has brought.
-func runTask[In, Out any](ctx context.Context, p *Pool, f *Fn[In, Out], it *item[In]) (v Out, err error) {
+func runTask[In, Out any](ctx context.Context, p *pool.Pool, f *pool.Fn[In, Out], it *item[In]) (v Out, err error) {
 	fut, err := f.Submit(ctx, p, it.v)
-	for errors.Is(err, ErrFull) {
+	for errors.Is(err, pool.ErrFull) {
 		if err = p.WaitFree(ctx); err == nil {
 			fut, err = f.Submit(ctx, p, it.v)
 		}
@@ -36,11 +38,11 @@ func runTask[In, Out any](ctx context.Context, p *Pool, f *Fn[In, Out], it *item
 
 // A workerUse is the CPU time of a pool's workers while a pipeline runs.
 type workerUse struct {
-	p      *Pool
+	p      *pool.Pool
 	before time.Duration // when the run began
 }
 
-func newWorkerUse(p *Pool) *workerUse {
+func newWorkerUse(p *pool.Pool) *workerUse {
 	u := &workerUse{p: p}
 	u.before, _ = p.WorkerCPU()
 	return u
@@ -50,10 +52,10 @@ func (u *workerUse) fill(st *StageStats) {
 	cpu, known := u.p.WorkerCPU()
 	st.CPU, st.CPUKnown = cpu-u.before, known
 	for _, w := range u.p.Stats().Workers {
-		if w.State == StateDead {
+		if w.State == pool.StateDead {
 			continue
 		}
-		if w.State != StateStandby {
+		if w.State != pool.StateStandby {
 			st.Workers++
 		}
 		if known {

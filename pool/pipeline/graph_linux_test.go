@@ -1,4 +1,4 @@
-package pool
+package pipeline
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"example.com/handoff/pool/internal/wire"
+	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
 
@@ -26,6 +26,9 @@ type graphItem struct {
 	Nap time.Duration
 	Y   shm.View[int64]
 }
+
+// nothing is the smallest task.
+var nothing = pool.Func("test.nothing", func(t *pool.Task, n int) (int, error) { return n, nil })
 
 const graphElements = 64
 
@@ -39,7 +42,7 @@ func (g graphItem) check() error {
 }
 
 // graphStep looks at the array of its item and makes another.
-var graphStep = Func("test.graphStep", func(t *Task, in graphItem) (graphItem, error) {
+var graphStep = pool.Func("test.graphStep", func(t *pool.Task, in graphItem) (graphItem, error) {
 	if err := in.check(); err != nil {
 		return in, err
 	}
@@ -79,7 +82,7 @@ func watched(t testing.TB, what string) (done func()) {
 
 // Pipelines of any shape over workers that are killed all the time: each comes to an
 // end, with everything or with the error that it was told to have.
-func TestPipelineRandomGraphsUnderKills(t *testing.T) {
+func TestRandomGraphsUnderKills(t *testing.T) {
 	runs, every := 300, 20*time.Millisecond
 	switch {
 	case soak():
@@ -87,7 +90,7 @@ func TestPipelineRandomGraphsUnderKills(t *testing.T) {
 	case raceEnabled || testing.Short():
 		runs, every = 100, 50*time.Millisecond
 	}
-	p := newPool(t, &Options{Workers: 3, KeepWidth: true, Attempts: wire.MaxAttempts, MaxPending: 12})
+	p := newPool(t, &pool.Options{Workers: 3, KeepWidth: true, Attempts: 100, MaxPending: 12})
 	stop := killWorkers(p, every)
 	defer func() { stop() }()
 	seed := rand.Uint64()
@@ -122,15 +125,15 @@ func TestPipelineRandomGraphsUnderKills(t *testing.T) {
 	requireNothingHeld(t, p)
 	buf := make([]byte, 1<<20)
 	stacks := string(buf[:runtime.Stack(buf, true)])
-	for _, f := range []string{"pool.pull", "pool.runStage", "pool.runItem", "pool.runTask"} {
+	for _, f := range []string{"pipeline.pull", "pipeline.runStage", "pipeline.runItem", "pipeline.runTask"} {
 		require.NotContains(t, stacks, f, "goroutines are left")
 	}
 }
 
 // randomWorkerGraph runs one and says how it ended; the error is what is wrong.
-func randomWorkerGraph(p *Pool, r *rand.Rand) (string, error) {
+func randomWorkerGraph(p *testPool, r *rand.Rand) (string, error) {
 	bound := func(most int) int { return 1 + r.IntN(1<<r.IntN(most)) }
-	pl := NewPipeline(&PipelineOptions{
+	pl := New(&Options{
 		MaxBytes: int64(bound(16)), QueueItems: bound(6), Window: bound(6), Unordered: r.IntN(2) == 0,
 	})
 	n := r.IntN(24)
@@ -184,7 +187,7 @@ func randomWorkerGraph(p *Pool, r *rand.Rand) (string, error) {
 			g.How, g.Nap = faults[fmt.Sprint(name, " ", g.N)], nap*time.Duration(g.N%3)
 			return g, nil
 		}, 1)
-		flow = Proc(pl, name, flow, p, graphStep, width)
+		flow = Proc(pl, name, flow, p.Pool, graphStep, width)
 	}
 	ctx, cancel := context.WithCancel(background())
 	defer cancel()
@@ -231,7 +234,7 @@ func randomWorkerGraph(p *Pool, r *rand.Rand) (string, error) {
 
 // A slow consumer of arrays of 1 MiB: so many are in flight and no more, and neither the
 // heap nor the segments grow.
-func TestPipelineMemoryIsFlat(t *testing.T) {
+func TestMemoryIsFlat(t *testing.T) {
 	const elements, size = 1 << 17, 1 << 20
 	n, most := 1000, int64(12*size)
 	if soak() {
@@ -240,9 +243,9 @@ func TestPipelineMemoryIsFlat(t *testing.T) {
 	if raceEnabled || testing.Short() {
 		n = 300
 	}
-	p := newPool(t, &Options{Workers: 2})
+	p := newPool(t, &pool.Options{Workers: 2})
 	var inFlight census
-	pl := NewPipeline(&PipelineOptions{MaxBytes: most})
+	pl := New(&Options{MaxBytes: most})
 	const width = 2
 	loaded := Go(pl, "load", From(pl, numbers(n)), func(ctx context.Context, k int) (pipeIn, error) {
 		x, err := shm.MakeUnzeroed[float64](p.Arena(), elements)
@@ -254,7 +257,7 @@ func TestPipelineMemoryIsFlat(t *testing.T) {
 		x.Data()[0] = float64(k)
 		return pipeIn{X: x.View(), N: k}, nil
 	}, width)
-	made := Proc(pl, "double", loaded, p, pipeTask, width)
+	made := Proc(pl, "double", loaded, p.Pool, pipeTask, width)
 	var shared, heap [2]int64 // after a quarter, and the most from then on
 	err := Drain(background(), made, func(_ context.Context, o pipeOut) error {
 		if o.Y.Data()[0] != float64(2*o.N) || o.Y.Len() != elements {
@@ -287,19 +290,19 @@ func TestPipelineMemoryIsFlat(t *testing.T) {
 }
 
 // A producer that is held back uses no CPU, nor does whoever waits for a slow one.
-func TestPipelineSleepsWhileItWaits(t *testing.T) {
+func TestSleepsWhileItWaits(t *testing.T) {
 	d := 300 * time.Millisecond
 	if soak() {
 		d = 5 * time.Second
 	}
-	p := newPool(t, &Options{Workers: 2})
+	p := newPool(t, &pool.Options{Workers: 2})
 	cpu := func() time.Duration {
 		var u unix.Rusage
 		require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &u))
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
 	for _, slow := range []string{"consumer", "producer"} {
-		pl := NewPipeline(&PipelineOptions{QueueItems: 2})
+		pl := New(&Options{QueueItems: 2})
 		source := From(pl, func(yield func(int) bool) {
 			for i := range 40 {
 				if slow == "producer" && i == 20 {
@@ -310,7 +313,7 @@ func TestPipelineSleepsWhileItWaits(t *testing.T) {
 				}
 			}
 		})
-		out := Proc(pl, "double", Go(pl, "load", source, load(p, 10), 4), p, pipeTask, 4)
+		out := Proc(pl, "double", Go(pl, "load", source, load(p, 10), 4), p.Pool, pipeTask, 4)
 		before := cpu()
 		begun := time.Now()
 		require.NoError(t, Drain(background(), out, func(_ context.Context, o pipeOut) error {
@@ -328,7 +331,7 @@ func TestPipelineSleepsWhileItWaits(t *testing.T) {
 }
 
 // Many connections feed a process stage, until all is cancelled: all of it comes back.
-func TestPipelineConnections(t *testing.T) {
+func TestConnections(t *testing.T) {
 	n := 500
 	if soak() {
 		n = 5000
@@ -341,7 +344,7 @@ func TestPipelineConnections(t *testing.T) {
 	if limit.Cur < uint64(2*n+200) {
 		t.Skipf("%d descriptors are not enough for %d connections", limit.Cur, n)
 	}
-	p := newPool(t, &Options{Workers: 2})
+	p := newPool(t, &pool.Options{Workers: 2})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	var servers sync.WaitGroup
@@ -370,7 +373,7 @@ func TestPipelineConnections(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(background())
 	defer cancel()
-	pl := NewPipeline(&PipelineOptions{Unordered: true})
+	pl := New(&Options{Unordered: true})
 	fetch := func(ctx context.Context, k int) (in pipeIn, err error) {
 		var d net.Dialer
 		c, err := d.DialContext(ctx, "tcp", l.Addr().String())
@@ -392,7 +395,7 @@ func TestPipelineConnections(t *testing.T) {
 		eventually(t, func() bool { return written.Load() > 20 && open.Load() > int32(n/4) }, "too few connections")
 		cancel()
 	}()
-	err = Drain(ctx, Proc(pl, "double", fetched, p, pipeTask, 0), func(context.Context, pipeOut) error { written.Add(1); return nil })
+	err = Drain(ctx, Proc(pl, "double", fetched, p.Pool, pipeTask, 0), func(context.Context, pipeOut) error { written.Add(1); return nil })
 	done()
 	require.ErrorIs(t, err, context.Canceled)
 	eventually(t, func() bool { return open.Load() == 0 }, "connections are left")
@@ -413,20 +416,20 @@ func BenchmarkPipeline(b *testing.B) {
 	for _, order := range []string{"ordered", "unordered"} {
 		b.Run("stage=goroutine/order="+order, func(b *testing.B) {
 			b.ReportAllocs()
-			pl := NewPipeline(&PipelineOptions{Unordered: order == "unordered"})
+			pl := New(&Options{Unordered: order == "unordered"})
 			out := Go(pl, "pass", source(pl, b), func(_ context.Context, n int) (int, error) { return n, nil }, 4)
 			require.NoError(b, Drain(background(), out, write))
 		})
 		b.Run("stage=process/order="+order, func(b *testing.B) {
 			b.ReportAllocs()
-			p := newPool(b, &Options{Workers: 2})
-			pl := NewPipeline(&PipelineOptions{Unordered: order == "unordered"})
-			require.NoError(b, Drain(background(), Proc(pl, "pass", source(pl, b), p, nothing, 16), write))
+			p := newPool(b, &pool.Options{Workers: 2})
+			pl := New(&Options{Unordered: order == "unordered"})
+			require.NoError(b, Drain(background(), Proc(pl, "pass", source(pl, b), p.Pool, nothing, 16), write))
 		})
 	}
 	b.Run("stage=map", func(b *testing.B) {
-		p := newPool(b, &Options{Workers: 2})
-		for _, err := range nothing.Map(background(), p, func(yield func(int) bool) {
+		p := newPool(b, &pool.Options{Workers: 2})
+		for _, err := range nothing.Map(background(), p.Pool, func(yield func(int) bool) {
 			for i := 0; b.Loop() && yield(i); i++ {
 			}
 		}) {

@@ -1,4 +1,4 @@
-package pool
+package pipeline
 
 import (
 	"fmt"
@@ -11,12 +11,12 @@ type StageError struct {
 	Stage string // its name; "source" and "write" are those of From and Drain
 	Item  int64  // the number of the item in the source, from 0
 	// Err is the function's own error, a [*PanicError], or of a process stage what
-	// [Future.Wait] gives.
+	// [pool.Future.Wait] gives.
 	Err error
 }
 
 func (e *StageError) Error() string {
-	return fmt.Sprintf("pool: pipeline: stage %q, item %d: %v", e.Stage, e.Item, e.Err)
+	return fmt.Sprintf("pipeline: stage %q, item %d: %v", e.Stage, e.Item, e.Err)
 }
 
 func (e *StageError) Unwrap() error { return e.Err }

@@ -1,4 +1,4 @@
-package pool
+package pipeline
 
 import (
 	"context"
@@ -13,12 +13,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/handoff/pool/internal/wire"
+	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
 
 // pipeTask is a process stage: it doubles X, or misbehaves.
-var pipeTask = Func("test.pipeTask", func(t *Task, in pipeIn) (out pipeOut, err error) {
+var pipeTask = pool.Func("test.pipeTask", func(t *pool.Task, in pipeIn) (out pipeOut, err error) {
 	if in.Nap > 0 {
 		select {
 		case <-time.After(in.Nap):
@@ -50,7 +50,7 @@ var pipeTask = Func("test.pipeTask", func(t *Task, in pipeIn) (out pipeOut, err 
 })
 
 // pipeAgain takes the Views of pipeTask on to another worker.
-var pipeAgain = Func("test.pipeAgain", func(t *Task, in pipeOut) (pipeOut, error) {
+var pipeAgain = pool.Func("test.pipeAgain", func(t *pool.Task, in pipeOut) (pipeOut, error) {
 	out := pipeOut{N: in.N}
 	for _, y := range in.Y.Data() {
 		out.Sum += y
@@ -62,7 +62,7 @@ var pipeAgain = Func("test.pipeAgain", func(t *Task, in pipeOut) (pipeOut, error
 })
 
 // load makes the array of an item in this process.
-func load(p *Pool, elements int) func(context.Context, int) (pipeIn, error) {
+func load(p *testPool, elements int) func(context.Context, int) (pipeIn, error) {
 	return func(ctx context.Context, n int) (pipeIn, error) {
 		x, err := shm.MakeWait[float64](ctx, p.Arena(), elements)
 		if err != nil {
@@ -76,34 +76,17 @@ func load(p *Pool, elements int) func(context.Context, int) (pipeIn, error) {
 	}
 }
 
-// requireNothingHeld waits until neither arena of p has an array in use.
-func requireNothingHeld(t *testing.T, p *Pool) {
-	t.Helper()
-	eventually(t, func() bool {
-		s := p.Stats()
-		return s.Unresolved == 0 && p.Arena().Stats().Live == 0
-	}, "arrays or tasks are left")
-	p.mu.Lock()
-	for _, task := range p.tasks.all {
-		require.Equal(t, taskFree, task.state)
-	}
-	p.mu.Unlock()
-	for range 2 * p.opts.Workers { // whichever worker has it, when it has heard
-		eventually(t, func() bool { return resultArenaOf(t, p).Live == 0 }, "a result is held")
-	}
-}
-
 func TestPipeline(t *testing.T) {
-	bothIsolations(t, func(t *testing.T, opts Options) {
+	bothIsolations(t, func(t *testing.T, opts pool.Options) {
 		p := newPool(t, &opts)
 		for _, unordered := range []bool{false, true} {
 			t.Run(fmt.Sprintf("unordered=%v", unordered), func(t *testing.T) {
 				const n = 200
-				pl := NewPipeline(&PipelineOptions{Unordered: unordered})
+				pl := New(&Options{Unordered: unordered})
 				raw := Go(pl, "load", From(pl, numbers(n)), load(p, 100), 4)
-				doubled := Proc(pl, "double", raw, p, pipeTask, 0)
+				doubled := Proc(pl, "double", raw, p.Pool, pipeTask, 0)
 				named := Go(pl, "pass", doubled, func(_ context.Context, o pipeOut) (pipeOut, error) { return o, nil }, 3)
-				summed := Proc(pl, "again", named, p, pipeAgain, 3)
+				summed := Proc(pl, "again", named, p.Pool, pipeAgain, 3)
 				var got []int
 				err := Drain(background(), summed, func(_ context.Context, o pipeOut) error {
 					require.Equal(t, float64(2*(100*o.N+99*50)), o.Sum)
@@ -124,7 +107,7 @@ func TestPipeline(t *testing.T) {
 					if i > 0 {
 						require.EqualValues(t, n, st.In, st.Name)
 					}
-					if st.Kind == KindProcess && opts.Isolation == Process {
+					if st.Kind == KindProcess && opts.Isolation == pool.Process {
 						require.True(t, st.CPUKnown)
 						require.Positive(t, st.CPU)
 						require.Positive(t, st.PSS)
@@ -140,11 +123,11 @@ func TestPipeline(t *testing.T) {
 }
 
 // The Views of a result are there for write, and a little later for nobody.
-func TestPipelineReleasesViews(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2})
+func TestReleasesViews(t *testing.T) {
+	p := newPool(t, &pool.Options{Workers: 2})
 	var kept []shm.View[float64]
-	pl := NewPipeline(nil)
-	out := Proc(pl, "double", Go(pl, "load", From(pl, numbers(5)), load(p, 10), 1), p, pipeTask, 0)
+	pl := New(nil)
+	out := Proc(pl, "double", Go(pl, "load", From(pl, numbers(5)), load(p, 10), 1), p.Pool, pipeTask, 0)
 	require.NoError(t, Drain(background(), out, func(_ context.Context, o pipeOut) error {
 		require.Equal(t, float64(2*o.N), o.Y.Data()[0])
 		kept = append(kept, o.Y)
@@ -153,16 +136,16 @@ func TestPipelineReleasesViews(t *testing.T) {
 	for _, v := range kept {
 		require.Panics(t, func() { v.Data() }, "it is dead")
 	}
-	pl = NewPipeline(nil)
-	out = Proc(pl, "double", Go(pl, "load", From(pl, numbers(5)), load(p, 10), 1), p, pipeTask, 0)
+	pl = New(nil)
+	out = Proc(pl, "double", Go(pl, "load", From(pl, numbers(5)), load(p, 10), 1), p.Pool, pipeTask, 0)
 	err := Drain(background(), out, func(_ context.Context, o pipeOut) error { o.Y.Release(); return nil })
 	require.ErrorContains(t, err, "the pipeline's to release")
 	requireNothingHeld(t, p)
 }
 
 // An item fails in each of the ways, in each kind of stage: the error names both.
-func TestPipelineNamesStageAndItem(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2})
+func TestNamesStageAndItem(t *testing.T) {
+	p := newPool(t, &pool.Options{Workers: 2})
 	told := errors.New("told to")
 	for _, how := range []string{"error", "panic", "goexit"} {
 		for _, place := range []string{"load", "double", "write"} {
@@ -181,7 +164,7 @@ func TestPipelineNamesStageAndItem(t *testing.T) {
 						}
 						return told
 					}
-					pl := NewPipeline(&PipelineOptions{Unordered: unordered, QueueItems: 1 + k%5, Window: 1 + k%7})
+					pl := New(&Options{Unordered: unordered, QueueItems: 1 + k%5, Window: 1 + k%7})
 					loaded := Go(pl, "load", From(pl, numbers(50)), func(ctx context.Context, n int) (in pipeIn, err error) {
 						if in, err = load(p, 10)(ctx, n); err != nil {
 							return in, err
@@ -195,7 +178,7 @@ func TestPipelineNamesStageAndItem(t *testing.T) {
 						return in, nil
 					}, 3)
 					next := 0
-					err := Drain(background(), Proc(pl, "double", loaded, p, pipeTask, 0), func(_ context.Context, o pipeOut) error {
+					err := Drain(background(), Proc(pl, "double", loaded, p.Pool, pipeTask, 0), func(_ context.Context, o pipeOut) error {
 						if !unordered {
 							require.Equal(t, next, o.N)
 							next++
@@ -210,7 +193,7 @@ func TestPipelineNamesStageAndItem(t *testing.T) {
 					require.Equal(t, place, failed.Stage, name)
 					require.EqualValues(t, k, failed.Item, name)
 					require.LessOrEqual(t, next, k+1, name)
-					var task *TaskError
+					var task *pool.TaskError
 					var broke *PanicError
 					switch {
 					case place == "double":
@@ -233,11 +216,11 @@ func TestPipelineNamesStageAndItem(t *testing.T) {
 }
 
 // The end of the context reaches tasks that run, and Drain does not wait for deaf ones.
-func TestPipelineCancelReachesWorkers(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, CancelGrace: 100 * time.Millisecond})
+func TestCancelReachesWorkers(t *testing.T) {
+	p := newPool(t, &pool.Options{Workers: 2, CancelGrace: 100 * time.Millisecond})
 	for _, how := range []string{"", "deaf"} {
 		ctx, cancel := context.WithCancel(background())
-		pl := NewPipeline(nil)
+		pl := New(nil)
 		loaded := Go(pl, "load", From(pl, numbers(100)), func(ctx context.Context, n int) (pipeIn, error) {
 			in, err := load(p, 10)(ctx, n)
 			in.How, in.Nap = how, time.Hour
@@ -246,7 +229,7 @@ func TestPipelineCancelReachesWorkers(t *testing.T) {
 			}
 			return in, err
 		}, 0)
-		out := Proc(pl, "double", loaded, p, pipeTask, 4)
+		out := Proc(pl, "double", loaded, p.Pool, pipeTask, 4)
 		go func() {
 			eventually(t, func() bool { return p.Stats().Attempts > 0 && pl.Stats().Stages[2].In >= 2 }, "no task runs")
 			cancel()
@@ -255,15 +238,15 @@ func TestPipelineCancelReachesWorkers(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		requireNothingHeld(t, p)
 	}
-	require.Positive(t, settled(t, p).Deaths[ExitCancel], "a deaf task ends with its worker")
+	require.Positive(t, settled(t, p).Deaths[pool.ExitCancel], "a deaf task ends with its worker")
 }
 
 // A pool whose table is full of the futures of others holds a stage up and no more.
-func TestPipelineWaitsForAFullPool(t *testing.T) {
-	p := newPool(t, &Options{Workers: 1, MaxPending: 3})
-	var others []Future[pipeOut]
+func TestWaitsForAFullPool(t *testing.T) {
+	p := newPool(t, &pool.Options{Workers: 1, MaxPending: 3})
+	var others []pool.Future[pipeOut]
 	for i := range 3 {
-		f, err := pipeTask.Submit(background(), p, pipeIn{N: i})
+		f, err := pipeTask.Submit(background(), p.Pool, pipeIn{N: i})
 		require.NoError(t, err)
 		others = append(others, f)
 	}
@@ -272,9 +255,9 @@ func TestPipelineWaitsForAFullPool(t *testing.T) {
 	var written atomic.Int32
 	for range 2 { // on one pool
 		go func() {
-			pl := NewPipeline(&PipelineOptions{QueueItems: 1})
+			pl := New(&Options{QueueItems: 1})
 			in := Go(pl, "load", From(pl, numbers(50)), load(p, 10), 2)
-			out := Proc(pl, "double", in, p, pipeTask, 8)
+			out := Proc(pl, "double", in, p.Pool, pipeTask, 8)
 			pls <- pl
 			ended <- Drain(background(), out, func(context.Context, pipeOut) error { written.Add(1); return nil })
 		}()
@@ -293,37 +276,37 @@ func TestPipelineWaitsForAFullPool(t *testing.T) {
 	}
 	require.EqualValues(t, 100, written.Load())
 
-	f, err := pipeTask.Submit(background(), p, pipeIn{}) // never waited for
+	f, err := pipeTask.Submit(background(), p.Pool, pipeIn{}) // never waited for
 	require.NoError(t, err)
 	defer f.Discard()
 	for range 2 {
-		f, err := pipeTask.Submit(background(), p, pipeIn{})
+		f, err := pipeTask.Submit(background(), p.Pool, pipeIn{})
 		require.NoError(t, err)
 		defer f.Discard()
 	}
 	ctx, cancel := context.WithTimeout(background(), 50*time.Millisecond)
 	defer cancel()
-	pl := NewPipeline(nil)
-	err = Drain(ctx, Proc(pl, "double", Go(pl, "load", From(pl, numbers(9)), load(p, 10), 2), p, pipeTask, 8), func(context.Context, pipeOut) error { return nil })
+	pl := New(nil)
+	err = Drain(ctx, Proc(pl, "double", Go(pl, "load", From(pl, numbers(9)), load(p, 10), 2), p.Pool, pipeTask, 8), func(context.Context, pipeOut) error { return nil })
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
 // Random waits and the deaths of workers change nothing in the order.
-func TestPipelineOrderUnderKills(t *testing.T) {
+func TestOrderUnderKills(t *testing.T) {
 	n, every := 400, 20*time.Millisecond
 	if soak() {
 		n, every = 100_000, 5*time.Millisecond
 	}
-	p := newPool(t, &Options{Workers: 3, KeepWidth: true, Attempts: wire.MaxAttempts})
+	p := newPool(t, &pool.Options{Workers: 3, KeepWidth: true, Attempts: 100})
 	stop := killWorkers(p, every)
-	pl := NewPipeline(&PipelineOptions{Window: 16})
+	pl := New(&Options{Window: 16})
 	loaded := Go(pl, "load", From(pl, numbers(n)), func(ctx context.Context, k int) (pipeIn, error) {
 		in, err := load(p, 10)(ctx, k)
 		in.Nap = rand.N(2 * time.Millisecond)
 		time.Sleep(rand.N(time.Millisecond))
 		return in, err
 	}, 5)
-	again := Proc(pl, "again", Proc(pl, "double", loaded, p, pipeTask, 6), p, pipeAgain, 6)
+	again := Proc(pl, "again", Proc(pl, "double", loaded, p.Pool, pipeTask, 6), p.Pool, pipeAgain, 6)
 	next := 0
 	err := Drain(background(), again, func(_ context.Context, o pipeOut) error {
 		if o.N != next {
@@ -341,15 +324,15 @@ func TestPipelineOrderUnderKills(t *testing.T) {
 
 // A goroutine stage that uses the pool itself, whose table is small: it is refused or
 // has its turn, and all comes to an end.
-func TestPipelineNestedSubmit(t *testing.T) {
-	p := newPool(t, &Options{Workers: 1, MaxPending: 2})
+func TestNestedSubmit(t *testing.T) {
+	p := newPool(t, &pool.Options{Workers: 1, MaxPending: 2})
 	for _, again := range []bool{false, true} {
 		done := watched(t, "the pipeline")
-		pl := NewPipeline(&PipelineOptions{QueueItems: 1})
+		pl := New(&Options{QueueItems: 1})
 		nested := Go(pl, "nested", From(pl, numbers(100)), func(ctx context.Context, n int) (in pipeIn, err error) {
 			for {
-				f, err := pipeTask.Submit(ctx, p, pipeIn{N: n, Nap: time.Millisecond})
-				if again && errors.Is(err, ErrFull) {
+				f, err := pipeTask.Submit(ctx, p.Pool, pipeIn{N: n, Nap: time.Millisecond})
+				if again && errors.Is(err, pool.ErrFull) {
 					time.Sleep(100 * time.Microsecond)
 					if err = ctx.Err(); err == nil {
 						continue
@@ -367,7 +350,7 @@ func TestPipelineNestedSubmit(t *testing.T) {
 				return pipeIn{N: v.N}, nil
 			}
 		}, 8)
-		err := Drain(background(), Proc(pl, "double", nested, p, pipeTask, 8), func(context.Context, pipeOut) error { return nil })
+		err := Drain(background(), Proc(pl, "double", nested, p.Pool, pipeTask, 8), func(context.Context, pipeOut) error { return nil })
 		done()
 		if again {
 			require.NoError(t, err)
@@ -375,7 +358,7 @@ func TestPipelineNestedSubmit(t *testing.T) {
 		}
 		var failed *StageError
 		require.ErrorAs(t, err, &failed)
-		require.ErrorIs(t, err, ErrFull)
+		require.ErrorIs(t, err, pool.ErrFull)
 		require.Equal(t, "nested", failed.Stage)
 	}
 }

@@ -1,28 +1,30 @@
-package pool
+package pipeline
 
 import (
 	"context"
 	"fmt"
 	"iter"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 
+	"example.com/handoff/pool"
 	"example.com/handoff/pool/queue"
 )
 
-// DefaultPipelineBytes is the bound of a Pipeline whose options leave it at zero: 256 MiB.
-const DefaultPipelineBytes = 256 << 20
+// DefaultBytes is the bound of a Pipeline whose options leave it at zero: 256 MiB.
+const DefaultBytes = 256 << 20
 
-// PipelineOptions bounds a Pipeline. The zero value and nil work; a negative number
+// Options bounds a Pipeline. The zero value and nil work; a negative number
 // is a caller's mistake.
-type PipelineOptions struct {
+type Options struct {
 	// MaxBytes is the most bytes in flight at once: of the items in queues, of what
 	// stages work on and of the results they are about to return, in this process's
 	// heap and in segments together. The source gets the first half of it, each stage
 	// some more than the one before. What the first results of a stage take is not
 	// known before, and they may go past it; so may one item that is alone
-	// from its stage to the end, however large it is. 0: DefaultPipelineBytes.
+	// from its stage to the end, however large it is. 0: DefaultBytes.
 	MaxBytes int64
 	// QueueItems is the most items of each queue. 0: twice the width of the stage
 	// behind it, at least 16.
@@ -57,35 +59,35 @@ type PipelineOptions struct {
 // dropped; then the pipeline releases them. Nobody else does. Whoever wants to keep the
 // bytes copies them, or holds a Pin.
 type Pipeline struct {
-	opts PipelineOptions
+	opts Options
 
 	mu     sync.Mutex
 	stages []*stage // the source first, write last
 	flows  []linked // what comes out of each but the last
-	run    *pipelineRun
-	final  *PipelineStats
+	run    *run
+	final  *Stats
 }
 
 // linked is a Flow of any type.
 type linked interface {
-	open(r *pipelineRun)  // makes the queue
-	flush(r *pipelineRun) // drops what is left in it
+	open(r *run)  // makes the queue
+	flush(r *run) // drops what is left in it
 	stats() queue.Stats
 	ended() bool // somebody takes from it
 }
 
-// NewPipeline returns an empty pipeline. A nil opts means the defaults; opts is copied.
+// New returns an empty pipeline. A nil opts means the defaults; opts is copied.
 // It panics if a bound is negative.
-func NewPipeline(opts *PipelineOptions) *Pipeline {
-	var o PipelineOptions
+func New(opts *Options) *Pipeline {
+	var o Options
 	if opts != nil {
 		o = *opts
 	}
 	if o.MaxBytes < 0 || o.QueueItems < 0 || o.Window < 0 {
-		panic(fmt.Sprintf("pool: NewPipeline: negative bound in MaxBytes %d, QueueItems %d, Window %d", o.MaxBytes, o.QueueItems, o.Window))
+		panic(fmt.Sprintf("pipeline: New: negative bound in MaxBytes %d, QueueItems %d, Window %d", o.MaxBytes, o.QueueItems, o.Window))
 	}
 	if o.MaxBytes == 0 {
-		o.MaxBytes = DefaultPipelineBytes
+		o.MaxBytes = DefaultBytes
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -121,7 +123,7 @@ const (
 // the context of Drain, too. From panics if pl has a source.
 func From[T any](pl *Pipeline, seq iter.Seq[T]) *Flow[T] {
 	if seq == nil {
-		panic("pool: From: seq is nil")
+		panic("pipeline: From: seq is nil")
 	}
 	return FromErr(pl, func(yield func(T, error) bool) {
 		seq(func(v T) bool { return yield(v, nil) })
@@ -131,11 +133,11 @@ func From[T any](pl *Pipeline, seq iter.Seq[T]) *Flow[T] {
 // FromErr is From for a source that can fail: its first error ends the pipeline.
 func FromErr[T any](pl *Pipeline, seq iter.Seq2[T, error]) *Flow[T] {
 	if seq == nil {
-		panic("pool: FromErr: seq is nil")
+		panic("pipeline: FromErr: seq is nil")
 	}
 	s := pl.add(sourceName, KindSource, 1)
 	out := flowOf[T](pl, s)
-	s.start = func(r *pipelineRun) { r.all.Go(func() { pull(r, s, out, seq) }) }
+	s.start = func(r *run) { r.all.Go(func() { pull(r, s, out, seq) }) }
 	return out
 }
 
@@ -146,14 +148,14 @@ func FromErr[T any](pl *Pipeline, seq iter.Seq2[T, error]) *Flow[T] {
 // name is taken or in has its stage already.
 func Go[In, Out any](pl *Pipeline, name string, in *Flow[In], f func(context.Context, In) (Out, error), width int) *Flow[Out] {
 	if f == nil {
-		panic(fmt.Sprintf("pool: Go %q: the function is nil", name))
+		panic(fmt.Sprintf("pipeline: Go %q: the function is nil", name))
 	}
 	if width == 0 {
-		width = 4 * usableCores()
+		width = 4 * cores()
 	}
 	s := pl.add(name, KindGoroutine, width)
 	out := follow[In, Out](pl, s, in)
-	s.start = func(r *pipelineRun) {
+	s.start = func(r *run) {
 		runStage(r, s, in, out, func(ctx context.Context, it *item[In]) (v Out, err error) {
 			return f(context.WithValue(ctx, holdKey{}, it.held), it.v)
 		})
@@ -164,14 +166,14 @@ func Go[In, Out any](pl *Pipeline, name string, in *Flow[In], f func(context.Con
 // Proc adds a stage that runs f in workers of p, width tasks at a time; 0: as many as p
 // has workers when Proc is called. A width above that keeps the next task of each worker
 // at hand, which is worth it for tasks of well below a millisecond; a stage costs some
-// microseconds an item, so tasks that are not worth that go through [Fn.Map], or several
-// to an item. When the pipeline ends early its tasks are cancelled ([Future.Cancel]) and
+// microseconds an item, so tasks that are not worth that go through [pool.Fn.Map], or several
+// to an item. When the pipeline ends early its tasks are cancelled ([pool.Future.Cancel]) and
 // Drain does not wait for them.
-// Where futures of others take up the pool's whole table ([ErrFull]) the stage waits.
+// Where futures of others take up the pool's whole table ([pool.ErrFull]) the stage waits.
 // Proc panics as Go does.
-func Proc[In, Out any](pl *Pipeline, name string, in *Flow[In], p *Pool, f *Fn[In, Out], width int) *Flow[Out] {
+func Proc[In, Out any](pl *Pipeline, name string, in *Flow[In], p *pool.Pool, f *pool.Fn[In, Out], width int) *Flow[Out] {
 	if p == nil || f == nil {
-		panic(fmt.Sprintf("pool: Proc %q: the pool or the function is nil", name))
+		panic(fmt.Sprintf("pipeline: Proc %q: the pool or the function is nil", name))
 	}
 	if width == 0 {
 		width = p.Stats().Target
@@ -179,24 +181,27 @@ func Proc[In, Out any](pl *Pipeline, name string, in *Flow[In], p *Pool, f *Fn[I
 	s := pl.add(name, KindProcess, width)
 	s.pool = p
 	out := follow[In, Out](pl, s, in)
-	s.start = func(r *pipelineRun) {
+	s.start = func(r *run) {
 		runStage(r, s, in, out, func(ctx context.Context, it *item[In]) (Out, error) { return runTask(ctx, p, f, it) })
 	}
 	return out
 }
 
+// cores returns how many cores this process can use at a time.
+func cores() int { return min(runtime.GOMAXPROCS(0), runtime.NumCPU()) }
+
 // add appends a stage.
-func (pl *Pipeline) add(name string, kind StageKind, width int) *stage {
+func (pl *Pipeline) add(name string, kind Kind, width int) *stage {
 	if width < 0 {
-		panic(fmt.Sprintf("pool: pipeline: width %d of stage %q", width, name))
+		panic(fmt.Sprintf("pipeline: width %d of stage %q", width, name))
 	}
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	if slices.ContainsFunc(pl.stages, func(s *stage) bool { return s.name == name }) {
-		panic(fmt.Sprintf("pool: pipeline: there is a stage %q already", name))
+		panic(fmt.Sprintf("pipeline: there is a stage %q already", name))
 	}
 	if pl.run != nil {
-		panic(fmt.Sprintf("pool: pipeline: stage %q is added to a pipeline that was run", name))
+		panic(fmt.Sprintf("pipeline: stage %q is added to a pipeline that was run", name))
 	}
 	s := &stage{name: name, kind: kind, width: width, at: len(pl.stages), slots: make(chan struct{}, width)}
 	pl.stages = append(pl.stages, s)
@@ -220,16 +225,16 @@ func flowOf[T any](pl *Pipeline, s *stage) *Flow[T] {
 func (f *Flow[T]) take(pl *Pipeline, s *stage) {
 	switch {
 	case f == nil || f.pl != pl:
-		panic(fmt.Sprintf("pool: pipeline: the input of stage %q is of another pipeline", s.name))
+		panic(fmt.Sprintf("pipeline: the input of stage %q is of another pipeline", s.name))
 	case f.taker != nil:
-		panic(fmt.Sprintf("pool: pipeline: the input of stage %q is that of stage %q already", s.name, f.taker.name))
+		panic(fmt.Sprintf("pipeline: the input of stage %q is that of stage %q already", s.name, f.taker.name))
 	}
 	f.taker = s
 }
 
 func (f *Flow[T]) ended() bool { return f.taker != nil }
 
-func (f *Flow[T]) open(r *pipelineRun) {
+func (f *Flow[T]) open(r *run) {
 	n := r.pl.opts.QueueItems
 	if n == 0 {
 		n = max(16, 2*f.taker.width)
@@ -238,7 +243,7 @@ func (f *Flow[T]) open(r *pipelineRun) {
 	f.queue = queue.New[item[T]](&queue.Options{MaxItems: n, MaxBytes: maxInt64})
 }
 
-func (f *Flow[T]) flush(r *pipelineRun) {
+func (f *Flow[T]) flush(r *run) {
 	f.queue.Close()
 	for it, err := range f.queue.All(context.Background()) {
 		if err == nil {

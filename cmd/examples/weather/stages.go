@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/pipeline"
 	"example.com/handoff/shm"
 )
 
@@ -42,7 +43,7 @@ func parse(ctx context.Context, p *pool.Pool, t text, window int) (y year, err e
 		if err != nil {
 			return y, err
 		}
-		pool.Hold(ctx, a)
+		pipeline.Hold(ctx, a)
 		columns[i], y.Values[i] = a.Data(), a.View()
 	}
 	r := csv.NewReader(bytes.NewReader(t.csv))

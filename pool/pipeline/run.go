@@ -1,4 +1,4 @@
-package pool
+package pipeline
 
 import (
 	"context"
@@ -7,10 +7,12 @@ import (
 	"iter"
 	"sync"
 	"time"
+
+	"example.com/handoff/pool"
 )
 
-// A pipelineRun is what Drain starts and ends.
-type pipelineRun struct {
+// A run is what Drain starts and ends.
+type run struct {
 	pl     *Pipeline
 	parent context.Context
 	ctx    context.Context // ends with parent, with the first error, and with the run
@@ -19,7 +21,7 @@ type pipelineRun struct {
 	budget *budget
 	begun  time.Time
 	self   time.Duration // CPU time of this process when it began
-	users  map[*Pool]*workerUse
+	users  map[*pool.Pool]*workerUse
 
 	mu  sync.Mutex
 	err error // the first
@@ -41,7 +43,7 @@ type pipelineRun struct {
 // output of another stage goes nowhere.
 func Drain[T any](ctx context.Context, last *Flow[T], write func(ctx context.Context, v T) error) (err error) {
 	if last == nil || write == nil {
-		panic("pool: Drain: the flow or the function is nil")
+		panic("pipeline: Drain: the flow or the function is nil")
 	}
 	s := last.pl.add(writeName, KindWrite, 1)
 	last.take(last.pl, s)
@@ -65,7 +67,7 @@ func Drain[T any](ctx context.Context, last *Flow[T], write func(ctx context.Con
 }
 
 // writeOne hands one item to write and ends it.
-func writeOne[T any](r *pipelineRun, s *stage, it item[T], write func(context.Context, T) error) (ok bool) {
+func writeOne[T any](r *run, s *stage, it item[T], write func(context.Context, T) error) (ok bool) {
 	err, returned := error(nil), false
 	s.work()
 	defer func() {
@@ -85,7 +87,7 @@ func writeOne[T any](r *pipelineRun, s *stage, it item[T], write func(context.Co
 }
 
 // begin starts the stages.
-func (pl *Pipeline) begin(ctx context.Context) (*pipelineRun, error) {
+func (pl *Pipeline) begin(ctx context.Context) (*run, error) {
 	r, err := pl.prepare(ctx)
 	if err != nil {
 		return nil, err
@@ -97,18 +99,18 @@ func (pl *Pipeline) begin(ctx context.Context) (*pipelineRun, error) {
 }
 
 // prepare makes the run. There is one Drain: another stage of its name panics.
-func (pl *Pipeline) prepare(ctx context.Context) (*pipelineRun, error) {
+func (pl *Pipeline) prepare(ctx context.Context) (*run, error) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
 	if pl.stages[0].kind != KindSource {
-		return nil, errors.New("pool: Drain: the pipeline has no source: declare it with From first")
+		return nil, errors.New("pipeline: Drain: the pipeline has no source: declare it with From first")
 	}
 	for i, f := range pl.flows {
 		if !f.ended() {
-			return nil, fmt.Errorf("pool: Drain: nobody takes what comes out of stage %q: drain that", pl.stages[i].name)
+			return nil, fmt.Errorf("pipeline: Drain: nobody takes what comes out of stage %q: drain that", pl.stages[i].name)
 		}
 	}
-	r := &pipelineRun{pl: pl, parent: ctx, begun: time.Now(), budget: newBudget(pl.opts.MaxBytes, len(pl.flows)), users: map[*Pool]*workerUse{}}
+	r := &run{pl: pl, parent: ctx, begun: time.Now(), budget: newBudget(pl.opts.MaxBytes, len(pl.flows)), users: map[*pool.Pool]*workerUse{}}
 	for _, s := range pl.stages {
 		if s.pool != nil && r.users[s.pool] == nil {
 			r.users[s.pool] = newWorkerUse(s.pool)
@@ -124,7 +126,7 @@ func (pl *Pipeline) prepare(ctx context.Context) (*pipelineRun, error) {
 }
 
 // end waits for everything, and releases what is left.
-func (r *pipelineRun) end() error {
+func (r *run) end() error {
 	r.cancel()
 	r.all.Wait()
 	for _, f := range r.pl.flows {
@@ -140,11 +142,11 @@ func (r *pipelineRun) end() error {
 }
 
 // fail ends the run with the first error.
-func (r *pipelineRun) fail(err error) {
+func (r *run) fail(err error) {
 	r.mu.Lock()
 	if r.err == nil {
 		if ended := r.parent.Err(); ended != nil { // the rest follows from it
-			err = fmt.Errorf("pool: pipeline: %w", ended)
+			err = fmt.Errorf("pipeline: %w", ended)
 		}
 		r.err = err
 	}
@@ -153,18 +155,18 @@ func (r *pipelineRun) fail(err error) {
 }
 
 // stopped is for whoever leaves early because the run's context has ended.
-func (r *pipelineRun) stopped() { r.fail(r.ctx.Err()) }
+func (r *run) stopped() { r.fail(r.ctx.Err()) }
 
 // drop ends an item.
-func (r *pipelineRun) drop(h *holds, at int, bytes int64) {
+func (r *run) drop(h *holds, at int, bytes int64) {
 	if err := h.release(); err != nil {
-		r.fail(fmt.Errorf("pool: pipeline: %w", err))
+		r.fail(fmt.Errorf("pipeline: %w", err))
 	}
 	r.budget.leave(at, bytes)
 }
 
 // pull is the source's goroutine.
-func pull[T any](r *pipelineRun, s *stage, out *Flow[T], seq iter.Seq2[T, error]) {
+func pull[T any](r *run, s *stage, out *Flow[T], seq iter.Seq2[T, error]) {
 	number, returned, working := int64(0), false, true
 	s.work()
 	defer func() {

@@ -1,4 +1,4 @@
-package pool
+package pipeline
 
 import (
 	"fmt"
@@ -9,22 +9,22 @@ import (
 	"example.com/handoff/pool/queue"
 )
 
-// A StageKind says where a stage runs.
-type StageKind string
+// A Kind says where a stage runs.
+type Kind string
 
 // The kinds.
 const (
-	KindSource    StageKind = "source"    // From: the sequence
-	KindGoroutine StageKind = "goroutine" // this process
-	KindProcess   StageKind = "process"   // workers of a pool
-	KindWrite     StageKind = "write"     // Drain: the caller's goroutine
+	KindSource    Kind = "source"    // From: the sequence
+	KindGoroutine Kind = "goroutine" // this process
+	KindProcess   Kind = "process"   // workers of a pool
+	KindWrite     Kind = "write"     // Drain: the caller's goroutine
 )
 
 // StageStats is a snapshot of one stage. Shares are from 0 to 1.
 type StageStats struct {
-	Name  string    `json:"name"`
-	Kind  StageKind `json:"kind"`
-	Width int       `json:"width"` // items at a time
+	Name  string `json:"name"`
+	Kind  Kind   `json:"kind"`
+	Width int    `json:"width"` // items at a time
 
 	In  int64 `json:"in"`  // items taken
 	Out int64 `json:"out"` // items handed on
@@ -39,9 +39,9 @@ type StageStats struct {
 	QueueEmpty float64       `json:"queue_empty"`    // share of the time for which that was empty
 	BudgetWait time.Duration `json:"budget_wait_ns"` // for which the next item waited for MaxBytes
 
-	// CPU is [Pool.WorkerCPU] of a process stage's pool since the run began: of all its
+	// CPU is [pool.Pool.WorkerCPU] of a process stage's pool since the run began: of all its
 	// tasks, if others use it too. CPUKnown is false of other stages, as of one goroutine
-	// among others nobody can say it; see PipelineStats.SelfCPU.
+	// among others nobody can say it; see Stats.SelfCPU.
 	CPU      time.Duration `json:"cpu_ns"`
 	CPUKnown bool          `json:"cpu_known"`
 	Workers  int           `json:"workers,omitempty"`       // of a process stage, alive now
@@ -49,8 +49,8 @@ type StageStats struct {
 	PSS      int64         `json:"pss_bytes,omitempty"`     // and with their share of what they share
 }
 
-// PipelineStats is a snapshot of a Pipeline.
-type PipelineStats struct {
+// Stats is a snapshot of a Pipeline.
+type Stats struct {
 	Stages  []StageStats  `json:"stages"` // the source first, write last
 	Running bool          `json:"running"`
 	Wall    time.Duration `json:"wall_ns"`     // since Drain was called, until it returned
@@ -67,7 +67,7 @@ type PipelineStats struct {
 // Stats returns a snapshot; after Drain that of its end, and before it only what was
 // declared. It reads /proc for each worker of a process stage: some tens of microseconds
 // each.
-func (pl *Pipeline) Stats() PipelineStats {
+func (pl *Pipeline) Stats() Stats {
 	pl.mu.Lock()
 	r, stages, flows, final := pl.run, pl.stages, pl.flows, pl.final
 	pl.mu.Unlock()
@@ -76,7 +76,7 @@ func (pl *Pipeline) Stats() PipelineStats {
 		s.Stages = append([]StageStats{}, s.Stages...)
 		return s
 	}
-	p := PipelineStats{MaxBytes: pl.opts.MaxBytes, Verdict: "it has not begun"}
+	p := Stats{MaxBytes: pl.opts.MaxBytes, Verdict: "it has not begun"}
 	if r != nil {
 		p.Running, p.Wall = true, time.Since(r.begun)
 		p.SelfCPU = selfCPU() - r.self
@@ -124,7 +124,7 @@ func (s *stage) stats() StageStats {
 }
 
 // String is a table of the stages, and the verdict.
-func (p PipelineStats) String() string {
+func (p Stats) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-12s %-9s %5s %9s %9s %6s %6s %6s\n", "stage", "kind", "width", "in", "out", "busy", "full", "empty")
 	for _, s := range p.Stages {
@@ -141,7 +141,7 @@ func (p PipelineStats) String() string {
 // String is Stats as a table.
 func (pl *Pipeline) String() string { return pl.Stats().String() }
 
-func (p PipelineStats) log(l *slog.Logger, err error) {
+func (p Stats) log(l *slog.Logger, err error) {
 	written := int64(0)
 	if n := len(p.Stages); n > 0 {
 		written = p.Stages[n-1].Out

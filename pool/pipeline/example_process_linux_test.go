@@ -1,4 +1,4 @@
-package pool_test
+package pipeline_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/pool/pipeline"
 	"example.com/handoff/shm"
 )
 
@@ -45,7 +46,7 @@ var spectrum = pool.Func("example.spectrum", func(t *pool.Task, in signal) (powe
 // A stage that waits, in goroutines, then one that computes, in worker processes: the
 // arrays go from one to the other in shared memory, and nobody but the pipeline releases
 // them. main has to call pool.Main first.
-func ExamplePipeline() {
+func ExampleProc() {
 	ctx := context.Background()
 	p, err := pool.New(ctx, &pool.Options{Workers: 2})
 	if err != nil {
@@ -58,7 +59,7 @@ func ExamplePipeline() {
 		if err != nil {
 			return signal{}, err
 		}
-		pool.Hold(ctx, x)
+		pipeline.Hold(ctx, x)
 		for i := range x.Data() {
 			x.Data()[i] = math.Sin(2 * math.Pi * float64(tone*i) / 256)
 		}
@@ -70,10 +71,10 @@ func ExamplePipeline() {
 		return nil
 	}
 
-	pl := pool.NewPipeline(nil)
-	raw := pool.Go(pl, "fetch", pool.From(pl, slices.Values([]int{3, 14, 15})), fetch, 16)
-	spec := pool.Proc(pl, "transform", raw, p, spectrum, 0)
-	if err := pool.Drain(ctx, spec, write); err != nil {
+	pl := pipeline.New(nil)
+	raw := pipeline.Go(pl, "fetch", pipeline.From(pl, slices.Values([]int{3, 14, 15})), fetch, 16)
+	spec := pipeline.Proc(pl, "transform", raw, p, spectrum, 0)
+	if err := pipeline.Drain(ctx, spec, write); err != nil {
 		log.Fatal(err)
 	}
 	// Output:

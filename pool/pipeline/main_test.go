@@ -1,0 +1,32 @@
+package pipeline
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"example.com/handoff/pool"
+)
+
+// TestMain turns the test binary into a worker where a pool has started it.
+func TestMain(m *testing.M) {
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // for the workers: they would sleep for a second
+	pool.Main()
+	os.Exit(m.Run())
+}
+
+func soak() bool { return os.Getenv("HANDOFF_SOAK") != "" }
+
+func background() context.Context { return context.Background() }
+
+// eventually polls cond, with a watchdog far above what it takes.
+func eventually(t testing.TB, cond func() bool, msg string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if cond() {
+			return
+		}
+	}
+	t.Fatal(msg)
+}
