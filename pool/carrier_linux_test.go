@@ -215,26 +215,3 @@ func TestCarrierRefuses(t *testing.T) {
 		require.ErrorContains(t, err, "a Carrier's arrays are Views")
 	}
 }
-
-// Whatever bytes come, a Carrier is received or refused.
-func FuzzCarrier(f *testing.F) {
-	meta, arrays, err := (&frame{floats: make([]shm.View[float64], 2), flags: make([]shm.View[bool], 1)}).Carry(nil)
-	require.NoError(f, err)
-	seed := binary.LittleEndian.AppendUint32(nil, uint32(len(meta)))
-	seed = append(binary.LittleEndian.AppendUint32(seed, uint32(len(arrays))), meta...)
-	for _, a := range arrays {
-		seed = shm.WireRef{Ref: a.Ref()}.Append(seed)
-	}
-	f.Add(seed)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var got frame
-		bind := func(_ string, b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref, nil) }
-		rest, err := receive(b, "x", &got, bind)
-		if err != nil {
-			return
-		}
-		again, err := carry(nil, "x", &got, func(_ string, b shm.Binder) (shm.WireRef, error) { return shm.WireRef{Ref: b.Ref()}, nil })
-		require.NoError(t, err)
-		require.Len(t, again, len(b)-len(rest))
-	})
-}

@@ -5,7 +5,7 @@
 // # A short tour
 //
 //   - [Func] registers a typed function in a package-level variable; its
-//     argument and result types are compiled into a codec there and then.
+//     argument and result types are compiled into a plan of how to hand them over, there and then.
 //   - [Main], first thing in main, turns a copy of the program that the pool
 //     started into a worker; elsewhere it returns at once.
 //   - [New] starts the workers, [Fn.Submit] hands out one task and returns a

@@ -2,7 +2,6 @@ package pool
 
 import (
 	"fmt"
-	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -156,35 +155,4 @@ func TestEmbedding(t *testing.T) {
 			v.Release()
 		}
 	})
-}
-
-// What is embedded as a pointer or an interface is refused by its path: there is no
-// value of its own that could cross.
-func TestEmbeddingRefused(t *testing.T) {
-	for want, in := range map[string]reflect.Type{
-		".View: a value of type *shm.View": reflect.TypeFor[struct {
-			*shm.View[float64]
-			Scale float64
-		}](),
-		".Binder: a value of type shm.Binder": reflect.TypeFor[struct {
-			shm.Binder
-			Scale float64
-		}](),
-		".Carrier: a value of type shm.Carrier": reflect.TypeFor[struct {
-			shm.Carrier
-			Scale float64
-		}](),
-		".frame: a value of type *pool.frame": reflect.TypeFor[struct {
-			*frame
-			Scale float64
-		}](),
-		"}.Binder: a value of type shm.Binder":   reflect.TypeFor[struct{ shm.Binder }](),
-		"}.Carrier: a value of type shm.Carrier": reflect.TypeFor[struct{ shm.Carrier }](),
-		"}.frame: a value of type *pool.frame":   reflect.TypeFor[struct{ *frame }](),
-	} {
-		_, err := compile(in, true)
-		require.ErrorContains(t, err, want)
-	}
-	_, err := compile(reflect.TypeFor[outputs](), false)
-	require.ErrorContains(t, err, "outputs.Array: shm.Array[float64] is not possible in a result")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/fate"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -23,7 +24,7 @@ var (
 	// ErrNoMain: New was called in a worker process: main must call pool.Main first.
 	ErrNoMain = errors.New("this process is a worker: call pool.Main() first thing in main, and in TestMain")
 	// ErrTooLarge: arguments or a result do not fit into a message. Hand large data over as a View.
-	ErrTooLarge = errors.New("too large for a message")
+	ErrTooLarge = codec.ErrTooLarge
 	// ErrWorkerDied: what a *WorkerExitError unwraps to.
 	ErrWorkerDied = errors.New("worker died")
 )

@@ -44,7 +44,7 @@ func (f *Fn[In, Out]) Submit(ctx context.Context, p *Pool, in In) (Future[Out], 
 		return Future[Out]{}, err
 	}
 	id, seq, err := submit(p, f.e, &in, nil, 0)
-	return Future[Out]{p: p, codec: f.e.out, id: id, seq: seq}, err
+	return Future[Out]{p: p, plan: f.e.out, id: id, seq: seq}, err
 }
 
 // Inline calls the function here, on the calling goroutine, without a pool and without

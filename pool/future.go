@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -13,10 +14,10 @@ import (
 // once. A future that is neither waited for nor discarded keeps its place in
 // the table until the pool is closed.
 type Future[Out any] struct {
-	p     *Pool
-	codec *codec
-	id    wire.TaskID
-	seq   uint64
+	p    *Pool
+	plan *codec.Plan
+	id   wire.TaskID
+	seq  uint64
 }
 
 // TaskNumber is the task's among all tasks and ranges of its pool, from 1 in the order of
@@ -51,7 +52,7 @@ func (f Future[Out]) WaitViews(ctx context.Context) (v Out, views []shm.Binder, 
 		return v, nil, err
 	}
 	views = t.views
-	if v, _, err = take[Out](f.p, f.codec, t); err != nil {
+	if v, _, err = take[Out](f.p, f.plan, t); err != nil {
 		return v, nil, err
 	}
 	return v, views, nil
@@ -62,7 +63,7 @@ func (f Future[Out]) wait(ctx context.Context) (v Out, dry bool, err error) {
 	if err != nil {
 		return v, false, err
 	}
-	return take[Out](f.p, f.codec, t)
+	return take[Out](f.p, f.plan, t)
 }
 
 // Cancel ends the task: one that no worker has yet resolves with

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 
+	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -147,12 +148,12 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	j.cut = cut(n, o.Grain, j.workers)
 	j.left = j.cut.count
 	j.done, j.given = newBits(j.cut.count), newBits(j.cut.count)
-	if e.out.minBytes > 0 {
+	if !e.out.Empty() {
 		j.parts = make([][]byte, j.cut.count)
 	}
 	var t task
 	var err error
-	j.args, err = encodeGiven(e.in, nil, in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(&t, field, b) })
+	j.args, err = codec.EncodeRecovered(e.in, nil, in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(&t, field, b) })
 	j.pins, j.segs = t.pins, t.segs
 	if err != nil {
 		release(j.pins)

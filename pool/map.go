@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 
+	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -89,7 +90,7 @@ func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.S
 // windows are the sizes of Map's window at first and at most.
 func (p *Pool) windows(e *entry) (size, most int) {
 	most = 128 * p.opts.Workers
-	if e.in.arrays || e.out.arrays {
+	if e.in.Arrays() || e.out.Arrays() {
 		most = 16 * p.opts.Workers
 	}
 	return 4 * p.opts.Workers, most
@@ -196,7 +197,7 @@ func (p *Pool) leave(g *group) {
 
 // take is the result of a resolved task, which it frees. It unlocks p.mu. dry
 // reports that the caller had to wait for it, and that a worker has nothing to do.
-func take[Out any](p *Pool, c *codec, t *task) (v Out, dry bool, err error) {
+func take[Out any](p *Pool, plan *codec.Plan, t *task) (v Out, dry bool, err error) {
 	switch {
 	case t.err != nil:
 		err = t.err
@@ -204,7 +205,7 @@ func take[Out any](p *Pool, c *codec, t *task) (v Out, dry bool, err error) {
 		v = *t.value.(*Out)
 		t.views = nil // they are the caller's now
 	default:
-		if err = decode(c, t.result, &v, nil); err != nil {
+		if err = codec.Decode(plan, t.result, &v, nil); err != nil {
 			err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+
+	"example.com/handoff/pool/internal/codec"
 )
 
 // RangeOptions says how a range is shared out. The zero value and nil work.
@@ -93,7 +95,7 @@ func (f *ReduceFn[In, Out]) Reduce(ctx context.Context, p *Pool, in In, n int, o
 	}
 	for i, part := range parts {
 		var v Out
-		if err := decode(f.e.out, part, &v, nil); err != nil {
+		if err := codec.Decode(f.e.out, part, &v, nil); err != nil {
 			var none Out
 			return none, fmt.Errorf("pool: result of %s: %w", f.e.name, err)
 		}
@@ -107,16 +109,16 @@ func (f *ReduceFn[In, Out]) Reduce(ctx context.Context, p *Pool, in In, n int, o
 }
 
 func newRange[In, Out any](name string, f func(*Task, In, int, int) (Out, error)) *entry {
-	in, out := codecs(name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
-	if out.arrays {
-		panic(fmt.Sprintf("pool: function %q: result %v: a View is not possible in the result of a range: store to an Array argument", name, out.typ))
+	in, out := compile(name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	if out.Arrays() {
+		panic(fmt.Sprintf("pool: function %q: result %v: a View is not possible in the result of a range: store to an Array argument", name, out.Type()))
 	}
 	e := &entry{name: name, in: in, out: out}
-	e.sharer = func(bind binding) func(t *Task, args []byte) (body, error) {
+	e.sharer = func(bind codec.BindFunc) func(t *Task, args []byte) (body, error) {
 		a := new(In) // on the heap: bind keeps pointers into it while the function runs
 		return func(t *Task, args []byte) (body, error) {
 			*a = *new(In)
-			if err := decode(in, args, a, bind); err != nil {
+			if err := codec.Decode(in, args, a, bind); err != nil {
 				return nil, fmt.Errorf("arguments: %w", err)
 			}
 			return func(lo, hi int, dst []byte) ([]byte, error) {
@@ -124,7 +126,7 @@ func newRange[In, Out any](name string, f func(*Task, In, int, int) (Out, error)
 				if err != nil {
 					return dst, err
 				}
-				return encode(out, dst, &v, nil)
+				return codec.Encode(out, dst, &v, nil)
 			}, nil
 		}
 	}

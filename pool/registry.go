@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"example.com/handoff/shm"
+	"example.com/handoff/pool/internal/codec"
 )
 
 // The registry of functions is the only package state: written by package-level
@@ -22,28 +22,21 @@ var registry struct {
 // An entry is a registered function with its types erased.
 type entry struct {
 	name    string
-	in, out *codec
+	in, out *codec.Plan
 	hint    atomic.Uint32 // its number in the table that was asked last
 	// runner returns what decodes args, calls the function and appends the encoded
 	// result to dst. It is for one goroutine at a time.
-	runner func(bind binding, wire wiring) func(t *Task, args, dst []byte) ([]byte, error)
+	runner func(bind codec.BindFunc, ref codec.RefFunc) func(t *Task, args, dst []byte) ([]byte, error)
 	// sharer is the runner of a function over a range: the arguments are decoded
 	// once for all blocks.
-	sharer func(bind binding) func(t *Task, args []byte) (body, error)
+	sharer func(bind codec.BindFunc) func(t *Task, args []byte) (body, error)
 	// take decodes a result with Views into a new *Out; nil for other results.
-	take func(result []byte, bind binding) (any, error)
+	take func(result []byte, bind codec.BindFunc) (any, error)
 }
 
 // A body calls a function for the indices from lo up to hi and appends the encoded
 // result to dst.
 type body = func(lo, hi int, dst []byte) ([]byte, error)
-
-// A binding binds one View or Array to the memory that a wire ref names, a
-// wiring makes the wire ref. field is the path for errors.
-type (
-	binding func(field string, b shm.Binder, w shm.WireRef) error
-	wiring  func(field string, b shm.Binder) (shm.WireRef, error)
-)
 
 func register(e *entry) {
 	registry.mu.Lock()
@@ -97,48 +90,48 @@ func newTable() *table {
 	sort.Slice(t.entries, func(i, j int) bool { return t.entries[i].name < t.entries[j].name })
 	h := sha256.New()
 	for _, e := range t.entries {
-		fmt.Fprintf(h, "%q %v %v %t\n", e.name, e.in.typ, e.out.typ, e.sharer != nil)
+		fmt.Fprintf(h, "%q %v %v %t\n", e.name, e.in.Type(), e.out.Type(), e.sharer != nil)
 	}
 	copy(t.hash[:], h.Sum(nil))
 	return t
 }
 
-// codecs compiles those of a function.
-func codecs(name string, args, result reflect.Type) (in, out *codec) {
+// compile returns the plans of a function.
+func compile(name string, args, result reflect.Type) (in, out *codec.Plan) {
 	if name == "" {
 		panic("pool: a function needs a name")
 	}
-	in, err := compile(args, true)
+	in, err := codec.CompileArgument(args)
 	if err != nil {
 		panic(fmt.Sprintf("pool: function %q: argument %v", name, err))
 	}
-	if out, err = compile(result, false); err != nil {
+	if out, err = codec.CompileResult(result); err != nil {
 		panic(fmt.Sprintf("pool: function %q: result %v", name, err))
 	}
 	return in, out
 }
 
 func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
-	in, out := codecs(name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	in, out := compile(name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	e := &entry{name: name, in: in, out: out}
-	e.runner = func(bind binding, wire wiring) func(*Task, []byte, []byte) ([]byte, error) {
+	e.runner = func(bind codec.BindFunc, ref codec.RefFunc) func(*Task, []byte, []byte) ([]byte, error) {
 		a := new(In) // on the heap: bind keeps pointers into it while the function runs
 		return func(t *Task, args, dst []byte) ([]byte, error) {
 			*a = *new(In)
-			if err := decode(in, args, a, bind); err != nil {
+			if err := codec.Decode(in, args, a, bind); err != nil {
 				return dst, fmt.Errorf("arguments: %w", err)
 			}
 			v, err := f(t, *a)
 			if err != nil {
 				return dst, err
 			}
-			return encode(out, dst, &v, wire)
+			return codec.Encode(out, dst, &v, ref)
 		}
 	}
-	if out.arrays {
-		e.take = func(result []byte, bind binding) (any, error) {
+	if out.Arrays() {
+		e.take = func(result []byte, bind codec.BindFunc) (any, error) {
 			v := new(Out)
-			err := decode(out, result, v, bind)
+			err := codec.Decode(out, result, v, bind)
 			return v, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
@@ -148,7 +149,7 @@ func (r *results) take(e *entry, payload []byte) (t taken, err error) {
 		t.bytes += w.Ref.Bytes()
 		return nil
 	})
-	if errors.Is(err, errCarrier) { // what it was to be made of is bound
+	if errors.Is(err, codec.ErrNotReceived) { // what it was to be made of is bound
 		t.failed, err = errors.Join(t.failed, err), nil
 	}
 	if err != nil || t.failed != nil {

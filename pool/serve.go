@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
@@ -35,8 +36,8 @@ type server struct {
 	// Of the goroutine that runs tasks.
 	runners []func(t *Task, args, dst []byte) ([]byte, error) // by function
 	sharers []func(t *Task, args []byte) (body, error)        // by function
-	bind    binding
-	wire    wiring
+	bind    codec.BindFunc
+	ref     codec.RefFunc
 	task    Task
 	bound   []argument // of the running task
 	in, out []byte     // records
@@ -86,7 +87,7 @@ func serve(link proc.Link, mine lane.Worker, table *table, me wire.Hello, host h
 		segs:    map[uint32]attached{}, stop: func() {}, meter: host.meter,
 	}
 	s.task.server = s
-	s.bind, s.wire = s.bindArgument, s.wireResult
+	s.bind, s.ref = s.bindArgument, s.wireResult
 	s.ready = func() bool { return s.lane.Down.Ready() || s.draining.Load() || s.ended.Load() }
 	s.results = newResultArena(link, host.segmentBytes)
 	step("started")
@@ -324,9 +325,9 @@ func (s *server) run(fn uint16, id wire.TaskID, attempt int, args []byte) {
 	s.lane.Flight.Task(wire.FlightTask, attempt, fn, id.Index, id.Epoch)
 	step("task-begun")
 	s.begin(id, attempt)
-	defer s.finish(s.table.entries[fn].out.arrays)
+	defer s.finish(s.table.entries[fn].out.Arrays())
 	if s.runners[fn] == nil {
-		s.runners[fn] = s.table.entries[fn].runner(s.bind, s.wire)
+		s.runners[fn] = s.table.entries[fn].runner(s.bind, s.ref)
 	}
 	step("task-run")
 	out, err := s.runners[fn](&s.task, args, s.out)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -99,13 +100,13 @@ func submit[In any](p *Pool, e *entry, in *In, g *group, tag int) (id wire.TaskI
 		return wire.TaskID{}, 0, fmt.Errorf("pool: submit %s: %w", e.name, err)
 	}
 	t.group, t.tag = g, tag
-	if !e.in.arrays {
-		if t.args, err = encodeGiven(e.in, t.args[:0], in, nil); err == nil {
+	if !e.in.Arrays() {
+		if t.args, err = codec.EncodeRecovered(e.in, t.args[:0], in, nil); err == nil {
 			p.enterLocked(t)
 		}
 	} else {
 		p.mu.Unlock() // until it is pending nobody else looks at it
-		t.args, err = encodeGiven(e.in, t.args[:0], in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(t, field, b) })
+		t.args, err = codec.EncodeRecovered(e.in, t.args[:0], in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(t, field, b) })
 		if err != nil {
 			release(t.pins)
 		}
@@ -253,7 +254,7 @@ func (p *Pool) sendLocked(w *worker, t *task) bool {
 	}
 	w.results.flushTo(w.lane)
 	p.sched.record = t.appendRecord(p.sched.record[:0])
-	at, ok := w.lane.Push(p.sched.record, t.id, t.entry.out.arrays)
+	at, ok := w.lane.Push(p.sched.record, t.id, t.entry.out.Arrays())
 	if !ok {
 		w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.Err()))
 		return false

@@ -353,7 +353,7 @@ func (w *worker) finishLocked(record []byte) error {
 		}
 	}
 	l.Pop()
-	if t.entry.out.arrays {
+	if t.entry.out.Arrays() {
 		w.results.fed(wire.FreesRead(record))
 	}
 	w.done++

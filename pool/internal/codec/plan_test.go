@@ -1,0 +1,212 @@
+package codec
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/pool/internal/wire"
+	"example.com/handoff/shm"
+)
+
+type mixed struct {
+	A bool
+	B string
+	C [2]struct {
+		D int16
+		E float64
+		F bool
+	}
+	G complex64
+	H struct{}
+	I [3]byte
+}
+
+type scaled struct {
+	X     shm.View[float64]
+	Scale float64
+}
+
+type both struct {
+	M mixed
+	S scaled
+}
+
+// A ref of an array without elements, and what binds it.
+func emptyRef(_ string, b shm.Binder) (shm.WireRef, error)  { return shm.WireRef{Ref: b.Ref()}, nil }
+func bindEmpty(_ string, b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref, nil) }
+
+func argumentPlan[T any](t testing.TB) *Plan {
+	p, err := CompileArgument(reflect.TypeFor[T]())
+	require.NoError(t, err)
+	return p
+}
+
+func TestCompileRefuses(t *testing.T) {
+	type nested struct{ M map[string]int }
+	for want, typ := range map[string]reflect.Type{
+		"float64: a value of type *float64":              reflect.TypeFor[*float64](),
+		"codec.nested.M: a value of type map[string]int": reflect.TypeFor[nested](),
+		"[0]: a value of type []uint8":                   reflect.TypeFor[[2][]byte](),
+		"a value of type interface {}":                   reflect.TypeFor[any](),
+		"a value of type uintptr":                        reflect.TypeFor[uintptr](),
+		"takes 8000 bytes, at most 4096":                 reflect.TypeFor[[1000]int64](),
+		"more than 1024 separate fields":                 reflect.TypeFor[[2000]bool](),
+		"}.View: a value of type *shm.View":              reflect.TypeFor[struct{ *shm.View[float64] }](),
+		"}.Binder: a value of type shm.Binder":           reflect.TypeFor[struct{ shm.Binder }](),
+		"}.Carrier: a value of type shm.Carrier":         reflect.TypeFor[struct{ shm.Carrier }](),
+		"}.columns: a value of type *codec.columns":      reflect.TypeFor[struct{ *columns }](),
+		// Beside another field they have no value of their own either.
+		".View: a value of type *shm.View": reflect.TypeFor[struct {
+			*shm.View[float64]
+			Scale float64
+		}](),
+		".Binder: a value of type shm.Binder": reflect.TypeFor[struct {
+			shm.Binder
+			Scale float64
+		}](),
+		".Carrier: a value of type shm.Carrier": reflect.TypeFor[struct {
+			shm.Carrier
+			Scale float64
+		}](),
+		".columns: a value of type *codec.columns": reflect.TypeFor[struct {
+			*columns
+			Scale float64
+		}](),
+		"named.span": reflect.TypeFor[named](),
+	} {
+		_, err := CompileArgument(typ)
+		require.ErrorContains(t, err, want)
+		_, err = CompileResult(typ)
+		require.ErrorContains(t, err, want)
+	}
+	_, err := CompileResult(reflect.TypeFor[outputs]())
+	require.ErrorContains(t, err, "outputs.Array: shm.Array[float64] is not possible in a result")
+}
+
+type outputs struct {
+	shm.Array[float64]
+	From int
+}
+
+type named shm.View[int8] // has no method but those of what it embeds
+
+func TestPlanMergesFields(t *testing.T) {
+	p := argumentPlan[struct {
+		A, B int64
+		C    [3]float32
+		D    int32
+	}](t)
+	require.Len(t, p.ops, 1)
+	p = argumentPlan[struct {
+		A int8
+		B int64 // seven bytes of padding before it never cross
+	}](t)
+	require.Equal(t, 9, p.minBytes)
+	require.False(t, p.Arrays())
+	require.True(t, argumentPlan[struct{}](t).Empty())
+}
+
+// Every View and Array crosses as one, by its exact type: a struct that embeds one is a
+// struct, whatever is beside it and whatever it overrides.
+func TestArrayTypes(t *testing.T) {
+	kinds := map[shm.DType]int{}
+	for typ, array := range arrayTypes {
+		b := reflect.New(typ).Interface().(shm.Binder)
+		require.Equal(t, b.Writable(), array.writable)
+		require.Same(t, b, array.at(reflect.ValueOf(b).UnsafePointer()))
+		kinds[b.Ref().DType]++
+	}
+	for d := shm.Bool; d.Valid(); d++ {
+		require.Equal(t, 2, kinds[d], d)
+	}
+	for typ, want := range map[reflect.Type]string{
+		reflect.TypeFor[struct{ shm.View[float64] }](): "argument.View",
+		reflect.TypeFor[overrides]():                   "overrides.View",
+		reflect.TypeFor[struct {
+			overrides
+			N int
+		}](): "argument.overrides.View",
+	} {
+		p, err := CompileArgument(typ)
+		require.NoError(t, err)
+		require.Equal(t, opArray, p.ops[0].kind)
+		require.Equal(t, want, p.ops[0].field)
+	}
+}
+
+type overrides struct{ shm.View[float64] }
+
+func (*overrides) Bind(*shm.Segment, shm.Ref, func()) error { panic("not asked") }
+
+// What arrives is what was sent, and no other number of bytes is a value.
+func TestRoundTrip(t *testing.T) {
+	p := argumentPlan[both](t)
+	in := both{M: mixed{A: true, B: "b\x00ü", G: 1 + 2i, I: [3]byte{1, 2, 3}}, S: scaled{Scale: 4}}
+	in.M.C[1].D, in.M.C[1].E, in.M.C[1].F = -5, 6.5, true
+	b, err := Encode(p, []byte("before"), &in, emptyRef)
+	require.NoError(t, err)
+	require.Equal(t, "before", string(b[:6]))
+	var out both
+	require.NoError(t, Decode(p, b[6:], &out, bindEmpty))
+	require.Equal(t, in.M, out.M)
+	require.Equal(t, in.S.Scale, out.S.Scale)
+	for n := range b[6:] {
+		require.ErrorIs(t, Decode(p, b[6:6+n], &out, bindEmpty), wire.ErrMalformed)
+	}
+	require.ErrorIs(t, Decode(p, append(b[6:], 0), &out, bindEmpty), wire.ErrMalformed)
+	require.ErrorIs(t, Decode(p, b[6:], &out, nil), wire.ErrMalformed, "a View where there is none")
+}
+
+func TestEncodeErrors(t *testing.T) {
+	dst := []byte("before")
+	long := strings.Repeat("x", 3000)
+	for _, s := range [][2]string{{long + long, ""}, {long, long}} {
+		b, err := Encode(argumentPlan[[2]string](t), dst, &s, nil)
+		require.ErrorIs(t, err, ErrTooLarge)
+		require.Equal(t, dst, b)
+	}
+	no := errors.New("no")
+	for _, f := range []RefFunc{func(string, shm.Binder) (w shm.WireRef, err error) { return w, no }, func(string, shm.Binder) (shm.WireRef, error) { panic("no") }} {
+		b, err := EncodeRecovered(argumentPlan[scaled](t), dst, &scaled{}, f)
+		require.ErrorContains(t, err, "no")
+		require.Equal(t, dst, b)
+	}
+	var v scaled
+	b, err := Encode(argumentPlan[scaled](t), nil, &v, emptyRef)
+	require.NoError(t, err)
+	require.ErrorIs(t, Decode(argumentPlan[scaled](t), b, &v, func(field string, _ shm.Binder, _ shm.WireRef) error {
+		require.Equal(t, "scaled.X", field)
+		return no
+	}), no)
+}
+
+func TestCodecAllocatesNothing(t *testing.T) {
+	p := argumentPlan[scaled](t)
+	var in, out scaled
+	buf := make([]byte, 0, wire.MaxInline)
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		b, err := Encode(p, buf, &in, emptyRef)
+		if err != nil || Decode(p, b, &out, bindEmpty) != nil {
+			t.Fatal(err)
+		}
+	}))
+}
+
+// Whatever bytes come, decoding ends with a value or an error.
+func FuzzDecode(f *testing.F) {
+	p := argumentPlan[both](f)
+	f.Add(make([]byte, p.minBytes))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var v both
+		if Decode(p, b, &v, bindEmpty) != nil {
+			return
+		}
+		again, err := Encode(p, nil, &v, emptyRef)
+		require.NoError(t, err)
+		require.Len(t, again, len(b))
+	})
+}
