@@ -50,25 +50,25 @@ var tablePoints = []tablePoint{
 // A tableHarm is one of harms, and what becomes of a worker to which it comes.
 var tableHarms = []struct {
 	name string
-	fate fate
+	fate outcome
 }{
-	{"kill", fate{class: ExitSignal, says: "signal: killed"}},
-	{"segv", fate{class: ExitFatal, says: "SIGSEGV"}}, // Go reports it and exits with 2
-	{"wild", fate{class: ExitFatal, says: "runtime error: invalid memory|fatal error: fault"}},
-	{"wild-goroutine", fate{class: ExitFatal, says: "nil pointer dereference"}},
-	{"exit0", fate{class: ExitStatus, says: "exit status 0"}},
-	{"exit1", fate{class: ExitStatus, says: "exit status 1"}},
-	{"panic", fate{class: ExitFatal, says: "panic: of a step"}},
-	{"panic-goroutine", fate{class: ExitFatal, says: "panic: of a step"}},
-	{"goexit", fate{}}, // it depends: see tableExceptions
-	{"overflow", fate{class: ExitFatal, says: "stack overflow"}},
-	{"stop", fate{class: ExitStopped, says: "it was stopped"}},
-	{"block", fate{class: ExitDeadline, says: "ran longer than its time limit"}},
-	{"garbage", fate{class: ExitProtocol, says: "it sent a message of kind 110"}},
+	{"kill", outcome{class: ExitSignal, says: "signal: killed"}},
+	{"segv", outcome{class: ExitFatal, says: "SIGSEGV"}}, // Go reports it and exits with 2
+	{"wild", outcome{class: ExitFatal, says: "runtime error: invalid memory|fatal error: fault"}},
+	{"wild-goroutine", outcome{class: ExitFatal, says: "nil pointer dereference"}},
+	{"exit0", outcome{class: ExitStatus, says: "exit status 0"}},
+	{"exit1", outcome{class: ExitStatus, says: "exit status 1"}},
+	{"panic", outcome{class: ExitFatal, says: "panic: of a step"}},
+	{"panic-goroutine", outcome{class: ExitFatal, says: "panic: of a step"}},
+	{"goexit", outcome{}}, // it depends: see tableExceptions
+	{"overflow", outcome{class: ExitFatal, says: "stack overflow"}},
+	{"stop", outcome{class: ExitStopped, says: "it was stopped"}},
+	{"block", outcome{class: ExitDeadline, says: "ran longer than its time limit"}},
+	{"garbage", outcome{class: ExitProtocol, says: "it sent a message of kind 110"}},
 }
 
-// A fate is what becomes of a worker, and of the task that it has begun.
-type fate struct {
+// An outcome is what becomes of a worker, and of the task that it has begun.
+type outcome struct {
 	class    ExitClass // of its death, the only one; "" if it does not die
 	says     string    // its error, a regular expression
 	lost     between   // attempts
@@ -79,7 +79,7 @@ type fate struct {
 
 // tableExceptions are the cells in which it is not the harm alone that says what
 // becomes of the worker, by point and harm. For deaths before hello see fateOf.
-var tableExceptions = map[string]fate{
+var tableExceptions = map[string]outcome{
 	// A task's own panic and Goexit are its own errors.
 	"computing/panic":   {own: "panic", survives: true},
 	"computing/goexit":  {own: "goexit", survives: true},
@@ -113,7 +113,7 @@ var tableExceptions = map[string]fate{
 }
 
 // fateOf is what is to become of a worker to which harm number h comes at a point.
-func fateOf(at tablePoint, h int) fate {
+func fateOf(at tablePoint, h int) outcome {
 	harm := tableHarms[h]
 	if f, ok := tableExceptions[at.name+"/"+harm.name]; ok {
 		return f
@@ -253,7 +253,7 @@ const (
 	tableWorkers = 3
 )
 
-func tableCell(t *testing.T, at tablePoint, harm string, want fate) {
+func tableCell(t *testing.T, at tablePoint, harm string, want outcome) {
 	dir := t.TempDir()
 	fault := stepFault{mark: filepath.Join(dir, "mark")}
 	after := filepath.Join(dir, "after")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/handoff/pool/internal/fate"
+	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 )
@@ -60,9 +61,9 @@ func (w *worker) reap(process proc.Process, reason error, greeted bool) bool {
 		p.slots.reapsPending--
 		p.slots.wanted.Broadcast()
 	} else {
-		p.slots.failedStarts++
+		p.slots.restarts.Failed()
 	}
-	giveUp := p.slots.failedStarts >= maxFailedStarts && !ending && len(p.sched.open) == 0 // else there is somebody to work
+	giveUp := p.slots.restarts.Exhausted() && !ending && len(p.sched.open) == 0 // else there is somebody to work
 	p.unlock()
 	if why, said := fate.WorkerSays(r.known.Output); said && (orderly || ending) {
 		p.hooks.log(slog.LevelWarn, "a worker that ended said", "worker", w.slot, "pid", death.PID, "text", why)
@@ -71,7 +72,7 @@ func (w *worker) reap(process proc.Process, reason error, greeted bool) bool {
 		p.hooks.log(slog.LevelWarn, "could not remove a dead worker's results", "worker", w.slot, "error", err)
 	}
 	if giveUp {
-		p.end(fmt.Errorf("pool: %d workers in a row did not start: %w", maxFailedStarts, death))
+		p.end(fmt.Errorf("pool: %d workers in a row did not start: %w", life.MaxFailedStarts, death))
 	}
 	return done || orderly
 }
@@ -145,7 +146,7 @@ func (r *reaping) classify(ran *task) {
 			d.MemorySuspected, d.Evidence = true, evidence
 		}
 	}
-	if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.slots.width > 1 && !p.opts.KeepWidth && ran.memory < mostMemoryDeaths {
+	if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.slots.width.Now() > 1 && !p.opts.KeepWidth && ran.memory < mostMemoryDeaths {
 		ran.memory++ // it is not the task's fault yet
 	}
 }
@@ -200,7 +201,7 @@ func (e *WorkerExitError) forMemory() bool { return e.Class == ExitOOM || e.Memo
 func (w *worker) ranLocked() *task {
 	l := w.lane
 	ran := w.runningLocked()
-	if s := l.Oldest(); !w.watch.still && ran == nil && s != nil && s.Live {
+	if s := l.Oldest(); !w.watch.Stopped() && ran == nil && s != nil && s.Live {
 		t := w.pool.taskOf(s.ID)
 		if t.unlucky++; t.unlucky > mostUnlucky { // it may wipe what says that it was begun
 			ran = t

@@ -52,7 +52,7 @@ func newPuppet(t *testing.T, p *Pool) *puppet {
 	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, proc: process}, end: make(chan error, 1)}
 	u.lane, err = lane.NewWorker(l.Memory().Bytes, p.ranges.control.Bytes, l.Bell, p.leader.doorbell)
 	require.NoError(t, err)
-	u.w.mu(func() { p.slots.width++ })
+	u.w.mu(func() { p.slots.width.Resize(p.slots.width.Now() + 1) })
 	u.w.begin(ours, l)
 	go func() {
 		err := u.w.listen(ours, make([]byte, wire.MaxMessage))

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"example.com/handoff/pool/internal/life"
 )
 
 // Init has run before the first task and Teardown after the last, in each worker;
@@ -116,7 +118,7 @@ func TestInitFailsForSome(t *testing.T) {
 	up := allUp(t, p, 2)
 	require.NoError(t, os.Remove(file))
 	unix.Kill(up[0].PID, unix.SIGKILL)
-	eventually(t, func() bool { return failed.Load() > maxFailedStarts }, "Init does not fail")
+	eventually(t, func() bool { return failed.Load() > life.MaxFailedStarts }, "Init does not fail")
 	requireAttempt(t, submitWork(t, p, workIn{How: "sleep", For: time.Millisecond}), 1)
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	allUp(t, p, 2)

@@ -142,7 +142,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	j := &rangeJob{entry: e, fn: fn, n: n, grain: o.Grain, joined: map[*lane.Lane]bool{}, losses: map[uint32]losses{}}
 	j.quarantine, j.splits = o.Quarantine, map[uint32]*split{}
 	p.mu.Lock()
-	j.workers = p.slots.target
+	j.workers = p.slots.width.Target()
 	p.mu.Unlock()
 	j.token = make(chan struct{}, 1)
 	j.cut = cut(n, o.Grain, j.workers)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/handoff/pool/internal/lane"
+	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -59,10 +60,6 @@ type helpers struct {
 	watchdogWork    chan struct{}
 }
 
-// maxFailedStarts in a row, over all workers, break the pool: what does not
-// start will not start the next time either.
-const maxFailedStarts = 5
-
 // sweepTime bounds the removal of dead runs' segments when a pool starts.
 const sweepTime = 250 * time.Millisecond
 
@@ -92,7 +89,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		ending:   ending{ended: make(chan struct{}), closed: make(chan struct{})},
 		helpers:  helpers{dispatcherWork: make(chan struct{}, 1), watchdogWork: make(chan struct{}, 1)},
 		segments: segments{run: run, anonymous: o.Anonymous, numbered: map[*shm.Segment]*announced{}, byID: map[uint32]*announced{}},
-		slots:    slots{target: o.Workers, width: o.Workers, firstReady: make(chan struct{})},
+		slots:    slots{width: life.NewWidth(o.Workers), firstReady: make(chan struct{})},
 		ranges:   ranges{counters: make(chan struct{}, lane.MaxRanges), shares: map[uint32]*task{}},
 		leader:   leader{record: make([]byte, lane.RecordBytes)},
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/handoff/pool/internal/lane"
+	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -75,7 +76,7 @@ func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 
 // newBarePool is a pool without goroutines: its caller, who has its lock, does all.
 func newBarePool(workers int) *Pool {
-	p := &Pool{leader: leader{record: walkRecord, doorbell: ring.NewLocalBell()}, slots: slots{width: workers}, ranges: ranges{counters: make(chan struct{}, 1), shares: map[uint32]*task{}}}
+	p := &Pool{leader: leader{record: walkRecord, doorbell: ring.NewLocalBell()}, slots: slots{width: life.NewWidth(workers)}, ranges: ranges{counters: make(chan struct{}, 1), shares: map[uint32]*task{}}}
 	p.opts.Isolation, p.opts.Attempts, p.opts.Logger = Goroutine, wire.MaxAttempts, slog.New(slog.DiscardHandler)
 	p.ranges.control = lane.LocalMemory(lane.ControlBytes)
 	p.mu.Lock()

@@ -3,11 +3,11 @@ package pool
 import (
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"example.com/handoff/pool/internal/fate"
+	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -29,15 +29,11 @@ type slots struct {
 	// wanted hears when a worker slot may be wanted, and when a death is counted.
 	wanted       sync.Cond
 	firstReady   chan struct{} // closed when the first worker is ready
-	target       int           // workers that are asked for
-	width        int           // workers that run at once: less where memory is short
-	ceiling      int           // the most that memory seems to allow; 0: nobody knows
-	quietPeriods int           // climbs since the last death for want of memory
-	climber      *time.Timer
-	alive        int       // slots between start and death
-	incarnation  int       // the last
-	nextStart    time.Time // when the next start after a short life may be
-	failedStarts int       // in a row
+	width        life.Width
+	climber      *time.Timer // of width
+	restarts     life.Restarts
+	alive        int // slots between start and death
+	incarnation  int // the last
 	kills        fate.Kills
 	used         workerCPU
 	reapsPending int // deaths whose task has gone on, and that are not counted yet
@@ -69,7 +65,7 @@ func (w *worker) admit() bool {
 	p := w.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.ending.cause == nil && p.slots.alive >= p.slots.width+p.opts.Spares {
+	for p.ending.cause == nil && p.slots.alive >= p.slots.width.Now()+p.opts.Spares {
 		p.slots.wanted.Wait()
 	}
 	if p.ending.cause != nil {
@@ -86,19 +82,19 @@ func (p *Pool) adjustLocked() {
 		return
 	}
 	for _, w := range p.slots.all {
-		if w.standby && w.open() && p.openLocked() < p.slots.width {
+		if w.standby && w.open() && p.openLocked() < p.slots.width.Now() {
 			w.standby = false
 			p.addLaneLocked(w)
 		}
 	}
-	for p.openLocked() > p.slots.width { // counted each time: to retire one may find others gone
+	for p.openLocked() > p.slots.width.Now() { // counted each time: to retire one may find others gone
 		var least *worker
 		for _, w := range p.sched.open {
 			if w.open() && (least == nil || w.lane.Len() <= least.lane.Len()) {
 				least = w
 			}
 		}
-		least.retireLocked(fmt.Sprintf("the pool runs %d workers now", p.slots.width))
+		least.retireLocked(fmt.Sprintf("the pool runs %d workers now", p.slots.width.Now()))
 	}
 	spares := 0
 	for _, w := range p.slots.all {
@@ -147,22 +143,19 @@ func (p *Pool) Resize(n int) error {
 	if p.ending.cause != nil {
 		return p.endedLocked()
 	}
-	p.slots.ceiling = 0
-	p.slots.target = n
-	p.setWidthLocked(n, "by Resize")
+	if p.slots.width.Resize(n) {
+		p.widthChangedLocked("by Resize")
+	}
 	return nil
 }
 
-// setWidthLocked changes the number of workers that run at once.
-func (p *Pool) setWidthLocked(n int, why string) {
-	if n == p.slots.width || p.ending.cause != nil {
-		return
-	}
-	p.slots.width = n
+// widthChangedLocked makes as many workers run as the width says now.
+func (p *Pool) widthChangedLocked(why string) {
+	n := p.slots.width.Now()
 	for len(p.slots.all) < n+p.opts.Spares {
 		p.addSlotLocked()
 	}
-	p.hooks.log(slog.LevelInfo, "width changed", "width", n, "target", p.slots.target, "reason", why)
+	p.hooks.log(slog.LevelInfo, "width changed", "width", n, "target", p.slots.width.Target(), "reason", why)
 	p.hooks.event(Event{Kind: EventWidth, Width: n, Text: why})
 	p.adjustLocked()
 	p.dispatchLocked()
@@ -174,29 +167,18 @@ func (p *Pool) addSlotLocked() {
 	p.ending.owners.Go(w.own)
 }
 
-// Memory is short where a worker is killed for it. Then half as many run, and, as
-// long as it does not happen again, one more after each climbAfter, up to one less
-// than were running when it happened last: the ceiling. After climbAfter times
-// tryAgain without a death the ceiling itself is tried again.
-const (
-	climbAfter = 10 * time.Second
-	tryAgain   = 12
-)
-
 // stepDownLocked is a death for want of memory.
 func (p *Pool) stepDownLocked(why string) {
-	if p.opts.KeepWidth {
+	if p.opts.KeepWidth || p.ending.cause != nil {
 		return
 	}
-	if p.slots.width > 1 {
-		p.slots.ceiling = p.slots.width - 1
-		p.setWidthLocked(max(p.slots.width/2, 1), why+": hand large payloads over as Views, not as copies, or set fewer Workers")
+	if p.slots.width.MemoryDeath() {
+		p.widthChangedLocked(why + ": hand large payloads over as Views, not as copies, or set fewer Workers")
 	}
-	p.slots.quietPeriods = 0
 	if p.slots.climber == nil {
-		p.slots.climber = time.AfterFunc(climbAfter, p.climb)
+		p.slots.climber = time.AfterFunc(life.ClimbAfter, p.climb)
 	} else {
-		p.slots.climber.Reset(climbAfter)
+		p.slots.climber.Reset(life.ClimbAfter)
 	}
 }
 
@@ -204,17 +186,16 @@ func (p *Pool) stepDownLocked(why string) {
 func (p *Pool) climb() {
 	p.mu.Lock()
 	defer p.unlock()
-	if p.ending.cause != nil || p.slots.width >= p.slots.target {
+	if p.ending.cause != nil {
 		return
 	}
-	p.slots.quietPeriods++
-	if p.slots.width < p.slots.ceiling || p.slots.quietPeriods >= tryAgain {
-		if p.slots.width >= p.slots.ceiling {
-			p.slots.quietPeriods, p.slots.ceiling = 0, p.slots.width+1
-		}
-		p.setWidthLocked(p.slots.width+1, "no worker was killed for want of memory lately")
+	changed, again := p.slots.width.Quiet()
+	if changed {
+		p.widthChangedLocked("no worker was killed for want of memory lately")
 	}
-	p.slots.climber.Reset(climbAfter)
+	if again {
+		p.slots.climber.Reset(life.ClimbAfter)
+	}
 }
 
 // retryLocked puts a task whose worker died back in line, after a while: at once the
@@ -229,7 +210,7 @@ func (p *Pool) retryLocked(t *task) {
 	}
 	t.later = true
 	p.tasks.delayed.pushBack(t)
-	id, wait := t.id, rand.N(min(restUnit<<min(t.deaths-2, 10), restMost))
+	id, wait := t.id, life.Backoff(t.deaths)
 	time.AfterFunc(wait, func() {
 		p.mu.Lock()
 		defer p.unlock()

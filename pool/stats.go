@@ -67,8 +67,8 @@ func (p *Pool) Stats() Stats {
 	defer p.mu.Unlock()
 	s := p.stats
 	s.Dying = p.slots.reapsPending
-	s.Width, s.Target, s.Hooks = p.slots.width, p.slots.target, hooks
-	s.Memory.Ceiling, s.Memory.ResultBytesMapped, s.Memory.BytesCopied = p.slots.ceiling, p.segments.resultBytes(), copied
+	s.Width, s.Target, s.Hooks = p.slots.width.Now(), p.slots.width.Target(), hooks
+	s.Memory.Ceiling, s.Memory.ResultBytesMapped, s.Memory.BytesCopied = p.slots.width.Ceiling(), p.segments.resultBytes(), copied
 	s.Pending, s.Unresolved = p.tasks.pending.n+p.tasks.delayed.n, p.tasks.unresolved
 	s.Deaths = map[ExitClass]int64{}
 	for c, n := range p.stats.Deaths {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/handoff/pool/internal/lane"
+	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
@@ -175,7 +176,7 @@ func TestFakeStartsFail(t *testing.T) {
 		require.ErrorContains(t, err, "no process today")
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		require.LessOrEqual(t, len(m.starts)-before, maxFailedStarts+1)
+		require.LessOrEqual(t, len(m.starts)-before, life.MaxFailedStarts+1)
 		require.Less(t, time.Since(began), time.Second)
 	})
 }
@@ -320,12 +321,12 @@ func TestFakeStepDown(t *testing.T) {
 		require.Equal(t, []int{4, 8, 7}, []int{s.Width, s.Target, s.Memory.Ceiling})
 		require.Equal(t, int64(1), s.Memory.Deaths)
 		for want := 5; want <= 7; want++ {
-			time.Sleep(climbAfter)
+			time.Sleep(life.ClimbAfter)
 			require.Equal(t, want, p.Stats().Width)
 		}
-		time.Sleep(2 * climbAfter)
+		time.Sleep(2 * life.ClimbAfter)
 		require.Equal(t, 7, p.Stats().Width) // the ceiling
-		time.Sleep(tryAgain * climbAfter)
+		time.Sleep(12 * life.ClimbAfter)
 		require.Equal(t, 8, p.Stats().Width) // perhaps it was somebody else's memory
 		letFakesGo()
 		for _, f := range futures {

@@ -216,8 +216,8 @@ func (p *Pool) pickLocked(bytes int) (best *worker) {
 		return nil
 	}
 	for _, w := range p.sched.open {
-		if w.open() && (best == nil || best.watch.still || w.lane.Len() < best.lane.Len() && !w.watch.still) && w.room(bytes) {
-			if best = w; w.lane.Len() == 0 && !w.watch.still {
+		if w.open() && (best == nil || best.watch.Stopped() || w.lane.Len() < best.lane.Len() && !w.watch.Stopped()) && w.room(bytes) {
+			if best = w; w.lane.Len() == 0 && !w.watch.Stopped() {
 				break
 			}
 		}

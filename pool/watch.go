@@ -5,25 +5,9 @@ import (
 	"time"
 
 	"example.com/handoff/pool/internal/fate"
+	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/proc"
 )
-
-// A watch is what the watchdog knows of a worker, by looking at it now and then:
-// no task reads a clock. Times are those that the supervisor was awake for, so that
-// its own pause, by SIGSTOP or on a machine that was asleep, is held against
-// nobody. A task is never found to run for longer than it did.
-type watch struct {
-	at      uint64        // of the oldest in the lane: its position, from 1; 0: nothing
-	begun   bool          // it runs
-	claim   uint64        // its block
-	ran     time.Duration // since it was seen to be begun, or to lie there
-	idle    time.Duration // of that, for which the worker slept though it was begun
-	ending  time.Duration // since it was seen to be cancelled, or the worker to have nothing left to do
-	stopped time.Duration // since it was seen to be
-	sampled time.Duration // since the last look at the process
-
-	cancelled, still bool // at the last look
-}
 
 const (
 	watchTick   = time.Second // at most
@@ -98,57 +82,56 @@ func (p *Pool) endingLocked() bool {
 	return false
 }
 
-// watchLocked adds the time since the last look to what runs, and returns the
-// workers whose processes are to be looked at.
+// watchLocked adds the time since the last look to what runs, acts on what has overrun a
+// bound, and returns the workers whose processes are to be looked at.
 func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 	for _, w := range p.slots.all {
 		if w.link == nil {
 			continue
 		}
-		t, at, begun := w.runningLocked(), uint64(0), false
-		if s := w.lane.Oldest(); s != nil {
-			at, begun = w.lane.Position(), w.lane.OldestBegun()
+		t := w.runningLocked()
+		seen := life.Seen{
+			Position: w.lane.Position(), Begun: w.lane.OldestBegun(), Running: t != nil, Asleep: w.lane.Bell.Asleep(),
+			Retiring: w.retired != "", Cancelled: t != nil && t.cancelled && !t.gentle,
 		}
-		if claim := w.lane.Claim(); at != w.watch.at || w.watch.begun != begun || t != nil && t.job != nil && claim != w.watch.claim {
-			w.watch = watch{at: at, begun: begun, claim: claim, stopped: w.watch.stopped, sampled: w.watch.sampled, still: w.watch.still}
-		} else {
-			w.watch.ran += awake
-			if begun && w.lane.Bell.Asleep() { // it sleeps nowhere else: what it was to run, or its result, was written over
-				w.watch.idle += awake
-			}
+		if t != nil && t.job != nil {
+			seen.Claim = w.lane.Claim()
 		}
-		if w.watch.sampled += awake; w.watch.sampled >= min(sampleEvery, 2*p.opts.watchInterval()) && (at > 0 || w.watch.still) {
-			w.watch.sampled = 0
+		overrun := w.watch.Look(seen, awake, p.opts.bounds())
+		if w.watch.SampleDue(awake, p.opts.sampleInterval()) {
 			look = append(look, w)
 		}
-		switch {
-		case w.reason != nil:
-		case t == nil && w.retired != "":
-			if w.watch.cancelled {
-				w.watch.ending += awake
-			}
-			if w.watch.cancelled = true; w.watch.ending >= p.opts.CloseTimeout {
-				w.endLocked(fate.Deadline, fmt.Errorf("it did not end within %v after it was asked to (%s)", p.opts.CloseTimeout, w.retired))
-			}
-		case w.lane.Err() != nil:
-			w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.Err()))
-		case at > 0 && !begun && !w.watch.still && w.watch.ran >= p.opts.StopTimeout:
-			w.endLocked(fate.Stopped, fmt.Errorf("it has not begun its next task for %v", p.opts.StopTimeout))
-		case w.watch.idle >= p.opts.StopTimeout:
-			w.failLocked(fmt.Errorf("it has slept for %v though its next task was begun: its lane was written over", p.opts.StopTimeout))
-		case t == nil:
-		case p.opts.TaskTimeout > 0 && w.watch.ran >= p.opts.TaskTimeout:
-			w.endLocked(fate.Deadline, fmt.Errorf("%s ran longer than its time limit of %v", t.entry.name, p.opts.TaskTimeout))
-		case t.cancelled && !t.gentle:
-			if w.watch.cancelled {
-				w.watch.ending += awake
-			}
-			if w.watch.cancelled = true; w.watch.ending >= p.opts.CancelGrace {
-				w.endLocked(fate.Cancel, fmt.Errorf("%s did not end within %v after it was cancelled", t.entry.name, p.opts.CancelGrace))
-			}
+		if err := w.lane.Err(); err != nil {
+			w.failLocked(fmt.Errorf("the ring to it: %w", err))
+		}
+		if w.reason == nil {
+			w.overrunLocked(t, overrun)
 		}
 	}
 	return look
+}
+
+func (o *Options) bounds() life.Limits {
+	return life.Limits{Task: o.TaskTimeout, Cancel: o.CancelGrace, Stop: o.StopTimeout, Close: o.CloseTimeout}
+}
+
+func (o *Options) sampleInterval() time.Duration { return min(sampleEvery, 2*o.watchInterval()) }
+
+// overrunLocked ends an incarnation that has overrun a bound, perhaps under t.
+func (w *worker) overrunLocked(t *task, bound life.Overrun) {
+	o := &w.pool.opts
+	switch bound {
+	case life.NotEnded:
+		w.endLocked(fate.Deadline, fmt.Errorf("it did not end within %v after it was asked to (%s)", o.CloseTimeout, w.retired))
+	case life.NotBegun:
+		w.endLocked(fate.Stopped, fmt.Errorf("it has not begun its next task for %v", o.StopTimeout))
+	case life.SleptThrough:
+		w.failLocked(fmt.Errorf("it has slept for %v though its next task was begun: its lane was written over", o.StopTimeout))
+	case life.RanTooLong:
+		w.endLocked(fate.Deadline, fmt.Errorf("%s ran longer than its time limit of %v", t.entry.name, o.TaskTimeout))
+	case life.NotCancelled:
+		w.endLocked(fate.Cancel, fmt.Errorf("%s did not end within %v after it was cancelled", t.entry.name, o.CancelGrace))
+	}
 }
 
 // sample looks at w's process and acts on what it sees.
@@ -167,14 +150,8 @@ func (w *worker) sample() {
 		return
 	}
 	w.private, w.peakPrivate, w.peakShared = s.Private, max(w.peakPrivate, s.Private), max(w.peakShared, s.Shared)
-	if s.Stopped && !w.watch.still {
-		w.watch.still = true
-	} else if s.Stopped {
-		if w.watch.stopped += min(sampleEvery, 2*p.opts.watchInterval()); w.watch.stopped >= p.opts.StopTimeout {
-			w.endLocked(fate.Stopped, fmt.Errorf("it was stopped (by SIGSTOP, or a debugger) for %v", p.opts.StopTimeout))
-		}
-	} else {
-		w.watch.stopped, w.watch.still = 0, false
+	if w.watch.Sampled(s.Stopped, p.opts.sampleInterval(), p.opts.StopTimeout) {
+		w.endLocked(fate.Stopped, fmt.Errorf("it was stopped (by SIGSTOP, or a debugger) for %v", p.opts.StopTimeout))
 	}
 	if most := p.opts.RecycleMemory; most > 0 && s.Private > most {
 		w.retireLocked(fmt.Sprintf("it has %d bytes of private memory, more than it may have when it is kept", s.Private))

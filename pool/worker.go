@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"time"
 
 	"example.com/handoff/pool/internal/fate"
 	"example.com/handoff/pool/internal/lane"
+	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
@@ -37,7 +37,7 @@ type worker struct {
 	retired string     // why it is to end after its task
 	standby bool
 	// What was seen of it, and of its process.
-	watch                            watch
+	watch                            life.Watch
 	private, peakPrivate, peakShared int64
 	incarnation                      int
 	born, died                       time.Time
@@ -63,20 +63,11 @@ func (w *worker) own() {
 	}
 }
 
-const (
-	restUnit = 10 * time.Millisecond
-	restMost = time.Second
-	restAll  = 125 * time.Millisecond
-)
-
-// rest waits before a start: not at all after a life that finished a task and
-// after the first that did not, then up to 10 ms, 20 ms, … 1 s, with full
-// jitter, and so that all together start not more than one each restAll. It reports whether to go on.
-func (w *worker) rest(quick int) bool {
-	wait := time.Duration(0)
-	if quick > 1 {
-		wait = max(rand.N(min(restUnit<<min(quick-2, 10), restMost)), w.pool.nextStart())
-	}
+// rest waits before a start that comes after that many short lives. It reports whether
+// to go on.
+func (w *worker) rest(short int) bool {
+	var wait time.Duration
+	w.mu(func() { wait = w.pool.slots.restarts.Wait(short, time.Now()) })
 	select {
 	case <-w.pool.ending.ended:
 		return false
@@ -92,18 +83,6 @@ func (w *worker) rest(quick int) bool {
 	}
 }
 
-// nextStart is how long from now the next start after a short life may be.
-func (p *Pool) nextStart() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	at := time.Now()
-	if p.slots.nextStart.After(at) {
-		at = p.slots.nextStart
-	}
-	p.slots.nextStart = at.Add(restAll)
-	return time.Until(at)
-}
-
 // live is one incarnation from its start to after its death; it reports whether
 // that finished a task, or ended because it was asked to.
 func (w *worker) live() bool {
@@ -112,7 +91,7 @@ func (w *worker) live() bool {
 		p.slots.incarnation++
 		w.incarnation = p.slots.incarnation
 		w.reason, w.killed, w.retired, w.standby = nil, "", "", false
-		w.watch, w.private, w.peakPrivate, w.peakShared = watch{}, 0, 0, 0
+		w.watch, w.private, w.peakPrivate, w.peakShared = life.Watch{}, 0, 0, 0
 	})
 	proc, link, l, want, err := p.opts.launch(p, w.slot)
 	if err != nil {
@@ -210,10 +189,10 @@ func (w *worker) begin(link proc.Link, l *lane.Lane) {
 	defer p.unlock()
 	w.link, w.lane, w.knows, w.done, w.born = link, l, map[uint32]bool{}, 0, time.Now()
 	w.results = &results{link: link, segs: map[uint32]*shm.Segment{}, queued: &l.MemoryTasks}
-	p.slots.failedStarts = 0
+	p.slots.restarts.Started()
 	p.hooks.log(slog.LevelDebug, "worker ready", "worker", w.slot, "pid", proc.PID())
 	p.hooks.event(Event{Kind: EventReady, Worker: w.slot, PID: proc.PID(), Incarnation: w.incarnation})
-	if p.openLocked() < p.slots.width || p.ending.cause != nil {
+	if p.openLocked() < p.slots.width.Now() || p.ending.cause != nil {
 		p.addLaneLocked(w)
 	} else {
 		w.standby = true
