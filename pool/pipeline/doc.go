@@ -36,7 +36,8 @@
 //
 // The first error ends the run and is what Drain returns, a [*StageError] where a stage
 // failed over an item: the run's context ends, tasks are cancelled, what is in the queues
-// is released. Tasks that are lost with their worker are tried again by the pool first.
+// is released. Where Options.SkipErrors is set, items that a stage fails on are left out,
+// counted and told of instead. Tasks that are lost with their worker are tried again by the pool first.
 //
 // # Platforms
 //

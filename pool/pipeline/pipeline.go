@@ -39,6 +39,14 @@ type Options struct {
 	// so many items take: else a late one waits for what those behind it have. 0: four
 	// times the width.
 	Window int
+	// SkipErrors, if it is set, hears of each item that a Go or Proc stage has failed on,
+	// with the stage, the item's number and why, and the run goes on without that item:
+	// it is dropped, and counted in [StageStats].Failed. An error that SkipErrors returns
+	// ends the run, and is what Drain returns. It is called for one item at a time, in no
+	// order, by the goroutines of the pipeline, and Drain waits for it. An error of the
+	// source or of write, the end of the context and the end of a stage's pool end the run
+	// all the same. nil: the first failed item ends the run.
+	SkipErrors func(failed *StageError) error
 	// Logger hears at the end of Drain, from its goroutine, how it went. nil: silent.
 	Logger *slog.Logger
 }

@@ -23,6 +23,8 @@ type run struct {
 	self   time.Duration // CPU time of this process when it began
 	users  map[*pool.Pool]*workerUse
 
+	skipMu sync.Mutex // one call of Options.SkipErrors at a time
+
 	mu  sync.Mutex
 	err error // the first
 }
@@ -152,6 +154,47 @@ func (r *run) fail(err error) {
 	}
 	r.mu.Unlock()
 	r.cancel()
+}
+
+// failItem leaves an item out, or ends the run, as Options.SkipErrors says.
+func (r *run) failItem(s *stage, failed *StageError) {
+	if r.pl.opts.SkipErrors == nil || r.ctx.Err() != nil || s.poolEnded() {
+		r.fail(failed)
+		return
+	}
+	if err := r.skip(failed); err != nil {
+		r.fail(err)
+		return
+	}
+	s.failed.Add(1)
+}
+
+// skip asks Options.SkipErrors, which may break down.
+func (r *run) skip(failed *StageError) (err error) {
+	r.skipMu.Lock()
+	defer r.skipMu.Unlock()
+	returned := false
+	defer func() {
+		if !returned {
+			err = fmt.Errorf("pipeline: SkipErrors: %w", broken(recover()))
+		}
+	}()
+	err = r.pl.opts.SkipErrors(failed)
+	returned = true
+	return err
+}
+
+// poolEnded reports whether the stage's pool runs no more tasks.
+func (s *stage) poolEnded() bool {
+	if s.pool == nil {
+		return false
+	}
+	select {
+	case <-s.pool.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // stopped is for whoever leaves early because the run's context has ended.

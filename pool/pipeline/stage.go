@@ -19,6 +19,7 @@ type stage struct {
 	start func(r *run)
 
 	in, out atomic.Int64 // items taken, and handed on
+	failed  atomic.Int64 // and left out, by Options.SkipErrors
 	largest atomic.Int64 // bytes of a result: the most, lately
 
 	slots chan struct{} // holds one for each item under way
@@ -131,7 +132,7 @@ func runItem[In, Out any](r *run, s *stage, out *Flow[Out], it item[In], reserve
 			err = broken(recover())
 		}
 		if err != nil {
-			r.fail(&StageError{s.name, it.number, err})
+			r.failItem(s, &StageError{s.name, it.number, err})
 			r.drop(it.held, s.at, it.bytes+reserved)
 			next(finished[Out]{})
 			return

@@ -26,8 +26,9 @@ type StageStats struct {
 	Kind  Kind   `json:"kind"`
 	Width int    `json:"width"` // items at a time
 
-	In  int64 `json:"in"`  // items taken
-	Out int64 `json:"out"` // items handed on
+	In     int64 `json:"in"`     // items taken
+	Out    int64 `json:"out"`    // items handed on
+	Failed int64 `json:"failed"` // items left out, by Options.SkipErrors
 
 	// Busy is the time during which items were with the function, summed over them: of a
 	// process stage from Submit to the result, the wait for a worker included.
@@ -119,7 +120,7 @@ func ratioOf(part, whole time.Duration) float64 {
 func (s *stage) stats() StageStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := StageStats{Name: s.name, Kind: s.kind, Width: s.width, In: s.in.Load(), Out: s.out.Load(), Busy: s.busy.at(time.Now())}
+	st := StageStats{Name: s.name, Kind: s.kind, Width: s.width, In: s.in.Load(), Out: s.out.Load(), Failed: s.failed.Load(), Busy: s.busy.at(time.Now())}
 	return st
 }
 
@@ -131,6 +132,9 @@ func (p Stats) String() string {
 		fmt.Fprintf(&b, "%-12s %-9s %5d %9d %9d %4.0f %% %4.0f %% %4.0f %%", s.Name, s.Kind, s.Width, s.In, s.Out, 100*s.Utilization, 100*s.QueueFull, 100*s.QueueEmpty)
 		if s.CPUKnown {
 			fmt.Fprintf(&b, "  %d workers: %.2f s of CPU, %d MiB private, %d MiB PSS", s.Workers, s.CPU.Seconds(), s.Private>>20, s.PSS>>20)
+		}
+		if s.Failed > 0 {
+			fmt.Fprintf(&b, "  %d failed", s.Failed)
 		}
 		b.WriteByte('\n')
 	}

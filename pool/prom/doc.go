@@ -58,6 +58,7 @@
 // Of a pipeline, by stage but for the bytes:
 //
 //	handoff_pipeline_items_total            items that the stage has handed on
+//	handoff_pipeline_failed_items_total     items that it has failed on and that were left out
 //	handoff_pipeline_busy_seconds_total     time that items were with its function, summed over them
 //	handoff_pipeline_queue_full_seconds_total, _queue_empty_seconds_total
 //	handoff_pipeline_width, _queue_items    items at a time, and in the queue before it

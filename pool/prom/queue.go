@@ -54,6 +54,7 @@ var pipelineMetrics = []metric[pipeline.Stats]{
 	{"bytes", gauge, "", "Bytes in flight.", func(s *pipeline.Stats, put put) { put(float64(s.Bytes)) }},
 	{"max_bytes", gauge, "", "The bound of the bytes in flight.", func(s *pipeline.Stats, put put) { put(float64(s.MaxBytes)) }},
 	stageMetric("items_total", counter, "Items that the stage has handed on.", func(s *pipeline.StageStats) float64 { return float64(s.Out) }),
+	stageMetric("failed_items_total", counter, "Items that the stage has failed on and that were left out.", func(s *pipeline.StageStats) float64 { return float64(s.Failed) }),
 	stageMetric("width", gauge, "Items at a time.", func(s *pipeline.StageStats) float64 { return float64(s.Width) }),
 	stageMetric("busy_seconds_total", counter, "Time that items were with the stage's function, summed over them.", func(s *pipeline.StageStats) float64 { return s.Busy.Seconds() }),
 	stageMetric("queue_items", gauge, "Items in the queue before the stage.", func(s *pipeline.StageStats) float64 { return float64(s.Queue.Items) }),
