@@ -35,6 +35,7 @@ func (f *fakeProcess) Dead() <-chan struct{} { return f.gone }
 func (f *fakeProcess) OOMKilled() bool       { return false }
 func (f *fakeProcess) Peak() int64           { return 0 }
 func (f *fakeProcess) Output() string        { return "" }
+func (f *fakeProcess) Release()              {} // its goroutines may still run
 func (f *fakeProcess) Exit() proc.Exit       { return proc.Exit{Code: -1, Signal: "killed"} }
 
 // A fakeMachine starts fake processes, on the bubble's clock.
