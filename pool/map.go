@@ -19,15 +19,23 @@ type Item[Out any] struct {
 	TaskNumber uint64
 }
 
+// A SequenceError is why [Fn.Map] or [Fn.MapUnordered] has ended before every input had
+// its result. It is of no one item, and unwraps to its reason.
+type SequenceError struct{ Err error }
+
+func (e *SequenceError) Error() string { return fmt.Sprintf("pool: map: %v", e.Err) }
+
+func (e *SequenceError) Unwrap() error { return e.Err }
+
 // Map hands every value of ins to p and yields the results in the order of
 // their inputs. Inputs are pulled between yields on the caller's goroutine, up
 // to a window ahead of the result being waited for, so a slow consumer holds the
 // producer back. The window is a few tasks per worker, and grows while workers
 // run dry before the caller comes back: up to 16 per worker where arguments or
 // results have arrays, else 128. An item's own failure is yielded
-// with its index and the sequence goes on; the failure of the pool, the end of
-// ctx, or [ErrFull] where futures of others take up the whole table, is yielded
-// last, with index −1. Leaving the loop returns at once and cancels the rest:
+// with its index and the sequence goes on. What ends all of it, the failure of the
+// pool, the end of ctx, or [ErrFull] where futures of others take up the whole table,
+// is yielded last, as a [*SequenceError] without an item. Leaving the loop returns at once and cancels the rest:
 // running tasks finish unobserved and keep their pins until they do. Views in
 // what was yielded are the caller's to release; the rest is the pool's.
 func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {
@@ -60,7 +68,7 @@ func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.S
 			}
 			end := err != nil && (ctx.Err() != nil || p.broken() != nil || errors.Is(err, ErrFull))
 			if end {
-				item.Index, err = -1, cmp.Or(ctx.Err(), err)
+				item, err = Item[Out]{}, &SequenceError{cmp.Or(ctx.Err(), err)}
 			}
 			if !end || fl.err != nil {
 				first = (first + 1) % most
@@ -108,7 +116,7 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 		deliver := func() bool {
 			t, err := p.awaitAny(ctx, g)
 			if err != nil {
-				yield(Item[Out]{Index: -1}, err)
+				yield(Item[Out]{}, &SequenceError{err})
 				return false
 			}
 			item := Item[Out]{Index: t.tag, TaskNumber: t.seq}
@@ -116,7 +124,7 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 			item.Value, dry, err = take[Out](p, f.e.out, t)
 			end := err != nil && p.broken() != nil
 			if end {
-				item.Index = -1
+				item, err = Item[Out]{}, &SequenceError{err}
 			}
 			if dry && n == size {
 				size = min(2*size, most)
@@ -143,7 +151,7 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 				item := Item[Out]{Index: index}
 				end := ctx.Err() != nil || p.broken() != nil || errors.Is(err, ErrFull)
 				if end {
-					item.Index, err = -1, cmp.Or(ctx.Err(), err)
+					item, err = Item[Out]{}, &SequenceError{cmp.Or(ctx.Err(), err)}
 				}
 				if !yield(item, err) || end {
 					return
