@@ -79,7 +79,7 @@ func (t *task) indices(block uint32) (lo, hi int) {
 	case block == wire.PartOfBlock:
 		return t.part.lo, t.part.hi
 	}
-	return t.job.cut.at(int(block))
+	return t.job.cut.At(int(block))
 }
 
 // attemptLocked counts an attempt that w has answered, of a task or of a block, and

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/handoff/pool/internal/rangejob"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -59,7 +60,7 @@ func TestAttemptsOfRanges(t *testing.T) {
 		require.ErrorContains(t, logged.ForRange(background(), p, 500, n, nil), "index 500")
 		require.NoError(t, p.Close(background()))
 		require.Equal(t, p.Stats().Attempts, int64(len(log.of(0))))
-		require.Equal(t, cut(n, 10, 2).count, len(log.of(1)))
+		require.Equal(t, rangejob.Cut(n, 10, 2).Count, len(log.of(1)))
 		seen := map[int]int{}
 		for _, a := range log.of(1) {
 			require.Empty(t, a.Kind)

@@ -36,7 +36,7 @@
 // on (poll.go has its states and invariants); where nobody waits, a dispatcher
 // comes by now and then.
 //
-// A range (job.go) is one record per worker: the blocks into which it is cut are
+// A range (internal/rangejob) is one record per worker: the blocks into which it is cut are
 // taken from a counter that all workers share, and each is answered by a record.
 //
 // A segment is announced to a worker once, by name or with its descriptor
@@ -112,8 +112,8 @@
 // runs the program again. The task it ran is tried again
 // on another worker, three times in all, at once the first time and after a pause
 // from then on; what waited in its lane goes to others. Of a range, the blocks that
-// it had taken and not done do (job.go), and with Quarantine they are halved
-// (poison.go). A watchdog (watch.go) looks at what runs and reads /proc: it kills
+// it had taken and not done do (internal/rangejob), and with Quarantine they are halved
+// (bisect.go). A watchdog (watch.go) looks at what runs and reads /proc: it kills
 // what overruns its bounds. Where memory is short fewer run (state.go). When the
 // supervisor itself is killed, workers see the end of the socket and kill their
 // own process group; the parent-death signal, SIGCONT, wakes a stopped one so that

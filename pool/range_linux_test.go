@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/handoff/pool/internal/lane"
+	"example.com/handoff/pool/internal/rangejob"
 	"example.com/handoff/shm"
 )
 
@@ -270,8 +271,8 @@ func TestDeathInRange(t *testing.T) {
 	require.NoError(t, squares.ForRange(background(), p, in, 20_000, nil))
 	requireSquares(t, out)
 	require.Equal(t, map[ExitClass]int64{ExitSignal: 1}, settled(t, p).Deaths)
-	blocks := cut(20_000, 0, 2)
-	require.Equal(t, int64(blocks.count)+1, p.Stats().Attempts)
+	blocks := rangejob.Cut(20_000, 0, 2)
+	require.Equal(t, int64(blocks.Count)+1, p.Stats().Attempts)
 
 	in.How = "die"
 	err := squares.ForRange(background(), p, in, 20_000, nil)

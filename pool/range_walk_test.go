@@ -14,6 +14,7 @@ import (
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/proc"
+	"example.com/handoff/pool/internal/rangejob"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/ring"
@@ -22,7 +23,7 @@ import (
 // A rangeWalk is the pool's own side of a range, the code and not a model of it, between
 // workers that do one thing at a time: take the next block or part, or report the
 // one that they have. Beside that a few of them die, or overrun, somebody stores to
-// the counter, and what waits in one lane is moved to another. The model in range_model_test.go has the steps in between.
+// the counter, and what waits in one lane is moved to another. The model in internal/rangejob/model_test.go has the steps in between.
 type rangeWalk struct {
 	p       *Pool
 	j       *rangeJob
@@ -62,9 +63,9 @@ func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 	p := newBarePool(workers)
 	p.ranges.counters <- struct{}{}
 	j := &rangeJob{entry: count.e, n: rules.n, grain: rules.grain, workers: workers, quarantine: rules.quarantine}
-	j.cut = cut(j.n, j.grain, workers)
+	j.cut = rangejob.Cut(j.n, j.grain, workers)
 	j.joined, j.losses, j.splits = map[*lane.Lane]bool{}, map[uint32]losses{}, map[uint32]*split{}
-	j.left, j.done, j.given, j.parts = j.cut.count, newBits(j.cut.count), newBits(j.cut.count), make([][]byte, j.cut.count)
+	j.left, j.done, j.given, j.parts = j.cut.Count, newBits(j.cut.Count), newBits(j.cut.Count), make([][]byte, j.cut.Count)
 	require.NoError(t, p.enterJobLocked(j))
 	r := &rangeWalk{p: p, j: j, rangeWalkRules: rules}
 	for slot := range workers {
@@ -175,7 +176,7 @@ func (r *rangeWalk) take(t testing.TB, u *walkWorker) {
 	}
 	next, stop := lane.Counters(u.lane.Control, u.share.Job)
 	b := next.Load()
-	if stop.Load() != 0 || int(b) >= r.j.cut.count {
+	if stop.Load() != 0 || int(b) >= r.j.cut.Count {
 		u.lane.Claim.Store(0)
 		u.end(t, wire.StatusOK)
 		return
@@ -189,7 +190,7 @@ func (r *rangeWalk) take(t testing.TB, u *walkWorker) {
 func (u *walkWorker) put(t testing.TB, j *rangeJob) {
 	lo, hi := u.share.Lo, u.share.Hi
 	if u.share.Block != wire.PartOfBlock {
-		lo, hi = j.cut.at(int(u.block))
+		lo, hi = j.cut.At(int(u.block))
 	}
 	record := append(wire.AppendBlock(nil, u.share.ID, u.block), byte(lo), byte(hi))
 	_, ok := u.lane.Up.Put(record)
@@ -222,7 +223,7 @@ func (r *rangeWalk) state() string {
 	j := r.j
 	next, stop := lane.Counters(r.p.ranges.control.Bytes, j.number)
 	fmt.Fprint(&s, r.kills, r.overruns, r.stray, r.moves, next.Load(), stop.Load(), j.done, j.given, j.left, j.members, j.odd, j.losses, len(j.poison))
-	for b := range uint32(j.cut.count) {
+	for b := range uint32(j.cut.Count) {
 		if sp := j.splits[b]; sp != nil {
 			fmt.Fprint(&s, " split", b, sp.left)
 			for _, part := range sp.parts {

@@ -23,7 +23,7 @@ func (p *Pool) distrustLocked(j *rangeJob) {
 // completeLocked gives out what nobody has taken, where all shares have ended and
 // blocks are left: somebody else has written to the counter.
 func (p *Pool) completeLocked(j *rangeJob) {
-	for b := range uint32(j.cut.count) {
+	for b := range uint32(j.cut.Count) {
 		if !hasBit(j.done, b) && !hasBit(j.given, b) {
 			p.giveLocked(j, b)
 		}
@@ -59,7 +59,7 @@ func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 			block, claimed = uint32(claim)-lane.ClaimBlock, true
 		}
 	}
-	if claimed = claimed && int64(block) < int64(j.cut.count) && !hasBit(j.done, block); claimed {
+	if claimed = claimed && int64(block) < int64(j.cut.Count) && !hasBit(j.done, block); claimed {
 		w.chargeLocked(t, block, death)
 	}
 	switch {
@@ -84,7 +84,7 @@ type losses struct {
 func (w *worker) chargeLocked(t *task, block uint32, death *WorkerExitError) {
 	j := t.job
 	death.Func = j.entry.name
-	death.Lo, death.Hi = j.cut.at(int(block))
+	death.Lo, death.Hi = j.cut.At(int(block))
 	lost := j.losses[block]
 	lost.deaths++
 	if death.tooLong() {
@@ -115,15 +115,15 @@ func (p *Pool) tryBlockAgainLocked(j *rangeJob, block uint32, death *WorkerExitE
 // recoverLocked finds the blocks that a dead worker has left.
 func (p *Pool) recoverLocked(j *rangeJob) {
 	counter, _ := lane.Counters(p.ranges.control.Bytes, j.number)
-	next := min(int64(counter.Load()), int64(j.cut.count))
-	claims := newBits(j.cut.count)
+	next := min(int64(counter.Load()), int64(j.cut.Count))
+	claims := newBits(j.cut.Count)
 	until := time.Now().Add(choosingTime)
 	for _, w := range p.sched.open {
 		l := w.lane
 		for looks := 0; ; looks++ {
 			claim := l.Claim()
 			if uint32(claim>>32) != j.number || uint32(claim) != lane.ClaimChoosing {
-				if b := uint32(claim) - lane.ClaimBlock; uint32(claim>>32) == j.number && uint32(claim) >= lane.ClaimBlock && int64(b) < int64(j.cut.count) {
+				if b := uint32(claim) - lane.ClaimBlock; uint32(claim>>32) == j.number && uint32(claim) >= lane.ClaimBlock && int64(b) < int64(j.cut.Count) {
 					setBit(claims, b)
 				}
 				break

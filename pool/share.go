@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"example.com/handoff/pool/internal/lane"
+	"example.com/handoff/pool/internal/rangejob"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -13,7 +14,7 @@ import (
 //
 //	claim = choosing · block = next++ · claim = block · run it · put its part · …
 //
-// See job.go and the model in range_model_test.go.
+// See internal/rangejob and its model_test.go.
 func (s *server) share(r wire.RangeShare, args []byte) {
 	s.lane.Flight.Task(wire.FlightRangeShare, r.Attempt, r.Func, r.ID.Index, r.ID.Epoch)
 	step("share-begun")
@@ -40,7 +41,7 @@ func (e blockError) Error() string        { return e.err.Error() }
 func (e blockError) Is(target error) bool { return errors.Is(e.err, target) }
 
 func (s *server) blocks(r wire.RangeShare, run body) error {
-	cut := cut(r.N, r.Grain, int(r.Workers))
+	cut := rangejob.Cut(r.N, r.Grain, int(r.Workers))
 	if r.Block == wire.PartOfBlock {
 		if r.Lo < 0 || r.Lo >= r.Hi || r.Hi > r.N {
 			return fmt.Errorf("%w: indices %d to %d of %d", wire.ErrMalformed, r.Lo, r.Hi, r.N)
@@ -48,8 +49,8 @@ func (s *server) blocks(r wire.RangeShare, run body) error {
 		return s.indices(r, run, wire.PartOfBlock, r.Lo, r.Hi)
 	}
 	if r.Block != wire.AnyBlock {
-		if int64(r.Block) >= int64(cut.count) {
-			return fmt.Errorf("%w: block %d of %d", wire.ErrMalformed, r.Block, cut.count)
+		if int64(r.Block) >= int64(cut.Count) {
+			return fmt.Errorf("%w: block %d of %d", wire.ErrMalformed, r.Block, cut.Count)
 		}
 		return s.block(r, run, &cut, r.Block)
 	}
@@ -60,7 +61,7 @@ func (s *server) blocks(r wire.RangeShare, run body) error {
 		step("block-choosing")
 		b := next.Add(1) - 1
 		step("block-taken")
-		if int64(b) >= int64(cut.count) || int64(b) <= last { // at the end, or somebody has written to it
+		if int64(b) >= int64(cut.Count) || int64(b) <= last { // at the end, or somebody has written to it
 			return nil
 		}
 		last = int64(b)
@@ -77,8 +78,8 @@ func (s *server) blocks(r wire.RangeShare, run body) error {
 }
 
 // block runs one and reports it.
-func (s *server) block(r wire.RangeShare, run body, cut *blocks, b uint32) error {
-	lo, hi := cut.at(int(b))
+func (s *server) block(r wire.RangeShare, run body, cut *rangejob.Blocks, b uint32) error {
+	lo, hi := cut.At(int(b))
 	return s.indices(r, run, b, lo, hi)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/rangejob"
 	"example.com/handoff/shm"
 )
 
@@ -311,7 +312,7 @@ func TestStepDeathsInRange(t *testing.T) {
 					const n = 20_000
 					runs := countRuns(t, p, n)
 					ended := fault.end(mode.then)
-					blocks := cut(n, 0, 3)
+					blocks := rangejob.Cut(n, 0, 3)
 					for round := 1; ; round++ {
 						clear(runs.Data())
 						before := p.Stats()
@@ -319,15 +320,15 @@ func TestStepDeathsInRange(t *testing.T) {
 						require.NoError(t, err)
 						require.Equal(t, counted{N: n, Sum: sumTo(n)}, got)
 						twice := 0
-						for b := range blocks.count {
-							lo, hi := blocks.at(b)
+						for b := range blocks.Count {
+							lo, hi := blocks.At(b)
 							for i := lo + 1; i < hi; i++ {
 								require.Equal(t, runs.At(lo), runs.At(i))
 							}
 							require.Contains(t, []uint32{1, 2}, runs.At(lo))
 							twice += int(runs.At(lo)) - 1
 						}
-						lost := int(p.Stats().Attempts-before.Attempts) - blocks.count
+						lost := int(p.Stats().Attempts-before.Attempts) - blocks.Count
 						came := false
 						select {
 						case err := <-ended:

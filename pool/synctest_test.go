@@ -13,6 +13,7 @@ import (
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/proc"
+	"example.com/handoff/pool/internal/rangejob"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
@@ -240,7 +241,7 @@ func TestFakeOverrunsInReduce(t *testing.T) {
 	for _, attempts := range []int{1, 3} {
 		inBubble(t, Options{Workers: 2, TaskTimeout: 10 * time.Second, Attempts: attempts}, func(t *testing.T, p *Pool, m *fakeMachine) {
 			const n = 1000
-			blocks := cut(n, 0, 2).count
+			blocks := rangejob.Cut(n, 0, 2).Count
 			var want counted
 			for overruns, split := range []int{0, 0, 1} {
 				fakeBlock.begun.Store(0)

@@ -1,8 +1,8 @@
-package pool
+package rangejob
 
 import "fmt"
 
-// The bounds of a range job's blocks.
+// The bounds of a range's blocks.
 const (
 	maxBlocks  = 32768 // of one range
 	maxSharers = 4096  // workers that a range is cut for
@@ -10,7 +10,7 @@ const (
 	taper      = 3     // k below
 )
 
-// blocks is a range of n indices cut into blocks for workers that take them one
+// Blocks is a range of n indices cut into blocks for workers that take them one
 // by one, large ones first: guided self-scheduling (Polychronopoulos and Kuck,
 // 1987). A block has remaining/(k·workers) indices, but not fewer than the
 // grain. As in factoring (Hummel, Schonberg and Flynn, 1992) the size is worked
@@ -32,20 +32,20 @@ const (
 // If that came to more than maxBlocks, the grain is raised. It matters above a
 // thousand workers: with 4096 a block of the tail is then at most 1/22 of a
 // worker's share of the range, with 2048 1/500.
-type blocks struct {
+type Blocks struct {
 	n, workers int
-	count      int // of all blocks
+	Count      int // of all blocks
 	rounds     int // of workers blocks each; the rest is the tail
 	tail       int // blocks in it
 	start      [maxRounds + 1]int
 }
 
-// cut divides n indices, none if n is negative, among workers. Numbers below 1
+// Cut divides n indices, none if n is negative, among workers. Numbers below 1
 // count as 1, more workers than maxSharers as maxSharers. No block is empty, and
 // none has fewer indices than grain unless n is less.
-func cut(n, grain, workers int) blocks {
+func Cut(n, grain, workers int) Blocks {
 	if n <= 0 {
-		return blocks{}
+		return Blocks{}
 	}
 	workers = min(max(workers, 1), maxSharers)
 	// After so many rounds, taper·workers blocks of the grain must cover the rest.
@@ -55,7 +55,7 @@ func cut(n, grain, workers int) blocks {
 	}
 	grain = max(grain, 1, guided(most, workers))
 
-	b := blocks{n: n, workers: workers}
+	b := Blocks{n: n, workers: workers}
 	left := n
 	for size := guided(left, workers); size > grain; size = guided(left, workers) {
 		left -= workers * size
@@ -63,18 +63,18 @@ func cut(n, grain, workers int) blocks {
 		b.start[b.rounds] = n - left
 	}
 	b.tail = max(left/grain, 1)
-	b.count = b.rounds*workers + b.tail
+	b.Count = b.rounds*workers + b.tail
 	return b
 }
 
 // guided is left/(taper·workers), rounded up.
 func guided(left, workers int) int { return (left-1)/(taper*workers) + 1 }
 
-// at returns the indices of block i, from lo up to hi, which is not one of them.
-// It panics unless 0 ≤ i < b.count.
-func (b *blocks) at(i int) (lo, hi int) {
-	if i < 0 || i >= b.count {
-		panic(fmt.Sprintf("pool: block %d of %d", i, b.count))
+// At returns the indices of block i, from lo up to hi, which is not one of them.
+// It panics unless 0 ≤ i < b.Count.
+func (b *Blocks) At(i int) (lo, hi int) {
+	if i < 0 || i >= b.Count {
+		panic(fmt.Sprintf("rangejob: block %d of %d", i, b.Count))
 	}
 	if round := i / b.workers; round < b.rounds {
 		size := guided(b.n-b.start[round], b.workers)

@@ -1,4 +1,4 @@
-package pool
+package rangejob
 
 import (
 	"fmt"
@@ -11,34 +11,34 @@ import (
 
 // checkCut looks at every block of a cut.
 func checkCut(t require.TestingT, n, grain, workers int) {
-	b := cut(n, grain, workers)
-	require.Equal(t, n > 0, b.count > 0)
-	require.LessOrEqual(t, b.count, maxBlocks)
-	require.Equal(t, b, cut(n, grain, workers))
+	b := Cut(n, grain, workers)
+	require.Equal(t, n > 0, b.Count > 0)
+	require.LessOrEqual(t, b.Count, maxBlocks)
+	require.Equal(t, b, Cut(n, grain, workers))
 	workers = min(max(workers, 1), maxSharers)
 	least := min(max(grain, 1), max(n, 0))
 	end, third := 0, 0 // of what was left when the round began
-	for i := range b.count {
+	for i := range b.Count {
 		if i%workers == 0 {
 			third = (n-end-1)/3 + 1
 		}
-		lo, hi := b.at(i)
+		lo, hi := b.At(i)
 		// Without require, which is slow.
 		if size := hi - lo; lo != end || size < 1 || hi > n || size < least {
-			t.Errorf("block %d of %d, after %d: [%d, %d)", i, b.count, end, lo, hi)
+			t.Errorf("block %d of %d, after %d: [%d, %d)", i, b.Count, end, lo, hi)
 			t.FailNow()
 		}
 		if i < b.rounds*workers && hi-lo != (third-1)/workers+1 {
-			t.Errorf("block %d of %d has %d of %d indices for %d workers", i, b.count, hi-lo, third, workers)
+			t.Errorf("block %d of %d has %d of %d indices for %d workers", i, b.Count, hi-lo, third, workers)
 			t.FailNow()
 		}
 		end = hi
 	}
 	require.Equal(t, max(n, 0), end)
 	if n > 0 {
-		lo, hi := b.at(b.count - 1)
+		lo, hi := b.At(b.Count - 1)
 		share := float64(n) / float64(workers)
-		require.LessOrEqual(t, float64(hi-lo), max(2*float64(least), share/22+2), "the last of %d", b.count)
+		require.LessOrEqual(t, float64(hi-lo), max(2*float64(least), share/22+2), "the last of %d", b.Count)
 	}
 }
 
@@ -50,7 +50,7 @@ func TestBlocksExtremes(t *testing.T) {
 			for _, workers := range []int{math.MinInt, 0, 1, 2, 3, 7, 64, 1023, maxSharers - 1, maxSharers, maxSharers + 1, math.MaxInt} {
 				checkCut(t, n, grain, workers)
 				if t.Failed() {
-					t.Fatalf("cut(%d, %d, %d)", n, grain, workers)
+					t.Fatalf("Cut(%d, %d, %d)", n, grain, workers)
 				}
 			}
 		}
@@ -91,14 +91,14 @@ func TestBlocksSizes(t *testing.T) {
 		{100, 9, 2, "[17 17 11 11 11 11 11 11]"},
 		{100, 30, 8, "[34 33 33]"},
 	} {
-		b := cut(tt.n, tt.grain, tt.workers)
+		b := Cut(tt.n, tt.grain, tt.workers)
 		sizes := []int{}
-		for i := range b.count {
-			lo, hi := b.at(i)
+		for i := range b.Count {
+			lo, hi := b.At(i)
 			sizes = append(sizes, hi-lo)
 		}
 		if got := fmt.Sprint(sizes); got != tt.want {
-			t.Errorf("cut(%d, %d, %d): got %s, want %s", tt.n, tt.grain, tt.workers, got, tt.want)
+			t.Errorf("Cut(%d, %d, %d): got %s, want %s", tt.n, tt.grain, tt.workers, got, tt.want)
 		}
 	}
 	for _, tt := range []struct{ n, grain, workers, count, middle int }{
@@ -107,24 +107,24 @@ func TestBlocksSizes(t *testing.T) {
 		{math.MaxInt, 1, 1, 107, 9223372032568767615},
 		{math.MaxInt, 7, 1000, 31999, 9_209_322_996_016_981_059},
 	} {
-		b := cut(tt.n, tt.grain, tt.workers)
-		lo, _ := b.at(b.count / 2)
-		require.Equal(t, tt.count, b.count)
+		b := Cut(tt.n, tt.grain, tt.workers)
+		lo, _ := b.At(b.Count / 2)
+		require.Equal(t, tt.count, b.Count)
 		require.Equal(t, tt.middle, lo)
 	}
 }
 
 func TestBlocksOutside(t *testing.T) {
-	b := cut(100, 1, 2)
-	require.PanicsWithValue(t, "pool: block -1 of 18", func() { b.at(-1) })
-	require.PanicsWithValue(t, "pool: block 18 of 18", func() { b.at(18) })
-	require.Panics(t, func() { (&blocks{}).at(0) })
+	b := Cut(100, 1, 2)
+	require.PanicsWithValue(t, "rangejob: block -1 of 18", func() { b.At(-1) })
+	require.PanicsWithValue(t, "rangejob: block 18 of 18", func() { b.At(18) })
+	require.Panics(t, func() { (&Blocks{}).At(0) })
 }
 
 func TestBlocksAllocateNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		b := cut(1<<62, 1, maxSharers)
-		b.at(b.count / 2)
+		b := Cut(1<<62, 1, maxSharers)
+		b.At(b.Count / 2)
 	}))
 }
 
@@ -144,16 +144,16 @@ func TestBlocksBalance(t *testing.T) {
 		{"rising cost", 1, func(lo, hi int) float64 { return float64(hi-lo) * float64(lo+hi) / n }},
 	} {
 		for _, workers := range []int{2, 3, 8, 64, 256} {
-			b := cut(n, 1, workers)
+			b := Cut(n, 1, workers)
 			busy := make([]float64, workers) // until
-			for i := range b.count {
+			for i := range b.Count {
 				first := 0
 				for w := range busy {
 					if busy[w] < busy[first] {
 						first = w
 					}
 				}
-				took := tt.cost(b.at(i))
+				took := tt.cost(b.At(i))
 				if first == 0 {
 					took /= tt.slow
 				}
@@ -164,7 +164,7 @@ func TestBlocksBalance(t *testing.T) {
 				end = max(end, t)
 			}
 			best := n / (float64(workers-1) + tt.slow)
-			t.Logf("%s, %d workers, %d blocks: %.4f of the best", tt.name, workers, b.count, end/best)
+			t.Logf("%s, %d workers, %d blocks: %.4f of the best", tt.name, workers, b.Count, end/best)
 			require.Less(t, end, 1.001*best, "%s, %d workers", tt.name, workers)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/rangejob"
 	"example.com/handoff/shm"
 )
 
@@ -72,10 +73,10 @@ func TestPoisonIsQuarantined(t *testing.T) {
 			for i := range out.Data() {
 				out.Data()[i] = -1
 			}
-			c := cut(n, 0, 2)
+			c := rangejob.Cut(n, 0, 2)
 			var report RangeReport
 			sum, err := treadSum.Reduce(background(), p, poisonIn{tt.poison, out}, n, &RangeOptions{Quarantine: 5, Report: &report})
-			require.Equal(t, c.count, report.Blocks)
+			require.Equal(t, c.Count, report.Blocks)
 			require.Equal(t, len(tt.want) > 0, report.Split > 0, "%+v", report)
 			want := counted{N: n, Sum: sumTo(n)}
 			for _, i := range tt.want {
@@ -84,13 +85,13 @@ func TestPoisonIsQuarantined(t *testing.T) {
 			}
 			require.Equal(t, want, sum)
 			s := p.Stats()
-			require.LessOrEqual(t, s.Attempts-int64(c.count), int64(len(tt.want)*(2*bits.Len(n)+2)))
+			require.LessOrEqual(t, s.Attempts-int64(c.Count), int64(len(tt.want)*(2*bits.Len(n)+2)))
 			require.Equal(t, int64(len(tt.want)), s.Quarantined)
 			if len(tt.want) == 0 {
 				require.NoError(t, err)
 				return
 			}
-			t.Logf("%d blocks, %d attempts, %v deaths", c.count, s.Attempts, s.Deaths)
+			t.Logf("%d blocks, %d attempts, %v deaths", c.Count, s.Attempts, s.Deaths)
 			var left *QuarantineError
 			require.ErrorAs(t, err, &left)
 			require.ErrorIs(t, err, ErrWorkerDied)

@@ -9,6 +9,7 @@ import (
 
 	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/lane"
+	"example.com/handoff/pool/internal/rangejob"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -29,7 +30,7 @@ import (
 //     given out by a recovery before are nobody's: each becomes a task.
 //
 // A block that the dead worker had claimed has lost an attempt. The model in
-// range_model_test.go goes through all orders of the steps of workers, deaths and
+// internal/rangejob/model_test.go goes through all orders of the steps of workers, deaths and
 // recoveries, and shows that each step here is needed; range_walk_test.go takes the
 // code itself through all orders of what is reported, of deaths, overruns and stores
 // to the counter.
@@ -45,7 +46,7 @@ type rangeJob struct {
 	n       int
 	grain   int
 	workers int // it is cut for
-	cut     blocks
+	cut     rangejob.Blocks
 
 	quarantine int               // the most indices that may be left out
 	poison     []PoisonIndex     // those that are
@@ -145,11 +146,11 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	j.workers = p.slots.width.Target()
 	p.mu.Unlock()
 	j.token = make(chan struct{}, 1)
-	j.cut = cut(n, o.Grain, j.workers)
-	j.left = j.cut.count
-	j.done, j.given = newBits(j.cut.count), newBits(j.cut.count)
+	j.cut = rangejob.Cut(n, o.Grain, j.workers)
+	j.left = j.cut.Count
+	j.done, j.given = newBits(j.cut.Count), newBits(j.cut.Count)
 	if !e.out.Empty() {
-		j.parts = make([][]byte, j.cut.count)
+		j.parts = make([][]byte, j.cut.Count)
 	}
 	var t task
 	var err error
@@ -185,7 +186,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	over := j.over
 	j.alone = !over
 	if o.Report != nil {
-		*o.Report = RangeReport{Blocks: j.cut.count, Split: len(j.splits)}
+		*o.Report = RangeReport{Blocks: j.cut.Count, Split: len(j.splits)}
 	}
 	p.unlock()
 	if over {
@@ -230,7 +231,7 @@ func (p *Pool) joinLocked() {
 		return
 	}
 	for _, j := range p.ranges.running {
-		if next, _ := lane.Counters(p.ranges.control.Bytes, j.number); j.left == 0 || j.err != nil || j.odd || int64(next.Load()) >= int64(j.cut.count) {
+		if next, _ := lane.Counters(p.ranges.control.Bytes, j.number); j.left == 0 || j.err != nil || j.odd || int64(next.Load()) >= int64(j.cut.Count) {
 			continue
 		}
 		for _, w := range p.sched.open {
@@ -263,7 +264,7 @@ func (w *worker) partLocked(t *task, block uint32, u wire.Usage, payload []byte)
 	if t.block == wire.PartOfBlock && block == wire.PartOfBlock {
 		return w.splitPartLocked(j, t, u, payload)
 	}
-	if int64(block) >= int64(j.cut.count) || t.block != wire.AnyBlock && t.block != block {
+	if int64(block) >= int64(j.cut.Count) || t.block != wire.AnyBlock && t.block != block {
 		return fmt.Errorf("it sent block %d of %s, which it was not given", block, j.entry.name)
 	}
 	if hasBit(j.done, block) { // a counter that somebody has written to
@@ -382,7 +383,7 @@ func (p *Pool) settleLocked(j *rangeJob) {
 		return
 	}
 	if j.left > 0 && j.err == nil {
-		if next, _ := lane.Counters(p.ranges.control.Bytes, j.number); j.odd || int64(next.Load()) >= int64(j.cut.count) {
+		if next, _ := lane.Counters(p.ranges.control.Bytes, j.number); j.odd || int64(next.Load()) >= int64(j.cut.Count) {
 			p.completeLocked(j)
 		}
 		return // else the next worker takes them

@@ -54,7 +54,7 @@ type part struct {
 
 // splitLocked cuts a block whose worker died.
 func (p *Pool) splitLocked(j *rangeJob, block uint32, death *WorkerExitError) {
-	lo, hi := j.cut.at(int(block))
+	lo, hi := j.cut.At(int(block))
 	s := &split{}
 	j.splits[block] = s
 	setBit(j.given, block)
@@ -66,7 +66,7 @@ func (p *Pool) splitLocked(j *rangeJob, block uint32, death *WorkerExitError) {
 func (p *Pool) endSplitLocked(j *rangeJob, block uint32, s *split) {
 	delete(j.splits, block)
 	p.withdrawLocked(func(t *task) bool { return t.split == s }, nil)
-	lo, hi := j.cut.at(int(block))
+	lo, hi := j.cut.At(int(block))
 	j.poison = slices.DeleteFunc(j.poison, func(i PoisonIndex) bool { return lo <= i.Index && i.Index < hi })
 }
 
