@@ -101,6 +101,7 @@ func TestDeath(t *testing.T) {
 	attempt, err := f.Wait(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, attempt)
+	eventually(t, func() bool { return p.Stats().Dying == 0 }, "nobody knows of what it died")
 	v = values(t, reg)
 	require.Equal(t, 1.0, v["deaths_total signal"])
 	require.Equal(t, 1.0, v["respawns_total"])
