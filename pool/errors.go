@@ -13,20 +13,20 @@ import (
 
 var (
 	// ErrClosed: the pool was closed before the task was finished, or before it was submitted.
-	ErrClosed = errors.New("pool is closed")
+	ErrClosed = errors.New("pool: closed")
 	// ErrFull: Options.MaxPending tasks are unresolved or not yet waited for. Wait for some and submit again.
-	ErrFull = errors.New("too many pending tasks")
+	ErrFull = errors.New("pool: too many pending tasks")
 	// ErrWaited: the future was already waited for, is being waited for by another
 	// goroutine, or was given up by Discard.
-	ErrWaited = errors.New("future already waited for, or given up")
+	ErrWaited = errors.New("pool: future already waited for, or given up")
 	// ErrCancelled: Future.Cancel reached the task before a worker did, or the task ended with an error after it.
-	ErrCancelled = errors.New("task cancelled")
+	ErrCancelled = errors.New("pool: task cancelled")
 	// ErrNoMain: New was called in a worker process: main must call pool.Main first.
-	ErrNoMain = errors.New("this process is a worker: call pool.Main() first thing in main, and in TestMain")
+	ErrNoMain = errors.New("pool: this process is a worker: call pool.Main() first thing in main, and in TestMain")
 	// ErrTooLarge: arguments or a result do not fit into a message. Hand large data over as a View.
 	ErrTooLarge = codec.ErrTooLarge
 	// ErrWorkerDied: what a *WorkerExitError unwraps to.
-	ErrWorkerDied = errors.New("worker died")
+	ErrWorkerDied = errors.New("pool: worker died")
 )
 
 // A TaskError is the task's own failure: the function returned an error,

@@ -74,7 +74,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 		return nil, err
 	}
 	if isWorker() {
-		return nil, fmt.Errorf("pool: %w", ErrNoMain)
+		return nil, ErrNoMain
 	}
 	sweep, cancel := context.WithTimeout(ctx, sweepTime)
 	swept, sweepErr := shm.GC(sweep)

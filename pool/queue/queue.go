@@ -20,7 +20,7 @@ const (
 
 // ErrClosed is returned by Put once the queue is closed, and by Get once
 // it is closed and empty. A retry cannot help.
-var ErrClosed = errors.New("queue: it is closed")
+var ErrClosed = errors.New("queue: closed")
 
 // Options bounds a Queue. The zero value is ready to use.
 type Options struct {

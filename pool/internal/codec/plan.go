@@ -10,7 +10,7 @@ import (
 )
 
 // ErrTooLarge is wrapped where an encoded value would have more than wire.MaxInline bytes.
-var ErrTooLarge = errors.New("too large for a message")
+var ErrTooLarge = errors.New("pool: too large for a message")
 
 // maxOps bounds a plan: a type with more separate fields is a mistake.
 const maxOps = 1024
