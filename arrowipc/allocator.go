@@ -200,8 +200,7 @@ func (a *Allocator) Contain(f func() error) (err error) {
 }
 
 // View is b, in place, as a view that can be named in other processes. It
-// borrows b's block: it is dead once that was freed, and has no Release of its
-// own. b may be any part of a slice that lies in the allocator's arena; false if it
+// borrows b's block: it is dead once that was freed. b may be any part of a slice that lies in the allocator's arena; false if it
 // does not. A slice without elements is the zero View, and true.
 func (a *Allocator) View(b []byte) (shm.View[byte], bool) {
 	if len(b) == 0 {

@@ -12,7 +12,7 @@ import (
 )
 
 // ArrayOf is c as an Arrow array over the same memory; nothing is copied. It is the
-// inverse of [ColumnOf], for columns that workers return. The array holds the memory
+// inverse of [ColumnOf], for the Column of an [OwnedColumn] that a worker has returned. The array holds the memory
 // until the last reference to it is released, also past the Release of c's views; the
 // caller releases it. In a task nothing holds an argument past the function's return.
 //

@@ -11,7 +11,7 @@ import (
 
 // A Column is a numeric Arrow array as a task's argument: plain fields, the
 // elements and their validity bits in shared memory. It holds nothing of its
-// own: its views borrow the array's blocks.
+// own: its views borrow the array's blocks. A task returns an [OwnedColumn].
 //
 // It is read-only; a Column may be read from several goroutines and processes.
 type Column[T shm.Element] struct {
@@ -23,6 +23,29 @@ type Column[T shm.Element] struct {
 	BitOffset int64
 	Len       int64 // elements
 	Nulls     int64 // nulls among them
+}
+
+// An OwnedColumn is a Column in a task's result: whoever gets it releases it.
+type OwnedColumn[T shm.Element] struct {
+	Values                shm.OwnedView[T]    // as in Column
+	Valid                 shm.OwnedView[byte] // as in Column
+	BitOffset, Len, Nulls int64               // as in Column
+}
+
+// Column borrows from c: it is dead once c was released.
+func (c OwnedColumn[T]) Column() Column[T] {
+	return Column[T]{c.Values.View(), c.Valid.View(), c.BitOffset, c.Len, c.Nulls}
+}
+
+// Release releases c's views.
+func (c OwnedColumn[T]) Release() {
+	c.Values.Release()
+	c.Valid.Release()
+}
+
+// Own is c with views of its own, as [shm.View.Own] makes them.
+func (c Column[T]) Own() OwnedColumn[T] {
+	return OwnedColumn[T]{c.Values.Own(), c.Valid.Own(), c.BitOffset, c.Len, c.Nulls}
 }
 
 // IsNull reports whether element i is null. It panics if i is out of range.

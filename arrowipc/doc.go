@@ -6,7 +6,8 @@
 //   - [Allocator] is Arrow's memory.Allocator over a [shm.Arena]: builders, and
 //     Arrow's own IPC readers, that are given it put their buffers there.
 //   - [ColumnOf] turns a numeric Arrow array, sliced ones too, into a [Column]:
-//     a plain struct of views that crosses a process boundary as a task argument.
+//     a plain struct of views that crosses a process boundary as a task argument. A
+//     result has an [OwnedColumn]. [Record] and [OwnedRecord] are any number of columns.
 //   - [CopyArray] brings an array that lies elsewhere into the arena, [Concatenate]
 //     joins arrays there: copies, which the arena counts ([shm.ArenaStats].Copied).
 //

@@ -9,21 +9,27 @@ import (
 	"example.com/handoff/shm"
 )
 
-// A Record is columns of numbers, all of the same length, as a task's argument or
-// result: it is a [shm.Carrier]. A column takes one of the [shm.MaxCarried] arrays,
-// two with nulls. The zero value has no columns.
+// A Record is columns of numbers, all of the same length, as a task's argument: it is
+// a [shm.Carrier]. A column takes one of the [shm.MaxCarried] arrays, two with nulls.
+// The zero value has no columns.
 //
 // It holds nothing of its own, as [Column]; in a worker it lives as the task's
-// other views do. What is to live longer than a result's Release are its Arrays.
+// other views do. A task returns an [OwnedRecord].
 type Record struct {
 	columns []anyColumn
+}
+
+// An OwnedRecord is a Record in a task's result: whoever gets it releases it.
+type OwnedRecord struct {
+	record Record
+	owned  []shm.Binder // OwnedViews, in the order of Carry
 }
 
 // anyColumn is a Column of any type.
 type anyColumn interface {
 	carry(meta []byte, arrays []shm.Binder) ([]byte, []shm.Binder)
+	own(arrays []shm.Binder) []shm.Binder
 	array() (arrow.Array, error)
-	release()
 }
 
 // RecordOf is arrays whose buffers lie in a's arena as a Record; nothing is copied.
@@ -63,12 +69,37 @@ func (r Record) Arrays() (arrays []arrow.Array, err error) {
 	return arrays, nil
 }
 
-// Release releases the views of a Record that a task has returned. Their memory goes
-// back when the last of its Arrays is released too.
-func (r Record) Release() {
+// Own is r with views of its own, as [shm.View.Own] makes them: what a task returns of
+// columns that it has made in its arena.
+func (r Record) Own() OwnedRecord {
+	owned := OwnedRecord{record: r}
 	for _, c := range r.columns {
-		c.release()
+		owned.owned = c.own(owned.owned)
 	}
+	return owned
+}
+
+// Record borrows from r: it is dead once r was released.
+func (r OwnedRecord) Record() Record { return r.record }
+
+// Release releases r's views. Their memory goes back when the last of the Record's
+// Arrays is released too.
+func (r OwnedRecord) Release() {
+	for _, v := range r.owned {
+		v.(interface{ Release() }).Release()
+	}
+}
+
+// Carry implements [shm.Carrier].
+func (r *OwnedRecord) Carry(meta []byte) (_ []byte, arrays []shm.Binder, err error) {
+	meta, _, err = r.record.Carry(meta)
+	return meta, r.owned, err
+}
+
+// Receive implements [shm.Carrier]. The error wraps [ErrCorrupt].
+func (r *OwnedRecord) Receive(meta []byte, arrays []shm.Binder) error {
+	r.owned = arrays
+	return r.record.Receive(meta, arrays)
 }
 
 // The meta bytes of a Record are for each column, little-endian:
@@ -108,9 +139,14 @@ type typed[T shm.Element] struct{ Column[T] }
 
 func (c typed[T]) array() (arrow.Array, error) { return ArrayOf(c.Column, nil) }
 
-func (c typed[T]) release() {
-	c.Values.Release()
-	c.Valid.Release()
+func (c typed[T]) own(arrays []shm.Binder) []shm.Binder {
+	values := c.Values.Own()
+	arrays = append(arrays, &values)
+	if c.Nulls > 0 {
+		valid := c.Valid.Own()
+		arrays = append(arrays, &valid)
+	}
+	return arrays
 }
 
 func (c typed[T]) carry(meta []byte, arrays []shm.Binder) ([]byte, []shm.Binder) {
@@ -126,27 +162,31 @@ func (c typed[T]) carry(meta []byte, arrays []shm.Binder) ([]byte, []shm.Binder)
 
 func receive[T shm.Element](meta []byte, arrays []shm.Binder) (_ anyColumn, rest []shm.Binder, err error) {
 	c := Column[T]{BitOffset: int64(meta[1]), Len: int64(binary.LittleEndian.Uint64(meta[8:])), Nulls: int64(binary.LittleEndian.Uint64(meta[16:]))}
-	values, ok := first[T](&arrays)
+	var ok bool
+	c.Values, ok = first[T](&arrays)
 	if meta[2] != 0 && ok {
-		var valid *shm.View[byte]
-		if valid, ok = first[byte](&arrays); ok {
-			c.Valid = *valid
-		}
+		c.Valid, ok = first[byte](&arrays)
 	}
 	if !ok {
 		return nil, nil, fmt.Errorf("arrowipc: %w: an array of %v is missing or of another type", ErrCorrupt, shm.DTypeOf[T]())
 	}
-	c.Values = *values
 	return typed[T]{c}, arrays, c.check()
 }
 
-func first[T shm.Element](arrays *[]shm.Binder) (*shm.View[T], bool) {
+// first is the first of the arrays, a View or borrowed from an OwnedView.
+func first[T shm.Element](arrays *[]shm.Binder) (v shm.View[T], ok bool) {
 	if len(*arrays) == 0 {
-		return nil, false
+		return v, false
 	}
-	v, ok := (*arrays)[0].(*shm.View[T])
+	first := (*arrays)[0]
 	*arrays = (*arrays)[1:]
-	return v, ok
+	switch first := first.(type) {
+	case *shm.View[T]:
+		return *first, true
+	case *shm.OwnedView[T]:
+		return first.View(), true
+	}
+	return v, false
 }
 
 type maker struct {

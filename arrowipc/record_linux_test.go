@@ -16,7 +16,7 @@ import (
 )
 
 // received is what another process makes of a Record, over a mapping of its own.
-func received(t *testing.T, r Record) (_ Record, attached *shm.Segment) {
+func received(t *testing.T, r Record) (_ OwnedRecord, attached *shm.Segment) {
 	t.Helper()
 	meta, sent, err := r.Carry(nil)
 	require.NoError(t, err)
@@ -27,12 +27,12 @@ func received(t *testing.T, r Record) (_ Record, attached *shm.Segment) {
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, attached.Close()) })
 		}
-		v, err := shm.NewView(s.Ref().DType)
+		v, err := shm.NewBinder(shm.KindOwnedView, s.Ref().DType)
 		require.NoError(t, err)
-		require.NoError(t, v.Bind(attached, s.Ref(), nil))
+		require.NoError(t, shm.BindTo(v, attached, s.Ref(), nil))
 		views = append(views, v)
 	}
-	var got Record
+	var got OwnedRecord
 	require.NoError(t, got.Receive(meta, views))
 	return got, attached
 }
@@ -54,7 +54,7 @@ func TestRecordOfSlices(t *testing.T) {
 		r, err := RecordOf(a, []arrow.Array{part})
 		require.NoError(t, err)
 		got, attached := received(t, r)
-		arrays, err := got.Arrays()
+		arrays, err := got.Record().Arrays()
 		require.NoError(t, err)
 		require.True(t, array.Equal(part, arrays[0]), "offset %d: %v, expected %v", off, arrays[0], part)
 		require.Equal(t, off%8, arrays[0].Data().Offset())
@@ -169,14 +169,15 @@ func TestArrayOfRefuses(t *testing.T) {
 }
 
 // sevens is a Record of n values v.
-var sevens = pool.Func("arrowipc.sevens", func(t *pool.Task, v float64) (Record, error) {
+var sevens = pool.Func("arrowipc.sevens", func(t *pool.Task, v float64) (OwnedRecord, error) {
 	a := NewAllocator(t.Arena())
 	b := array.NewFloat64Builder(a)
 	defer b.Release()
 	for range 1000 {
 		b.Append(v)
 	}
-	return RecordOf(a, []arrow.Array{b.NewArray()})
+	r, err := RecordOf(a, []arrow.Array{b.NewArray()})
+	return r.Own(), err
 })
 
 // sum reads a Record's arrays, which are the argument's own memory.
@@ -204,7 +205,7 @@ func TestArraysOutliveTheRecord(t *testing.T) {
 	p, err := pool.New(ctx, &pool.Options{Workers: 1})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, p.Close(ctx)) }()
-	get := func(v float64) Record {
+	get := func(v float64) OwnedRecord {
 		f, err := sevens.Submit(ctx, p, v)
 		require.NoError(t, err)
 		r, err := f.Wait(ctx)
@@ -212,7 +213,7 @@ func TestArraysOutliveTheRecord(t *testing.T) {
 		return r
 	}
 	r := get(7)
-	arrays, err := r.Arrays()
+	arrays, err := r.Record().Arrays()
 	require.NoError(t, err)
 	r.Release()
 	for i := range 5 {

@@ -111,6 +111,6 @@ func TestViewOverAttachedMemfd(t *testing.T) {
 	v, err := shm.Bind[float64](attached, shm.Ref{Segment: seg.Name(), DType: shm.Float64, Shape: shape})
 	require.NoError(t, err)
 	defer v.Release()
-	_, err = die.Submit(background(), p, dieIn{X: v})
+	_, err = die.Submit(background(), p, dieIn{X: v.View()})
 	require.ErrorContains(t, err, "is a memfd that was attached here by its descriptor")
 }

@@ -11,9 +11,9 @@ import (
 	"example.com/handoff/shm"
 )
 
-var makeBytes = Func("test.makeBytes", func(t *Task, n int) (shm.View[byte], error) {
+var makeBytes = Func("test.makeBytes", func(t *Task, n int) (shm.OwnedView[byte], error) {
 	x, err := shm.MakeUnzeroed[byte](t.Arena(), n)
-	return x.View(), err
+	return x.Own(), err
 })
 
 // A result by Ref, from Submit to Release: nothing is filled in and nothing copied.

@@ -25,7 +25,7 @@ func (s *server) bindArgument(field string, b shm.Binder, w shm.WireRef) error {
 }
 
 func (s *server) wireResult(field string, b shm.Binder) (shm.WireRef, error) {
-	w, err := s.results.wire(b, s.bound)
+	w, err := s.results.wire(b)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", field, err)
 	}
@@ -64,32 +64,16 @@ func (s *server) segment(id uint32) (attached, error) {
 // bindTo resolves a wire ref.
 func (s *server) bindTo(b shm.Binder, w shm.WireRef) error {
 	if w.ID == 0 {
-		return b.Bind(nil, w.Ref, nil)
+		return shm.BindTo(b, nil, w.Ref, nil)
 	}
 	a, err := s.segment(w.ID)
 	if err != nil {
 		return err
 	}
 	seg := a.views
-	if b.Writable() {
+	if shm.KindOf(b) == shm.KindArray {
 		seg = a.seg
 	}
 	w.Ref.Segment = seg.Name()
-	return b.Bind(seg, w.Ref, nil)
-}
-
-// releaseAll ends the views of a task. A function that released one itself has
-// made a mistake of its own.
-func releaseAll(bound []argument) (err error) {
-	for _, b := range bound {
-		func() {
-			defer func() {
-				if v := recover(); v != nil {
-					err = fmt.Errorf("arguments are not the function's to release: %v", v)
-				}
-			}()
-			b.Release()
-		}()
-	}
-	return err
+	return shm.BindTo(b, seg, w.Ref, nil)
 }

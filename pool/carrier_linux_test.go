@@ -13,39 +13,44 @@ import (
 	"example.com/handoff/shm"
 )
 
-// A frame is named columns, any number of them: floats and flags.
-type frame struct {
+// A frameOf is named columns, any number of them: floats and flags.
+type frameOf[F, B any] struct {
 	names  []string
-	floats []shm.View[float64]
-	flags  []shm.View[bool]
+	floats []F
+	flags  []B
 }
 
-func (f *frame) Carry(meta []byte) ([]byte, []shm.Binder, error) {
+type (
+	frame      = frameOf[shm.View[float64], shm.View[bool]]
+	ownedFrame = frameOf[shm.OwnedView[float64], shm.OwnedView[bool]]
+)
+
+func (f *frameOf[F, B]) Carry(meta []byte) ([]byte, []shm.Binder, error) {
 	var arrays []shm.Binder
 	for i := range f.floats {
-		arrays = append(arrays, &f.floats[i])
+		arrays = append(arrays, any(&f.floats[i]).(shm.Binder))
 	}
 	for i := range f.flags {
-		arrays = append(arrays, &f.flags[i])
+		arrays = append(arrays, any(&f.flags[i]).(shm.Binder))
 	}
 	meta = binary.LittleEndian.AppendUint16(meta, uint16(len(f.floats)))
 	return append(meta, strings.Join(f.names, "\x00")...), arrays, nil
 }
 
-func (f *frame) Receive(meta []byte, arrays []shm.Binder) error {
+func (f *frameOf[F, B]) Receive(meta []byte, arrays []shm.Binder) error {
 	if len(meta) < 2 {
 		return fmt.Errorf("%d bytes", len(meta))
 	}
 	n := int(binary.LittleEndian.Uint16(meta))
 	for i, a := range arrays[:n] { // panics where a stranger says so: the caller holds against it
-		v, ok := a.(*shm.View[float64])
+		v, ok := any(a).(*F)
 		if !ok {
 			return fmt.Errorf("column %d is %v, expected float64", i, a.Ref().DType)
 		}
 		f.floats = append(f.floats, *v)
 	}
 	for _, a := range arrays[n:] {
-		v, ok := a.(*shm.View[bool])
+		v, ok := any(a).(*B)
 		if !ok {
 			return errors.New("a flag is none")
 		}
@@ -55,12 +60,12 @@ func (f *frame) Receive(meta []byte, arrays []shm.Binder) error {
 	return nil
 }
 
-func (f *frame) release() {
+func (f *frameOf[F, B]) Release() {
 	for _, v := range f.floats {
-		v.Release()
+		any(v).(interface{ Release() }).Release()
 	}
 	for _, v := range f.flags {
-		v.Release()
+		any(v).(interface{ Release() }).Release()
 	}
 }
 
@@ -71,7 +76,7 @@ type frameIn struct {
 }
 
 type frameOut struct {
-	F frame
+	F ownedFrame
 	N int
 }
 
@@ -90,14 +95,14 @@ var scaleFrame = Func("test.scaleFrame", func(t *Task, in frameIn) (out frameOut
 		for i, x := range v.Data() {
 			a.Data()[i], b.Data()[i] = x*in.Scale, x > 0
 		}
-		out.F.floats, out.F.flags = append(out.F.floats, a.View()), append(out.F.flags, b.View())
+		out.F.floats, out.F.flags = append(out.F.floats, a.Own()), append(out.F.flags, b.Own())
 	}
 	out.F.names = in.F.names
 	switch in.How {
 	case "store":
 		in.F.floats[1].Data()[2] = 1
 	case "foreign":
-		out.F.floats[0] = in.F.floats[0]
+		out.F.floats[0] = in.F.floats[0].Own()
 	}
 	return out, nil
 })
@@ -135,12 +140,12 @@ func TestCarrier(t *testing.T) {
 					require.Equal(t, x > 0, out.F.flags[c].Data()[i])
 				}
 			}
-			out.F.release()
+			out.F.Release()
 		}
 		in := frameIn{F: newFrame(t, p, 2, 10), Scale: 1}
 		for how, want := range map[string]string{
 			"store":   "store to element 2 of input frameIn.F[1]",
-			"foreign": "frameOut.F[0]: the array was not made in Task.Arena()",
+			"foreign": "panic: shm: Own of a task's argument",
 		} {
 			if how == "store" && opts.Isolation == Goroutine {
 				continue // mapped writable there
@@ -157,9 +162,15 @@ func TestCarrier(t *testing.T) {
 	})
 }
 
-type stubborn struct{ frame }
+type (
+	stubborn    struct{ frame }
+	stubbornOut struct{ ownedFrame }
+)
 
-func (s *stubborn) Receive(meta []byte, arrays []shm.Binder) error {
+func (s *stubborn) Receive(meta []byte, arrays []shm.Binder) error    { return refuse(meta) }
+func (s *stubbornOut) Receive(meta []byte, arrays []shm.Binder) error { return refuse(meta) }
+
+func refuse(meta []byte) error {
 	switch string(meta[2:]) {
 	case "panic":
 		panic("no")
@@ -181,9 +192,9 @@ func (*wrongCarrier) Receive([]byte, []shm.Binder) error { return nil }
 
 var (
 	refuseIn  = Func("test.refuseIn", func(*Task, stubborn) (int, error) { return 1, nil })
-	refuseOut = Func("test.refuseOut", func(t *Task, name string) (s stubborn, err error) {
+	refuseOut = Func("test.refuseOut", func(t *Task, name string) (s stubbornOut, err error) {
 		a, err := shm.Make[float64](t.Arena(), 1<<16)
-		s.names, s.floats = []string{name}, []shm.View[float64]{a.View()}
+		s.names, s.floats = []string{name}, []shm.OwnedView[float64]{a.Own()}
 		return s, err
 	})
 	carryWrong = Func("test.carryWrong", func(*Task, wrongCarrier) (int, error) { return 1, nil })
@@ -212,6 +223,6 @@ func TestCarrierRefuses(t *testing.T) {
 	require.Less(t, p.Stats().Memory.ResultBytesMapped, int64(16<<20))
 	for none := range 3 {
 		_, err := carryWrong.Submit(background(), p, wrongCarrier{none: none})
-		require.ErrorContains(t, err, "a Carrier's arrays are Views")
+		require.ErrorContains(t, err, "a Carrier's arrays are here each a shm.View")
 	}
 }

@@ -21,7 +21,7 @@
 //	                      ▲                                     │ fn(t, in)
 //	Wait ◀──decode── result ◀───────────────────── lane ◀─── encode result
 //	arrays in an arena ═════════ the same pages, mapped read-only ═════════▶
-//	Views of a result ◀═════════ the same pages ══════════ arrays in t.Arena()
+//	results' OwnedViews ◀═══════ the same pages ══════════ arrays in t.Arena()
 //	Release ──────────────────────▶ free, before the next task ──▶ block free again
 //
 // A lane (lane.go) is a sealed memfd that one worker and the supervisor share: a
@@ -70,7 +70,7 @@
 // returns, and so is every array of [Task.Arena] that it does not return. A
 // Future is waited for once.
 //
-// The Views of a result are the caller's from [Future.Wait] on, and dead after
+// The OwnedViews of a result are the caller's from [Future.Wait] on, and dead after
 // their Release; until then they outlive the worker that made them, its death and
 // the pool. Results that nobody takes, by [Future.Discard] or the end of a
 // sequence or of the pool, are released by the pool. A dead worker's segments

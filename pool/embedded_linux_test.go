@@ -19,14 +19,28 @@ type (
 		scaled
 		Name string
 	}
-	single  struct{ shm.View[float64] }
-	twice   struct{ single } // no field anywhere but the View
-	outputs struct {
+	single    struct{ shm.View[float64] }
+	twice     struct{ single } // no field anywhere but the View
+	scaledOut struct {
+		shm.OwnedView[float64]
+		Scale float64
+	}
+	deeperOut struct {
+		scaledOut
+		Name string
+	}
+	singleOut struct{ shm.OwnedView[float64] }
+	twiceOut  struct{ singleOut }
+	outputs   struct {
 		shm.Array[float64]
 		From int
 	}
 	labelled struct {
 		frame
+		Label string
+	}
+	labelledOut struct {
+		ownedFrame
 		Label string
 	}
 	// overriding overrides what it embeds beside another field: it is walked all the same.
@@ -35,10 +49,8 @@ type (
 		Label string
 	}
 	// naming names the field, and its own methods count.
-	naming struct {
-		f     frame
-		Label string
-	}
+	naming      = namingOf[frame, *frame]
+	namingOut   = namingOf[ownedFrame, *ownedFrame]
 	halfCarry   struct{ N int }
 	halfReceive struct{ M int }
 	halves      struct { // a Carrier by two fields, each of which has one method
@@ -55,19 +67,30 @@ type (
 	}
 )
 
+type namingOf[F any, P interface {
+	*F
+	shm.Carrier
+	Release()
+}] struct {
+	f     F
+	Label string
+}
+
 func (o *overriding) Carry(meta []byte) ([]byte, []shm.Binder, error) { return meta, nil, nil }
 func (o *overriding) Receive([]byte, []shm.Binder) error              { return nil }
 
-func (n *naming) Carry(meta []byte) ([]byte, []shm.Binder, error) {
-	meta, arrays, err := n.f.Carry(append(meta, byte(len(n.Label))))
+func (n *namingOf[F, P]) Carry(meta []byte) ([]byte, []shm.Binder, error) {
+	meta, arrays, err := P(&n.f).Carry(append(meta, byte(len(n.Label))))
 	return append(meta, n.Label...), arrays, err
 }
 
-func (n *naming) Receive(meta []byte, arrays []shm.Binder) error {
+func (n *namingOf[F, P]) Receive(meta []byte, arrays []shm.Binder) error {
 	at := len(meta) - int(meta[0])
 	n.Label = string(meta[at:]) + ", by its own methods"
-	return n.f.Receive(meta[1:at], arrays)
+	return P(&n.f).Receive(meta[1:at], arrays)
 }
+
+func (n *namingOf[F, P]) Release() { P(&n.f).Release() }
 
 func (halfCarry) Carry(meta []byte) ([]byte, []shm.Binder, error) { return meta, nil, nil }
 func (halfReceive) Receive([]byte, []shm.Binder) error            { return nil }
@@ -93,11 +116,11 @@ type embeddedIn struct {
 }
 
 type embeddedOut struct {
-	A scaled
-	B [2]deeper
-	C twice
-	L labelled
-	N naming
+	A scaledOut
+	B [2]deeperOut
+	C twiceOut
+	L labelledOut
+	N namingOut
 	W weather
 }
 
@@ -117,11 +140,11 @@ var embedded = Func("test.embedded", func(t *Task, in embeddedIn) (out embeddedO
 	if err != nil {
 		return out, err
 	}
-	out.A = scaled{v.View(), 8}
-	out.B = [2]deeper{{scaled{v.View(), 9}, "b0"}, {scaled{v.View(), 10}, "b1"}}
-	out.C = twice{single{v.View()}}
-	out.L = labelled{frame{names: []string{"p"}, floats: []shm.View[float64]{v.View()}}, "lo"}
-	out.N = naming{frame{names: []string{"q"}, floats: []shm.View[float64]{v.View()}}, "no"}
+	out.A = scaledOut{v.Own(), 8}
+	out.B = [2]deeperOut{{scaledOut{v.Own(), 9}, "b0"}, {scaledOut{v.Own(), 10}, "b1"}}
+	out.C = twiceOut{singleOut{v.Own()}}
+	out.L = labelledOut{ownedFrame{names: []string{"p"}, floats: []shm.OwnedView[float64]{v.Own()}}, "lo"}
+	out.N = namingOut{ownedFrame{names: []string{"q"}, floats: []shm.OwnedView[float64]{v.Own()}}, "no"}
 	out.W = weather{celsius{11}, kelvin{12}, "wo"}
 	return out, nil
 })
@@ -150,7 +173,7 @@ func TestEmbedding(t *testing.T) {
 		require.Equal(t, 7.0, o.Data()[0])
 		require.Equal(t, []any{8.0, 9.0, "b0", 10.0, "b1", "lo", "no, by its own methods", weather{celsius{11}, kelvin{12}, "wo"}},
 			[]any{out.A.Scale, out.B[0].Scale, out.B[0].Name, out.B[1].Scale, out.B[1].Name, out.L.Label, out.N.Label, out.W})
-		for _, v := range []shm.View[float64]{out.A.View, out.B[0].View, out.B[1].View, out.C.View, out.L.floats[0], out.N.f.floats[0]} {
+		for _, v := range []shm.OwnedView[float64]{out.A.OwnedView, out.B[0].OwnedView, out.B[1].OwnedView, out.C.OwnedView, out.L.floats[0], out.N.f.floats[0]} {
 			require.Equal(t, []float64{4, 5}, v.Data())
 			v.Release()
 		}

@@ -31,7 +31,7 @@ func fault(v any, args []argument) (text string, known bool) {
 	}
 	n := at / int(hit.Ref().DType.Size())
 	switch where := element(n, hit.Ref().Shape); {
-	case hit.Writable():
+	case shm.KindOf(hit.Binder) == shm.KindArray:
 		return fmt.Sprintf("load or store at %s of output %s faulted: the segment was truncated", where, hit.field), true
 	case store:
 		return fmt.Sprintf("store to %s of input %s: inputs are read-only", where, hit.field), true

@@ -112,7 +112,7 @@ func TestStoresThroughViewsOfWritableMemory(t *testing.T) {
 		defer out.Release()
 		res := makeOne(t, p, makeIn{N: 25})
 		defer res.release()
-		for _, x := range []shm.View[float64]{out.View(), res.Whole.Reshape(100)} {
+		for _, x := range []shm.View[float64]{out.View(), res.Whole.View().Reshape(100)} {
 			before := x.Data()[7]
 			in := faultIn{How: "store"}
 			in.More[0].X, in.More[1].X = x, x.Rows(0, 50)

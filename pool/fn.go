@@ -15,14 +15,16 @@ type Fn[In, Out any] struct {
 // Func registers f under name. Call it in a package-level variable: supervisor
 // and workers run the same binary and must know the same functions. In and Out
 // are numbers, bools, strings, arrays and structs of them, at most 4096 bytes as
-// encoded (4 more for each string, 24 and 8 per dimension for each View); In may contain [shm.View] (read-only input) and [shm.Array] (writable,
-// from [Pool.Outputs]), Out may contain [shm.View], both a [shm.Carrier]. Anything else, no name, and a
-// name that is taken, panics here. A struct that embeds one of them beside other
-// fields crosses field by field: to use methods of its own instead, give the field a name.
+// encoded (4 more for each string, 24 and 8 per dimension for each View). In may contain
+// [shm.View] (read-only input; also the View of an earlier result's OwnedView) and
+// [shm.Array] (writable, from [Pool.Outputs]), Out may contain [shm.OwnedView], both a
+// [shm.Carrier]. Anything else, no name, and a name that is taken, panics here. A struct
+// that embeds one of them beside other fields crosses field by field: to use methods of a
+// Carrier's own instead, give the field a name.
 //
 // f runs in a worker, one call at a time per worker. Its views are dead when it
-// returns. A View in its result must be of an array, or a part of one, that f made
-// in [Task.Arena] during this call and did not release; any other, but for one
+// returns. An OwnedView in its result must be the Own of an array, or of a part of one,
+// that f made in [Task.Arena] during this call; any other, but for one
 // without elements, makes the task fail. f may be called again for the same task
 // if its worker dies. An error, a panic and a store to a View of In are the task's
 // own ([*TaskError]) and not retried.

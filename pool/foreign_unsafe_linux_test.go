@@ -113,7 +113,7 @@ var shy = Func("test.shy", func(*Task, shyIn) (int, error) { return 1, nil })
 var cutting sync.Once
 
 // cut cuts the file that its results lie in and grows it again, all the time.
-var cutFile = Func("test.cutFile", func(t *Task, n int) (v shm.View[bool], err error) {
+var cutFile = Func("test.cutFile", func(t *Task, n int) (v shm.OwnedView[bool], err error) {
 	a, err := shm.Make[bool](t.Arena(), n)
 	if err != nil {
 		return v, err
@@ -131,7 +131,7 @@ var cutFile = Func("test.cutFile", func(t *Task, n int) (v shm.View[bool], err e
 			}
 		}()
 	})
-	return a.View(), nil
+	return a.Own(), nil
 })
 
 // A worker that cuts the file under its results and grows it again makes tasks fail,

@@ -25,7 +25,7 @@ type Future[Out any] struct {
 // was never submitted.
 func (f Future[Out]) TaskNumber() uint64 { return f.seq }
 
-// Wait waits for the task and returns its result, whose Views are the caller's to
+// Wait waits for the task and returns its result, whose OwnedViews are the caller's to
 // release. The error is the task's own
 // ([*TaskError]), a [*WorkerExitError] if workers died under every attempt,
 // [ErrCancelled], [ErrClosed], or [ErrWaited] the second time. When ctx ends
@@ -40,10 +40,10 @@ func (f Future[Out]) Wait(ctx context.Context) (v Out, err error) {
 }
 
 // WaitViews is Wait for a caller that passes the result on and releases its memory later,
-// whatever its type: views are the Views in it, those of its Carriers included, in no
+// whatever its type: views are the OwnedViews in it, those of its Carriers included, in no
 // particular order. Each is released once, here or in v, and that is the caller's to do.
 // views is empty if there is an error.
-func (f Future[Out]) WaitViews(ctx context.Context) (v Out, views []shm.Binder, err error) {
+func (f Future[Out]) WaitViews(ctx context.Context) (v Out, views []shm.OwnedBinder, err error) {
 	if f.p == nil {
 		return v, nil, fmt.Errorf("%w, or was never submitted", ErrWaited)
 	}

@@ -16,8 +16,8 @@ import (
 )
 
 type pairOut struct {
-	A, B shm.View[float64]
-	F    shm.View[bool]
+	A, B shm.OwnedView[float64]
+	F    shm.OwnedView[bool]
 }
 
 var makePair = Func("test.makePair", func(t *Task, n int) (out pairOut, err error) {
@@ -26,7 +26,7 @@ var makePair = Func("test.makePair", func(t *Task, n int) (out pairOut, err erro
 		return out, err
 	}
 	x.Data()[n-1] = 3
-	out.A, out.B = x.View(), x.View()
+	out.A, out.B = x.Own(), x.Own()
 	return out, nil
 })
 
@@ -394,7 +394,7 @@ func TestResultArena(t *testing.T) {
 	x, err := shm.Make[byte](r.arena, 100)
 	require.NoError(t, err)
 	v := x.View()
-	w, err := r.wire(&v, nil)
+	w, err := r.wire(&v)
 	require.NoError(t, err)
 	r.finish(true)
 	require.Equal(t, int64(128), r.arena.Stats().Live)

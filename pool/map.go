@@ -36,7 +36,7 @@ func (e *SequenceError) Unwrap() error { return e.Err }
 // with its index and the sequence goes on. What ends all of it, the failure of the
 // pool, the end of ctx, or [ErrFull] where futures of others take up the whole table,
 // is yielded last, as a [*SequenceError] without an item. Leaving the loop returns at once and cancels the rest:
-// running tasks finish unobserved and keep their pins until they do. Views in
+// running tasks finish unobserved and keep their pins until they do. OwnedViews in
 // what was yielded are the caller's to release; the rest is the pool's.
 func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {
 	type flight struct {

@@ -227,10 +227,10 @@ var dawdle = Func("test.dawdle", func(t *Task, in dawdleIn) (int64, error) {
 	return in.N + 1, nil
 })
 
-var dawdleView = Func("test.dawdleView", func(t *Task, in dawdleIn) (shm.View[int64], error) {
+var dawdleView = Func("test.dawdleView", func(t *Task, in dawdleIn) (shm.OwnedView[int64], error) {
 	in.dawdle()
 	a, err := shm.PutCopy(t.Arena(), []int64{in.N + 1})
-	return a.View(), err
+	return a.Own(), err
 })
 
 // waitOften waits under contexts that end soon, until one does not.

@@ -157,8 +157,8 @@ func (p *Pool) Run() *shm.Run { return p.segments.run }
 // running ones may finish for Options.CloseTimeout or until ctx ends, then their
 // workers are terminated and their tasks resolve with ErrClosed too. When Close
 // returns, the workers are gone and the arenas' memory is removed; arrays that
-// are still pinned, and Views of results until their Release, stay readable here.
-// A result with Views that nobody waits for by then is given up.
+// are still pinned, and OwnedViews of results until their Release, stay readable here.
+// A result with OwnedViews that nobody waits for by then is given up.
 //
 // Close also waits until Options.OnEvent, OnAttempt and Logger have heard of everything,
 // and Output's Write has returned, but for one that has called Close itself. One that has

@@ -73,7 +73,7 @@ type ReduceFn[In, Out any] struct {
 }
 
 // ReduceFunc registers f under name, as [RangeFunc] does. Its results, which have
-// no Views, are merged in this process.
+// no OwnedViews, are merged in this process.
 func ReduceFunc[In, Out any](name string, f func(t *Task, in In, lo, hi int) (Out, error), merge func(a, b Out) Out) *ReduceFn[In, Out] {
 	return &ReduceFn[In, Out]{newRange(name, f), merge}
 }

@@ -102,8 +102,8 @@ func (r *resultArena) freed(blocks []wire.Allocation) {
 	release(back)
 }
 
-// wire pins a View of the running task's result. bound are its arguments.
-func (r *resultArena) wire(b shm.Binder, bound []argument) (shm.WireRef, error) {
+// wire pins an OwnedView of the running task's result.
+func (r *resultArena) wire(b shm.Binder) (shm.WireRef, error) {
 	pin, err := b.Pin()
 	if err != nil {
 		return shm.WireRef{}, err
@@ -116,12 +116,6 @@ func (r *resultArena) wire(b shm.Binder, bound []argument) (shm.WireRef, error) 
 	r.mu.Lock()
 	id, ours := r.own[pin.Segment()]
 	r.mu.Unlock()
-	for _, arg := range bound {
-		if p, err := arg.Pin(); err == nil {
-			ours = ours && p != pin // an earlier result of this worker may come back to it
-			p.Release()
-		}
-	}
 	if !ours {
 		pin.Release()
 		return shm.WireRef{}, fmt.Errorf("the array was not made in Task.Arena() by this task: make it there, or copy it with shm.PutCopy")

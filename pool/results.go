@@ -109,7 +109,7 @@ func sent(err error) error {
 // A taken result has its Views bound.
 type taken struct {
 	value  any // *Out
-	views  []shm.Binder
+	views  []shm.OwnedBinder
 	bytes  int64
 	failed error // the task's own: nothing is bound
 }
@@ -140,12 +140,12 @@ func (r *results) take(e *entry, payload []byte) (t taken, err error) {
 		free := func() {
 			r.free(wire.Allocation{Segment: w.ID, Generation: w.Ref.Generation, Offset: w.Ref.Offset}, w.Ref.Bytes())
 		}
-		if err := b.Bind(seg, w.Ref, free); err != nil { // its elements are no values
+		if err := shm.BindTo(b, seg, w.Ref, free); err != nil { // its elements are no values
 			t.failed = errors.Join(t.failed, fmt.Errorf("%s: %w", field, err))
 			free()
 			return nil // what else there is must be freed too
 		}
-		t.views = append(t.views, b)
+		t.views = append(t.views, b.(shm.OwnedBinder))
 		t.bytes += w.Ref.Bytes()
 		return nil
 	})

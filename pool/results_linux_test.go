@@ -31,23 +31,23 @@ type makeIn struct {
 }
 
 type makeOut struct {
-	Whole shm.View[float64]
+	Whole shm.OwnedView[float64]
 	Parts struct {
-		Row, Rows shm.View[float64]
-		Ints      [2]shm.View[int32]
-		Flags     shm.View[bool]
+		Row, Rows shm.OwnedView[float64]
+		Ints      [2]shm.OwnedView[int32]
+		Flags     shm.OwnedView[bool]
 	}
-	None shm.View[uint8]
+	None shm.OwnedView[uint8]
 	Sum  float64
 	PID  int
 	Live int64 // in the arena when the function began
 }
 
 // kept is what a function of an earlier task left behind in the worker.
-var kept shm.View[float64]
+var kept shm.OwnedView[float64]
 
-// otherArray is of an arena that is not the task's.
-var otherArray shm.Array[float64]
+// otherView is of an arena that is not the task's.
+var otherView shm.OwnedView[float64]
 
 // makeResult returns an array of 4 rows of N numbers in several ways.
 var makeResult = Func("test.makeResult", func(t *Task, in makeIn) (out makeOut, err error) {
@@ -74,16 +74,19 @@ var makeResult = Func("test.makeResult", func(t *Task, in makeIn) (out makeOut, 
 		return out, fmt.Errorf("byte 63 of a new array is %v", raw.Data()[63])
 	}
 	raw.Data()[8], raw.Data()[63] = 7, 1
-	if out.Parts.Ints[1], err = shm.Cast[int32](raw.View(), 8, 2); err != nil {
+	ints, err := shm.Cast[int32](raw.View(), 8, 2)
+	if err != nil {
 		return out, err
 	}
-	if out.Parts.Flags, err = shm.Cast[bool](raw.View(), 62, 2); err != nil {
+	flags, err := shm.Cast[bool](raw.View(), 62, 2)
+	if err != nil {
 		return out, err
 	}
+	out.Parts.Ints[1], out.Parts.Flags = ints.Own(), flags.Own()
 	if _, err := shm.Make[byte](t.Arena(), 1000); err != nil { // not returned
 		return out, err
 	}
-	out.Whole, out.Parts.Row, out.Parts.Rows = x.View(), x.View().Row(3), x.View().Rows(1, 3).Reshape(2*in.N)
+	out.Whole, out.Parts.Row, out.Parts.Rows = x.Own(), x.View().Row(3).Own(), x.Rows(1, 3).Reshape(2*in.N).Own()
 	switch in.How {
 	case "slow":
 		time.Sleep(200 * time.Millisecond)
@@ -98,13 +101,13 @@ var makeResult = Func("test.makeResult", func(t *Task, in makeIn) (out makeOut, 
 			select {}
 		}
 	case "input":
-		out.Parts.Row = in.X
+		out.Parts.Row = in.X.Own()
 	case "row of input":
-		out.Parts.Row = in.X.Row(0)
+		out.Parts.Row = in.X.Row(0).Own()
 	case "released":
-		x.Release()
+		out.Whole.Release()
 	case "keep":
-		kept = x.View()
+		kept = x.Own()
 	case "of an earlier task":
 		out.Parts.Row = kept
 	case "other arena":
@@ -117,7 +120,9 @@ var makeResult = Func("test.makeResult", func(t *Task, in makeIn) (out makeOut, 
 		if err != nil {
 			return out, err
 		}
-		out.Parts.Row, otherArray = other.View(), other
+		otherView = other.Own()
+		other.Release()
+		out.Parts.Row = otherView
 	case "not bools":
 		raw.Data()[62] = 2
 	}
@@ -279,7 +284,7 @@ func TestResultAsInput(t *testing.T) {
 		}
 		var futures []Future[float64]
 		for range 8 {
-			f, err := norm.Submit(background(), p, normIn{out.Whole, 1})
+			f, err := norm.Submit(background(), p, normIn{out.Whole.View(), 1})
 			require.NoError(t, err)
 			futures = append(futures, f)
 		}
@@ -331,7 +336,7 @@ type waitIn struct {
 	Mark string // is written once the function is about to wait
 }
 
-type waitOut struct{ X shm.View[byte] }
+type waitOut struct{ X shm.OwnedView[byte] }
 
 var waitResult = Func("test.waitResult", func(t *Task, in waitIn) (waitOut, error) {
 	if _, err := shm.Make[byte](t.Arena(), in.N); !errors.Is(err, shm.ErrFull) {
@@ -341,7 +346,7 @@ var waitResult = Func("test.waitResult", func(t *Task, in waitIn) (waitOut, erro
 		return waitOut{}, err
 	}
 	x, err := shm.MakeWait[byte](t.Context(), t.Arena(), in.N)
-	return waitOut{x.View()}, err
+	return waitOut{x.Own()}, err
 })
 
 // A function waits in MakeWait for the release of results of its worker, however
@@ -387,7 +392,7 @@ func TestResultArenaWaits(t *testing.T) {
 
 var waitBytes = Func("test.waitBytes", func(t *Task, n int) (waitOut, error) {
 	x, err := shm.MakeWait[byte](t.Context(), t.Arena(), n)
-	return waitOut{x.View()}, err
+	return waitOut{x.Own()}, err
 })
 
 func TestResultBudget(t *testing.T) {
@@ -430,15 +435,16 @@ func TestResultRefused(t *testing.T) {
 		require.NoError(t, err)
 		defer x.Release()
 		earlier := makeOne(t, p, makeIn{N: 2, How: "keep"})
+		const lent = "panic: shm: Own of a task's argument"
 		const foreign = "makeOut.Parts.Row: the array was not made in Task.Arena() by this task"
 		for _, tt := range []struct {
 			how  string
 			x    shm.View[float64]
 			want string
 		}{
-			{"input", x.View(), foreign},
-			{"row of input", x.View(), foreign},
-			{"input", earlier.Whole, foreign}, // of the same worker's arena
+			{"input", x.View(), lent},
+			{"row of input", x.View(), lent},
+			{"input", earlier.Whole.View(), lent}, // of the same worker's arena
 			{"other arena", x.View(), foreign},
 			{"of an earlier task", x.View(), "makeOut.Parts.Row: shm: array in segment"},
 			{"released", x.View(), "makeOut.Whole: shm: array in segment"},
@@ -451,8 +457,8 @@ func TestResultRefused(t *testing.T) {
 			require.ErrorAs(t, err, &own, tt.how)
 			require.ErrorContains(t, err, tt.want)
 		}
-		otherArray.Release() // the zero one, if it is the worker's
-		kept, otherArray = shm.View[float64]{}, shm.Array[float64]{}
+		otherView.Release() // the zero one, if it is the worker's
+		kept, otherView = shm.OwnedView[float64]{}, shm.OwnedView[float64]{}
 		earlier.release()
 		require.Zero(t, resultArenaOf(t, p).Live, "failed results hold memory")
 		require.Empty(t, p.Stats().Deaths)
@@ -526,7 +532,7 @@ func TestResultsOutliveTheirWorker(t *testing.T) {
 	require.NoError(t, err)
 	held.check(t, makeIn{N: 1000, Seed: 1})
 	second.check(t, makeIn{N: 1000, Seed: 2})
-	f, err := norm.Submit(background(), p, normIn{held.Parts.Row, 1}) // still an input like others
+	f, err := norm.Submit(background(), p, normIn{held.Parts.Row.View(), 1}) // still an input like others
 	require.NoError(t, err)
 	_, err = f.Wait(background())
 	require.NoError(t, err)
@@ -697,7 +703,7 @@ func TestIdleMemoryGoesWhereItIsNeeded(t *testing.T) {
 	}
 }
 
-type flagsOut struct{ Flags shm.View[bool] }
+type flagsOut struct{ Flags shm.OwnedView[bool] }
 
 // A worker truncates the segment that its result lies in: the supervisor, which
 // looks at bools before it gives them out, says so and lives.
@@ -706,7 +712,7 @@ var truncateResult = Func("test.truncateResult", func(t *Task, _ struct{}) (flag
 	if err != nil {
 		return flagsOut{}, err
 	}
-	return flagsOut{x.View()}, os.Truncate("/dev/shm/"+x.Ref().Segment, 0)
+	return flagsOut{x.Own()}, os.Truncate("/dev/shm/"+x.Ref().Segment, 0)
 })
 
 func TestTruncatedResult(t *testing.T) {

@@ -150,7 +150,7 @@ func (p *Pool) wire(t *task, field string, b shm.Binder) (shm.WireRef, error) {
 	if seg == nil {
 		return shm.WireRef{Ref: ref}, nil
 	}
-	if b.Writable() && !p.segments.outputs.Owns(seg) {
+	if shm.KindOf(b) == shm.KindArray && !p.segments.outputs.Owns(seg) {
 		return shm.WireRef{}, fmt.Errorf("%s: an Array argument must be made in Pool.Outputs(): hand others over as a View", field)
 	}
 	a, fresh, err := p.segments.number(seg)

@@ -403,14 +403,11 @@ func (s *server) finish(arrays bool) {
 	} else if wire.ResultStatus(s.out) == wire.StatusGoexit {
 		s.fail(wire.StatusGoexit, "the function called runtime.Goexit", "")
 	}
-	if len(s.bound) > 0 {
-		err := releaseAll(s.bound)
-		clear(s.bound)
-		s.bound = s.bound[:0]
-		if err != nil && wire.ResultStatus(s.out) == wire.StatusOK {
-			s.fail(wire.StatusError, err.Error(), "")
-		}
+	for _, b := range s.bound {
+		shm.Unbind(b.Binder)
 	}
+	clear(s.bound)
+	s.bound = s.bound[:0]
 	if arrays || s.task.arena {
 		s.results.finish(wire.ResultStatus(s.out) == wire.StatusOK)
 	}

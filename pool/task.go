@@ -53,7 +53,7 @@ func (t *Task) Worker() int {
 	return t.server.host.slot
 }
 
-// Arena is where the function makes the arrays whose Views it returns: memory
+// Arena is where the function makes the arrays whose Own it returns: memory
 // that the supervisor has mapped too, within Options.Results. What was made
 // there and not returned is released when the function returns, and so are its
 // slices dead. A Make in it fails with [shm.ErrFull] where Options.Results is

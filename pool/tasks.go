@@ -28,8 +28,8 @@ type task struct {
 	worker     *worker // in whose lane it is
 	at         uint64  // position in the lane
 	result     []byte
-	value      any          // a result with Views: a *Out,
-	views      []shm.Binder // the Views in it
+	value      any               // a result with Views: a *Out,
+	views      []shm.OwnedBinder // the OwnedViews in it
 	err        error
 	waiting    bool
 	next, prev *task // while pending
@@ -69,10 +69,10 @@ type tasks struct {
 // releases is what is to be released without the lock by the next p.unlock. Guarded
 // by Pool.mu.
 type releases struct {
-	tasks []*task      // resolved, with pins
-	views []shm.Binder // of results that nobody wants
-	pins  []shm.Pin    // of ranges whose caller has left
-	spare []*task      // memory for tasks
+	tasks []*task           // resolved, with pins
+	views []shm.OwnedBinder // of results that nobody wants
+	pins  []shm.Pin         // of ranges whose caller has left
+	spare []*task           // memory for tasks
 }
 
 // scheduler has the workers that can be given tasks. Guarded by Pool.mu.

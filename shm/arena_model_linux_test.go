@@ -27,7 +27,7 @@ type modelArray struct {
 }
 
 type modelPin struct {
-	pin   Pin
+	pin   interface{ Release() }
 	data  []uint32 // dead by contract, but the pin keeps it
 	stamp uint32
 }
@@ -108,6 +108,18 @@ func (m *arenaModel) PinAndRelease(t *rapid.T) {
 	pin, err := x.arr.Pin()
 	require.NoError(t, err)
 	m.pinned = append(m.pinned, modelPin{pin, x.arr.Data(), x.stamp})
+	x.arr.Release()
+	m.stale = append(m.stale, x.arr.Ref())
+	m.live = slices.Delete(m.live, i, i+1)
+}
+
+// OwnAndRelease does so by a view of its own of a part.
+func (m *arenaModel) OwnAndRelease(t *rapid.T) {
+	i := m.pick(t, len(m.live))
+	x := m.live[i]
+	lo := rapid.IntRange(0, x.arr.Len()-1).Draw(t, "lo")
+	v := x.arr.Rows(lo, x.arr.Len()).Own()
+	m.pinned = append(m.pinned, modelPin{v, v.Data(), x.stamp})
 	x.arr.Release()
 	m.stale = append(m.stale, x.arr.Ref())
 	m.live = slices.Delete(m.live, i, i+1)

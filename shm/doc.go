@@ -14,9 +14,10 @@
 //     ([Make], [MakeWait], [PutCopy]) and to which they return. Making a segment
 //     costs tens of microseconds and a page fault per 4 KiB; a block of a warm
 //     arena costs neither.
-//   - [Array] is a writable typed slice over a segment, [View] a read-only one.
+//   - [Array] is a writable typed slice over a segment, [View] a read-only one that
+//     somebody else holds, and [OwnedView] one that holds its elements itself.
 //   - [Ref] is what crosses the boundary: segment name, byte offset,
-//     generation, dtype and shape. [Attach] and [Bind] turn it into a View again.
+//     generation, dtype and shape. [Attach] and [Bind] turn it into an OwnedView.
 //
 // # Layout
 //
@@ -37,8 +38,8 @@
 // # Lifetimes
 //
 // Slices returned by Data and Bytes point straight into the mapping. An Array
-// or View pins its block and its mapping until Release; after Release the slice
-// is dead: its block may be given to the next Make, and reading it shows
+// or OwnedView pins its block and its mapping until Release; a View pins nothing and
+// ends with what it was borrowed from. From then on the slice is dead: its block may be given to the next Make, and reading it shows
 // somebody else's numbers. Segment.Close with live pins removes nothing under
 // their feet: unmapping and unlinking happen when the last pin goes.
 //

@@ -27,24 +27,26 @@ type Element interface {
 	bool | int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64 | float32 | float64 | complex64 | complex128
 }
 
-// code is NumPy's type string without its byte-order mark.
+// dtypes is the one table of them. code is NumPy's type string without its byte-order
+// mark.
 var dtypes = [...]struct {
 	name, code  string
 	size, align int64
+	binder      func(Kind) Binder
 }{
-	Bool:       {"bool", "b1", 1, 1},
-	Int8:       {"int8", "i1", 1, 1},
-	Int16:      {"int16", "i2", 2, 2},
-	Int32:      {"int32", "i4", 4, 4},
-	Int64:      {"int64", "i8", 8, 8},
-	Uint8:      {"uint8", "u1", 1, 1},
-	Uint16:     {"uint16", "u2", 2, 2},
-	Uint32:     {"uint32", "u4", 4, 4},
-	Uint64:     {"uint64", "u8", 8, 8},
-	Float32:    {"float32", "f4", 4, 4},
-	Float64:    {"float64", "f8", 8, 8},
-	Complex64:  {"complex64", "c8", 8, 4},
-	Complex128: {"complex128", "c16", 16, 8},
+	Bool:       {"bool", "b1", 1, 1, newBinder[bool]},
+	Int8:       {"int8", "i1", 1, 1, newBinder[int8]},
+	Int16:      {"int16", "i2", 2, 2, newBinder[int16]},
+	Int32:      {"int32", "i4", 4, 4, newBinder[int32]},
+	Int64:      {"int64", "i8", 8, 8, newBinder[int64]},
+	Uint8:      {"uint8", "u1", 1, 1, newBinder[uint8]},
+	Uint16:     {"uint16", "u2", 2, 2, newBinder[uint16]},
+	Uint32:     {"uint32", "u4", 4, 4, newBinder[uint32]},
+	Uint64:     {"uint64", "u8", 8, 8, newBinder[uint64]},
+	Float32:    {"float32", "f4", 4, 4, newBinder[float32]},
+	Float64:    {"float64", "f8", 8, 8, newBinder[float64]},
+	Complex64:  {"complex64", "c8", 8, 4, newBinder[complex64]},
+	Complex128: {"complex128", "c16", 16, 8, newBinder[complex128]},
 }
 
 // Valid reports whether d is one of the dtypes above.

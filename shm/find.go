@@ -49,7 +49,7 @@ func (a *Arena) Find(b []byte) (View[byte], bool) {
 		return View[byte]{}, false
 	}
 	ref := Ref{Segment: s.seg.name, Offset: off, Generation: block.gen, DType: Uint8, Shape: shape}
-	return View[byte]{span[byte]{raw: s.seg.mem[off : off+n : off+n], ref: ref, h: h, use: block.use, lends: true}}, true
+	return View[byte]{span[byte]{raw: s.seg.mem[off : off+n : off+n], ref: ref, h: h, use: block.use}}, true
 }
 
 // blockLocked is the block in use that the n bytes at off of a slab lie in.

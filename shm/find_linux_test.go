@@ -69,7 +69,6 @@ func TestFind(t *testing.T) {
 			known, err := Lookup[byte](a, v.Ref())
 			require.NoError(t, err)
 			known.Release()
-			require.Panics(t, func() { v.Release() })
 		}
 	}
 	not := func(b []byte) {

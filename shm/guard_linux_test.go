@@ -56,13 +56,14 @@ func (tr truncator) truncate(t *testing.T, name string, size int64) {
 	require.Equal(t, "<nil>\n", line)
 }
 
-func byteView(t *testing.T, seg *Segment) View[byte] {
+// byteView is all of a segment, and what ends it.
+func byteView(t *testing.T, seg *Segment) (_ View[byte], release func()) {
 	t.Helper()
 	shape, err := ShapeOf(int(seg.Size()))
 	require.NoError(t, err)
 	v, err := Bind[byte](seg, Ref{Segment: seg.Name(), DType: Uint8, Shape: shape})
 	require.NoError(t, err)
-	return v
+	return v.View(), v.Release
 }
 
 // sumOf is called, or its loads would be left out where nobody looks at the sum.
@@ -82,8 +83,8 @@ func TestGuardedSurvivesTruncation(t *testing.T) {
 	other, err := r.Create(1 << 16)
 	require.NoError(t, err)
 	fill(other.mem, 1)
-	calm := byteView(t, other)
-	defer calm.Release()
+	calm, releaseCalm := byteView(t, other)
+	defer releaseCalm()
 	want := sumOf(calm.Data())
 	var stop atomic.Bool
 	var calmReaders sync.WaitGroup
@@ -118,7 +119,7 @@ func TestGuardedSurvivesTruncation(t *testing.T) {
 		require.NoError(t, err)
 		attached, err := Attach(seg.Name(), size, ReadOnly)
 		require.NoError(t, err)
-		v := byteView(t, attached)
+		v, release := byteView(t, attached)
 		var readers sync.WaitGroup
 		var started sync.WaitGroup
 		errs := make([]error, 4)
@@ -155,7 +156,7 @@ func TestGuardedSurvivesTruncation(t *testing.T) {
 			require.Less(t, fault.Offset, size)
 			require.ErrorContains(t, err, "another process probably truncated its file")
 		}
-		v.Release()
+		release()
 		require.NoError(t, attached.Close())
 		require.NoError(t, seg.Close())
 	}
@@ -195,8 +196,8 @@ func TestGuardedArray(t *testing.T) {
 func TestGuardedLetsPass(t *testing.T) {
 	seg, err := newRun(t).Create(4096)
 	require.NoError(t, err)
-	v := byteView(t, seg)
-	defer v.Release()
+	v, release := byteView(t, seg)
+	defer release()
 	recovered := func(f func()) (r any) {
 		defer func() { r = recover() }()
 		v.Guarded(func([]byte) error { f(); return nil })
@@ -241,7 +242,7 @@ func TestGuardedSurvivesCutAndGrown(t *testing.T) {
 	require.NoError(t, err)
 	attached, err := Attach(seg.Name(), 8192, ReadOnly)
 	require.NoError(t, err)
-	v := byteView(t, attached)
+	v, release := byteView(t, attached)
 	path := dir + "/" + seg.Name()
 	err = v.Guarded(func(data []byte) error {
 		defer func() { require.NoError(t, os.Truncate(path, 8192)) }() // before Guarded sees the panic
@@ -285,7 +286,7 @@ func TestGuardedSurvivesCutAndGrown(t *testing.T) {
 	t.Log(faults, "faults")
 	close(stop)
 	cutter.Wait()
-	v.Release()
+	release()
 	require.NoError(t, attached.Close())
 }
 
@@ -293,8 +294,8 @@ func TestGuardedRestoresTheSetting(t *testing.T) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(false))
 	seg, err := newRun(t).Create(4096)
 	require.NoError(t, err)
-	v := byteView(t, seg)
-	defer v.Release()
+	v, release := byteView(t, seg)
+	defer release()
 	for _, was := range []bool{false, true} {
 		for name, f := range map[string]func([]byte) error{
 			"return": func([]byte) error { return nil },

@@ -105,7 +105,7 @@ func alloc[T Element](a *Arena, dims []int) (arr Array[T], dirty int64, err erro
 		return arr, 0, fmt.Errorf("shm: make %v of %v: %s", ref.DType, shape, why)
 	}
 	if size == 0 {
-		return Array[T]{span[T]{ref: ref}}, 0, nil
+		return Array[T]{span: span[T]{ref: ref}}, 0, nil
 	}
 	b, gen, h, use, dirty, err := a.take(size)
 	if err != nil {
@@ -113,33 +113,33 @@ func alloc[T Element](a *Arena, dims []int) (arr Array[T], dirty int64, err erro
 	}
 	seg := b.slab.seg
 	ref.Segment, ref.Offset, ref.Generation = seg.name, b.off, gen
-	return Array[T]{span[T]{raw: seg.mem[b.off : b.off+size : b.off+size], ref: ref, h: h, use: use}}, dirty, nil
+	return Array[T]{span: span[T]{raw: seg.mem[b.off : b.off+size : b.off+size], ref: ref, h: h, use: use}}, dirty, nil
 }
 
 // Lookup returns the view that ref, of an array of this arena or a part of one,
-// names, pinned until its Release. The error wraps [ErrStale] if the block was
-// freed or given out again since the Ref was made.
-func Lookup[T Element](a *Arena, ref Ref) (View[T], error) {
+// names. The error wraps [ErrStale] if the block was freed or given out again since
+// the Ref was made.
+func Lookup[T Element](a *Arena, ref Ref) (OwnedView[T], error) {
 	if ref.Bytes() == 0 {
 		return Bind[T](nil, ref)
 	}
 	b, seg := a.find(ref)
 	if seg == nil {
-		return View[T]{}, ref.refuse("no segment of this arena")
+		return OwnedView[T]{}, ref.refuse("no segment of this arena")
 	}
 	h := b.hold.get()
 	if h == nil {
-		return View[T]{}, &RefError{ref.Segment, fmt.Sprintf("generation %d at offset %d is not in use", ref.Generation, ref.Offset), ErrStale}
+		return OwnedView[T]{}, &RefError{ref.Segment, fmt.Sprintf("generation %d at offset %d is not in use", ref.Generation, ref.Offset), ErrStale}
 	}
 	block, err := h.pin(b.use) // fails if that use has ended meanwhile
 	if err != nil {
-		return View[T]{}, &RefError{ref.Segment, "its array was released", ErrStale}
+		return OwnedView[T]{}, &RefError{ref.Segment, "its array was released", ErrStale}
 	}
 	v, err := Bind[T](seg, ref)
 	if err != nil {
 		block.Release()
 		return v, err
 	}
-	v.h.onEnd = block.Release
+	v.h.under = block
 	return v, nil
 }

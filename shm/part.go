@@ -3,16 +3,16 @@ package shm
 import "fmt"
 
 // Row is element i of the first dimension: of an array of shape [r, c, …] the
-// array of shape [c, …]. It borrows v's pin: it is dead once v was released and
-// has no Release of its own. It panics if i is out of range or v has rank 0.
+// array of shape [c, …]. It is dead when v is. It panics if i is out of range or v has
+// rank 0.
 func (v View[T]) Row(i int) View[T] { return View[T]{v.row(i)} }
 
 // Rows is elements lo to hi of the first dimension, without hi, of shape
-// [hi−lo, …]. It borrows as [View.Row] does, and panics likewise.
+// [hi−lo, …]. It lives and panics as [View.Row] does.
 func (v View[T]) Rows(lo, hi int) View[T] { return View[T]{v.rows(lo, hi)} }
 
-// Reshape is the same elements in another shape. It borrows as [View.Row] does,
-// and panics if the number of elements differs.
+// Reshape is the same elements in another shape. It is dead when v is, and
+// panics if the number of elements differs.
 func (v View[T]) Reshape(dims ...int) View[T] { return View[T]{v.reshape(dims)} }
 
 // BytesAhead is the bytes of v with those ahead of it in the segment, as many as n
@@ -32,15 +32,15 @@ func (v View[T]) BytesAhead(n int) ([]byte, error) {
 	return v.h.seg.mem[v.ref.Offset-lead : end : end], nil
 }
 
-// Row is [View.Row], writable.
-func (a Array[T]) Row(i int) Array[T] { return Array[T]{a.row(i)} }
+// Row is [View.Row], writable. It has no Release of its own.
+func (a Array[T]) Row(i int) Array[T] { return Array[T]{a.row(i), true} }
 
 // Rows is [View.Rows], writable: parts that do not overlap may be written by
 // different goroutines, or tasks, at the same time.
-func (a Array[T]) Rows(lo, hi int) Array[T] { return Array[T]{a.rows(lo, hi)} }
+func (a Array[T]) Rows(lo, hi int) Array[T] { return Array[T]{a.rows(lo, hi), true} }
 
 // Reshape is [View.Reshape], writable.
-func (a Array[T]) Reshape(dims ...int) Array[T] { return Array[T]{a.reshape(dims)} }
+func (a Array[T]) Reshape(dims ...int) Array[T] { return Array[T]{a.reshape(dims), true} }
 
 func (s span[T]) rows(lo, hi int) span[T] {
 	s.check()
@@ -78,7 +78,7 @@ func (s span[T]) part(lo, hi int, shape Shape) span[T] {
 	s.ref = s.Ref()
 	s.ref.Shape = shape
 	s.ref.Offset += int64(lo)
-	s.raw, s.lends = s.raw[lo:hi:hi], true
+	s.raw = s.raw[lo:hi:hi]
 	if lo == hi { // no elements: nothing to point at, nothing to pin
 		s.ref.Segment, s.ref.Offset, s.ref.Generation, s.raw, s.h = "", 0, 0, nil, nil
 	}

@@ -14,6 +14,8 @@ type hold struct {
 	state atomic.Uint64 // use<<32 | released<<31 | references
 	arena *Arena        // where block goes back to; nil outside arenas
 	block extent
+	under Pin  // of the array that an OwnedView was made of
+	lent  bool // to a task: there is no OwnedView of it
 	onEnd func()
 	watch leakWatch // assertion build
 }
@@ -31,31 +33,67 @@ func newHold(seg *Segment) (*hold, uint32, error) {
 		seg.mu.Unlock()
 		return nil, 0, fmt.Errorf("shm: segment %q: %w", seg.name, ErrClosed)
 	}
-	seg.pins++
-	var h *hold
-	if n := len(seg.holds); n > 0 {
-		h, seg.holds = seg.holds[n-1], seg.holds[:n-1]
-	}
+	h := seg.holdLocked()
 	seg.mu.Unlock()
-	if h == nil {
-		h = &hold{seg: seg}
+	return h, h.begin(), nil
+}
+
+// holdLocked takes an unused hold, if there is one, and pins s for it.
+func (s *Segment) holdLocked() (h *hold) {
+	s.pins++
+	if n := len(s.holds); n > 0 {
+		h, s.holds = s.holds[n-1], s.holds[:n-1]
 	}
+	if h == nil {
+		h = &hold{seg: s}
+	}
+	return h
+}
+
+// begin makes the first reference to h, and returns the number of its use.
+func (h *hold) begin() uint32 {
 	use := uint32(h.state.Load() >> stateUse)
 	h.state.Store(uint64(use)<<stateUse | 1)
 	h.watch.begin(h)
-	return h, use, nil
+	return use
+}
+
+// own returns a hold of its own on what h keeps: its first reference pins h.
+func (h *hold) own(use uint32) (*hold, uint32) {
+	if h.lent {
+		panic(fmt.Sprintf("shm: Own of a task's argument in segment %q: it ends when the function returns; copy it with PutCopy", h.seg.name))
+	}
+	under, err := h.pin(use)
+	if err != nil {
+		panic(err)
+	}
+	h.seg.mu.Lock() // also where it was closed: h keeps its mapping
+	own := h.seg.holdLocked()
+	h.seg.mu.Unlock()
+	own.under = under
+	use = own.begin()
+	for h.under.h != nil {
+		h = h.under.h
+	}
+	if a := h.arena; a != nil && a.opts.Scratch {
+		a.mu.Lock()
+		a.madeLocked(madeArray{own, use})
+		a.mu.Unlock()
+	}
+	return own, use
 }
 
 // end gives back what h kept.
 func (h *hold) end() {
 	h.watch.end()
-	arena, block, onEnd, seg := h.arena, h.block, h.onEnd, h.seg
-	h.arena, h.onEnd = nil, nil
+	arena, block, under, onEnd, seg := h.arena, h.block, h.under, h.onEnd, h.seg
+	h.arena, h.under, h.lent, h.onEnd = nil, Pin{}, false, nil
 	use := uint32(h.state.Load()>>stateUse) + 1
 	h.state.Store(uint64(use) << stateUse)
 	if arena != nil {
 		arena.give(block)
 	}
+	under.Release()
 	if onEnd != nil {
 		onEnd()
 	}
@@ -64,7 +102,7 @@ func (h *hold) end() {
 		seg.holds = append(seg.holds, h)
 	}
 	seg.pins--
-	seg.endLocked()
+	seg.unlockAndEnd()
 }
 
 // change applies f to the state of h as long as it is still in the given use and

@@ -117,7 +117,7 @@ func (s *Segment) Writable() bool { return s.writable }
 func (s *Segment) Close() error {
 	s.mu.Lock()
 	s.closed = true
-	return s.endLocked()
+	return s.unlockAndEnd()
 }
 
 // OnUnmap arranges for f to be called once, right after the segment was
@@ -139,11 +139,11 @@ func (s *Segment) OnUnmap(f func()) {
 func (s *Segment) unpin() {
 	s.mu.Lock()
 	s.pins--
-	s.endLocked()
+	s.unlockAndEnd()
 }
 
-// endLocked unmaps a closed segment without pins, and unlocks s.mu.
-func (s *Segment) endLocked() error {
+// unlockAndEnd unlocks s.mu, and unmaps a closed segment without pins.
+func (s *Segment) unlockAndEnd() error {
 	if !s.closed || s.pins > 0 || s.gone {
 		s.mu.Unlock()
 		return nil

@@ -7,27 +7,36 @@ import (
 	"slices"
 )
 
-// A View is a read-only typed slice over a segment: by contract everywhere, and
-// by its mapping in every process but the owner's, where a store through it
-// faults. The zero View has no elements.
+// A View is a read-only typed slice over a segment that somebody else holds: by
+// contract everywhere, and by its mapping in every process but the owner's, where a
+// store through it faults. It is borrowed from an [Array] or [OwnedView], whose Release
+// ends it, or is a task's argument, which ends when the function returns. The zero View
+// has no elements.
 //
-// A View is a value; copies share one pin. It may be read from several
-// goroutines and processes at once, as long as nobody writes the elements.
+// A View is a value. It may be read from several goroutines and processes at once, as
+// long as nobody writes the elements.
 type View[T Element] struct{ span[T] }
+
+// An OwnedView is a View that keeps its elements where they are until its own Release,
+// which whoever has it must call: the View of a task's result, or what [Bind] or Own has
+// made. The zero OwnedView has no elements.
+type OwnedView[T Element] struct{ span[T] }
 
 // An Array is a writable typed slice over a segment. One goroutine of one
 // process writes an element at a time; the hand-over of the array (a task, a
 // channel) orders its writes before the reader's reads. The zero Array has no
 // elements.
-type Array[T Element] struct{ span[T] }
+type Array[T Element] struct {
+	span[T]
+	borrowed bool // a part of another array, or a task's argument
+}
 
-// span is what View and Array share.
+// span is what View, OwnedView and Array share.
 type span[T Element] struct {
-	raw   []byte // the elements, capped
-	ref   Ref
-	h     *hold // nil without elements
-	use   uint32
-	lends bool // borrowed from another array's pin: no Release of its own
+	raw []byte // the elements, capped
+	ref Ref
+	h   *hold // nil without elements
+	use uint32
 }
 
 // Data is the elements in C order, in place; nothing is copied. The slice is
@@ -103,13 +112,40 @@ func (s *span[T]) UnmarshalJSON([]byte) error {
 // [ErrReleased].
 func (s span[T]) Pin() (Pin, error) { return s.h.pin(s.use) }
 
-// Release gives the array up: every slice and every borrowed view of it is dead
-// after this, and its block goes back to its arena once the last [Pin] ends.
-// Releasing twice panics, and so does releasing a borrowed view.
-func (s span[T]) Release() {
-	if s.lends {
-		panic("shm: Release of a view that borrows its array's pin; release the array")
+// Own is the same elements as an OwnedView: they stay until its Release, also past
+// those of what it was made of and of other OwnedViews. It is how a function that runs
+// in a worker returns an array, or a part of one; what it has made in its task's arena
+// and does not return is released with the task, OwnedViews too. Own panics after
+// Release, as Data does, and for a task's argument.
+func (s span[T]) Own() OwnedView[T] {
+	s.check()
+	if s.h != nil {
+		s.h, s.use = s.h.own(s.use)
 	}
+	return OwnedView[T]{s}
+}
+
+// View is the same elements, borrowed: the View is dead once v was released.
+func (v OwnedView[T]) View() View[T] { return View[T](v) }
+
+// View is a read-only view of the array, borrowed: it is dead once a was released.
+func (a Array[T]) View() View[T] { return View[T]{a.span} }
+
+// Release ends the view and every View borrowed from it. Its block goes back to its
+// arena when no other OwnedView, Array or [Pin] holds it. Releasing twice panics.
+func (v OwnedView[T]) Release() { v.unbind() }
+
+// Release gives the array up: every slice and every View of it is dead after this, and
+// its block goes back to its arena once the last OwnedView and [Pin] of it end.
+// Releasing twice panics, and so does releasing a part of an array or a task's argument.
+func (a Array[T]) Release() {
+	if a.borrowed {
+		panic("shm: Release of a part of an array, or of a task's argument: only the array that was made or bound has one")
+	}
+	a.unbind()
+}
+
+func (s span[T]) unbind() {
 	if s.h != nil && !s.h.release(s.use) {
 		panic(fmt.Sprintf("shm: array in segment %q released twice, or after the Reset of its arena", s.h.seg.name))
 	}
@@ -121,66 +157,19 @@ func (s span[T]) check() {
 	}
 }
 
-// View is a read-only view of the array. It borrows a's pin: it is dead once a
-// was released and has no Release of its own.
-func (a Array[T]) View() View[T] {
-	v := View[T](a)
-	v.lends = true
-	return v
-}
-
-// Bind returns a view of what ref describes inside seg, pinned until its
-// Release. The Ref is checked against the segment ([*RefError]), and the bytes
-// of a bool array against 0 and 1. The name in the Ref must be the segment's.
-func Bind[T Element](seg *Segment, ref Ref) (View[T], error) {
+// Bind returns a view of what ref describes inside seg, which stays mapped until the
+// view's Release. The Ref is checked against the segment ([*RefError]), and the bytes
+// of a bool array against 0 and 1. The name in the Ref must be the segment's; seg may be
+// nil for an array without elements.
+func Bind[T Element](seg *Segment, ref Ref) (OwnedView[T], error) {
 	s, err := bind[T](seg, ref)
-	return View[T]{s}, err
+	return OwnedView[T]{s}, err
 }
 
 // BindArray is Bind for a writable array. The segment must be writable here.
 func BindArray[T Element](seg *Segment, ref Ref) (Array[T], error) {
 	s, err := bindWritable[T](seg, ref)
-	return Array[T]{s}, err
-}
-
-// Bind makes v a view of what ref describes inside seg, as the function [Bind]
-// does; seg may be nil for an array without elements. onRelease, unless nil, is
-// called once, when the view and every Pin of it were released. It is how a pool
-// fills in what a task carries, and replaces what v was without releasing it.
-func (v *View[T]) Bind(seg *Segment, ref Ref, onRelease func()) (err error) {
-	v.span, err = bind[T](seg, ref)
-	v.span.onRelease(onRelease, err)
-	return err
-}
-
-// Bind is [View.Bind] for a writable array.
-func (a *Array[T]) Bind(seg *Segment, ref Ref, onRelease func()) (err error) {
-	a.span, err = bindWritable[T](seg, ref)
-	a.span.onRelease(onRelease, err)
-	return err
-}
-
-func (s span[T]) onRelease(f func(), err error) {
-	if err == nil && s.h != nil {
-		s.h.onEnd = f
-	}
-}
-
-// Writable tells a View (false) from an Array (true) behind a [Binder].
-func (View[T]) Writable() bool { return false }
-
-// Writable tells a View (false) from an Array (true) behind a [Binder].
-func (Array[T]) Writable() bool { return true }
-
-// A Binder is a *View or *Array whatever its element type: what code that
-// carries them between processes works with.
-type Binder interface {
-	Ref() Ref
-	Pin() (Pin, error)
-	Bind(seg *Segment, ref Ref, onRelease func()) error
-	Bytes() []byte
-	Writable() bool
-	Release()
+	return Array[T]{span: s}, err
 }
 
 func bindWritable[T Element](seg *Segment, ref Ref) (span[T], error) {
@@ -235,9 +224,8 @@ func (s *Segment) checkBools(r Ref, raw []byte) error {
 	})
 }
 
-// Cast is the dims elements of type T that start byteOffset bytes into b. It
-// borrows b's pin: it is dead once b's array was released and has no Release of
-// its own. What does not fit or is not aligned is a [*RefError].
+// Cast is the dims elements of type T that start byteOffset bytes into b: it is dead
+// when b is. What does not fit or is not aligned is a [*RefError].
 func Cast[T Element](b View[byte], byteOffset int64, dims ...int) (View[T], error) {
 	shape, err := ShapeOf(dims...)
 	if err != nil {
@@ -248,7 +236,7 @@ func Cast[T Element](b View[byte], byteOffset int64, dims ...int) (View[T], erro
 	ref.DType, ref.Shape, ref.Offset = DTypeOf[T](), shape, byteOffset
 	if ref.Bytes() == 0 {
 		ref = Ref{DType: ref.DType, Shape: shape}
-		return View[T]{span[T]{ref: ref, lends: true}}, ref.Validate(0)
+		return View[T]{span[T]{ref: ref}}, ref.Validate(0)
 	}
 	if size := ref.Bytes(); byteOffset < 0 || size > int64(len(b.raw)) || byteOffset > int64(len(b.raw))-size {
 		return View[T]{}, ref.refuse(fmt.Sprintf("%d bytes at byte %d of a view of %d", size, byteOffset, len(b.raw)))
@@ -259,5 +247,5 @@ func Cast[T Element](b View[byte], byteOffset int64, dims ...int) (View[T], erro
 	}
 	end := byteOffset + ref.Bytes()
 	raw := b.raw[byteOffset:end:end]
-	return View[T]{span[T]{raw: raw, ref: ref, h: b.h, use: b.use, lends: true}}, b.h.seg.checkBools(ref, raw)
+	return View[T]{span[T]{raw: raw, ref: ref, h: b.h, use: b.use}}, b.h.seg.checkBools(ref, raw)
 }

@@ -19,7 +19,7 @@ func TestViewOutlivesItsHandle(t *testing.T) {
 	for i := range x.Data() {
 		x.Data()[i] = int64(i)
 	}
-	v := func() View[int64] {
+	v := func() OwnedView[int64] {
 		seg, err := Attach(x.Ref().Segment, 0, ReadOnly)
 		require.NoError(t, err)
 		v, err := Bind[int64](seg, x.Ref())
@@ -74,7 +74,55 @@ func TestResolvingAllocatesNothing(t *testing.T) {
 		}
 		y.Release()
 	}), "nor does a block of a warm arena")
+	require.Zero(t, testing.AllocsPerRun(1000, func() { x.Own().Release() }))
 	require.Zero(t, testing.AllocsPerRun(1000, func() { x.At(9, 99) }))
+}
+
+// An OwnedView keeps its elements past the end of what it was made of.
+func TestOwnedViews(t *testing.T) {
+	a := newRun(t).NewArena(nil)
+	x, err := PutCopy(a, []float64{1, 2, 3, 4}, 2, 2)
+	require.NoError(t, err)
+	whole := x.Own()
+	row := x.Row(1).Own()
+	again := row.View().Own()
+	x.Release()
+	require.Panics(t, func() { x.Data() })
+	require.Panics(t, func() { x.Own() })
+	require.Equal(t, []float64{1, 2, 3, 4}, whole.Data())
+	whole.Release()
+	require.Panics(t, func() { whole.Data() })
+	require.Panics(t, func() { whole.View().Data() })
+	require.Panics(t, whole.Release)
+	row.Release()
+	require.NotZero(t, a.Stats().Live)
+	require.NoError(t, a.Close()) // its segment stays mapped for the last
+	last := again.Own()
+	again.Release()
+	require.Equal(t, []float64{3, 4}, last.View().Data())
+	last.Release()
+	require.Zero(t, a.Stats().Live)
+	OwnedView[int8]{}.View().Own().Release()
+
+	require.Panics(t, func() { x.Row(0).Release() }, "a part of an array has none of its own")
+	_, has := any(x.View()).(interface{ Release() })
+	require.False(t, has, "a View is borrowed")
+}
+
+// What was made of an array in a scratch arena ends with it.
+func TestResetEndsOwnedViews(t *testing.T) {
+	a := newRun(t).NewArena(&ArenaOptions{Scratch: true})
+	x, err := Make[float64](a, 4)
+	require.NoError(t, err)
+	kept, gone := x.Own(), x.Rows(0, 2).Own().View().Own()
+	pin, err := kept.Pin()
+	require.NoError(t, err)
+	a.Reset()
+	require.Panics(t, func() { kept.Data() })
+	require.Panics(t, func() { gone.Data() })
+	require.NotZero(t, a.Stats().Live)
+	pin.Release()
+	require.Zero(t, a.Stats().Live)
 }
 
 // More than 4 GiB in one array: sizes, offsets, parts, another mapping.

@@ -47,7 +47,7 @@ type fussyIn struct {
 	File             string
 }
 
-var fussyOf = pool.Func("handoff.test.fussy", func(t *pool.Task, in fussyIn) (out arrowipc.Column[float64], err error) {
+var fussyOf = pool.Func("handoff.test.fussy", func(t *pool.Task, in fussyIn) (out arrowipc.OwnedColumn[float64], err error) {
 	rows := in.Rows.Values.Data()
 	for rows[0] >= in.Wait {
 		if _, err := os.Stat(in.File); err != nil || t.Context().Err() != nil {
@@ -69,7 +69,7 @@ var fussyOf = pool.Func("handoff.test.fussy", func(t *pool.Task, in fussyIn) (ou
 		}
 		values.Data()[i] = v
 	}
-	return arrowipc.Column[float64]{Values: values.View(), Len: int64(len(rows))}, nil
+	return arrowipc.OwnedColumn[float64]{Values: values.Own(), Len: int64(len(rows))}, nil
 })
 
 func (f *fussy) Passes() []batch.Pass {

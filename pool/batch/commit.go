@@ -37,13 +37,13 @@ func (c *commit) release() {
 // these.
 type formatted struct {
 	block
-	text func(context.Context) (shm.View[byte], error)
+	text func(context.Context) (shm.OwnedView[byte], error)
 }
 
 type csvIn struct{ Rows arrowipc.Record }
 
 type csvOut struct {
-	Text   shm.View[byte]
+	Text   shm.OwnedView[byte]
 	Copied int64 // bytes of it: the worker makes it in its own memory
 }
 
@@ -65,7 +65,7 @@ var formatCSV = pool.Func("batch.csv", func(t *pool.Task, in csvIn) (csvOut, err
 		return csvOut{}, err
 	}
 	n := copy(out.Data(), text)
-	return csvOut{out.View(), int64(n)}, nil
+	return csvOut{out.Own(), int64(n)}, nil
 })
 
 // schemaOf is a schema for arrays without names.
@@ -91,7 +91,7 @@ func (r *passRun) format(ctx context.Context, b block) formatted {
 	if err != nil {
 		return f
 	}
-	f.text = func(ctx context.Context) (shm.View[byte], error) {
+	f.text = func(ctx context.Context) (shm.OwnedView[byte], error) {
 		out, err := future.Wait(ctx)
 		r.copied.Add(out.Copied)
 		return out.Text, err

@@ -1,8 +1,6 @@
 package batch
 
 import (
-	"sync"
-
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 
@@ -17,13 +15,10 @@ type Out struct {
 }
 
 // OutOf is a column that a worker has made in its [pool.Task.Arena] and returned.
-// It takes the views over: they are released with the Out, or at once with an error.
-func OutOf[T shm.Element](c arrowipc.Column[T]) (Out, error) {
-	arr, err := arrowipc.ArrayOf(c, sync.OnceFunc(func() {
-		c.Values.Release()
-		c.Valid.Release()
-	}))
-	return Out{arr, func(r *arrowipc.Record) { arrowipc.AddColumn(r, c) }}, err
+// The Out releases it, or OutOf at once with an error.
+func OutOf[T shm.Element](c arrowipc.OwnedColumn[T]) (Out, error) {
+	arr, err := arrowipc.ArrayOf(c.Column(), c.Release)
+	return Out{arr, func(r *arrowipc.Record) { arrowipc.AddColumn(r, c.Column()) }}, err
 }
 
 // OutArray is an array that lies anywhere. It takes over one reference.

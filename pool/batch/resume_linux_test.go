@@ -33,30 +33,30 @@ import (
 // twice is an operation of the tests whose workers log the chunks that they do, and
 // behave as a value says: 13 fails, 15 kills its worker, as long as the file
 // "mended" is not beside the log.
-var twiceOf = pool.Func("batch.test.twice", func(t *pool.Task, in twiceIn) (arrowipc.Column[float64], error) {
+var twiceOf = pool.Func("batch.test.twice", func(t *pool.Task, in twiceIn) (arrowipc.OwnedColumn[float64], error) {
 	values := in.Rows.Values.Data()
 	f, err := os.OpenFile(in.Log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return arrowipc.Column[float64]{}, err
+		return arrowipc.OwnedColumn[float64]{}, err
 	}
 	fmt.Fprintf(f, "%d %d\n", int(values[0])/rowsOfChunk, os.Getppid())
 	f.Close()
 	_, err = os.Stat(filepath.Join(filepath.Dir(in.Log), "mended"))
 	out, makeErr := shm.MakeWait[float64](t.Context(), t.Arena(), len(values))
 	if makeErr != nil {
-		return arrowipc.Column[float64]{}, makeErr
+		return arrowipc.OwnedColumn[float64]{}, makeErr
 	}
 	for i, v := range values {
 		out.Data()[i] = 2 * v
 		if err != nil && v == float64(in.Fails) {
-			return arrowipc.Column[float64]{}, errors.New("thirteen")
+			return arrowipc.OwnedColumn[float64]{}, errors.New("thirteen")
 		}
 		if err != nil && slices.Contains(in.Kills[:], int64(v)) && v > 0 {
 			unix.Kill(os.Getpid(), unix.SIGKILL)
 			select {}
 		}
 	}
-	return arrowipc.Column[float64]{Values: out.View(), Len: int64(len(values))}, nil
+	return arrowipc.OwnedColumn[float64]{Values: out.Own(), Len: int64(len(values))}, nil
 })
 
 type twiceIn struct {

@@ -32,9 +32,9 @@ func TestGivenUpChunkLeavesNoGap(t *testing.T) {
 	r := &passRun{engine: e, pass: &Pass{Output: schema.Fields()}}
 	ctx, cancel := context.WithCancel(context.Background())
 	late := rows()
-	late.text = func(context.Context) (shm.View[byte], error) {
+	late.text = func(context.Context) (shm.OwnedView[byte], error) {
 		cancel()
-		return shm.View[byte]{}, errors.New("not waited for")
+		return shm.OwnedView[byte]{}, errors.New("not waited for")
 	}
 	require.NoError(t, r.write(ctx, &commit{index: 0, units: 1, blocks: []formatted{rows(), late}}))
 	require.NoError(t, r.write(context.Background(), &commit{index: 1, units: 1, blocks: []formatted{rows()}}))

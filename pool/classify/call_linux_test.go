@@ -100,18 +100,18 @@ var (
 		}
 		return s, nil
 	})
-	measuredMake = pool.Func("test.classify.make", func(t *pool.Task, n int) (shm.View[int64], error) {
+	measuredMake = pool.Func("test.classify.make", func(t *pool.Task, n int) (shm.OwnedView[int64], error) {
 		if t.Worker() != 0 || t.Attempt() != 1 || t.Context() == nil {
-			return shm.View[int64]{}, errors.New("no proper task")
+			return shm.OwnedView[int64]{}, errors.New("no proper task")
 		}
 		out, err := shm.Make[int64](t.Arena(), n)
 		if err != nil {
-			return shm.View[int64]{}, err
+			return shm.OwnedView[int64]{}, err
 		}
 		for i := range out.Data() {
 			out.Data()[i] = int64(i)
 		}
-		return out.View(), nil
+		return out.Own(), nil
 	})
 	measuredWait = pool.Func("test.classify.wait", func(t *pool.Task, ms int) (int, error) {
 		if ms < 0 {

@@ -20,7 +20,7 @@ type signal struct {
 type power struct {
 	Name  string
 	Total float64
-	Parts shm.View[float64]
+	Parts shm.OwnedView[float64]
 }
 
 // spectrum runs in worker processes. What it returns it has made in t.Arena().
@@ -30,7 +30,7 @@ var spectrum = pool.Func("example.spectrum", func(t *pool.Task, in signal) (powe
 	if err != nil {
 		return power{}, err
 	}
-	out := power{Name: in.Name, Parts: parts.View()}
+	out := power{Name: in.Name, Parts: parts.Own()}
 	for k := range parts.Data() {
 		var re, im float64
 		for i, x := range in.X.Data() {

@@ -30,6 +30,12 @@ type graphItem struct {
 // nothing is the smallest task.
 var nothing = pool.Func("test.nothing", func(t *pool.Task, n int) (int, error) { return n, nil })
 
+// A graphMade is a graphItem that a worker has made.
+type graphMade struct {
+	N int
+	Y shm.OwnedView[int64]
+}
+
 const graphElements = 64
 
 func (g graphItem) check() error {
@@ -42,13 +48,13 @@ func (g graphItem) check() error {
 }
 
 // graphStep looks at the array of its item and makes another.
-var graphStep = pool.Func("test.graphStep", func(t *pool.Task, in graphItem) (graphItem, error) {
+var graphStep = pool.Func("test.graphStep", func(t *pool.Task, in graphItem) (made graphMade, err error) {
 	if err := in.check(); err != nil {
-		return in, err
+		return made, err
 	}
 	switch in.How {
 	case "error":
-		return in, errors.New("told to")
+		return made, errors.New("told to")
 	case "panic":
 		panic("told to")
 	case "goexit":
@@ -58,17 +64,17 @@ var graphStep = pool.Func("test.graphStep", func(t *pool.Task, in graphItem) (gr
 		select {
 		case <-time.After(in.Nap):
 		case <-t.Context().Done():
-			return in, t.Context().Err()
+			return made, t.Context().Err()
 		}
 	}
 	y, err := shm.Make[int64](t.Arena(), graphElements)
 	if err != nil {
-		return in, err
+		return made, err
 	}
 	for i := range y.Data() {
 		y.Data()[i] = int64(in.N)
 	}
-	return graphItem{N: in.N, Y: y.View()}, nil
+	return graphMade{N: in.N, Y: y.Own()}, nil
 })
 
 // watched fails the program, with all stacks, where something does not come to an end.
@@ -187,7 +193,9 @@ func randomWorkerGraph(p *testPool, r *rand.Rand) (string, error) {
 			g.How, g.Nap = faults[fmt.Sprint(name, " ", g.N)], nap*time.Duration(g.N%3)
 			return g, nil
 		}, 1)
-		flow = Proc(pl, name, flow, p.Pool, graphStep, width)
+		flow = Go(pl, name+"back", Proc(pl, name, flow, p.Pool, graphStep, width), func(_ context.Context, m graphMade) (graphItem, error) {
+			return graphItem{N: m.N, Y: m.Y.View()}, nil
+		}, 1)
 	}
 	ctx, cancel := context.WithCancel(background())
 	defer cancel()

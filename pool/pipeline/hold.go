@@ -11,8 +11,8 @@ import (
 
 type holdKey struct{}
 
-// A Releaser is an array or another thing with an end: a [shm.Array], a [shm.View], an
-// arrow.Record.
+// A Releaser is an array or another thing with an end: a [shm.Array], a
+// [shm.OwnedView], an arrow.Record.
 type Releaser interface{ Release() }
 
 // Hold gives r to the pipeline, which releases it when the item that is being made, or

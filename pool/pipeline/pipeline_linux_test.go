@@ -45,12 +45,22 @@ var pipeTask = pool.Func("test.pipeTask", func(t *pool.Task, in pipeIn) (out pip
 		y.Data()[i] = 2 * x
 		out.Sum += 2 * x
 	}
-	out.Y = y.View()
+	out.Y = y.Own()
 	return out, nil
 })
 
-// pipeAgain takes the Views of pipeTask on to another worker.
-var pipeAgain = pool.Func("test.pipeAgain", func(t *pool.Task, in pipeOut) (pipeOut, error) {
+type pipeBack struct {
+	N   int
+	Sum float64
+	Y   shm.View[float64]
+}
+
+// back takes the array of pipeTask on to another worker: the pipeline holds it.
+func back(_ context.Context, o pipeOut) (pipeBack, error) {
+	return pipeBack{o.N, o.Sum, o.Y.View()}, nil
+}
+
+var pipeAgain = pool.Func("test.pipeAgain", func(t *pool.Task, in pipeBack) (pipeOut, error) {
 	out := pipeOut{N: in.N}
 	for _, y := range in.Y.Data() {
 		out.Sum += y
@@ -85,7 +95,7 @@ func TestPipeline(t *testing.T) {
 				pl := New(&Options{Unordered: unordered})
 				raw := Go(pl, "load", From(pl, numbers(n)), load(p, 100), 4)
 				doubled := Proc(pl, "double", raw, p.Pool, pipeTask, 0)
-				named := Go(pl, "pass", doubled, func(_ context.Context, o pipeOut) (pipeOut, error) { return o, nil }, 3)
+				named := Go(pl, "pass", doubled, back, 3)
 				summed := Proc(pl, "again", named, p.Pool, pipeAgain, 3)
 				var got []int
 				err := Drain(background(), summed, func(_ context.Context, o pipeOut) error {
@@ -125,7 +135,7 @@ func TestPipeline(t *testing.T) {
 // The Views of a result are there for write, and a little later for nobody.
 func TestReleasesViews(t *testing.T) {
 	p := newPool(t, &pool.Options{Workers: 2})
-	var kept []shm.View[float64]
+	var kept []shm.OwnedView[float64]
 	pl := New(nil)
 	out := Proc(pl, "double", Go(pl, "load", From(pl, numbers(5)), load(p, 10), 1), p.Pool, pipeTask, 0)
 	require.NoError(t, Drain(background(), out, func(_ context.Context, o pipeOut) error {
@@ -306,7 +316,7 @@ func TestOrderUnderKills(t *testing.T) {
 		time.Sleep(rand.N(time.Millisecond))
 		return in, err
 	}, 5)
-	again := Proc(pl, "again", Proc(pl, "double", loaded, p.Pool, pipeTask, 6), p.Pool, pipeAgain, 6)
+	again := Proc(pl, "again", Go(pl, "back", Proc(pl, "double", loaded, p.Pool, pipeTask, 6), back, 2), p.Pool, pipeAgain, 6)
 	next := 0
 	err := Drain(background(), again, func(_ context.Context, o pipeOut) error {
 		if o.N != next {

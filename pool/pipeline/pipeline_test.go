@@ -31,7 +31,7 @@ type pipeIn struct {
 
 type pipeOut struct {
 	N   int
-	Y   shm.View[float64]
+	Y   shm.OwnedView[float64]
 	Sum float64
 }
 

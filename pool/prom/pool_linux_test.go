@@ -31,7 +31,7 @@ var hang = pool.Func("prom.test.hang", func(t *pool.Task, file string) (int, err
 
 type doubleIn struct{ X shm.View[float64] }
 
-type doubleOut struct{ Y shm.View[float64] }
+type doubleOut struct{ Y shm.OwnedView[float64] }
 
 var double = pool.Func("prom.test.double", func(t *pool.Task, in doubleIn) (out doubleOut, err error) {
 	y, err := shm.Make[float64](t.Arena(), in.X.Len())
@@ -41,7 +41,7 @@ var double = pool.Func("prom.test.double", func(t *pool.Task, in doubleIn) (out 
 	for i, x := range in.X.Data() {
 		y.Data()[i] = 2 * x
 	}
-	return doubleOut{y.View()}, nil
+	return doubleOut{y.Own()}, nil
 })
 
 func newPool(t *testing.T, opts *pool.Options) *pool.Pool {

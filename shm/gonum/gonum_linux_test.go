@@ -40,7 +40,7 @@ func readOnly[T shm.Element](t testing.TB, a shm.Array[T]) shm.View[T] {
 	require.NoError(t, err)
 	require.NoError(t, seg.Close()) // unmapped when the view is released
 	t.Cleanup(v.Release)
-	return v
+	return v.View()
 }
 
 func random(seed uint64, n int) []float64 {

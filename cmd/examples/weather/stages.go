@@ -27,7 +27,7 @@ type year struct {
 // A smoothed is what a worker makes of a year.
 type smoothed struct {
 	N       int
-	Medians [quantities]shm.View[float64]
+	Medians [quantities]shm.OwnedView[float64]
 }
 
 // parse reads CSV with a header. The pipeline releases the arrays.
@@ -80,7 +80,7 @@ var transform = pool.Func("weather.transform", func(t *pool.Task, y year) (s smo
 			return s, err
 		}
 		medians(m.Data(), v.Data(), y.Window)
-		s.Medians[i] = m.View()
+		s.Medians[i] = m.Own()
 	}
 	return s, nil
 })

@@ -52,7 +52,7 @@ func (w *writer) write(_ context.Context, s smoothed) error {
 		}
 	}()
 	for _, m := range s.Medians { // the pipeline's, which releases them when write returns
-		c, err := arrowipc.ArrayOf(arrowipc.Column[float64]{Values: m, Len: int64(m.Len())}, nil)
+		c, err := arrowipc.ArrayOf(arrowipc.Column[float64]{Values: m.View(), Len: int64(m.Len())}, nil)
 		if err != nil {
 			return err
 		}

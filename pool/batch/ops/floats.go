@@ -21,7 +21,7 @@ func floatFields(columns []batch.Column) (fields []arrow.Field) {
 }
 
 // output waits for a column of floats that a worker returns.
-func output(f pool.Future[arrowipc.Column[float64]]) batch.Pending {
+func output(f pool.Future[arrowipc.OwnedColumn[float64]]) batch.Pending {
 	return func(ctx context.Context) (batch.Part, error) {
 		c, err := f.Wait(ctx)
 		if err != nil {
@@ -37,7 +37,7 @@ func output(f pool.Future[arrowipc.Column[float64]]) batch.Pending {
 type newFloats struct {
 	values []float64
 	valid  []byte
-	column arrowipc.Column[float64]
+	column arrowipc.OwnedColumn[float64]
 	given  shm.Array[float64]
 	bits   shm.Array[byte]
 }
@@ -55,7 +55,7 @@ func makeFloats(t *pool.Task, n int) (f newFloats, err error) {
 	f.values, f.valid = f.given.Data(), f.bits.Data()
 	clear(f.values)
 	clear(f.valid)
-	f.column = arrowipc.Column[float64]{Len: int64(n), Nulls: int64(n)}
+	f.column = arrowipc.OwnedColumn[float64]{Len: int64(n), Nulls: int64(n)}
 	return f, nil
 }
 
@@ -65,12 +65,12 @@ func (f *newFloats) set(i int, v float64) {
 	f.column.Nulls--
 }
 
-func (f *newFloats) done() arrowipc.Column[float64] {
+func (f *newFloats) done() arrowipc.OwnedColumn[float64] {
 	if f.column.Len > 0 {
-		f.column.Values = f.given.View()
+		f.column.Values = f.given.Own()
 	}
 	if f.column.Nulls > 0 {
-		f.column.Valid = f.bits.View()
+		f.column.Valid = f.bits.Own()
 	}
 	return f.column
 }

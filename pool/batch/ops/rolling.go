@@ -87,7 +87,7 @@ type rollIn[T number] struct {
 }
 
 func newRoller[T number]() roller {
-	fn := pool.Func("rolling."+shm.DTypeOf[T]().String(), func(t *pool.Task, in rollIn[T]) (arrowipc.Column[float64], error) {
+	fn := pool.Func("rolling."+shm.DTypeOf[T]().String(), func(t *pool.Task, in rollIn[T]) (arrowipc.OwnedColumn[float64], error) {
 		out, err := makeFloats(t, int(in.Rows.Len))
 		if err != nil {
 			return out.column, err

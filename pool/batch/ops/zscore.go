@@ -76,7 +76,7 @@ type scoreIn[T number] struct {
 }
 
 func newScorer[T number]() scorer {
-	fn := pool.Func("zscore."+shm.DTypeOf[T]().String(), func(t *pool.Task, in scoreIn[T]) (arrowipc.Column[float64], error) {
+	fn := pool.Func("zscore."+shm.DTypeOf[T]().String(), func(t *pool.Task, in scoreIn[T]) (arrowipc.OwnedColumn[float64], error) {
 		values := in.Rows.Values.Data()
 		out, err := makeFloats(t, len(values))
 		if err != nil || !in.Of.OK {

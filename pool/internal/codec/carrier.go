@@ -19,8 +19,8 @@ const carrierBytes = 8 // before meta
 // and the error is the task's own.
 var ErrNotReceived = errors.New("it was not received")
 
-// carry appends a Carrier's record. ref is asked for each of its arrays.
-func carry(dst []byte, field string, c shm.Carrier, ref RefFunc) (_ []byte, err error) {
+// carry appends a Carrier's record. ref is asked for each of its arrays, all of the kind.
+func carry(dst []byte, field string, c shm.Carrier, kind shm.Kind, ref RefFunc) (_ []byte, err error) {
 	start := len(dst)
 	dst = append(dst, make([]byte, carrierBytes)...)
 	var arrays []shm.Binder
@@ -46,8 +46,8 @@ func carry(dst []byte, field string, c shm.Carrier, ref RefFunc) (_ []byte, err 
 	binary.LittleEndian.PutUint32(dst[start+4:], uint32(len(arrays)))
 	for i, b := range arrays {
 		path := fmt.Sprintf("%s[%d]", field, i)
-		if !isView(b) {
-			return dst[:start], fmt.Errorf("%s: a Carrier's arrays are Views, this is %T: hand the View over", path, b)
+		if v := reflect.ValueOf(b); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() || shm.KindOf(b) != kind {
+			return dst[:start], fmt.Errorf("%s: a Carrier's arrays are here each a %v, this is %T", path, kind, b)
 		}
 		w, err := ref(path, b)
 		if err != nil {
@@ -58,19 +58,9 @@ func carry(dst []byte, field string, c shm.Carrier, ref RefFunc) (_ []byte, err 
 	return dst, nil
 }
 
-// isView reports whether b is a *shm.View, and not nil.
-func isView(b shm.Binder) bool {
-	v := reflect.ValueOf(b)
-	if v.Kind() != reflect.Pointer || v.IsNil() {
-		return false
-	}
-	array, ok := arrayTypes[v.Type().Elem()]
-	return ok && !array.writable
-}
-
 // receive reads a Carrier's record and returns what follows. An error that wraps
 // ErrNotReceived comes with it: the rest can still be read.
-func receive(b []byte, field string, c shm.Carrier, bind BindFunc) (rest []byte, err error) {
+func receive(b []byte, field string, c shm.Carrier, kind shm.Kind, bind BindFunc) (rest []byte, err error) {
 	if len(b) < carrierBytes {
 		return nil, wire.ErrMalformed
 	}
@@ -85,7 +75,7 @@ func receive(b []byte, field string, c shm.Carrier, bind BindFunc) (rest []byte,
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", wire.ErrMalformed, err)
 		}
-		v, err := shm.NewView(w.Ref.DType)
+		v, err := shm.NewBinder(kind, w.Ref.DType)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", wire.ErrMalformed, err)
 		}
@@ -140,6 +130,7 @@ var (
 	receiveMethod = reflect.TypeFor[interface {
 		Receive([]byte, []shm.Binder) error
 	}]()
+	releaseMethod = reflect.TypeFor[interface{ Release() }]()
 )
 
 // isCarrier reports whether a value of type t crosses by its methods. Those that a struct

@@ -111,9 +111,9 @@ func TestCarrierRefuses(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.Equal(t, 8, out.N)
 	}
-	for _, other := range []shm.Binder{new(shm.Array[float64]), (*shm.View[int8])(nil), nil} {
+	for _, other := range []shm.Binder{new(shm.Array[float64]), new(shm.OwnedView[int8]), (*shm.View[int8])(nil), nil} {
 		_, err := Encode(p, nil, &carrierIn{C: columns{other: []shm.Binder{other}}}, emptyRef)
-		require.ErrorContains(t, err, "a Carrier's arrays are Views")
+		require.ErrorContains(t, err, "a Carrier's arrays are here each a shm.View")
 	}
 	_, err := Encode(p, nil, &carrierIn{C: columns{flags: make([]shm.View[bool], shm.MaxCarried+1)}}, emptyRef)
 	require.ErrorIs(t, err, ErrTooLarge)
@@ -173,17 +173,17 @@ func TestIsCarrier(t *testing.T) {
 
 // Whatever bytes come, a Carrier is received or refused.
 func FuzzCarrier(f *testing.F) {
-	seed, err := carry(nil, "x", &columns{floats: make([]shm.View[float64], 2), flags: make([]shm.View[bool], 1)}, emptyRef)
+	seed, err := carry(nil, "x", &columns{floats: make([]shm.View[float64], 2), flags: make([]shm.View[bool], 1)}, shm.KindView, emptyRef)
 	require.NoError(f, err)
 	f.Add(seed)
 	f.Add(binary.LittleEndian.AppendUint64(nil, 1<<63))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var got columns
-		rest, err := receive(b, "x", &got, bindEmpty)
+		rest, err := receive(b, "x", &got, shm.KindView, bindEmpty)
 		if err != nil {
 			return
 		}
-		again, err := carry(nil, "x", &got, emptyRef)
+		again, err := carry(nil, "x", &got, shm.KindView, emptyRef)
 		if err != nil { // its name asks for it
 			require.NotEmpty(t, got.name)
 			return

@@ -10,7 +10,7 @@
 //	numbers, and arrays and structs of them without padding   their bytes, as they are in memory
 //	bool                                                      1 byte, 0 or 1
 //	string                                                    0 length · 4 bytes…
-//	shm.View, shm.Array                                       a shm.WireRef
+//	shm.View, shm.Array; shm.OwnedView in a result            a shm.WireRef
 //	shm.Carrier                                               0 length of meta · 4 number of arrays · 8 meta… · wire refs…
 //
 // Lengths and numbers have 4 bytes, little-endian. All of it is at most [wire.MaxInline] bytes.

@@ -58,7 +58,7 @@ func Encode[T any](p *Plan, dst []byte, v *T, ref RefFunc) ([]byte, error) {
 			dst = w.Append(dst)
 		case opCarrier:
 			var err error
-			if dst, err = carry(dst, o.field, carrierAt(o.carrier, at), ref); err != nil {
+			if dst, err = carry(dst, o.field, carrierAt(o.carrier, at), p.carried(), ref); err != nil {
 				return dst[:start], err
 			}
 		}
@@ -125,7 +125,7 @@ func Decode[T any](p *Plan, b []byte, v *T, bind BindFunc) error {
 			if bind == nil {
 				return wire.ErrMalformed
 			}
-			rest, err := receive(b, o.field, carrierAt(o.carrier, at), bind)
+			rest, err := receive(b, o.field, carrierAt(o.carrier, at), p.carried(), bind)
 			if err != nil && !errors.Is(err, ErrNotReceived) {
 				return err
 			}

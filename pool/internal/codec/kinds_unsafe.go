@@ -9,8 +9,8 @@ import (
 
 // An arrayType is a type that crosses as a wire ref.
 type arrayType struct {
-	writable bool
-	at       arrayAt
+	kind shm.Kind
+	at   arrayAt
 }
 
 // An arrayAt makes a pointer to such a value a Binder.
@@ -36,8 +36,9 @@ var arrayTypes = func() map[reflect.Type]arrayType {
 }()
 
 func addArrayTypes[E shm.Element](types map[reflect.Type]arrayType) {
-	types[reflect.TypeFor[shm.View[E]]()] = arrayType{false, func(v unsafe.Pointer) shm.Binder { return (*shm.View[E])(v) }}
-	types[reflect.TypeFor[shm.Array[E]]()] = arrayType{true, func(v unsafe.Pointer) shm.Binder { return (*shm.Array[E])(v) }}
+	types[reflect.TypeFor[shm.View[E]]()] = arrayType{shm.KindView, func(v unsafe.Pointer) shm.Binder { return (*shm.View[E])(v) }}
+	types[reflect.TypeFor[shm.OwnedView[E]]()] = arrayType{shm.KindOwnedView, func(v unsafe.Pointer) shm.Binder { return (*shm.OwnedView[E])(v) }}
+	types[reflect.TypeFor[shm.Array[E]]()] = arrayType{shm.KindArray, func(v unsafe.Pointer) shm.Binder { return (*shm.Array[E])(v) }}
 }
 
 // carrierAt makes a pointer to a value of type t, which is a Carrier, one.

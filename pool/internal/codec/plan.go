@@ -22,7 +22,7 @@ type Plan struct {
 	result   bool
 	ops      []op
 	minBytes int  // with empty strings and arrays without dimensions
-	arrays   bool // there are Views, Arrays or Carriers
+	arrays   bool // there are Views, OwnedViews, Arrays or Carriers
 	carriers bool
 }
 
@@ -48,7 +48,7 @@ const (
 // CompileArgument returns the plan of an argument type.
 func CompileArgument(t reflect.Type) (*Plan, error) { return compile(&Plan{typ: t}) }
 
-// CompileResult returns the plan of a result type, which has no Arrays.
+// CompileResult returns the plan of a result type, whose arrays are OwnedViews.
 func CompileResult(t reflect.Type) (*Plan, error) { return compile(&Plan{typ: t, result: true}) }
 
 func compile(p *Plan) (*Plan, error) {
@@ -80,7 +80,7 @@ func compile(p *Plan) (*Plan, error) {
 // Type is the type of the values.
 func (p *Plan) Type() reflect.Type { return p.typ }
 
-// Arrays reports whether values have Views, Arrays or Carriers.
+// Arrays reports whether values have Views, OwnedViews, Arrays or Carriers.
 func (p *Plan) Arrays() bool { return p.arrays }
 
 // Empty reports whether values have no bytes.
@@ -91,13 +91,19 @@ func (p *Plan) add(t reflect.Type, off uintptr, path string) error {
 		return fmt.Errorf("%s: more than %d separate fields", path, maxOps)
 	}
 	if array, ok := arrayTypes[t]; ok {
-		if p.result && array.writable {
-			return fmt.Errorf("%s: %v is not possible in a result: its memory goes back to the worker, which is its one writer; return the array's View()", path, t)
+		switch {
+		case !p.result && array.kind == shm.KindOwnedView:
+			return fmt.Errorf("%s: %v is not possible in an argument, which the function only borrows: make it a shm.View, and hand over the OwnedView's View()", path, t)
+		case p.result && array.kind != shm.KindOwnedView:
+			return fmt.Errorf("%s: %v is not possible in a result, which the caller has to release: make it a shm.OwnedView, and return the array's Own()", path, t)
 		}
 		p.ops = append(p.ops, op{kind: opArray, off: off, array: array.at, field: p.field(path)})
 		return nil
 	}
 	if isCarrier(t) {
+		if p.result && !has(t, releaseMethod) {
+			return fmt.Errorf("%s: %v is a shm.Carrier without a Release method, which one in a result needs: the caller has to release its arrays", path, t)
+		}
 		p.ops = append(p.ops, op{kind: opCarrier, off: off, carrier: t, field: p.field(path)})
 		return nil
 	}
@@ -128,9 +134,24 @@ func (p *Plan) add(t reflect.Type, off uintptr, path string) error {
 			}
 		}
 	default:
-		return fmt.Errorf("%s: a value of type %v cannot cross to another process, expected numbers, bools, strings, shm.View, shm.Array, a shm.Carrier, and arrays and structs of these", path, t)
+		return fmt.Errorf("%s: a value of type %v cannot cross to another process, expected numbers, bools, strings, %s, a shm.Carrier, and arrays and structs of these", path, t, p.arraysAllowed())
 	}
 	return nil
+}
+
+func (p *Plan) arraysAllowed() string {
+	if p.result {
+		return "shm.OwnedView"
+	}
+	return "shm.View, shm.Array"
+}
+
+// carried is the kind of the arrays of Carriers.
+func (p *Plan) carried() shm.Kind {
+	if p.result {
+		return shm.KindOwnedView
+	}
+	return shm.KindView
 }
 
 // field is path without the package: "In.X" for field X of type main.In.

@@ -37,7 +37,7 @@ type both struct {
 
 // A ref of an array without elements, and what binds it.
 func emptyRef(_ string, b shm.Binder) (shm.WireRef, error)  { return shm.WireRef{Ref: b.Ref()}, nil }
-func bindEmpty(_ string, b shm.Binder, w shm.WireRef) error { return b.Bind(nil, w.Ref, nil) }
+func bindEmpty(_ string, b shm.Binder, w shm.WireRef) error { return shm.BindTo(b, nil, w.Ref, nil) }
 
 func argumentPlan[T any](t testing.TB) *Plan {
 	p, err := CompileArgument(reflect.TypeFor[T]())
@@ -84,7 +84,13 @@ func TestCompileRefuses(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	_, err := CompileResult(reflect.TypeFor[outputs]())
-	require.ErrorContains(t, err, "outputs.Array: shm.Array[float64] is not possible in a result")
+	require.ErrorContains(t, err, "outputs.Array: shm.Array[float64] is not possible in a result, which the caller has to release: make it a shm.OwnedView")
+	_, err = CompileResult(reflect.TypeFor[scaled]())
+	require.ErrorContains(t, err, "scaled.X: shm.View[float64] is not possible in a result")
+	_, err = CompileArgument(reflect.TypeFor[[2]shm.OwnedView[int8]]())
+	require.ErrorContains(t, err, "[0]: shm.OwnedView[int8] is not possible in an argument, which the function only borrows: make it a shm.View")
+	_, err = CompileResult(reflect.TypeFor[columns]())
+	require.ErrorContains(t, err, "columns is a shm.Carrier without a Release method")
 }
 
 type outputs struct {
@@ -116,12 +122,12 @@ func TestArrayTypes(t *testing.T) {
 	kinds := map[shm.DType]int{}
 	for typ, array := range arrayTypes {
 		b := reflect.New(typ).Interface().(shm.Binder)
-		require.Equal(t, b.Writable(), array.writable)
+		require.Equal(t, shm.KindOf(b), array.kind)
 		require.Same(t, b, array.at(reflect.ValueOf(b).UnsafePointer()))
 		kinds[b.Ref().DType]++
 	}
 	for d := shm.Bool; d.Valid(); d++ {
-		require.Equal(t, 2, kinds[d], d)
+		require.Equal(t, 3, kinds[d], d)
 	}
 	for typ, want := range map[reflect.Type]string{
 		reflect.TypeFor[struct{ shm.View[float64] }](): "argument.View",
@@ -140,7 +146,7 @@ func TestArrayTypes(t *testing.T) {
 
 type overrides struct{ shm.View[float64] }
 
-func (*overrides) Bind(*shm.Segment, shm.Ref, func()) error { panic("not asked") }
+func (*overrides) Pin() (shm.Pin, error) { panic("not asked") }
 
 // What arrives is what was sent, and no other number of bytes is a value.
 func TestRoundTrip(t *testing.T) {
