@@ -91,18 +91,18 @@ func (w *worker) attemptLocked(t *task, block uint32, u wire.Usage, err error) {
 		return
 	}
 	a := w.describe(t)
-	a.Attempt = t.attempt
+	a.Attempt = t.tries.attempt
 	a.Lo, a.Hi = t.indices(block)
 	u = u.Clamp(w.born, time.Now())
-	w.peakPrivate = max(w.peakPrivate, u.Private)
-	a.Start, a.Wall, a.CPU, a.PeakPrivate = time.Unix(0, u.Start), u.Wall, u.CPU, w.peakPrivate
+	w.memory.peakPrivate = max(w.memory.peakPrivate, u.Private)
+	a.Start, a.Wall, a.CPU, a.PeakPrivate = time.Unix(0, u.Start), u.Wall, u.CPU, w.memory.peakPrivate
 	a.Kind, a.Err = attemptKind(err), err
 	p.hooks.attempts.emit(a)
 }
 
-// lostLocked counts the attempt that w has died under, of which death says what is
+// recordLostLocked counts the attempt that w has died under, of which death says what is
 // known already; reportLostLocked tells of it.
-func (w *worker) lostLocked(t *task, death *WorkerExitError) {
+func (w *worker) recordLostLocked(t *task, death *WorkerExitError) {
 	p := w.pool
 	p.stats.Attempts++
 	if !p.hooks.measured() {
@@ -133,9 +133,9 @@ func (w *worker) reportLostLocked(death *WorkerExitError) {
 }
 
 func (w *worker) describe(t *task) Attempt {
-	number := t.seq
+	number := t.number
 	if t.job != nil {
 		number = t.job.seq
 	}
-	return Attempt{TaskNumber: number, Func: t.entry.name, Worker: w.slot, PID: w.proc.PID(), Incarnation: w.incarnation}
+	return Attempt{TaskNumber: number, Func: t.entry.name, Worker: w.slot, PID: w.proc.PID(), Incarnation: w.number}
 }

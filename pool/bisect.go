@@ -105,7 +105,7 @@ func (p *Pool) givePartLocked(j *rangeJob, s *split, block uint32, of part) {
 	s.left++
 	t := j.newTask(p, wire.PartOfBlock)
 	t.split, t.part, t.parent = s, of, block
-	t.attempt, t.state = of.deaths, taskPending
+	t.tries.attempt, t.state = of.deaths, taskPending
 	p.ranges.addLocked(t)
 	p.tasks.pending.pushFront(t)
 }
@@ -164,7 +164,7 @@ func (w *worker) abandonPartLocked(j *rangeJob, t *task, death *WorkerExitError)
 	}
 	t.part.deaths++
 	death.Func, death.Attempt, death.Lo, death.Hi = j.entry.name, t.part.deaths, t.part.lo, t.part.hi
-	w.lostLocked(t, death)
+	w.recordLostLocked(t, death)
 	switch {
 	case p.ending.cause != nil:
 		p.failJobLocked(j, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))

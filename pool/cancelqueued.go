@@ -14,13 +14,13 @@ func (p *Pool) CancelQueued() {
 // whether it did.
 func (p *Pool) cancelQueuedLocked(t *task) bool {
 	switch {
-	case t.state == taskPending && t.later:
+	case t.state == taskPending && t.delayed:
 		p.tasks.delayed.remove(t)
-		t.later = false
+		t.delayed = false
 	case t.state == taskPending:
 		p.tasks.pending.remove(t)
-	case t.state == taskSent && t.worker.lane.TakeBack(t.at):
-		t.attempt--
+	case t.state == taskSent && t.place.worker.lane.TakeBack(t.place.at):
+		t.tries.attempt--
 	default:
 		return false
 	}

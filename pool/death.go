@@ -29,7 +29,7 @@ type reaping struct {
 func (w *worker) reap(process proc.Process, reason error, greeted bool) bool {
 	p := w.pool
 	r := &reaping{w: w, process: process, looked: process == nil, known: fate.Known{Greeted: greeted}}
-	r.death = &WorkerExitError{Worker: w.slot, ExitCode: -1, Incarnation: w.incarnation}
+	r.death = &WorkerExitError{Worker: w.slot, ExitCode: -1, Incarnation: w.number}
 	death, exit := r.death, &r.known.Exit
 	if process != nil {
 		*exit = process.Exit()
@@ -103,9 +103,9 @@ func (r *reaping) detachUnlocking(unasked bool) (done, orderly bool) {
 	if p.opts.Isolation == Process { // else who writes it may not have ended
 		death.Last = wire.ReadFlight(w.lane.Flight(), p.table.name)
 	}
-	p.acquireLocked()
-	p.drainLocked()
-	death.PeakPrivate, death.PeakShared = max(death.PeakPrivate, w.peakPrivate), w.peakShared
+	p.preemptUnlocking()
+	p.drainUnlocking()
+	death.PeakPrivate, death.PeakShared = max(death.PeakPrivate, w.memory.peakPrivate), w.memory.peakShared
 	if !w.triesAgainLocked(exit) {
 		r.lookUnlocking()
 	}
@@ -113,7 +113,7 @@ func (r *reaping) detachUnlocking(unasked bool) (done, orderly bool) {
 	done = w.done > 0 || ran != nil // which has its own bound
 	orderly = w.retired != "" && unasked && fate.Orderly(exit) && ran == nil
 	if ran != nil {
-		death.Func, death.Attempt = ran.entry.name, ran.attempt
+		death.Func, death.Attempt = ran.entry.name, ran.tries.attempt
 	}
 	early := !r.looked
 	if !early && !orderly {
@@ -121,7 +121,7 @@ func (r *reaping) detachUnlocking(unasked bool) (done, orderly bool) {
 	}
 	p.slots.reapsPending++
 	p.detachLocked(w, ran, death)
-	p.passLocked()
+	p.handOverLocked()
 	if early {
 		var id wire.TaskID
 		if ran != nil {
@@ -146,8 +146,8 @@ func (r *reaping) classify(ran *task) {
 			d.MemorySuspected, d.Evidence = true, evidence
 		}
 	}
-	if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.slots.width.Now() > 1 && !p.opts.KeepWidth && ran.memory < mostMemoryDeaths {
-		ran.memory++ // it is not the task's fault yet
+	if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.slots.width.Now() > 1 && !p.opts.KeepWidth && ran.tries.memoryDeaths < mostMemoryDeaths {
+		ran.tries.memoryDeaths++ // it is not the task's fault yet
 	}
 }
 
@@ -159,7 +159,7 @@ func (r *reaping) report(orderly, ending bool) {
 	case orderly:
 		p.stats.Retired++
 		p.hooks.log(slog.LevelInfo, "worker retired", "worker", w.slot, "pid", death.PID, "reason", w.retired)
-		p.hooks.event(Event{Kind: EventRetired, Worker: w.slot, PID: death.PID, Incarnation: w.incarnation, Text: w.retired})
+		p.hooks.event(Event{Kind: EventRetired, Worker: w.slot, PID: death.PID, Incarnation: w.number, Text: w.retired})
 	default:
 		p.recordDeathLocked(death)
 	}
@@ -175,7 +175,7 @@ func (r *reaping) report(orderly, ending bool) {
 // is tried again whatever else becomes known of the death.
 func (w *worker) triesAgainLocked(exit proc.Exit) bool {
 	t := w.runningLocked()
-	return exit.Signal != "" && (t == nil || t.job == nil && !t.cancelled && w.pool.ending.cause == nil && t.attempt < w.pool.opts.Attempts)
+	return exit.Signal != "" && (t == nil || t.job == nil && !t.cancel.asked && w.pool.ending.cause == nil && t.tries.attempt < w.pool.opts.Attempts)
 }
 
 // recordDeathLocked counts a death, tells of it, and lets fewer workers run where it was
@@ -203,7 +203,7 @@ func (w *worker) ranLocked() *task {
 	ran := w.runningLocked()
 	if s := l.Oldest(); !w.watch.Stopped() && ran == nil && s != nil && s.Live {
 		t := w.pool.taskOf(s.ID)
-		if t.unlucky++; t.unlucky > mostUnlucky { // it may wipe what says that it was begun
+		if t.tries.headDeaths++; t.tries.headDeaths > mostHeadDeaths { // it may wipe what says that it was begun
 			ran = t
 		}
 	}
@@ -212,7 +212,7 @@ func (w *worker) ranLocked() *task {
 
 // detachLocked removes w's incarnation: the task that it was running has lost an
 // attempt, those that only waited in its lane have lost nothing. Its numbers stay
-// in the statistics. The caller has the role.
+// in the statistics. The caller leads.
 func (p *Pool) detachLocked(w *worker, ran *task, death *WorkerExitError) {
 	const keep = 256
 	dead := w.statsLocked()
@@ -232,7 +232,7 @@ func (p *Pool) detachLocked(w *worker, ran *task, death *WorkerExitError) {
 			p.requeueLocked(t)
 		case p.ending.cause != nil:
 			p.resolveLocked(t, nil, p.endedLocked())
-		case t.cancelled:
+		case t.cancel.asked:
 			p.resolveLocked(t, nil, ErrCancelled)
 		default:
 			p.requeueLocked(t)
@@ -241,7 +241,7 @@ func (p *Pool) detachLocked(w *worker, ran *task, death *WorkerExitError) {
 	if ran != nil && ran.job != nil {
 		p.abandonLocked(w, ran, death)
 	} else if ran != nil {
-		w.lostLocked(ran, death)
+		w.recordLostLocked(ran, death)
 		w.giveBackLocked(ran, death)
 	}
 	w.link, w.lane, w.knows, w.results, w.done = nil, nil, nil, nil, 0
@@ -253,7 +253,7 @@ func (p *Pool) detachLocked(w *worker, ran *task, death *WorkerExitError) {
 // mostUnlucky is how often a task that no worker has begun, as far as one can
 // tell, may be next where one dies, or be moved from one that leaves it lying,
 // without having lost an attempt.
-const mostUnlucky = 8
+const mostHeadDeaths = 8
 
 // mostMemoryDeaths is how many deaths for want of memory a task may have while
 // others run, beside its attempts: fewer run each time, until it is alone.
@@ -265,12 +265,12 @@ func (w *worker) giveBackLocked(t *task, death *WorkerExitError) {
 	switch {
 	case p.ending.cause != nil:
 		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
-	case t.cancelled:
+	case t.cancel.asked:
 		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, death))
-	case t.attempt-t.memory >= p.opts.Attempts || t.attempt == wire.MaxAttempts:
+	case t.tries.attempt-t.tries.memoryDeaths >= p.opts.Attempts || t.tries.attempt == wire.MaxAttempts:
 		p.resolveLocked(t, nil, death)
 	default:
-		w.retries = append(w.retries, Event{Kind: EventRetry, Func: t.entry.name, Attempt: t.attempt + 1})
+		w.retries = append(w.retries, Event{Kind: EventRetry, Func: t.entry.name, Attempt: t.tries.attempt + 1})
 		p.retryLocked(t)
 	}
 }

@@ -51,7 +51,7 @@ func (f Future[Out]) WaitViews(ctx context.Context) (v Out, views []shm.OwnedBin
 	if err != nil {
 		return v, nil, err
 	}
-	views = t.views
+	views = t.out.views
 	if v, _, err = take[Out](f.p, f.plan, t); err != nil {
 		return v, nil, err
 	}

@@ -49,7 +49,7 @@ func newPuppet(t *testing.T, p *Pool) *puppet {
 		return nil
 	})
 	<-process.Dead()
-	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, proc: process}, end: make(chan error, 1)}
+	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, incarnation: incarnation{proc: process}}, end: make(chan error, 1)}
 	u.lane, err = lane.NewWorker(l.Memory().Bytes, p.ranges.control.Bytes, l.Bell, p.leader.doorbell)
 	require.NoError(t, err)
 	u.w.mu(func() { p.slots.width.Resize(p.slots.width.Now() + 1) })
@@ -310,8 +310,8 @@ func (c *sentLink) Send(msg []byte, fd int) error {
 func TestFreesWait(t *testing.T) {
 	ours, theirs := proc.LocalPair()
 	sent := &sentLink{Link: ours}
-	r := &results{link: sent}
-	r.beg()
+	r := &resultSegments{link: sent}
+	r.requestMemory()
 	const n = 100_000
 	for i := range n {
 		r.free(wire.Allocation{Segment: 1, Generation: 1, Offset: int64(i)}, 0)
@@ -320,7 +320,7 @@ func TestFreesWait(t *testing.T) {
 	buf := make([]byte, wire.MaxMessage)
 	for want, received := 0, 0; want < n; {
 		if received == sent.messages {
-			r.beg()
+			r.requestMemory()
 		}
 		received++
 		size, _, err := theirs.Receive(buf)
@@ -332,7 +332,7 @@ func TestFreesWait(t *testing.T) {
 			want++
 		}
 	}
-	r.beg()
+	r.requestMemory()
 	// A full socket, and a closed one, keep or drop them without a wait.
 	for ours.Send([]byte{wire.MsgDrain}, -1) == nil {
 	}
@@ -421,7 +421,7 @@ func FuzzTakeResult(f *testing.F) {
 	f.Cleanup(func() { run.Close() })
 	seg, err := run.Create(4096)
 	require.NoError(f, err)
-	r := &results{segs: map[uint32]*shm.Segment{3: seg}, ended: true}
+	r := &resultSegments{segs: map[uint32]*shm.Segment{3: seg}, ended: true}
 	shape, err := shm.ShapeOf(2, 4)
 	require.NoError(f, err)
 	ref := shm.WireRef{ID: 3, Ref: shm.Ref{DType: shm.Float64, Shape: shape, Offset: 64, Generation: 1}}
@@ -429,7 +429,7 @@ func FuzzTakeResult(f *testing.F) {
 	f.Add(flag.Append(ref.Append(ref.Append(nil))))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := r.take(makePair.e, b)
+		got, err := r.bind(makePair.e, b)
 		if err != nil || got.failed != nil {
 			require.Empty(t, got.views)
 			return

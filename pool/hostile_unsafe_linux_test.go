@@ -77,7 +77,7 @@ func TestVandals(t *testing.T) {
 			switch how {
 			case "wipe and die":
 				require.ErrorIs(t, err, ErrWorkerDied)
-				require.LessOrEqual(t, settled(t, p).Deaths[ExitSignal], int64(mostUnlucky+p.opts.Attempts))
+				require.LessOrEqual(t, settled(t, p).Deaths[ExitSignal], int64(mostHeadDeaths+p.opts.Attempts))
 			case "not taken back":
 				require.ErrorContains(t, err, "not taken back")
 			default:

@@ -64,3 +64,35 @@ func (p *Pool) launchAs(slot int, cfg proc.Config) (proc.Process, proc.Link, *la
 	}
 	return c, link, l, want, nil
 }
+
+// share makes zeroed memory for a process that gets its descriptor, or for
+// goroutines.
+func (p *Pool) share(bytes int) (lane.Memory, error) {
+	if p.opts.Isolation == Goroutine {
+		return lane.LocalMemory(bytes), nil
+	}
+	return lane.NewMemory(p.segments.run, bytes)
+}
+
+// openLane makes the lane of a new incarnation.
+func (p *Pool) openLane() (*lane.Lane, error) {
+	mem, err := p.share(lane.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	return lane.New(mem, p.opts.Isolation == Goroutine)
+}
+
+// makeControl makes what all workers share: the one bell at which they ring, and
+// the counters of ranges.
+func (p *Pool) makeControl() (err error) {
+	if p.ranges.control, err = p.share(lane.ControlBytes); err != nil {
+		return err
+	}
+	if p.opts.Isolation == Goroutine {
+		p.leader.doorbell = ring.NewLocalBell()
+		return nil
+	}
+	p.leader.doorbell, err = lane.Bell(p.ranges.control.Bytes)
+	return err
+}

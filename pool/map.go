@@ -109,7 +109,7 @@ func (p *Pool) windows(e *entry) (size, most int) {
 func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {
 	return func(yield func(Item[Out], error) bool) {
 		size, most := p.windows(f.e)
-		g := &group{waiter: waiter{token: make(chan struct{}, 1)}}
+		g := &completionSet{waiter: waiter{token: make(chan struct{}, 1)}}
 		defer p.leave(g)
 		index, n := 0, 0
 		// deliver waits for any and yields it. It reports whether to go on.
@@ -119,7 +119,7 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 				yield(Item[Out]{}, &SequenceError{err})
 				return false
 			}
-			item := Item[Out]{Index: t.tag, TaskNumber: t.seq}
+			item := Item[Out]{Index: t.tag, TaskNumber: t.number}
 			var dry bool
 			item.Value, dry, err = take[Out](p, f.e.out, t)
 			end := err != nil && p.broken() != nil
@@ -165,34 +165,34 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 }
 
 // A group is tasks of which any will do next.
-type group struct {
+type completionSet struct {
 	waiter
 	ready []*task // resolved, and not yet taken
 }
 
 // awaitAny returns with p.mu held and a task of the group resolved and the
 // caller's to free, or with an error and without p.mu.
-func (p *Pool) awaitAny(ctx context.Context, g *group) (*task, error) {
+func (p *Pool) awaitAny(ctx context.Context, g *completionSet) (*task, error) {
 	done := ctx.Done()
 	p.mu.Lock()
-	g.looked = false
-	if !p.waitLocked(ctx, done, &g.waiter) {
+	g.hadToWait = false
+	if !p.waitUnlocking(ctx, done, &g.waiter) {
 		p.unlock()
 		return nil, contextErr(ctx)
 	}
 	t := g.ready[0]
-	t.looked = g.looked
+	t.hadToWait = g.hadToWait
 	g.ready = append(g.ready[:0], g.ready[1:]...)
 	g.over = len(g.ready) > 0
 	return t, nil
 }
 
 // leave gives up what is left of a group.
-func (p *Pool) leave(g *group) {
+func (p *Pool) leave(g *completionSet) {
 	p.mu.Lock()
 	var left []wire.TaskID
 	for _, t := range p.tasks.all {
-		if t.group == g {
+		if t.completions == g {
 			left = append(left, t.id)
 		}
 	}
@@ -207,17 +207,17 @@ func (p *Pool) leave(g *group) {
 // reports that the caller had to wait for it, and that a worker has nothing to do.
 func take[Out any](p *Pool, plan *codec.Plan, t *task) (v Out, dry bool, err error) {
 	switch {
-	case t.err != nil:
-		err = t.err
-	case t.value != nil:
-		v = *t.value.(*Out)
-		t.views = nil // they are the caller's now
+	case t.out.err != nil:
+		err = t.out.err
+	case t.out.value != nil:
+		v = *t.out.value.(*Out)
+		t.out.views = nil // they are the caller's now
 	default:
-		if err = codec.Decode(plan, t.result, &v, nil); err != nil {
+		if err = codec.Decode(plan, t.out.bytes, &v, nil); err != nil {
 			err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
 		}
 	}
-	if t.looked {
+	if t.hadToWait {
 		for _, w := range p.sched.open {
 			dry = dry || w.lane.Tasks() == 0
 		}

@@ -97,7 +97,7 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	if swept.Segments > 0 || sweepErr != nil {
 		p.hooks.log(slog.LevelInfo, "removed what dead runs left in shared memory", "segments", swept.Segments, "bytes", swept.Bytes, "error", sweepErr)
 	}
-	p.leader.readyFunc = p.ready
+	p.leader.readyFunc = p.leader.ready
 	p.slots.wanted.L = &p.mu
 	if p.opts.launch == nil {
 		p.opts.launch = (*Pool).launch
@@ -297,7 +297,7 @@ func (p *Pool) end(cause error) {
 	}
 	for p.tasks.delayed.first != nil {
 		t := p.tasks.delayed.popFront()
-		t.later = false
+		t.delayed = false
 		p.resolveLocked(t, nil, p.endedLocked())
 	}
 	for _, j := range slices.Clone(p.ranges.running) {
@@ -308,8 +308,8 @@ func (p *Pool) end(cause error) {
 	}
 	for _, w := range p.sched.open {
 		for t := range w.waitingLocked() {
-			if t.job == nil && w.lane.TakeBack(t.at) {
-				t.attempt--
+			if t.job == nil && w.lane.TakeBack(t.place.at) {
+				t.tries.attempt--
 				p.resolveLocked(t, nil, p.endedLocked())
 			}
 		}

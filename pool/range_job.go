@@ -18,8 +18,8 @@ import (
 // share of it, a task that takes blocks from the counter until there are none.
 //
 // When a worker dies in its share, the blocks that it has taken and not done go
-// to others. They are found like this, by the goroutine that has the poller's
-// role, after the death is certain, in this order:
+// to others. They are found like this, by the goroutine that leads the
+// waiters, after the death is certain, in this order:
 //
 //  1. read next;
 //  2. look at each worker that lives and has begun its share, until it is seen
@@ -155,7 +155,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	var t task
 	var err error
 	j.args, err = codec.EncodeRecovered(e.in, nil, in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(&t, field, b) })
-	j.pins, j.segs = t.pins, t.segs
+	j.pins, j.segs = t.refs.pins, t.refs.segs
 	if err != nil {
 		release(j.pins)
 		return fail(err)
@@ -177,10 +177,10 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 		release(j.pins)
 		return nil, err
 	}
-	p.stats.Memory.BytesByRef += t.bytes
+	p.stats.Memory.BytesByRef += t.refs.bytes
 	p.dispatchLocked()
-	if !p.waitLocked(ctx, done, &j.waiter) {
-		p.awayLocked(func() { err = contextErr(ctx) })
+	if !p.waitUnlocking(ctx, done, &j.waiter) {
+		p.unlocked(func() { err = contextErr(ctx) })
 		p.failJobLocked(j, err)
 	}
 	over := j.over
@@ -221,7 +221,7 @@ func (p *Pool) enterJobLocked(j *rangeJob) error {
 	stop.Store(0)
 	p.ranges.running = append(p.ranges.running, j)
 	p.tasks.unresolved++
-	p.workLocked()
+	p.wakeHelpersLocked()
 	return nil
 }
 
@@ -248,12 +248,12 @@ func (p *Pool) joinLocked() {
 // newTask is a share of the job.
 func (j *rangeJob) newTask(p *Pool, block uint32) *task {
 	p.ranges.lastShare++
-	return &task{id: wire.TaskID{Index: shareIndex, Epoch: p.ranges.lastShare}, entry: j.entry, fn: j.fn, job: j, block: block}
+	return &task{id: wire.TaskID{Index: shareIndex, Epoch: p.ranges.lastShare}, entry: j.entry, fn: j.fn, rangeShare: rangeShare{job: j, block: block}}
 }
 
 func (j *rangeJob) share(t *task) wire.RangeShare {
 	return wire.RangeShare{
-		Func: j.fn, Attempt: t.attempt + 1, ID: t.id, Job: j.number, Workers: uint32(j.workers), Block: t.block, N: j.n, Grain: j.grain,
+		Func: j.fn, Attempt: t.tries.attempt + 1, ID: t.id, Job: j.number, Workers: uint32(j.workers), Block: t.block, N: j.n, Grain: j.grain,
 		Lo: t.part.lo, Hi: t.part.hi,
 	}
 }
@@ -299,7 +299,7 @@ func (w *worker) memberLocked(t *task, status wire.Status, u wire.Usage, payload
 	if status == wire.StatusResources { // it has begun no block
 		err := taskError(j.entry.name, status, payload)
 		w.retireLocked("it lacks resources: " + err.Text)
-		if j.short++; j.short > mostUnlucky*p.opts.Attempts {
+		if j.short++; j.short > mostHeadDeaths*p.opts.Attempts {
 			p.failJobLocked(j, err)
 		}
 		status = wire.StatusRevoked
@@ -368,7 +368,7 @@ func (p *Pool) withdrawLocked(of func(*task) bool, running func(*worker, *task))
 		for t := range w.waitingLocked() {
 			switch {
 			case !of(t):
-			case w.lane.TakeBack(t.at):
+			case w.lane.TakeBack(t.place.at):
 				p.ranges.removeLocked(t)
 			case running != nil:
 				running(w, t)
@@ -402,5 +402,5 @@ func (p *Pool) settleLocked(j *rangeJob) {
 	if j.alone {
 		p.releases.pins = append(p.releases.pins, j.pins...)
 	}
-	p.overLocked(&j.waiter)
+	p.leader.overLocked(&j.waiter)
 }

@@ -71,7 +71,7 @@ func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 	for slot := range workers {
 		r.workers = append(r.workers, r.start(t, slot))
 	}
-	r.p.drainLocked()
+	r.p.drainUnlocking()
 	return r
 }
 
@@ -97,8 +97,8 @@ func (r *rangeWalk) start(t testing.TB, slot int) *walkWorker {
 func (p *Pool) startBare(t testing.TB, slot int) *worker {
 	l, err := p.openLane()
 	require.NoError(t, err)
-	w := &worker{pool: p, slot: slot, lane: l, link: noLink{}, proc: &proc.Local{}, knows: map[uint32]bool{}}
-	w.results = &results{link: noLink{}, segs: map[uint32]*shm.Segment{}, queued: &l.MemoryTasks}
+	w := &worker{pool: p, slot: slot, incarnation: incarnation{lane: l, link: noLink{}, proc: &proc.Local{}, knows: map[uint32]bool{}}}
+	w.results = &resultSegments{link: noLink{}, segs: map[uint32]*shm.Segment{}, memoryTasks: &l.MemoryTasks}
 	p.addLaneLocked(w)
 	return w
 }
@@ -155,7 +155,7 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 		next, _ := lane.Counters(r.p.ranges.control.Bytes, r.j.number)
 		next.Store(0)
 	}
-	r.p.drainLocked()
+	r.p.drainUnlocking()
 }
 
 // take is what server.share does up to the block.
@@ -210,7 +210,7 @@ func (u *walkWorker) end(t testing.TB, status wire.Status) {
 // die is reap, and the start of the next one.
 func (r *rangeWalk) die(t testing.TB, i int, class ExitClass) {
 	w := r.workers[i].w
-	r.p.drainLocked()
+	r.p.drainUnlocking()
 	ran := w.ranLocked()
 	require.NotNil(t, ran)
 	r.p.detachLocked(w, ran, &WorkerExitError{Worker: i, Class: class})

@@ -33,7 +33,7 @@ func (p *Pool) completeLocked(j *rangeJob) {
 // giveLocked makes a block a task of its own, for any worker.
 func (p *Pool) giveLocked(j *rangeJob, block uint32) {
 	t := j.newTask(p, block)
-	t.attempt, t.state = j.losses[block].deaths, taskPending
+	t.tries.attempt, t.state = j.losses[block].deaths, taskPending
 	setBit(j.given, block)
 	p.ranges.addLocked(t)
 	p.tasks.pending.pushFront(t)
@@ -43,7 +43,7 @@ func (p *Pool) giveLocked(j *rangeJob, block uint32) {
 const choosingTime = time.Second
 
 // abandonLocked is the end of a share whose worker is dead, and its rings are
-// drained. The caller has the role.
+// drained. The caller leads.
 func (p *Pool) abandonLocked(w *worker, t *task, death *WorkerExitError) {
 	j := t.job
 	p.ranges.removeLocked(t)
@@ -92,7 +92,7 @@ func (w *worker) chargeLocked(t *task, block uint32, death *WorkerExitError) {
 	}
 	j.losses[block] = lost
 	death.Attempt = lost.deaths
-	w.lostLocked(t, death)
+	w.recordLostLocked(t, death)
 }
 
 // tooLong reports whether fewer indices may be done in time.
@@ -141,7 +141,7 @@ func (p *Pool) recoverLocked(j *rangeJob) {
 			p.mu.Lock()
 		}
 	}
-	p.drainLocked()
+	p.drainUnlocking()
 	for b := range uint32(next) {
 		if j.err == nil && !hasBit(j.done, b) && !hasBit(claims, b) && !hasBit(j.given, b) {
 			p.giveLocked(j, b)

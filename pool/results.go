@@ -19,14 +19,14 @@ import (
 // makes and owns the segments from which the worker allocates, and tells the
 // worker which blocks are free again. Everything that the worker says of them is
 // a stranger's.
-type results struct {
+type resultSegments struct {
 	link proc.Link
 
 	mapped int64 // used by the goroutine that reads the worker's messages, alone
 
-	freed  atomic.Bool   // frees is not empty
-	queued *atomic.Int32 // tasks in the lane that may ask for memory
-	hungry atomic.Bool   // the running task asked for memory: it may be waiting for some
+	freed        atomic.Bool   // frees is not empty
+	memoryTasks  *atomic.Int32 // tasks in the lane that may ask for memory
+	memoryWanted atomic.Bool   // the running task asked for memory: it may be waiting for some
 
 	mu     sync.Mutex
 	segs   map[uint32]*shm.Segment
@@ -54,7 +54,7 @@ func (w *worker) grow(msg []byte) error {
 		return fmt.Errorf("it sent a malformed grow: %d bytes, % x", len(msg), msg[:min(len(msg), 16)])
 	}
 	p, r := w.pool, w.results
-	r.beg() // it asks once at a time, so it has read what went before the last answer
+	r.requestMemory() // it asks once at a time, so it has read what went before the last answer
 	var seg *shm.Segment
 	var err error
 	switch most := p.opts.Results.MaxBytes; {
@@ -106,20 +106,20 @@ func sent(err error) error {
 	return err
 }
 
-// A taken result has its Views bound.
-type taken struct {
+// A boundResult is a result whose Views are bound.
+type boundResult struct {
 	value  any // *Out
 	views  []shm.OwnedBinder
 	bytes  int64
 	failed error // the task's own: nothing is bound
 }
 
-// take checks the refs of a result and binds its Views. The error is what the
+// bind checks the refs of a result and binds its Views. The error is what the
 // worker did wrong; nothing is bound then.
-func (r *results) take(e *entry, payload []byte) (t taken, err error) {
+func (r *resultSegments) bind(e *entry, payload []byte) (t boundResult, err error) {
 	defer func() {
-		if v := recover(); v != nil { // the poller is not to end by what a worker sends
-			t, err = taken{}, fmt.Errorf("panic: %.1000v", v)
+		if v := recover(); v != nil { // the leader is not to end by what a worker sends
+			t, err = boundResult{}, fmt.Errorf("panic: %.1000v", v)
 		}
 	}()
 	t.value, err = e.take(payload, func(field string, b shm.Binder, w shm.WireRef) error {
@@ -154,25 +154,25 @@ func (r *results) take(e *entry, payload []byte) (t taken, err error) {
 	}
 	if err != nil || t.failed != nil {
 		release(t.views)
-		t = taken{failed: t.failed}
+		t = boundResult{failed: t.failed}
 	}
 	return t, err
 }
 
-func (r *results) seg(id uint32) *shm.Segment {
+func (r *resultSegments) seg(id uint32) *shm.Segment {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.segs[id]
 }
 
-func (r *results) count() int {
+func (r *resultSegments) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.segs)
 }
 
 // free tells the worker, in time, that a View of its result was released.
-func (r *results) free(b wire.Allocation, bytes int64) {
+func (r *resultSegments) free(b wire.Allocation, bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
@@ -181,13 +181,13 @@ func (r *results) free(b wire.Allocation, bytes int64) {
 	r.frees = append(r.frees, b)
 	r.bytes += bytes
 	r.freed.Store(true)
-	if r.bytes >= urgentBytes && r.queued.Load() > 0 || r.hungry.Load() {
+	if r.bytes >= urgentBytes && r.memoryTasks.Load() > 0 || r.memoryWanted.Load() {
 		r.flushLocked()
 	}
 }
 
 // flushTo puts what the worker has not been told yet into its lane, before a task.
-func (r *results) flushTo(l *lane.Lane) {
+func (r *resultSegments) flushTo(l *lane.Lane) {
 	if !r.freed.Load() {
 		return
 	}
@@ -203,14 +203,14 @@ func (r *results) flushTo(l *lane.Lane) {
 }
 
 // flush tells a worker that may be running a task.
-func (r *results) flush() {
+func (r *resultSegments) flush() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.flushLocked()
 }
 
 // flushLocked never waits: what cannot be sent now is sent later.
-func (r *results) flushLocked() {
+func (r *resultSegments) flushLocked() {
 	for len(r.frees) > 0 && r.unread < maxUnread {
 		n := min(len(r.frees), wire.MaxFrees)
 		if r.link.Send(wire.AppendFree(make([]byte, 0, wire.MaxMessage), r.frees[:n]), -1) != nil {
@@ -222,7 +222,7 @@ func (r *results) flushLocked() {
 	}
 }
 
-func (r *results) toldLocked(n int) {
+func (r *resultSegments) toldLocked(n int) {
 	r.frees = append(r.frees[:0], r.frees[n:]...)
 	r.freed.Store(len(r.frees) > 0)
 	if len(r.frees) == 0 {
@@ -230,21 +230,21 @@ func (r *results) toldLocked(n int) {
 	}
 }
 
-// beg says that the worker asks for memory, and has read what was sent to it: it
+// requestMemory says that the worker asks for memory, and has read what was sent to it: it
 // hears of all that is free, and of more at once, until it has finished its task.
-func (r *results) beg() {
-	r.hungry.Store(true)
+func (r *resultSegments) requestMemory() {
+	r.memoryWanted.Store(true)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.unread = 0
 	r.flushLocked()
 }
 
-// fed says that the worker has finished a task, and how many free messages it
+// satisfied says that the worker has finished a task, and how many free messages it
 // had read by then.
-func (r *results) fed(read uint16) {
-	if r.hungry.Load() {
-		r.hungry.Store(false)
+func (r *resultSegments) satisfied(read uint16) {
+	if r.memoryWanted.Load() {
+		r.memoryWanted.Store(false)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -253,7 +253,7 @@ func (r *results) fed(read uint16) {
 
 // end gives up the segments of a dead incarnation: each goes when the last View
 // over it is released.
-func (r *results) end() error {
+func (r *resultSegments) end() error {
 	if r == nil {
 		return nil
 	}

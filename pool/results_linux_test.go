@@ -559,7 +559,7 @@ func TestResultsOutliveTheirWorker(t *testing.T) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		task := p.tasks.all[slow.id.Index]
-		return task.waiting && task.state == taskSent && task.worker.runningLocked() == task
+		return task.waiting && task.state == taskSent && task.place.worker.runningLocked() == task
 	}, "not waiting for a running task")
 	require.NoError(t, p.Close(background()))
 	_, err = given.Wait(background())

@@ -143,7 +143,7 @@ func (p *Pool) wire(t *task, field string, b shm.Binder) (shm.WireRef, error) {
 	if err != nil {
 		return shm.WireRef{}, fmt.Errorf("%s: %w", field, err)
 	}
-	t.pins = append(t.pins, pin)
+	t.refs.pins = append(t.refs.pins, pin)
 	ref := b.Ref()
 	ref.Segment = ""
 	seg := pin.Segment()
@@ -161,8 +161,8 @@ func (p *Pool) wire(t *task, field string, b shm.Binder) (shm.WireRef, error) {
 		p.preannounce(a)
 		seg.OnUnmap(func() { p.retire(a) })
 	}
-	t.segs = append(t.segs, a)
-	t.bytes += ref.Bytes()
+	t.refs.segs = append(t.refs.segs, a)
+	t.refs.bytes += ref.Bytes()
 	return shm.WireRef{ID: a.id, Ref: ref}, nil
 }
 

@@ -117,7 +117,7 @@ func (w *worker) retireLocked(why string) {
 	p, l := w.pool, w.lane
 	for t := range w.waitingLocked() {
 		switch {
-		case !l.TakeBack(t.at):
+		case !l.TakeBack(t.place.at):
 		case t.job == nil || t.movable():
 			p.requeueLocked(t)
 		default:
@@ -201,22 +201,22 @@ func (p *Pool) climb() {
 // retryLocked puts a task whose worker died back in line, after a while: at once the
 // first time, then up to 10 ms, 20 ms, … 1 s, with full jitter.
 func (p *Pool) retryLocked(t *task) {
-	t.state, t.worker = taskPending, nil
-	t.deaths++
+	t.state, t.place.worker = taskPending, nil
+	t.tries.deaths++
 	p.stats.Retries++
-	if t.deaths == 1 {
+	if t.tries.deaths == 1 {
 		p.tasks.pending.pushFront(t)
 		return
 	}
-	t.later = true
+	t.delayed = true
 	p.tasks.delayed.pushBack(t)
-	id, wait := t.id, life.Backoff(t.deaths)
+	id, wait := t.id, life.Backoff(t.tries.deaths)
 	time.AfterFunc(wait, func() {
 		p.mu.Lock()
 		defer p.unlock()
-		if t.id == id && t.later {
+		if t.id == id && t.delayed {
 			p.tasks.delayed.remove(t)
-			t.later = false
+			t.delayed = false
 			p.tasks.pending.pushFront(t)
 			p.dispatchLocked()
 		}

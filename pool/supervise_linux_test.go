@@ -206,8 +206,8 @@ func TestRandomKills(t *testing.T) {
 			case <-time.After(time.Duration(random.IntN(6000)) * time.Microsecond):
 			}
 			p.mu.Lock()
-			if w := p.slots.all[random.IntN(len(p.slots.all))]; w.link != nil && !last[w.incarnation] {
-				last[w.incarnation] = true
+			if w := p.slots.all[random.IntN(len(p.slots.all))]; w.link != nil && !last[w.number] {
+				last[w.number] = true
 				w.proc.Kill()
 				killed.Add(1)
 			}

@@ -11,45 +11,75 @@ import (
 )
 
 // A task is one slot of the pool's table, guarded by Pool.mu, and used again
-// for other tasks: epoch counts the uses.
+// for other tasks: the epoch of its id counts the uses.
 type task struct {
 	waiter
-	id    wire.TaskID
-	seq   uint64 // Future.TaskNumber
-	state taskState
-	entry *entry
-	fn    uint16 // its number
-	args  []byte // encoded
-	segs  []*announced
-	pins  []shm.Pin
-	bytes int64 // handed over by Ref
+	id     wire.TaskID
+	number uint64 // Future.TaskNumber
+	state  taskState
+	entry  *entry
+	fn     uint16 // its number
+	args   []byte // encoded
+	refs   taskRefs
+	tries  taskTries
+	place  taskPlace
+	out    taskOutcome
+	cancel cancellation
 
-	attempt    int     // from 1: started, or in a lane
-	worker     *worker // in whose lane it is
-	at         uint64  // position in the lane
-	result     []byte
-	value      any               // a result with Views: a *Out,
-	views      []shm.OwnedBinder // the OwnedViews in it
-	err        error
-	waiting    bool
-	next, prev *task // while pending
-	discarded  bool
-	deaths     int  // under it
-	memory     int  // of these, for want of memory while others ran
-	later      bool // waits before it is tried again
-	told       bool // that the pool is being closed
-	gentle     bool // cancelled, but not to be killed for it
-	unlucky    int  // workers that died, or left it lying, with it at the head of their lane, not begun
-	cancelled  bool // while in a lane: not tried again
+	waiting    bool  // somebody waits for it
+	discarded  bool  // nobody will
+	delayed    bool  // it waits before it is tried again
+	next, prev *task // while pending or delayed
 
-	group *group // that it is of, or nil
-	tag   int
+	completions *completionSet // that it is of, or nil
+	tag         int            // its own, there
 
-	job    *rangeJob // that it is a share of; such a task is in no table
-	block  uint32    // of the job, or shareAll
+	rangeShare
+}
+
+// A rangeShare is what a task that is a share of a range works on. It is in no table of tasks.
+type rangeShare struct {
+	job    *rangeJob // nil: it is no share
+	block  uint32    // of the job, or wire.AnyBlock
 	split  *split    // of a sharePart: of which it is one
 	part   part
 	parent uint32 // the block
+}
+
+// taskRefs is what the arguments name.
+type taskRefs struct {
+	segs  []*announced
+	pins  []shm.Pin
+	bytes int64
+}
+
+// taskTries is how often a task was tried, and what became of it.
+type taskTries struct {
+	attempt      int // from 1: started, or in a lane
+	deaths       int // under it
+	memoryDeaths int // of these, for want of memory while others ran
+	headDeaths   int // workers that died, or left it lying, with it at the head of their lane, not begun
+}
+
+// taskPlace is in whose lane a task is, and where there.
+type taskPlace struct {
+	worker *worker
+	at     uint64
+}
+
+// taskOutcome is what a task has ended with.
+type taskOutcome struct {
+	bytes []byte            // of a result without Views
+	value any               // a result with Views: a *Out,
+	views []shm.OwnedBinder // the OwnedViews in it
+	err   error
+}
+
+// A cancellation is why a task is not tried again.
+type cancellation struct {
+	asked       bool // while it was in a lane
+	cooperative bool // by one who does not want its worker killed for it
+	closing     bool // it was told that the pool closes
 }
 
 // movable reports whether any worker may have it.
@@ -75,12 +105,6 @@ type releases struct {
 	spare []*task           // memory for tasks
 }
 
-// scheduler has the workers that can be given tasks. Guarded by Pool.mu.
-type scheduler struct {
-	open   []*worker // those with a lane, by slot; a new slice at each change
-	record []byte    // memory for the record of a task
-}
-
 type taskState uint8
 
 const (
@@ -92,30 +116,30 @@ const (
 )
 
 // submit hands a task to the pool; g and tag are those of [Fn.MapUnordered].
-func submit[In any](p *Pool, e *entry, in *In, g *group, tag int) (id wire.TaskID, seq uint64, err error) {
+func submit[In any](p *Pool, e *entry, in *In, g *completionSet, tag int) (id wire.TaskID, seq uint64, err error) {
 	p.mu.Lock()
 	t, err := p.admitLocked(e)
 	if err != nil {
 		p.mu.Unlock()
 		return wire.TaskID{}, 0, fmt.Errorf("pool: submit %s: %w", e.name, err)
 	}
-	t.group, t.tag = g, tag
+	t.completions, t.tag = g, tag
 	if !e.in.Arrays() {
 		if t.args, err = codec.EncodeRecovered(e.in, t.args[:0], in, nil); err == nil {
-			p.enterLocked(t)
+			p.enterUnlocking(t)
 		}
 	} else {
 		p.mu.Unlock() // until it is pending nobody else looks at it
 		t.args, err = codec.EncodeRecovered(e.in, t.args[:0], in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(t, field, b) })
 		if err != nil {
-			release(t.pins)
+			release(t.refs.pins)
 		}
 		p.mu.Lock()
 		if err == nil {
-			p.enterLocked(t)
+			p.enterUnlocking(t)
 		}
 	}
-	id, seq = t.id, t.seq
+	id, seq = t.id, t.number
 	if err != nil {
 		seq = 0
 		p.freeLocked(t)
@@ -125,16 +149,16 @@ func submit[In any](p *Pool, e *entry, in *In, g *group, tag int) (id wire.TaskI
 	return id, seq, err
 }
 
-// enterLocked makes an encoded task pending.
-func (p *Pool) enterLocked(t *task) {
+// enterUnlocking makes an encoded task pending.
+func (p *Pool) enterUnlocking(t *task) {
 	p.tasks.unresolved++
-	t.seq = p.numberTaskLocked()
+	t.number = p.numberTaskLocked()
 	if err := p.endedLocked(); err != nil { // closed while the arguments were encoded
 		p.resolveLocked(t, nil, err)
 		return
 	}
-	p.stats.Memory.BytesByRef += t.bytes
-	p.workLocked()
+	p.stats.Memory.BytesByRef += t.refs.bytes
+	p.wakeHelpersLocked()
 	if p.tasks.pending.first == nil {
 		if w := p.pickLocked(t.recordBytes()); w != nil && p.sendLocked(w, t) {
 			w.lane.PublishSome()
@@ -146,11 +170,8 @@ func (p *Pool) enterLocked(t *task) {
 	p.dispatchLocked()
 	if t.state == taskPending && !p.leader.held { // the lanes are full, perhaps of results
 		p.leader.held = true
-		passed := false
-		defer p.unwindLocked(&passed)
-		p.drainLocked()
-		passed = true
-		p.passLocked()
+		p.drainUnlocking()
+		p.handOverLocked()
 	}
 }
 
@@ -190,104 +211,6 @@ func (p *Pool) growLocked() {
 	}
 }
 
-// dispatchLocked puts pending tasks into the lanes with the fewest.
-func (p *Pool) dispatchLocked() {
-	for p.tasks.pending.first != nil {
-		t := p.tasks.pending.first
-		w := p.pickLocked(t.recordBytes())
-		if w == nil {
-			break
-		}
-		if p.sendLocked(w, t) {
-			p.tasks.pending.remove(t)
-		}
-	}
-	if len(p.ranges.running) > 0 {
-		p.joinLocked()
-	}
-	for _, w := range p.sched.open {
-		w.lane.Publish()
-	}
-}
-
-// pickLocked is the worker to have a task of that many bytes next; nil if there is none.
-func (p *Pool) pickLocked(bytes int) (best *worker) {
-	if p.ending.cause != nil {
-		return nil
-	}
-	for _, w := range p.sched.open {
-		if w.open() && (best == nil || best.watch.Stopped() || w.lane.Len() < best.lane.Len() && !w.watch.Stopped()) && w.room(bytes) {
-			if best = w; w.lane.Len() == 0 && !w.watch.Stopped() {
-				break
-			}
-		}
-	}
-	return best
-}
-
-// room reports whether w can have a task of that many bytes: not one more than
-// Options.RecycleTasks.
-func (w *worker) room(bytes int) bool {
-	most := w.pool.opts.RecycleTasks
-	return w.lane.Fits(bytes) && (most == 0 || w.done+int64(w.lane.Tasks()) < most)
-}
-
-// sendLocked puts a pending task into a worker's lane, which has room for it.
-// Where a segment cannot be announced it ends the worker instead.
-func (p *Pool) sendLocked(w *worker, t *task) bool {
-	segs := t.segs
-	if t.job != nil {
-		segs = t.job.segs
-	}
-	for _, a := range segs {
-		if w.knows[a.id] {
-			continue
-		}
-		use := a.use
-		if use == wire.UseResult {
-			use = wire.UseInput // of another worker
-		}
-		if err := w.announceLocked(a, use); err != nil {
-			w.unsentLocked(err)
-			return false
-		}
-	}
-	w.results.flushTo(w.lane)
-	p.sched.record = t.appendRecord(p.sched.record[:0])
-	at, ok := w.lane.Push(p.sched.record, t.id, t.entry.out.Arrays())
-	if !ok {
-		w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.Err()))
-		return false
-	}
-	t.at = at
-	t.state, t.worker = taskSent, w
-	t.attempt++
-	return true
-}
-
-func (t *task) recordBytes() int {
-	if t.job != nil {
-		return wire.RangeShareBytes + len(t.job.args)
-	}
-	return wire.TaskBytes + len(t.args)
-}
-
-// appendRecord appends what the worker gets, for an attempt more than there were.
-func (t *task) appendRecord(b []byte) []byte {
-	if t.job != nil {
-		return t.job.share(t).Append(b, t.job.args)
-	}
-	return wire.AppendTask(b, t.fn, t.id, t.attempt+1, t.args)
-}
-
-// requeueLocked puts a task that was in a lane and that no worker has begun to
-// where it is next.
-func (p *Pool) requeueLocked(t *task) {
-	t.state, t.worker = taskPending, nil
-	t.attempt--
-	p.tasks.pending.pushFront(t)
-}
-
 // resolveLocked ends a task, once; p.unlock does the rest where it has pins.
 func (p *Pool) resolveLocked(t *task, result []byte, err error) {
 	p.tasks.unresolved--
@@ -299,9 +222,9 @@ func (p *Pool) resolveLocked(t *task, result []byte, err error) {
 	default:
 		p.stats.Failed++
 	}
-	t.worker, t.err = nil, err
-	t.result = append(t.result[:0], result...)
-	if len(t.pins) == 0 {
+	t.place.worker, t.out.err = nil, err
+	t.out.bytes = append(t.out.bytes[:0], result...)
+	if len(t.refs.pins) == 0 {
 		p.resolvedLocked(t)
 		return
 	}
@@ -315,11 +238,11 @@ func (p *Pool) resolvedLocked(t *task) {
 	switch {
 	case t.discarded:
 		p.freeLocked(t)
-	case t.group != nil:
-		t.group.ready = append(t.group.ready, t)
-		p.overLocked(&t.group.waiter)
+	case t.completions != nil:
+		t.completions.ready = append(t.completions.ready, t)
+		p.leader.overLocked(&t.completions.waiter)
 	default:
-		p.overLocked(&t.waiter)
+		p.leader.overLocked(&t.waiter)
 	}
 }
 
@@ -336,11 +259,11 @@ func (p *Pool) unlock() {
 		release(unwanted)
 		release(unpin)
 		for _, t := range ending {
-			release(t.pins)
+			release(t.refs.pins)
 		}
 		p.mu.Lock()
 		for i, t := range ending {
-			t.pins, t.segs = t.pins[:0], t.segs[:0]
+			t.refs.pins, t.refs.segs = t.refs.pins[:0], t.refs.segs[:0]
 			p.resolvedLocked(t)
 			ending[i] = nil
 		}
@@ -371,20 +294,19 @@ func release[R interface{ Release() }](held []R) {
 // freeLocked puts a slot, whose pins were released, back into the table;
 // p.unlock gives up a result that nobody took.
 func (p *Pool) freeLocked(t *task) {
-	p.releases.views = append(p.releases.views, t.views...)
+	p.releases.views = append(p.releases.views, t.out.views...)
 	t.id.Epoch = max(t.id.Epoch+1, 1) // never 0
-	t.state, t.entry, t.attempt, t.bytes = taskFree, nil, 0, 0
-	t.value, t.views, t.err = nil, nil, nil
-	t.group, t.over, t.looked = nil, false, false
-	t.unlucky, t.deaths, t.memory, t.later, t.gentle, t.told = 0, 0, 0, false, false, false
-	t.waiting, t.discarded, t.cancelled = false, false, false
-	t.pins, t.segs = t.pins[:0], t.segs[:0]
+	t.state, t.entry, t.completions = taskFree, nil, nil
+	t.refs = taskRefs{segs: t.refs.segs[:0], pins: t.refs.pins[:0]}
+	t.out = taskOutcome{bytes: t.out.bytes[:0]}
+	t.tries, t.cancel = taskTries{}, cancellation{}
+	t.over, t.hadToWait, t.waiting, t.discarded, t.delayed = false, false, false, false, false
 	p.tasks.free = append(p.tasks.free, t)
 	p.placeFreeLocked()
 }
 
-// lookLocked finds the task of a future that is still good.
-func (p *Pool) lookLocked(id wire.TaskID) *task {
+// findLocked finds the task of a future that is still good.
+func (p *Pool) findLocked(id wire.TaskID) *task {
 	if int64(id.Index) >= int64(len(p.tasks.all)) {
 		return nil
 	}
@@ -399,10 +321,10 @@ func (p *Pool) giveUpResults() {
 	p.mu.Lock()
 	defer p.unlock()
 	for _, t := range p.tasks.all {
-		if t.state == taskResolved && !t.waiting && t.views != nil {
-			p.releases.views = append(p.releases.views, t.views...)
-			t.value, t.views = nil, nil
-			t.err = fmt.Errorf("%w, and the result of %s given up", ErrClosed, t.entry.name)
+		if t.state == taskResolved && !t.waiting && t.out.views != nil {
+			p.releases.views = append(p.releases.views, t.out.views...)
+			t.out.value, t.out.views = nil, nil
+			t.out.err = fmt.Errorf("%w, and the result of %s given up", ErrClosed, t.entry.name)
 		}
 	}
 }
@@ -411,21 +333,21 @@ func (p *Pool) giveUpResults() {
 func (p *Pool) cancel(id wire.TaskID, gently bool) {
 	p.mu.Lock()
 	defer p.unlock()
-	t := p.lookLocked(id)
+	t := p.findLocked(id)
 	if t == nil {
 		return
 	}
 	if !p.cancelQueuedLocked(t) && t.state == taskSent {
-		t.gentle = gently && (t.gentle || !t.cancelled)
-		t.cancelled = true
-		t.worker.link.Send(wire.AppendCancel(nil, t.id), -1)
+		t.cancel.cooperative = gently && (t.cancel.cooperative || !t.cancel.asked)
+		t.cancel.asked = true
+		t.place.worker.link.Send(wire.AppendCancel(nil, t.id), -1)
 	}
 }
 
 func (p *Pool) discard(id wire.TaskID) {
 	p.mu.Lock()
 	defer p.unlock()
-	t := p.lookLocked(id)
+	t := p.findLocked(id)
 	if t == nil || t.waiting {
 		return
 	}

@@ -92,7 +92,7 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 		t := w.runningLocked()
 		seen := life.Seen{
 			Position: w.lane.Position(), Begun: w.lane.OldestBegun(), Running: t != nil, Asleep: w.lane.Bell.Asleep(),
-			Retiring: w.retired != "", Cancelled: t != nil && t.cancelled && !t.gentle,
+			Retiring: w.retired != "", Cancelled: t != nil && t.cancel.asked && !t.cancel.cooperative,
 		}
 		if t != nil && t.job != nil {
 			seen.Claim = w.lane.Claim()
@@ -149,7 +149,7 @@ func (w *worker) sample() {
 	if !s.OK || w.proc != process || w.link == nil {
 		return
 	}
-	w.private, w.peakPrivate, w.peakShared = s.Private, max(w.peakPrivate, s.Private), max(w.peakShared, s.Shared)
+	w.memory.private, w.memory.peakPrivate, w.memory.peakShared = s.Private, max(w.memory.peakPrivate, s.Private), max(w.memory.peakShared, s.Shared)
 	if w.watch.Sampled(s.Stopped, p.opts.sampleInterval(), p.opts.StopTimeout) {
 		w.endLocked(fate.Stopped, fmt.Errorf("it was stopped (by SIGSTOP, or a debugger) for %v", p.opts.StopTimeout))
 	}

@@ -18,35 +18,43 @@ import (
 )
 
 // A worker is the supervisor's side of one worker slot: a goroutine (own) that
-// starts one incarnation after the other and reads what it says. All fields
-// below are guarded by Pool.mu: proc is nil while there is no incarnation, link
-// while there is none that said hello. lane changes only while w is not in
-// Pool.lanes.
+// starts one incarnation after the other and reads what it says. All fields but pool and
+// slot are guarded by Pool.mu.
 type worker struct {
 	pool *Pool
 	slot int
+	incarnation
+	lost    *Attempt       // that the last incarnation has died under, until it is told of
+	retries []Event        // of tasks that are tried again, until its death was told of
+	undead  []proc.Process // incarnations that were killed and have not died in time
+}
 
+// An incarnation is one process, from its start to after its death. proc is nil while
+// there is none, link while there is none that said hello. lane changes only while the
+// worker is not in Pool.sched.open.
+type incarnation struct {
+	number  int // of all that the pool has started, from 1
 	proc    proc.Process
 	link    proc.Link
-	lane    *lane.Lane      // of this incarnation, as is what follows
+	lane    *lane.Lane
 	knows   map[uint32]bool // announced segments
-	results *results
+	results *resultSegments
 	done    int64      // tasks finished
 	reason  error      // why the pool ended it
 	killed  fate.Class // what for, where it was not the protocol
 	retired string     // why it is to end after its task
-	standby bool
+	standby bool       // it is a spare
+
 	// What was seen of it, and of its process.
-	watch                            life.Watch
-	private, peakPrivate, peakShared int64
-	incarnation                      int
-	born, died                       time.Time
-	spent                            time.Duration  // CPU time of its process, once it is dead
-	reaped                           bool           // spent is known
-	lost                             *Attempt       // that it has died under, until it is told of
-	retries                          []Event        // of tasks that are tried again, until its death was told of
-	undead                           []proc.Process // incarnations that were killed and have not died in time
+	watch      life.Watch
+	memory     seenMemory
+	born, died time.Time
+	spent      time.Duration // CPU time of its process, once it is dead
+	reaped     bool          // spent is known
 }
+
+// seenMemory is in bytes.
+type seenMemory struct{ private, peakPrivate, peakShared int64 }
 
 // own starts incarnations until the pool ends.
 func (w *worker) own() {
@@ -89,9 +97,7 @@ func (w *worker) live() bool {
 	p := w.pool
 	w.mu(func() {
 		p.slots.incarnation++
-		w.incarnation = p.slots.incarnation
-		w.reason, w.killed, w.retired, w.standby = nil, "", "", false
-		w.watch, w.private, w.peakPrivate, w.peakShared = life.Watch{}, 0, 0, 0
+		w.incarnation = incarnation{number: p.slots.incarnation}
 	})
 	proc, link, l, want, err := p.opts.launch(p, w.slot)
 	if err != nil {
@@ -103,7 +109,7 @@ func (w *worker) live() bool {
 	defer l.End()
 	buf := make([]byte, wire.MaxMessage)
 	w.mu(func() {
-		w.proc, w.reaped = proc, false
+		w.proc = proc
 		if p.ending.cause != nil { // the pool was closed meanwhile
 			proc.Kill()
 		}
@@ -188,10 +194,10 @@ func (w *worker) begin(link proc.Link, l *lane.Lane) {
 	p.mu.Lock()
 	defer p.unlock()
 	w.link, w.lane, w.knows, w.done, w.born = link, l, map[uint32]bool{}, 0, time.Now()
-	w.results = &results{link: link, segs: map[uint32]*shm.Segment{}, queued: &l.MemoryTasks}
+	w.results = &resultSegments{link: link, segs: map[uint32]*shm.Segment{}, memoryTasks: &l.MemoryTasks}
 	p.slots.restarts.Started()
 	p.hooks.log(slog.LevelDebug, "worker ready", "worker", w.slot, "pid", proc.PID())
-	p.hooks.event(Event{Kind: EventReady, Worker: w.slot, PID: proc.PID(), Incarnation: w.incarnation})
+	p.hooks.event(Event{Kind: EventReady, Worker: w.slot, PID: proc.PID(), Incarnation: w.number})
 	if p.openLocked() < p.slots.width.Now() || p.ending.cause != nil {
 		p.addLaneLocked(w)
 	} else {
@@ -215,9 +221,9 @@ func (w *worker) begin(link proc.Link, l *lane.Lane) {
 
 // addLaneLocked lets w be given tasks.
 func (p *Pool) addLaneLocked(w *worker) {
-	p.sched.open = append(p.sched.open[:len(p.sched.open):len(p.sched.open)], w) // a new slice: the poller looks at the old one
+	p.sched.open = append(p.sched.open[:len(p.sched.open):len(p.sched.open)], w) // a new slice: the leader looks at the old one
 	slices.SortFunc(p.sched.open, func(a, b *worker) int { return a.slot - b.slot })
-	p.kick()
+	p.leader.kick()
 }
 
 // openLocked is how many workers can be given tasks.
@@ -256,9 +262,9 @@ func (w *worker) listen(link proc.Link, buf []byte) error {
 	}
 }
 
-// finishLocked takes a result and resolves its task. The error is what the worker
-// did wrong. It lets go of Pool.mu meanwhile; the caller has the poller's role.
-func (w *worker) finishLocked(record []byte) error {
+// answerUnlocking takes a result and resolves its task. The error is what the worker
+// did wrong. It lets go of Pool.mu meanwhile; the caller leads the waiters.
+func (w *worker) answerUnlocking(record []byte) error {
 	p, l := w.pool, w.lane
 	var u wire.Usage
 	if p.hooks.measured() {
@@ -305,8 +311,8 @@ func (w *worker) finishLocked(record []byte) error {
 		l.Pop()
 		switch {
 		case t == nil:
-		case t.cancelled || p.ending.cause != nil:
-			t.attempt--
+		case t.cancel.asked || p.ending.cause != nil:
+			t.tries.attempt--
 			p.resolveLocked(t, nil, cmp.Or(p.endedLocked(), ErrCancelled))
 		default:
 			p.requeueLocked(t)
@@ -318,22 +324,22 @@ func (w *worker) finishLocked(record []byte) error {
 		w.shortLocked(t, u, taskError(t.entry.name, status, payload))
 		return nil
 	}
-	var got taken
+	var got boundResult
 	if status == wire.StatusOK && t.entry.take != nil {
 		s.Decoding = true // else a worker that has lied about begun would lose it meanwhile
 		var err error
-		p.awayLocked(func() { got, err = w.results.take(t.entry, payload) })
+		p.unlocked(func() { got, err = w.results.bind(t.entry, payload) })
 		if err != nil {
 			return fmt.Errorf("its result of %s: %w", t.entry.name, err)
 		}
 		if t.discarded { // the worker hears of it before its next task
 			p.releases.views = append(p.releases.views, got.views...)
-			got = taken{failed: got.failed}
+			got = boundResult{failed: got.failed}
 		}
 	}
 	l.Pop()
 	if t.entry.out.Arrays() {
-		w.results.fed(wire.FreesRead(record))
+		w.results.satisfied(wire.FreesRead(record))
 	}
 	w.done++
 	w.recycleLocked()
@@ -342,11 +348,11 @@ func (w *worker) finishLocked(record []byte) error {
 	case got.failed != nil:
 		err = &TaskError{Func: t.entry.name, Kind: "error", Text: got.failed.Error()}
 	case status == wire.StatusOK:
-		t.value, t.views = got.value, got.views
+		t.out.value, t.out.views = got.value, got.views
 		p.stats.Memory.ResultBytesByRef += got.bytes
-	case t.told && p.ending.cause != nil:
+	case t.cancel.closing && p.ending.cause != nil:
 		err = fmt.Errorf("%w while the task ran: %w", p.endedLocked(), taskError(t.entry.name, status, payload))
-	case t.cancelled:
+	case t.cancel.asked:
 		err = fmt.Errorf("%w: %w", ErrCancelled, taskError(t.entry.name, status, payload))
 	default:
 		err = taskError(t.entry.name, status, payload)
@@ -368,9 +374,9 @@ func (w *worker) shortLocked(t *task, u wire.Usage, err *TaskError) {
 	switch {
 	case p.ending.cause != nil:
 		p.resolveLocked(t, nil, p.endedLocked())
-	case t.cancelled:
+	case t.cancel.asked:
 		p.resolveLocked(t, nil, ErrCancelled)
-	case t.attempt >= p.opts.Attempts || t.attempt == wire.MaxAttempts:
+	case t.tries.attempt >= p.opts.Attempts || t.tries.attempt == wire.MaxAttempts:
 		p.resolveLocked(t, nil, err)
 	default:
 		p.retryLocked(t)
@@ -407,7 +413,7 @@ var errGone = errors.New("its socket has ended")
 func (w *worker) terminateLocked() {
 	if w.lane != nil {
 		if t := w.runningLocked(); t != nil {
-			t.told = true
+			t.cancel.closing = true
 			w.link.Send(wire.AppendCancel(nil, t.id), -1)
 		}
 	}
@@ -417,5 +423,5 @@ func (w *worker) terminateLocked() {
 func (w *worker) killLocked() { w.proc.Kill() }
 
 func (w *worker) statsLocked() WorkerStats {
-	return WorkerStats{Slot: w.slot, PID: w.proc.PID(), Tasks: w.done, Incarnation: w.incarnation, State: w.stateLocked(), PrivateBytes: w.private}
+	return WorkerStats{Slot: w.slot, PID: w.proc.PID(), Tasks: w.done, Incarnation: w.number, State: w.stateLocked(), PrivateBytes: w.memory.private}
 }

@@ -30,7 +30,7 @@ func TestContextEndsBehindThePoller(t *testing.T) {
 		if f := looked.Load(); f != nil {
 			(*f)()
 		}
-		return p.ready()
+		return p.leader.ready()
 	}
 	p.mu.Unlock()
 	long, err := untilCancelled.Submit(background(), p, struct{}{})
@@ -282,7 +282,7 @@ func requireNoPoller(t *testing.T, p *Pool) {
 		tokens := 0
 		for _, task := range p.tasks.all {
 			tokens += len(task.token)
-			if task.parked || task.poller || task.waiting || task.state != taskFree {
+			if task.parked || task.leads || task.waiting || task.state != taskFree {
 				wrong += fmt.Sprintf("task %v is left: %+v; ", task.id, task)
 			}
 		}

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// The dispatcher polls where nobody waits, or only the patient: so that arguments
+// The dispatcher leads where nobody waits, or only long waits: so that arguments
 // are released and workers get more. It looks once a tick, and rests while there
-// are no tasks or somebody polls who sleeps.
+// are no tasks or somebody leads who sleeps.
 const (
 	dispatchTick = 4 * time.Millisecond
 	restAfter    = 25 // ticks without a task
@@ -27,7 +27,7 @@ func (p *Pool) dispatch() {
 			idle = 0
 			if !p.leader.held && (p.leader.drains == polls || p.leader.pollDue) {
 				p.leader.held, p.leader.pollDue = true, false
-				p.pollLocked(context.Background(), nil, nil)
+				p.leadUnlocking(context.Background(), nil, nil)
 			}
 		} else {
 			idle++
@@ -46,8 +46,8 @@ func (p *Pool) dispatch() {
 	}
 }
 
-// workLocked wakes the dispatcher where it is needed.
-func (p *Pool) workLocked() {
+// wakeHelpersLocked wakes the dispatcher and the watchdog where they are needed.
+func (p *Pool) wakeHelpersLocked() {
 	if p.helpers.watchdogRests {
 		p.wakeWatchLocked()
 	}
@@ -71,18 +71,18 @@ func (p *Pool) wakeLocked() {
 	}
 }
 
-// stopDispatch ends the dispatcher, and the poller's role. There are no workers any more.
+// stopDispatch ends the dispatcher, and leading. There are no workers any more.
 func (p *Pool) stopDispatch() {
 	p.mu.Lock()
 	p.helpers.stopping = true
 	p.wakeLocked()
 	p.wakeWatchLocked()
-	p.kick()
+	p.leader.kick()
 	p.unlock()
 	p.helpers.running.Wait()
 	p.mu.Lock()
-	p.acquireLocked() // for good: the bell is about to go, and who waits still is told by who resolves
-	p.unhook()
+	p.preemptUnlocking() // for good: the bell is about to go, and who waits still is told by who resolves
+	p.leader.unhook()
 	p.leader.current = nil
 	p.unlock()
 }

@@ -1,0 +1,173 @@
+package pool
+
+import (
+	"fmt"
+	"time"
+
+	"example.com/handoff/pool/internal/lane"
+	"example.com/handoff/pool/internal/wire"
+)
+
+// scheduler has the workers that can be given tasks. Guarded by Pool.mu.
+type scheduler struct {
+	open   []*worker // those with a lane, by slot; a new slice at each change
+	record []byte    // memory for the record of a task
+}
+
+// dispatchLocked puts pending tasks into the lanes with the fewest.
+func (p *Pool) dispatchLocked() {
+	for p.tasks.pending.first != nil {
+		t := p.tasks.pending.first
+		w := p.pickLocked(t.recordBytes())
+		if w == nil {
+			break
+		}
+		if p.sendLocked(w, t) {
+			p.tasks.pending.remove(t)
+		}
+	}
+	if len(p.ranges.running) > 0 {
+		p.joinLocked()
+	}
+	for _, w := range p.sched.open {
+		w.lane.Publish()
+	}
+}
+
+// pickLocked is the worker to have a task of that many bytes next; nil if there is none.
+func (p *Pool) pickLocked(bytes int) (best *worker) {
+	if p.ending.cause != nil {
+		return nil
+	}
+	for _, w := range p.sched.open {
+		if w.open() && (best == nil || best.watch.Stopped() || w.lane.Len() < best.lane.Len() && !w.watch.Stopped()) && w.fits(bytes) {
+			if best = w; w.lane.Len() == 0 && !w.watch.Stopped() {
+				break
+			}
+		}
+	}
+	return best
+}
+
+// fits reports whether w can have a task of that many bytes: not one more than
+// Options.RecycleTasks.
+func (w *worker) fits(bytes int) bool {
+	most := w.pool.opts.RecycleTasks
+	return w.lane.Fits(bytes) && (most == 0 || w.done+int64(w.lane.Tasks()) < most)
+}
+
+// sendLocked puts a pending task into a worker's lane, which has room for it.
+// Where a segment cannot be announced it ends the worker instead.
+func (p *Pool) sendLocked(w *worker, t *task) bool {
+	segs := t.refs.segs
+	if t.job != nil {
+		segs = t.job.segs
+	}
+	for _, a := range segs {
+		if w.knows[a.id] {
+			continue
+		}
+		use := a.use
+		if use == wire.UseResult {
+			use = wire.UseInput // of another worker
+		}
+		if err := w.announceLocked(a, use); err != nil {
+			w.unsentLocked(err)
+			return false
+		}
+	}
+	w.results.flushTo(w.lane)
+	p.sched.record = t.appendRecord(p.sched.record[:0])
+	at, ok := w.lane.Push(p.sched.record, t.id, t.entry.out.Arrays())
+	if !ok {
+		w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.Err()))
+		return false
+	}
+	t.place.at = at
+	t.state, t.place.worker = taskSent, w
+	t.tries.attempt++
+	return true
+}
+
+func (t *task) recordBytes() int {
+	if t.job != nil {
+		return wire.RangeShareBytes + len(t.job.args)
+	}
+	return wire.TaskBytes + len(t.args)
+}
+
+// appendRecord appends what the worker gets, for an attempt more than there were.
+func (t *task) appendRecord(b []byte) []byte {
+	if t.job != nil {
+		return t.job.share(t).Append(b, t.job.args)
+	}
+	return wire.AppendTask(b, t.fn, t.id, t.tries.attempt+1, t.args)
+}
+
+// requeueLocked puts a task that was in a lane and that no worker has begun to
+// where it is next.
+func (p *Pool) requeueLocked(t *task) {
+	t.state, t.place.worker = taskPending, nil
+	t.tries.attempt--
+	p.tasks.pending.pushFront(t)
+}
+
+// stuckAfter is how long a worker may leave its only task lying: it is stopped,
+// or has no processor.
+const stuckAfter = 100 * time.Millisecond
+
+// stealLocked moves tasks that wait behind a long one, or that a worker does not
+// begin, to workers that have none. The caller knows that no result has come for as
+// long as a wake takes.
+func (p *Pool) stealLocked() (moved bool) {
+	if p.tasks.pending.first != nil || p.ending.cause != nil {
+		return false
+	}
+	var idle int
+	var most *lane.Lane
+	for _, w := range p.sched.open {
+		l := w.lane
+		same := l.Look()
+		switch {
+		case !w.open():
+		case l.Len() == 0:
+			idle++
+		case l.Tasks() == 0: // stopped, perhaps
+		case l.Tasks() == 1 && !(same && l.Stuck(stuckAfter)):
+		case most == nil || l.Tasks() > most.Tasks():
+			most = l
+		}
+	}
+	if idle == 0 || most == nil {
+		return false
+	}
+	for i, n := most.Len()-1, max(most.Tasks()*idle/(idle+1), 1); i >= 0 && n > 0; i-- {
+		s := most.At(i)
+		if !s.Live {
+			continue
+		}
+		t := p.taskOf(s.ID)
+		if !t.movable() || i == 0 && t.tries.headDeaths >= mostHeadDeaths || !most.TakeBack(t.place.at) {
+			continue
+		}
+		if i == 0 {
+			t.tries.headDeaths++
+		}
+		p.requeueLocked(t)
+		moved = true
+		n--
+	}
+	p.dispatchLocked()
+	return moved
+}
+
+// unbegunLocked reports whether a task was seen to lie in a lane that was not begun:
+// somebody is to look again.
+func (p *Pool) unbegunLocked() bool {
+	for _, w := range p.sched.open {
+		if w.lane.Lies() {
+			return true
+		}
+	}
+	return false
+}
