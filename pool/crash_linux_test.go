@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/shmtest"
@@ -54,16 +55,16 @@ var die = Func("test.die", func(t *Task, in dieIn) (float64, error) {
 		debug.SetMaxStack(1 << 20)
 		return float64(deep(0)), nil
 	case "end socket":
-		unix.Shutdown(workerSocket, unix.SHUT_RDWR)
+		unix.Shutdown(proc.SocketFD, unix.SHUT_RDWR)
 	case "garbage":
-		unix.Write(workerSocket, []byte("garbage"))
+		unix.Write(proc.SocketFD, []byte("garbage"))
 	case "another's result":
-		lane := t.server.lane
+		lane := t.call.Lane()
 		lane.Up.Put(wire.AppendResult(nil, wire.StatusOK, wire.TaskID{Index: 77, Epoch: 3}))
 		lane.Up.Publish()
 		lane.Supervisor.Ring()
 	case "no result":
-		lane := t.server.lane
+		lane := t.call.Lane()
 		lane.Up.Put([]byte("garbage"))
 		lane.Up.Publish()
 		lane.Supervisor.Ring()

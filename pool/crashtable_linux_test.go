@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	workerside "example.com/handoff/pool/internal/worker"
 	"example.com/handoff/shm"
 )
 
@@ -160,9 +161,9 @@ var tableRun = Func("test.tableRun", func(t *Task, in tableIn) (out tableOut, er
 		}
 	case "gc":
 		defer collect()()
-		step("gc")
+		workerside.Step("gc")
 	}
-	step("function")
+	workerside.Step("function")
 	return out, nil
 })
 
@@ -209,7 +210,7 @@ func TestStepCrashTable(t *testing.T) {
 		}
 	}
 	require.Len(t, points, len(tablePoints))
-	require.Len(t, kinds, len(harms), "harms that are not in the table")
+	require.Len(t, kinds, len(workerside.Harms), "harms that are not in the table")
 	t.Logf("%d of %d cells in %v", ran, len(tablePoints)*len(tableHarms), time.Since(begun).Round(time.Second/10))
 }
 
@@ -218,15 +219,15 @@ func TestStepCrashTable(t *testing.T) {
 func TestStepCrashTableNames(t *testing.T) {
 	cells := map[string]bool{}
 	source := ""
-	for _, name := range []string{"serve.go", "../shm/ring/ring.go", "crashtable_linux_test.go"} {
+	for _, name := range []string{"internal/worker/serve.go", "../shm/ring/ring.go", "crashtable_linux_test.go"} {
 		b, err := os.ReadFile(name)
 		require.NoError(t, err)
-		source += string(b)
+		source += strings.ReplaceAll(string(b), "workerside.Step", "step")
 	}
 	for _, at := range tablePoints {
 		require.Equal(t, 1, strings.Count(source, fmt.Sprintf("\tstep(%q)\n", at.step)), at.step)
 		for h, harm := range tableHarms {
-			require.Contains(t, harms, harm.name)
+			require.Contains(t, workerside.Harms, harm.name)
 			cell := at.name + "/" + harm.name
 			cells[cell] = true
 			ends := 0
@@ -262,7 +263,7 @@ func tableCell(t *testing.T, at tablePoint, harm string, want outcome) {
 	opts := &Options{
 		Workers: tableWorkers, KeepWidth: true, StopTimeout: tableStop, TaskTimeout: tableTask, CloseTimeout: tableClose, OnEvent: told.add,
 		Env: []string{
-			fmt.Sprintf("%s=%s:%d:%s", faultEnv, at.step, at.nth, harm), faultMarkEnv + "=" + fault.mark, faultAfterEnv + "=" + after,
+			fmt.Sprintf("%s=%s:%d:%s", workerside.FaultEnv, at.step, at.nth, harm), workerside.FaultMarkEnv + "=" + fault.mark, workerside.FaultAfterEnv + "=" + after,
 		},
 	}
 	starting, drains := at.step == "started", strings.HasPrefix(at.step, "drain")

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 
+	workerside "example.com/handoff/pool/internal/worker"
 	"example.com/handoff/shm"
 )
 
@@ -58,5 +59,5 @@ func (f *Fn[In, Out]) Submit(ctx context.Context, p *Pool, in In) (Future[Out], 
 // arrays in the result live until it is reset or closed. A nil arena is for a function that
 // makes no arrays. Calls may overlap if the function bears it. The error is the function's.
 func (f *Fn[In, Out]) Inline(ctx context.Context, arena *shm.Arena, in In) (Out, error) {
-	return f.f(&Task{attempt: 1, ctx: ctx, inline: arena}, in)
+	return f.f(&Task{workerside.InlineCall(ctx, arena)}, in)
 }

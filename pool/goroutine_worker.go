@@ -7,6 +7,7 @@ import (
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
+	workerside "example.com/handoff/pool/internal/worker"
 	"example.com/handoff/shm"
 )
 
@@ -16,24 +17,24 @@ func (p *Pool) serveLocal(local *proc.Local, link proc.Link, l *lane.Lane, me wi
 	if err != nil {
 		return err
 	}
-	var m *meter
+	var clock *proc.Clock
 	if p.hooks.measured() {
-		m = &meter{clock: proc.ThreadClock()}
+		clock = new(proc.ThreadClock())
 	}
-	err = serve(link, mine, p.table, me, host{
-		meter:        m,
-		slot:         slot,
-		segmentBytes: p.opts.Results.SegmentBytes,
-		patient:      true,            // its memory must not go before it
-		leave:        local.AtRelease, // its results go last: their segments are the supervisor's, who may not have taken all
-		attach: func(a wire.Announce, fd int) attached {
+	err = workerside.Serve(link, mine, p.table.workerFuncs(), me, workerside.Host{
+		Clock:        clock,
+		Slot:         slot,
+		SegmentBytes: p.opts.Results.SegmentBytes,
+		DrainOnClose: true,            // its memory must not go before it
+		AtRelease:    local.AtRelease, // its results go last: their segments are the supervisor's, who may not have taken all
+		Attach: func(a wire.Announce, fd int) workerside.Mapping {
 			proc.CloseFD(fd)
 			if seg := p.segments.find(a.ID); seg != nil {
-				return attached{seg: seg, views: seg}
+				return workerside.Mapping{Segment: seg, Views: seg}
 			}
-			return attached{err: fmt.Errorf("segment %q: %w", a.Name, shm.ErrClosed)}
+			return workerside.Mapping{Err: fmt.Errorf("segment %q: %w", a.Name, shm.ErrClosed)}
 		},
-		detach: func(attached) {},
+		Detach: func(workerside.Mapping) {},
 	})
 	if err == io.EOF {
 		return nil

@@ -13,13 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/handoff/pool/internal/lane"
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
 
 // laneWord is a word of the worker's own lane.
 func laneWord(t *Task, offset uintptr) *atomic.Uint32 {
-	return (*atomic.Uint32)(unsafe.Add(unsafe.Pointer(t.server.lane.Claim), offset-lane.ClaimAt))
+	return (*atomic.Uint32)(unsafe.Add(unsafe.Pointer(t.call.Lane().Claim), offset-lane.ClaimAt))
 }
 
 // vandal does to shared memory what no worker should.
@@ -46,10 +47,12 @@ var vandal = Func("test.vandal", func(t *Task, how string) (int, error) {
 			begun.Add(1 << 20)
 		}
 	case "not taken back":
-		t.server.out = wire.AppendResult(t.server.out[:0], wire.StatusRevoked, t.id)
-		t.server.answer()
+		lane := t.call.Lane()
+		lane.Up.Put(wire.AppendResult(nil, wire.StatusRevoked, t.call.ID()))
+		lane.Up.Publish()
+		lane.Supervisor.Ring()
 	case "descriptor":
-		unix.Sendmsg(workerSocket, nil, unix.UnixRights(1), nil, 0)
+		unix.Sendmsg(proc.SocketFD, nil, unix.UnixRights(1), nil, 0)
 	case "leave":
 		signal.Ignore(unix.SIGTERM)
 		group, err := unix.Getpgid(os.Getppid())
@@ -135,7 +138,7 @@ func TestVandals(t *testing.T) {
 }
 
 var vandalRange = ReduceFunc("test.vandalRange", func(t *Task, how string, lo, hi int) (c counted, err error) {
-	next, stop := lane.Counters(t.server.lane.Control, uint32(t.server.lane.Claim.Load()>>32))
+	next, stop := lane.Counters(t.call.Lane().Control, uint32(t.call.Lane().Claim.Load()>>32))
 	switch how {
 	case "stop":
 		stop.Store(1)

@@ -18,7 +18,7 @@ import (
 
 // laneWords are all words of the worker's own lane.
 func laneWords(t *Task) []uint32 {
-	first := unsafe.Add(unsafe.Pointer(t.server.lane.Claim), -lane.ClaimAt)
+	first := unsafe.Add(unsafe.Pointer(t.call.Lane().Claim), -lane.ClaimAt)
 	return unsafe.Slice((*uint32)(first), lane.Bytes/4)
 }
 

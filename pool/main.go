@@ -1,10 +1,12 @@
 package pool
 
 import (
+	"context"
 	"fmt"
 	"os"
 
 	"example.com/handoff/pool/internal/wire"
+	workerside "example.com/handoff/pool/internal/worker"
 )
 
 func isWorker() bool { return os.Getenv(wire.WorkerEnv) != "" }
@@ -20,7 +22,10 @@ func Main() {
 		return
 	}
 	os.Unsetenv(wire.WorkerEnv) // the task's own children are no workers
-	if err := runWorker(v); err != nil {
+	table := newTable()
+	inits := func() error { return runInit(context.Background()) }
+	teardowns := func() []error { return runTeardown(context.Background(), 0) }
+	if err := workerside.Run(v, table.workerFuncs(), table.hash, inits, teardowns); err != nil {
 		fmt.Fprintln(os.Stderr, wire.StderrPrefix+err.Error())
 		os.Exit(1)
 	}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"example.com/handoff/pool/internal/codec"
+	workerside "example.com/handoff/pool/internal/worker"
 )
 
 // RangeOptions says how a range is shared out. The zero value and nil work.
@@ -114,9 +115,10 @@ func newRange[In, Out any](name string, f func(*Task, In, int, int) (Out, error)
 		panic(fmt.Sprintf("pool: function %q: result %v: a View is not possible in the result of a range: store to an Array argument", name, out.Type()))
 	}
 	e := &entry{name: name, in: in, out: out}
-	e.sharer = func(bind codec.BindFunc) func(t *Task, args []byte) (body, error) {
+	e.worker.RangeRunner = func(c *workerside.Call) func(args []byte) (workerside.Body, error) {
+		t, bind := &Task{c}, c.Bind
 		a := new(In) // on the heap: bind keeps pointers into it while the function runs
-		return func(t *Task, args []byte) (body, error) {
+		return func(args []byte) (workerside.Body, error) {
 			*a = *new(In)
 			if err := codec.Decode(in, args, a, bind); err != nil {
 				return nil, fmt.Errorf("arguments: %w", err)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"example.com/handoff/pool/internal/codec"
+	workerside "example.com/handoff/pool/internal/worker"
 )
 
 // The registry of functions is the only package state: written by package-level
@@ -24,19 +25,10 @@ type entry struct {
 	name    string
 	in, out *codec.Plan
 	hint    atomic.Uint32 // its number in the table that was asked last
-	// runner returns what decodes args, calls the function and appends the encoded
-	// result to dst. It is for one goroutine at a time.
-	runner func(bind codec.BindFunc, ref codec.RefFunc) func(t *Task, args, dst []byte) ([]byte, error)
-	// sharer is the runner of a function over a range: the arguments are decoded
-	// once for all blocks.
-	sharer func(bind codec.BindFunc) func(t *Task, args []byte) (body, error)
+	worker  workerside.Func
 	// take decodes a result with Views into a new *Out; nil for other results.
 	take func(result []byte, bind codec.BindFunc) (any, error)
 }
-
-// A body calls a function for the indices from lo up to hi and appends the encoded
-// result to dst.
-type body = func(lo, hi int, dst []byte) ([]byte, error)
 
 func register(e *entry) {
 	registry.mu.Lock()
@@ -80,6 +72,15 @@ func (t *table) name(fn uint16) string {
 	return fmt.Sprint("function ", fn)
 }
 
+// workerFuncs are the functions for a worker, by number.
+func (t *table) workerFuncs() []workerside.Func {
+	funcs := make([]workerside.Func, len(t.entries))
+	for i, e := range t.entries {
+		funcs[i] = e.worker
+	}
+	return funcs
+}
+
 func newTable() *table {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
@@ -90,7 +91,7 @@ func newTable() *table {
 	sort.Slice(t.entries, func(i, j int) bool { return t.entries[i].name < t.entries[j].name })
 	h := sha256.New()
 	for _, e := range t.entries {
-		fmt.Fprintf(h, "%q %v %v %t\n", e.name, e.in.Type(), e.out.Type(), e.sharer != nil)
+		fmt.Fprintf(h, "%q %v %v %t\n", e.name, e.in.Type(), e.out.Type(), e.worker.RangeRunner != nil)
 	}
 	copy(t.hash[:], h.Sum(nil))
 	return t
@@ -114,9 +115,11 @@ func compile(name string, args, result reflect.Type) (in, out *codec.Plan) {
 func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
 	in, out := compile(name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	e := &entry{name: name, in: in, out: out}
-	e.runner = func(bind codec.BindFunc, ref codec.RefFunc) func(*Task, []byte, []byte) ([]byte, error) {
+	e.worker.Arrays = out.Arrays()
+	e.worker.Runner = func(c *workerside.Call) func(args, dst []byte) ([]byte, error) {
+		t, bind, ref := &Task{c}, c.Bind, c.Ref
 		a := new(In) // on the heap: bind keeps pointers into it while the function runs
-		return func(t *Task, args, dst []byte) ([]byte, error) {
+		return func(args, dst []byte) ([]byte, error) {
 			*a = *new(In)
 			if err := codec.Decode(in, args, a, bind); err != nil {
 				return dst, fmt.Errorf("arguments: %w", err)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 	"example.com/handoff/shm/shmtest"
@@ -596,7 +597,7 @@ var scribble = Func("test.scribble", func(t *Task, in scribbleIn) (int, error) {
 		if err := os.WriteFile(in.Mark, fmt.Append(nil, os.Getpid()), 0o600); err != nil {
 			return 0, err
 		}
-		unix.Write(workerSocket, []byte("garbage"))
+		unix.Write(proc.SocketFD, []byte("garbage"))
 		for i := int32(0); ; i++ {
 			in.Out.Data()[0] = i
 		}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/handoff/pool/internal/rangejob"
+	workerside "example.com/handoff/pool/internal/worker"
 	"example.com/handoff/shm"
 )
 
@@ -28,9 +29,9 @@ type countOut struct{ Value, Attempt int }
 
 // countRun counts its runs where they survive its worker.
 var countRun = Func("test.countRun", func(t *Task, in countIn) (countOut, error) {
-	step("function")
+	workerside.Step("function")
 	atomic.AddUint32(&in.Runs.Data()[in.N], 1)
-	step("counted")
+	workerside.Step("counted")
 	return countOut{countValue(in.N), t.Attempt()}, nil
 })
 
@@ -232,7 +233,7 @@ func newFault(t *testing.T, step string, nth int, stop bool) stepFault {
 		plan += ":stop"
 	}
 	mark := filepath.Join(t.TempDir(), "mark")
-	return stepFault{mark, []string{faultEnv + "=" + plan, faultMarkEnv + "=" + mark}, stop}
+	return stepFault{mark, []string{workerside.FaultEnv + "=" + plan, workerside.FaultMarkEnv + "=" + mark}, stop}
 }
 
 // end waits until the fault has come and, where the process is stopped, sends it
@@ -358,12 +359,12 @@ func TestStepDeathsInRange(t *testing.T) {
 // Each step is one that workers have: a misspelled one would test nothing.
 func TestStepNames(t *testing.T) {
 	source := ""
-	for _, name := range []string{"serve.go", "bind.go"} {
+	for _, name := range []string{"internal/worker/serve.go", "internal/worker/bind.go"} {
 		b, err := os.ReadFile(name)
 		require.NoError(t, err)
 		source += string(b)
 	}
-	share, err := os.ReadFile("share.go")
+	share, err := os.ReadFile("internal/worker/share.go")
 	require.NoError(t, err)
 	for _, at := range rangeSteps {
 		require.Equal(t, 1, strings.Count(source+string(share), fmt.Sprintf("\tstep(%q)\n", at.name)), at.name)
@@ -371,13 +372,13 @@ func TestStepNames(t *testing.T) {
 	here, err := os.ReadFile("step_linux_test.go")
 	require.NoError(t, err)
 	for _, at := range workerSteps {
-		require.Equal(t, 1, strings.Count(source+string(here), fmt.Sprintf("\tstep(%q)\n", at.name)), at.name)
+		require.Equal(t, 1, strings.Count(source+strings.ReplaceAll(string(here), "workerside.Step", "step"), fmt.Sprintf("\tstep(%q)\n", at.name)), at.name)
 	}
 }
 
 // Without a mark every process ends there, and a plan that is none says so.
 func TestStepPlan(t *testing.T) {
-	p, err := New(background(), &Options{Workers: 1, Env: []string{faultEnv + "=task-run:2"}})
+	p, err := New(background(), &Options{Workers: 1, Env: []string{workerside.FaultEnv + "=task-run:2"}})
 	require.NoError(t, err)
 	var futures []Future[int64]
 	for i := range 4 {
@@ -394,7 +395,7 @@ func TestStepPlan(t *testing.T) {
 	require.Equal(t, map[ExitClass]int64{ExitSignal: 3}, settled(t, p).Deaths)
 
 	for _, plan := range []string{"task-run", "task-run:0", ":1", "task-run:1:end"} {
-		_, err = New(background(), &Options{Workers: 1, Env: []string{faultEnv + "=" + plan}})
+		_, err = New(background(), &Options{Workers: 1, Env: []string{workerside.FaultEnv + "=" + plan}})
 		require.ErrorContains(t, err, "expected STEP:N or STEP:N:stop")
 	}
 }

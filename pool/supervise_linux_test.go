@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -77,7 +78,7 @@ var work = Func("test.work", func(t *Task, in workIn) (int, error) {
 		}
 		os.Remove(mark)
 	case "oversized":
-		unix.Sendmsg(workerSocket, make([]byte, wire.MaxMessage+1), nil, nil, 0)
+		unix.Sendmsg(proc.SocketFD, make([]byte, wire.MaxMessage+1), nil, nil, 0)
 		select {}
 	}
 	return t.Attempt(), nil

@@ -1,6 +1,6 @@
 //go:build !handoff_fault || !linux
 
-package pool
+package worker
 
 // step does nothing: see step_on_linux.go.
 func step(string) {}

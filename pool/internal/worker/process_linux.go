@@ -1,7 +1,6 @@
-package pool
+package worker
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -25,8 +24,9 @@ const (
 	workerControl = workerSocket + 2
 )
 
-// runWorker is the life of a worker process.
-func runWorker(env string) error {
+// Run is the life of a worker process that finds env in its environment. funcs are all
+// functions, in the order of their numbers, and registry is a hash of them.
+func Run(env string, funcs []Func, registry [16]byte, inits func() error, teardowns func() []error) error {
 	for fd := workerSocket; fd <= workerControl; fd++ {
 		unix.CloseOnExec(fd) // first of all: a child of a task must not hold it open
 	}
@@ -42,8 +42,7 @@ func runWorker(env string) error {
 	if me.Build, err = proc.BuildID(); err != nil {
 		return err
 	}
-	table := newTable()
-	me.Registry = table.hash
+	me.Registry = registry
 	link, err := proc.InheritedSocket()
 	if err != nil {
 		return err
@@ -61,29 +60,29 @@ func runWorker(env string) error {
 	mine.Flight.Message(wire.FlightInit, 0)
 	initiated := make(chan struct{})
 	go endWithSupervisor(initiated)
-	err = runInit(context.Background())
+	err = inits()
 	close(initiated)
 	if err != nil {
 		return err
 	}
-	var m *meter
+	var clock *proc.Clock
 	if start.Measure {
-		m = &meter{clock: proc.ProcessClock()}
+		clock = new(proc.ProcessClock())
 	}
-	err = serve(link, mine, table, me, host{
-		meter: m,
-		teardown: func() {
-			for _, err := range runTeardown(context.Background(), 0) {
+	err = Serve(link, mine, funcs, me, Host{
+		Clock: clock,
+		Teardown: func() {
+			for _, err := range teardowns() {
 				fmt.Fprintln(os.Stderr, wire.StderrPrefix+err.Error())
 			}
 		},
-		slot:         start.Slot,
-		segmentBytes: start.SegmentBytes,
-		spread:       start.Spread,
-		attach:       attach,
-		detach: func(a attached) {
-			a.seg.Close()
-			a.views.Close()
+		Slot:         start.Slot,
+		SegmentBytes: start.SegmentBytes,
+		Spread:       start.Spread,
+		Attach:       attach,
+		Detach: func(a Mapping) {
+			a.Segment.Close()
+			a.Views.Close()
 		},
 	})
 	if err == io.EOF { // nobody is left to work for
@@ -145,7 +144,7 @@ func inheritedLane() (w lane.Worker, err error) {
 // attach maps a segment, once read-only for Views and, where the worker writes
 // to it, once more for Arrays: so a store through a View is a fault whatever it
 // is a View of.
-func attach(a wire.Announce, fd int) attached {
+func attach(a wire.Announce, fd int) Mapping {
 	open := func(mode shm.Mode) (*shm.Segment, error) { return shm.Attach(a.Name, a.Size, mode) }
 	if fd >= 0 {
 		f := os.NewFile(uintptr(fd), a.Name)
@@ -154,12 +153,12 @@ func attach(a wire.Announce, fd int) attached {
 	}
 	views, err := open(shm.ReadOnly)
 	if err != nil || a.Use == wire.UseInput {
-		return attached{views, views, err}
+		return Mapping{views, views, err}
 	}
 	seg, err := open(shm.ReadWrite)
 	if err != nil {
 		views.Close()
-		return attached{err: err}
+		return Mapping{Err: err}
 	}
-	return attached{seg, views, nil}
+	return Mapping{seg, views, nil}
 }

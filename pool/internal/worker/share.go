@@ -1,4 +1,4 @@
-package pool
+package worker
 
 import (
 	"errors"
@@ -22,9 +22,9 @@ func (s *server) share(r wire.RangeShare, args []byte) {
 	defer s.finish(false)
 	defer s.lane.Claim.Store(0)
 	if s.sharers[r.Func] == nil {
-		s.sharers[r.Func] = s.table.entries[r.Func].sharer(s.bind)
+		s.sharers[r.Func] = s.funcs[r.Func].RangeRunner(&s.task)
 	}
-	run, err := s.sharers[r.Func](&s.task, args)
+	run, err := s.sharers[r.Func](args)
 	if err == nil {
 		if err = s.blocks(r, run); err != nil { // with its text alone: a block was begun
 			err = blockError{err}
@@ -40,7 +40,7 @@ type blockError struct{ err error }
 func (e blockError) Error() string        { return e.err.Error() }
 func (e blockError) Is(target error) bool { return errors.Is(e.err, target) }
 
-func (s *server) blocks(r wire.RangeShare, run body) error {
+func (s *server) blocks(r wire.RangeShare, run Body) error {
 	cut := rangejob.Cut(r.N, r.Grain, int(r.Workers))
 	if r.Block == wire.PartOfBlock {
 		if r.Lo < 0 || r.Lo >= r.Hi || r.Hi > r.N {
@@ -78,13 +78,13 @@ func (s *server) blocks(r wire.RangeShare, run body) error {
 }
 
 // block runs one and reports it.
-func (s *server) block(r wire.RangeShare, run body, cut *rangejob.Blocks, b uint32) error {
+func (s *server) block(r wire.RangeShare, run Body, cut *rangejob.Blocks, b uint32) error {
 	lo, hi := cut.At(int(b))
 	return s.indices(r, run, b, lo, hi)
 }
 
 // indices runs those from lo up to hi and reports them as block b.
-func (s *server) indices(r wire.RangeShare, run body, b uint32, lo, hi int) error {
+func (s *server) indices(r wire.RangeShare, run Body, b uint32, lo, hi int) error {
 	s.lo, s.hi = lo, hi
 	s.lane.Flight.Task(wire.FlightBlock, 0, r.Func, b, 0)
 	s.measure(r.ID)

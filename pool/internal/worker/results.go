@@ -1,4 +1,4 @@
-package pool
+package worker
 
 import (
 	"fmt"
@@ -158,4 +158,10 @@ func (r *resultArena) end() {
 	r.arena.Close()
 	release(back)
 	r.arena.Reset()
+}
+
+func release(pins []shm.Pin) {
+	for _, p := range pins {
+		p.Release()
+	}
 }

@@ -1,4 +1,4 @@
-package pool
+package worker
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
@@ -22,8 +21,8 @@ import (
 type server struct {
 	link  proc.Link
 	lane  lane.Worker
-	table *table
-	host  host
+	funcs []Func
+	host  Host
 
 	finished chan struct{} // closed when the last task has ended
 	results  *resultArena
@@ -34,20 +33,18 @@ type server struct {
 	ended    atomic.Bool   // nobody is there any more for whom to run any
 
 	// Of the goroutine that runs tasks.
-	runners []func(t *Task, args, dst []byte) ([]byte, error) // by function
-	sharers []func(t *Task, args []byte) (body, error)        // by function
-	bind    codec.BindFunc
-	ref     codec.RefFunc
-	task    Task
+	runners []func(args, dst []byte) ([]byte, error) // by function
+	sharers []func(args []byte) (Body, error)        // by function
+	task    Call
 	bound   []argument // of the running task
 	in, out []byte     // records
 	part    []byte     // the record of a block
 	lo, hi  int        // of the running block
 	ready   func() bool
-	meter   *meter // of host
+	meter   *meter // nil: attempts are not measured
 
 	mu        sync.Mutex
-	segs      map[uint32]attached
+	segs      map[uint32]Mapping
 	arrived   chan struct{}      // holds a token after an announcement
 	cancelled wire.TaskID        // the last one
 	stop      context.CancelFunc // of the running task's context
@@ -56,40 +53,23 @@ type server struct {
 	broken    error // why there will be no more tasks, where it is not the end of the link
 }
 
-// A host is what differs between a worker process and a worker goroutine.
-type host struct {
-	slot         int
-	segmentBytes int64                                  // of the results
-	spread       bool                                   // there is a core for each process
-	meter        *meter                                 // nil: attempts are not measured
-	patient      bool                                   // serve returns after the running task, not before
-	leave        func(end func())                       // of a patient one: gets what ends its results
-	teardown     func()                                 // runs after the last task; may be nil
-	attach       func(a wire.Announce, fd int) attached // fd is its own, or −1
-	detach       func(attached)
-}
-
-// An attached segment is mapped as its use says, and for Views read-only.
-type attached struct {
-	seg, views *shm.Segment
-	err        error
-}
-
-// serve says hello and runs tasks until it is drained (nil) or the supervisor
+// Serve says hello and runs tasks until it is drained (nil) or the supervisor
 // is gone (io.EOF). Afterwards every context it gave out has ended.
-func serve(link proc.Link, mine lane.Worker, table *table, me wire.Hello, host host) error {
+func Serve(link proc.Link, mine lane.Worker, funcs []Func, me wire.Hello, host Host) error {
 	s := &server{
-		link: link, lane: mine, table: table, host: host,
+		link: link, lane: mine, funcs: funcs, host: host,
 		finished: make(chan struct{}), arrived: make(chan struct{}, 1),
-		runners: make([]func(*Task, []byte, []byte) ([]byte, error), len(table.entries)),
-		sharers: make([]func(*Task, []byte) (body, error), len(table.entries)),
+		runners: make([]func([]byte, []byte) ([]byte, error), len(funcs)),
+		sharers: make([]func([]byte) (Body, error), len(funcs)),
 		in:      make([]byte, lane.RecordBytes),
-		segs:    map[uint32]attached{}, stop: func() {}, meter: host.meter,
+		segs:    map[uint32]Mapping{}, stop: func() {},
 	}
 	s.task.server = s
-	s.bind, s.ref = s.bindArgument, s.wireResult
+	if host.Clock != nil {
+		s.meter = &meter{clock: *host.Clock}
+	}
 	s.ready = func() bool { return s.lane.Down.Ready() || s.draining.Load() || s.ended.Load() }
-	s.results = newResultArena(link, host.segmentBytes)
+	s.results = newResultArena(link, host.SegmentBytes)
 	step("started")
 	if err := link.Send(me.Append(nil), -1); err != nil {
 		return err
@@ -119,9 +99,9 @@ func serve(link proc.Link, mine lane.Worker, table *table, me wire.Hello, host h
 		}
 		s.mu.Unlock()
 		close(s.results.gone)
-		if host.patient {
+		if host.DrainOnClose {
 			<-s.finished
-			host.leave(s.results.end)
+			host.AtRelease(s.results.end)
 		}
 		return err
 	}
@@ -193,8 +173,8 @@ func (s *server) retire(segment uint32) {
 	a := s.segs[segment]
 	delete(s.segs, segment)
 	s.mu.Unlock()
-	if a.seg != nil {
-		s.host.detach(a)
+	if a.Segment != nil {
+		s.host.Detach(a)
 	}
 }
 
@@ -206,9 +186,9 @@ func (s *shortage) Unwrap() error { return s.error }
 // announced maps a segment. A failure is that of the tasks that need it, or, where it is
 // for want of resources, the worker's.
 func (s *server) announced(a wire.Announce, fd int) error {
-	at := s.host.attach(a, fd)
-	if proc.IsShortage(at.err) {
-		at.err = &shortage{at.err}
+	at := s.host.Attach(a, fd)
+	if proc.IsShortage(at.Err) {
+		at.Err = &shortage{at.Err}
 	}
 	s.lane.Flight.Message(wire.FlightSegment, a.ID)
 	step("announced")
@@ -220,16 +200,19 @@ func (s *server) announced(a wire.Announce, fd int) error {
 	default:
 	}
 	if a.Use == wire.UseResult {
-		return s.results.grown(a.ID, at.seg, at.err)
+		return s.results.grown(a.ID, at.Segment, at.Err)
 	}
 	return nil
 }
+
+// longestSleep bounds what a hostile writer can do to the worker's bell.
+const longestSleep = time.Second
 
 // work runs tasks. A task that ends this goroutine is reported, and another
 // goroutine goes on.
 func (s *server) work() {
 	debug.SetPanicOnFault(true) // of this goroutine: see fault
-	if s.meter != nil && s.host.patient {
+	if s.meter != nil && s.host.DrainOnClose {
 		runtime.LockOSThread() // whose clock it is
 		defer runtime.UnlockOSThread()
 	}
@@ -249,9 +232,9 @@ func (s *server) work() {
 			s.giveUp(s.lane.Down.Err())
 		case draining:
 			step("drained")
-			if s.host.teardown != nil {
+			if s.host.Teardown != nil {
 				s.lane.Flight.Task(wire.FlightTeardown, 0, 0, 0, 0)
-				s.host.teardown()
+				s.host.Teardown()
 			}
 			s.ended.Store(true)
 			s.mu.Lock()
@@ -260,7 +243,7 @@ func (s *server) work() {
 		default:
 			step("idle")
 			s.lane.Bell.Wait(s.ready, longestSleep)
-			if s.host.spread {
+			if s.host.Spread {
 				s.lane.Bell.MoveAway(s.lane.Supervisor)
 			}
 		}
@@ -308,7 +291,7 @@ func (s *server) giveUp(why error) {
 
 // known reports whether a function has that number and is, or is not, over a range.
 func (s *server) known(fn uint16, ranged bool) bool {
-	return int(fn) < len(s.table.entries) && ranged == (s.table.entries[fn].sharer != nil)
+	return int(fn) < len(s.funcs) && ranged == (s.funcs[fn].RangeRunner != nil)
 }
 
 // skip answers a task that was taken back.
@@ -325,12 +308,12 @@ func (s *server) run(fn uint16, id wire.TaskID, attempt int, args []byte) {
 	s.lane.Flight.Task(wire.FlightTask, attempt, fn, id.Index, id.Epoch)
 	step("task-begun")
 	s.begin(id, attempt)
-	defer s.finish(s.table.entries[fn].out.Arrays())
+	defer s.finish(s.funcs[fn].Arrays)
 	if s.runners[fn] == nil {
-		s.runners[fn] = s.table.entries[fn].runner(s.bind, s.ref)
+		s.runners[fn] = s.funcs[fn].Runner(&s.task)
 	}
 	step("task-run")
-	out, err := s.runners[fn](&s.task, args, s.out)
+	out, err := s.runners[fn](args, s.out)
 	if err == nil {
 		s.out = out
 	}
@@ -394,7 +377,7 @@ func (s *server) finish(arrays bool) {
 		switch {
 		case known:
 			status = wire.StatusFault
-		case text != "" && !s.host.patient: // nobody knows what else it has stored to
+		case text != "" && !s.host.DrainOnClose: // nobody knows what else it has stored to
 			panic(v)
 		default:
 			text = fmt.Sprintf("%.1000v", v)

@@ -1,6 +1,6 @@
 //go:build handoff_fault
 
-package pool
+package worker
 
 import (
 	"errors"
@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/shm/ring"
 )
 
@@ -25,15 +26,15 @@ import (
 //
 //	HANDOFF_FAULT=result-put:3        by SIGKILL, when it comes there for the third time
 //	HANDOFF_FAULT=result-put:3:stop   by SIGSTOP: it can go on
-//	HANDOFF_FAULT=result-put:3:KIND   by another of harms
+//	HANDOFF_FAULT=result-put:3:KIND   by another of Harms
 //	HANDOFF_FAULT_MARK=FILE           only the one process that makes FILE, with its pid in it
 //	HANDOFF_FAULT_AFTER=FILE          not while there is no FILE: until then nothing is counted
 //
 // The steps are the calls of step, by name, those of package ring too.
 const (
-	faultEnv      = "HANDOFF_FAULT"
-	faultMarkEnv  = "HANDOFF_FAULT_MARK"
-	faultAfterEnv = "HANDOFF_FAULT_AFTER"
+	FaultEnv      = "HANDOFF_FAULT"
+	FaultMarkEnv  = "HANDOFF_FAULT_MARK"
+	FaultAfterEnv = "HANDOFF_FAULT_AFTER"
 )
 
 // A faultPlan is what HANDOFF_FAULT says; its step is "" without one.
@@ -51,9 +52,12 @@ var (
 
 func init() { ring.Step = step }
 
-// harms are what a step can do to its process, or to its goroutine. A signal is
+// Step is step, for the tests of the packages outside.
+var Step = step
+
+// Harms are what a step can do to its process, or to its goroutine. A signal is
 // this thread's own, so that it has come before the step goes on.
-var harms = map[string]func(){
+var Harms = map[string]func(){
 	"kill": func() { signalSelf(unix.SIGKILL) },
 	"stop": func() { signalSelf(unix.SIGSTOP) },
 	"segv": func() { signalSelf(unix.SIGSEGV) },
@@ -76,7 +80,7 @@ var harms = map[string]func(){
 	},
 	"block": func() { select {} }, // the process lives on
 	"garbage": func() {
-		unix.Write(workerSocket, []byte("nonsense"))
+		unix.Write(proc.SocketFD, []byte("nonsense"))
 		select {}
 	},
 }
@@ -101,23 +105,23 @@ func overflow(n int) int {
 }
 
 func readFaultPlan() (f faultPlan) {
-	v := os.Getenv(faultEnv)
+	v := os.Getenv(FaultEnv)
 	if v == "" {
 		return f
 	}
 	part := append(strings.Split(v, ":"), "kill")
-	f.mark, f.after = os.Getenv(faultMarkEnv), os.Getenv(faultAfterEnv)
+	f.mark, f.after = os.Getenv(FaultMarkEnv), os.Getenv(FaultAfterEnv)
 	if len(part) == 3 || len(part) == 4 {
-		f.step, f.harm = part[0], harms[part[2]]
+		f.step, f.harm = part[0], Harms[part[2]]
 		f.at, _ = strconv.ParseInt(part[1], 10, 64)
 	}
 	if f.step == "" || f.at < 1 || f.harm == nil {
 		var kinds []string
-		for kind := range harms {
+		for kind := range Harms {
 			kinds = append(kinds, kind)
 		}
 		slices.Sort(kinds)
-		fmt.Fprintf(os.Stderr, "%s=%q: expected STEP:N or STEP:N:stop, or another kind of %s, N from 1\n", faultEnv, v, strings.Join(kinds, ", "))
+		fmt.Fprintf(os.Stderr, "%s=%q: expected STEP:N or STEP:N:stop, or another kind of %s, N from 1\n", FaultEnv, v, strings.Join(kinds, ", "))
 		os.Exit(2)
 	}
 	return f

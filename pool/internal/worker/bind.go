@@ -1,4 +1,4 @@
-package pool
+package worker
 
 import (
 	"fmt"
@@ -15,17 +15,17 @@ type argument struct {
 	mem   []byte
 }
 
-func (s *server) bindArgument(field string, b shm.Binder, w shm.WireRef) error {
-	if err := s.bindTo(b, w); err != nil {
+func (c *Call) Bind(field string, b shm.Binder, w shm.WireRef) error {
+	if err := c.server.bindTo(b, w); err != nil {
 		return fmt.Errorf("%s: %w", field, err)
 	}
-	s.bound = append(s.bound, argument{b, field, b.Bytes()})
+	c.server.bound = append(c.server.bound, argument{b, field, b.Bytes()})
 	step("task-bound")
 	return nil
 }
 
-func (s *server) wireResult(field string, b shm.Binder) (shm.WireRef, error) {
-	w, err := s.results.wire(b)
+func (c *Call) Ref(field string, b shm.Binder) (shm.WireRef, error) {
+	w, err := c.server.results.wire(b)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", field, err)
 	}
@@ -37,14 +37,14 @@ func (s *server) wireResult(field string, b shm.Binder) (shm.WireRef, error) {
 const announceTime = 10 * time.Second
 
 // segment is the announced segment of a number.
-func (s *server) segment(id uint32) (attached, error) {
+func (s *server) segment(id uint32) (Mapping, error) {
 	var late <-chan time.Time
 	for {
 		s.mu.Lock()
 		a, ok := s.segs[id]
 		s.mu.Unlock()
 		if ok {
-			return a, a.err
+			return a, a.Err
 		}
 		if late == nil {
 			timer := time.NewTimer(announceTime)
@@ -70,9 +70,9 @@ func (s *server) bindTo(b shm.Binder, w shm.WireRef) error {
 	if err != nil {
 		return err
 	}
-	seg := a.views
+	seg := a.Views
 	if shm.KindOf(b) == shm.KindArray {
-		seg = a.seg
+		seg = a.Segment
 	}
 	w.Ref.Segment = seg.Name()
 	return shm.BindTo(b, seg, w.Ref, nil)
