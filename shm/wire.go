@@ -23,9 +23,6 @@ type WireRef struct {
 
 const wireRefBytes = 24
 
-// MaxWireRefBytes is the size of the largest record.
-const MaxWireRefBytes = wireRefBytes + 8*MaxRank
-
 // Append appends the record to b.
 func (w WireRef) Append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, w.ID)

@@ -227,7 +227,7 @@ func BenchmarkThroughput(b *testing.B) {
 					}
 				}
 			}()
-			record := make([]byte, InlineBytes)
+			record := make([]byte, inlineBytes)
 			for i := range b.N {
 				for !put(p, record) {
 					if len(p.fresh) > 0 {

@@ -27,8 +27,8 @@ const (
 	nextBytes  = SlotBytes - nextAt
 )
 
-// InlineBytes is the size of the largest record that takes one slot.
-const InlineBytes = firstBytes
+// inlineBytes is the size of the largest record that takes one slot.
+const inlineBytes = firstBytes
 
 const (
 	lengthMask = 1<<16 - 1
