@@ -1,0 +1,155 @@
+package pool
+
+import (
+	"cmp"
+	"fmt"
+
+	"example.com/handoff/pool/internal/wire"
+)
+
+// answerUnlocking takes what w has put into its lane: the result of a task, or of a block
+// of a range. The error is what the worker did wrong. It lets go of Pool.mu meanwhile; the
+// caller leads the waiters.
+func (w *worker) answerUnlocking(record []byte) error {
+	p, l := w.pool, w.lane
+	var u wire.Usage
+	if p.hooks.measured() {
+		var ok bool
+		if record, u, ok = wire.CutUsage(record); !ok {
+			return fmt.Errorf("it sent a result of %d bytes, without what it has used", len(record))
+		}
+	}
+	s := l.Oldest()
+	if id, block, part, ok := wire.ReadBlock(record); ok {
+		if s == nil || s.ID != id || !s.Live || id.Index != shareIndex {
+			return fmt.Errorf("it sent a block of a range that it was not given")
+		}
+		w.done++
+		return w.partLocked(p.taskOf(id), block, u, part)
+	}
+	status, id, payload, ok := wire.ReadResult(record)
+	if !ok {
+		return fmt.Errorf("it sent a malformed result of %d bytes", len(record))
+	}
+	if s == nil || s.ID != id {
+		return fmt.Errorf("it sent a result of a task that it was not given")
+	}
+	var t *task
+	if s.Live {
+		t = p.taskOf(id)
+	}
+	l.Short = l.Short || status == wire.StatusResources
+	switch {
+	case status == wire.StatusRevoked && !s.Asked && !l.Short:
+		return fmt.Errorf("it did not run a task that was not taken back")
+	case t == nil && status != wire.StatusRevoked:
+		return fmt.Errorf("it sent a result of a task that was taken back before")
+	case t != nil && t.job != nil:
+		l.Pop()
+		w.recycleLocked()
+		return w.memberLocked(t, status, u, payload)
+	case status == wire.StatusRevoked:
+		l.Pop()
+		p.revokedLocked(t)
+		return nil
+	case status == wire.StatusResources:
+		l.Pop()
+		w.shortLocked(t, u, taskError(t.entry.name, status, payload))
+		return nil
+	}
+	var got boundResult
+	if status == wire.StatusOK && t.entry.take != nil {
+		s.Decoding = true // else a worker that has lied about what it has begun would lose it meanwhile
+		var err error
+		if got, err = w.bindUnlocking(t, payload); err != nil {
+			return err
+		}
+	}
+	l.Pop()
+	if t.entry.out.Arrays() {
+		w.results.satisfied(wire.FreesRead(record))
+	}
+	w.done++
+	w.recycleLocked()
+	err := got.failed
+	if err == nil && status != wire.StatusOK {
+		err = p.failureLocked(t, status, payload)
+	}
+	if err == nil {
+		t.out.value, t.out.views = got.value, got.views
+		p.stats.Memory.ResultBytesByRef += got.bytes
+	} else {
+		payload = nil
+	}
+	w.attemptLocked(t, 0, u, err)
+	p.resolveLocked(t, payload, err)
+	return nil
+}
+
+// bindUnlocking makes a result with Views of what w has sent. It lets go of Pool.mu meanwhile.
+func (w *worker) bindUnlocking(t *task, payload []byte) (got boundResult, err error) {
+	p := w.pool
+	p.unlocked(func() { got, err = w.results.bind(t.entry, payload) })
+	if err != nil {
+		return got, fmt.Errorf("its result of %s: %w", t.entry.name, err)
+	}
+	if t.discarded { // the worker hears of it before its next task
+		p.releases.views = append(p.releases.views, got.views...)
+		got = boundResult{failed: got.failed}
+	}
+	if got.failed != nil {
+		got.failed = &TaskError{Func: t.entry.name, Kind: "error", Text: got.failed.Error()}
+	}
+	return got, nil
+}
+
+// revokedLocked ends what was taken back from a worker, that has said so now. t is nil if
+// it went elsewhere at once.
+func (p *Pool) revokedLocked(t *task) {
+	switch {
+	case t == nil:
+	case t.cancel.asked || p.ending.cause != nil:
+		t.tries.attempt--
+		p.resolveLocked(t, nil, cmp.Or(p.endedLocked(), ErrCancelled))
+	default:
+		p.requeueLocked(t)
+	}
+}
+
+// failureLocked is what a task has failed with.
+func (p *Pool) failureLocked(t *task, status wire.Status, payload []byte) error {
+	err := taskError(t.entry.name, status, payload)
+	switch {
+	case t.cancel.closing && p.ending.cause != nil:
+		return fmt.Errorf("%w while the task ran: %w", p.endedLocked(), err)
+	case t.cancel.asked:
+		return fmt.Errorf("%w: %w", ErrCancelled, err)
+	}
+	return err
+}
+
+// shortLocked replaces a worker that lacks what others have, descriptors mostly, for a
+// task's arrays: the task has lost an attempt, and is tried elsewhere.
+func (w *worker) shortLocked(t *task, u wire.Usage, err *TaskError) {
+	p := w.pool
+	w.retireLocked("it lacks resources: " + err.Text)
+	w.attemptLocked(t, 0, u, err)
+	switch {
+	case p.ending.cause != nil:
+		p.resolveLocked(t, nil, p.endedLocked())
+	case t.cancel.asked:
+		p.resolveLocked(t, nil, ErrCancelled)
+	case t.tries.attempt >= p.opts.Attempts || t.tries.attempt == wire.MaxAttempts:
+		p.resolveLocked(t, nil, err)
+	default:
+		p.retryLocked(t)
+	}
+}
+
+// recycleLocked retires a worker that has finished as many tasks, or blocks, as one
+// may.
+func (w *worker) recycleLocked() {
+	if most := w.pool.opts.RecycleTasks; most > 0 && w.done >= most {
+		w.retireLocked(fmt.Sprintf("it has finished %d tasks", w.done))
+	}
+}
