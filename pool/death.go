@@ -249,28 +249,3 @@ func (p *Pool) detachLocked(w *worker, ran *task, death *WorkerExitError) {
 	p.adjustLocked()
 	p.dispatchLocked()
 }
-
-// mostUnlucky is how often a task that no worker has begun, as far as one can
-// tell, may be next where one dies, or be moved from one that leaves it lying,
-// without having lost an attempt.
-const mostHeadDeaths = 8
-
-// mostMemoryDeaths is how many deaths for want of memory a task may have while
-// others run, beside its attempts: fewer run each time, until it is alone.
-const mostMemoryDeaths = 16
-
-// giveBackLocked decides what becomes of a task whose worker died under it.
-func (w *worker) giveBackLocked(t *task, death *WorkerExitError) {
-	p := w.pool
-	switch {
-	case p.ending.cause != nil:
-		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
-	case t.cancel.asked:
-		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, death))
-	case t.tries.attempt-t.tries.memoryDeaths >= p.opts.Attempts || t.tries.attempt == wire.MaxAttempts:
-		p.resolveLocked(t, nil, death)
-	default:
-		w.retries = append(w.retries, Event{Kind: EventRetry, Func: t.entry.name, Attempt: t.tries.attempt + 1})
-		p.retryLocked(t)
-	}
-}

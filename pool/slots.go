@@ -197,28 +197,3 @@ func (p *Pool) climb() {
 		p.slots.climber.Reset(life.ClimbAfter)
 	}
 }
-
-// retryLocked puts a task whose worker died back in line, after a while: at once the
-// first time, then up to 10 ms, 20 ms, … 1 s, with full jitter.
-func (p *Pool) retryLocked(t *task) {
-	t.state, t.place.worker = taskPending, nil
-	t.tries.deaths++
-	p.stats.Retries++
-	if t.tries.deaths == 1 {
-		p.tasks.pending.pushFront(t)
-		return
-	}
-	t.delayed = true
-	p.tasks.delayed.pushBack(t)
-	id, wait := t.id, life.Backoff(t.tries.deaths)
-	time.AfterFunc(wait, func() {
-		p.mu.Lock()
-		defer p.unlock()
-		if t.id == id && t.delayed {
-			p.tasks.delayed.remove(t)
-			t.delayed = false
-			p.tasks.pending.pushFront(t)
-			p.dispatchLocked()
-		}
-	})
-}
