@@ -33,7 +33,7 @@
 // given to a worker that has nothing to do.
 //
 // Whoever waits for a future polls all lanes, for everybody, and passes that role
-// on (poll.go has its states and invariants); where nobody waits, a dispatcher
+// on (leader.go has its states and invariants); where nobody waits, a dispatcher
 // comes by now and then.
 //
 // A range (internal/rangejob) is one record per worker: the blocks into which it is cut are
@@ -95,7 +95,7 @@
 //	   │        └─ standby ── promoted when a worker dies ──▶ idle
 //	   └── it says nothing, or the wrong thing ──▶ dead
 //
-// A dead slot waits: until the pool wants as many workers (state.go), and after
+// A dead slot waits: until the pool wants as many workers (slots.go), and after
 // lives that were short, longer and longer. How a life ended is a [ExitClass] (exit_class.go).
 //
 // # Failure
@@ -113,8 +113,8 @@
 // on another worker, three times in all, at once the first time and after a pause
 // from then on; what waited in its lane goes to others. Of a range, the blocks that
 // it had taken and not done do (internal/rangejob), and with Quarantine they are halved
-// (bisect.go). A watchdog (watch.go) looks at what runs and reads /proc: it kills
-// what overruns its bounds. Where memory is short fewer run (state.go). When the
+// (bisect.go). A watchdog (helpers.go) looks at what runs and reads /proc: it kills
+// what overruns its bounds. Where memory is short fewer run (internal/life). When the
 // supervisor itself is killed, workers see the end of the socket and kill their
 // own process group; the parent-death signal, SIGCONT, wakes a stopped one so that
 // it sees it too. Descendants that left the group are out of reach.

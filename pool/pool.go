@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/proc"
-	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -37,27 +34,6 @@ type Pool struct {
 	slots    slots
 	releases releases
 	stats    Stats
-}
-
-// An ending is how the pool ends.
-type ending struct {
-	cause   error         // why it has ended; nil while it runs. Guarded by Pool.mu
-	ended   chan struct{} // closed when no task can be started any more
-	owners  sync.WaitGroup
-	closing atomic.Bool
-	closed  chan struct{} // closed when Close has returned
-	result  error         // of Close, once it has
-}
-
-// helpers are the goroutines beside those that own worker slots: the dispatcher and
-// the watchdog. All but running is guarded by Pool.mu.
-type helpers struct {
-	running         sync.WaitGroup
-	stopping        bool
-	dispatcherRests bool          // it sleeps until there is work
-	dispatcherWork  chan struct{} // wakes it
-	watchdogRests   bool
-	watchdogWork    chan struct{}
 }
 
 // sweepTime bounds the removal of dead runs' segments when a pool starts.
@@ -152,187 +128,3 @@ func (p *Pool) Done() <-chan struct{} { return p.ending.ended }
 
 // Run is the pool's run, for segments beside its arenas.
 func (p *Pool) Run() *shm.Run { return p.segments.run }
-
-// Close ends the pool: tasks that no worker has resolve with [ErrClosed],
-// running ones may finish for Options.CloseTimeout or until ctx ends, then their
-// workers are terminated and their tasks resolve with ErrClosed too. When Close
-// returns, the workers are gone and the arenas' memory is removed; arrays that
-// are still pinned, and OwnedViews of results until their Release, stay readable here.
-// A result with OwnedViews that nobody waits for by then is given up.
-//
-// Close also waits until Options.OnEvent, OnAttempt and Logger have heard of everything,
-// and Output's Write has returned, but for one that has called Close itself. One that has
-// not returned half a second after ctx has ended, or takes longer than CloseTimeout, and
-// than half a second, for one call, is left behind with the calls that wait: the error
-// says which and how many, and wraps the cause of ctx's end. If it returns after all, it
-// gets them still.
-//
-// With Isolation = Goroutine a running task cannot be ended: Close then reports it as an
-// error, as it does worker processes that have not died 10 s after they were killed,
-// held by a debugger or the kernel.
-//
-// It is safe to call twice and from several goroutines: the first closes the pool, and
-// the others wait for it until their own ctx ends.
-func (p *Pool) Close(ctx context.Context) error {
-	p.end(ErrClosed)
-	p.hooks.leave()
-	if p.ending.closing.Swap(true) {
-		select {
-		case <-p.ending.closed:
-		case <-ctx.Done():
-			if !hasEnded(p.ending.closed) {
-				return fmt.Errorf("pool: close: an earlier Close has not returned: %w", context.Cause(ctx))
-			}
-		}
-		return p.ending.result
-	}
-	defer close(p.ending.closed)
-	gone := make(chan struct{})
-	go func() { p.ending.owners.Wait(); close(gone) }()
-	err := errors.Join(p.endWorkers(ctx, gone), p.undead())
-	p.stopDispatch()
-	p.giveUpResults()
-	late, cancel := stepAfter(ctx)
-	defer cancel()
-	longest := max(p.opts.CloseTimeout, closeStep)
-	err = errors.Join(err, p.hooks.wait(late, longest))
-	p.starter.Stop()
-	if p.opts.Isolation == Goroutine {
-		err = errors.Join(err, errors.Join(runTeardown(late, p.opts.CloseTimeout)...))
-	}
-	p.ending.result = errors.Join(err, p.ranges.control.End(), p.segments.close())
-	return p.ending.result
-}
-
-// stepAfter is a context that ends closeStep after ctx: what would end by itself has
-// time to.
-func stepAfter(ctx context.Context) (context.Context, func()) {
-	late, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(closeStep):
-			cancel(context.Cause(ctx))
-		case <-late.Done():
-		}
-	})
-	return late, func() { stop(); cancel(nil) }
-}
-
-// closeStep is how long each of Close's stronger means may take to work.
-const closeStep = 500 * time.Millisecond
-
-// endWorkers asks, then cancels and terminates, then kills.
-func (p *Pool) endWorkers(ctx context.Context, gone chan struct{}) error {
-	wait := func(ctx context.Context, d time.Duration) bool {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-gone:
-			return true
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		return false
-	}
-	if wait(ctx, p.opts.CloseTimeout) {
-		return nil
-	}
-	p.hooks.log(slog.LevelWarn, "closing: workers that have not finished their task, or Teardown, are terminated", "waited", p.opts.CloseTimeout)
-	p.each((*worker).terminateLocked)
-	if wait(context.Background(), closeStep) {
-		return nil
-	}
-	p.each((*worker).killLocked)
-	if p.opts.Isolation == Process {
-		<-gone // within killTime
-		return nil
-	}
-	if wait(context.Background(), closeStep) {
-		return nil
-	}
-	return fmt.Errorf("pool: close: a task still runs and goroutines cannot be killed")
-}
-
-// undead says which workers could not be killed.
-func (p *Pool) undead() (err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, w := range p.slots.all {
-		for _, process := range w.undead {
-			err = errors.Join(err, process.Left())
-		}
-	}
-	if err != nil {
-		err = fmt.Errorf("pool: close: workers are left behind: %w", err)
-	}
-	return err
-}
-
-func (p *Pool) each(f func(*worker)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, w := range p.slots.all {
-		if w.proc != nil {
-			f(w)
-		}
-	}
-}
-
-// end stops the pool for the given reason, the first time: what is pending
-// resolves with it, workers are asked to finish.
-func (p *Pool) end(cause error) {
-	p.mu.Lock()
-	defer p.unlock()
-	if p.ending.cause != nil {
-		return
-	}
-	p.ending.cause = cause
-	close(p.ending.ended)
-	p.slots.wanted.Broadcast()
-	if p.slots.climber != nil {
-		p.slots.climber.Stop()
-	}
-	if !errors.Is(cause, ErrClosed) {
-		p.hooks.event(Event{Kind: EventBroken, Text: cause.Error()})
-	}
-	for p.tasks.delayed.first != nil {
-		t := p.tasks.delayed.popFront()
-		t.delayed = false
-		p.resolveLocked(t, nil, p.endedLocked())
-	}
-	for _, j := range slices.Clone(p.ranges.running) {
-		p.failJobLocked(j, p.endedLocked())
-	}
-	for p.tasks.pending.first != nil {
-		p.resolveLocked(p.tasks.pending.popFront(), nil, p.endedLocked())
-	}
-	for _, w := range p.sched.open {
-		for t := range w.waitingLocked() {
-			if t.job == nil && w.lane.TakeBack(t.place.at) {
-				t.tries.attempt--
-				p.resolveLocked(t, nil, p.endedLocked())
-			}
-		}
-	}
-	for _, w := range p.slots.all {
-		if w.link != nil {
-			w.link.Send([]byte{wire.MsgDrain}, -1)
-		} else if w.proc != nil { // it has nothing to finish
-			w.proc.Kill()
-		}
-	}
-}
-
-// endedLocked is why no task can be started; nil while one can.
-func (p *Pool) endedLocked() error {
-	if p.ending.cause == nil || errors.Is(p.ending.cause, ErrClosed) {
-		return p.ending.cause
-	}
-	return fmt.Errorf("%w: %w", ErrClosed, p.ending.cause)
-}
-
-func (p *Pool) broken() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.endedLocked()
-}

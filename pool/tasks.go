@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -316,43 +317,89 @@ func (p *Pool) findLocked(id wire.TaskID) *task {
 	return nil
 }
 
-// giveUpResults releases the results that nobody waits for.
-func (p *Pool) giveUpResults() {
-	p.mu.Lock()
-	defer p.unlock()
-	for _, t := range p.tasks.all {
-		if t.state == taskResolved && !t.waiting && t.out.views != nil {
-			p.releases.views = append(p.releases.views, t.out.views...)
-			t.out.value, t.out.views = nil, nil
-			t.out.err = fmt.Errorf("%w, and the result of %s given up", ErrClosed, t.entry.name)
+// WaitFree waits until a Submit would not fail with [ErrFull], that is, until fewer than
+// Options.MaxPending tasks are in the table. Nothing is reserved: another goroutine may
+// submit first, so call Submit again, and WaitFree again if that is ErrFull. It may be
+// called from several goroutines; all of them hear of a free place.
+//
+// The error is ctx's if that ends first, or what Submit would fail with because the pool
+// has ended: [ErrClosed], or what broke it.
+func (p *Pool) WaitFree(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		err, free := p.endedLocked(), len(p.tasks.free) > 0 || len(p.tasks.all) < p.opts.MaxPending
+		if err != nil || free {
+			p.mu.Unlock()
+			return err
+		}
+		if p.tasks.placeFree == nil {
+			p.tasks.placeFree = make(chan struct{})
+		}
+		freed := p.tasks.placeFree
+		p.mu.Unlock()
+		select {
+		case <-freed:
+		case <-p.ending.ended:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
 
-// cancel ends a task; a running one gently, or else by killing its worker in the end.
-func (p *Pool) cancel(id wire.TaskID, gently bool) {
-	p.mu.Lock()
-	defer p.unlock()
-	t := p.findLocked(id)
-	if t == nil {
-		return
-	}
-	if !p.cancelQueuedLocked(t) && t.state == taskSent {
-		t.cancel.cooperative = gently && (t.cancel.cooperative || !t.cancel.asked)
-		t.cancel.asked = true
-		t.place.worker.link.Send(wire.AppendCancel(nil, t.id), -1)
+// placeFreeLocked wakes those who wait for a place in the table.
+func (p *Pool) placeFreeLocked() {
+	if p.tasks.placeFree != nil {
+		close(p.tasks.placeFree)
+		p.tasks.placeFree = nil
 	}
 }
 
-func (p *Pool) discard(id wire.TaskID) {
-	p.mu.Lock()
-	defer p.unlock()
-	t := p.findLocked(id)
-	if t == nil || t.waiting {
-		return
+// A taskList is the queue of tasks that no worker has: first in, first out, and
+// a task that comes back from a dead worker goes to the front.
+type taskList struct {
+	first, last *task
+	n           int
+}
+
+func (l *taskList) pushBack(t *task) {
+	t.prev, t.next = l.last, nil
+	if l.last != nil {
+		l.last.next = t
+	} else {
+		l.first = t
 	}
-	t.discarded = true
-	if t.state == taskResolved {
-		p.freeLocked(t)
+	l.last = t
+	l.n++
+}
+
+func (l *taskList) pushFront(t *task) {
+	t.prev, t.next = nil, l.first
+	if l.first != nil {
+		l.first.prev = t
+	} else {
+		l.last = t
 	}
+	l.first = t
+	l.n++
+}
+
+func (l *taskList) popFront() *task {
+	t := l.first
+	l.remove(t)
+	return t
+}
+
+func (l *taskList) remove(t *task) {
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else {
+		l.first = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	} else {
+		l.last = t.prev
+	}
+	t.prev, t.next = nil, nil
+	l.n--
 }

@@ -1,13 +1,108 @@
 package pool
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"example.com/handoff/pool/internal/fate"
 	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/proc"
 )
+
+// helpers are the goroutines beside those that own worker slots: the dispatcher and
+// the watchdog. All but running is guarded by Pool.mu.
+type helpers struct {
+	running         sync.WaitGroup
+	stopping        bool
+	dispatcherRests bool          // it sleeps until there is work
+	dispatcherWork  chan struct{} // wakes it
+	watchdogRests   bool
+	watchdogWork    chan struct{}
+}
+
+// The dispatcher leads where nobody waits, or only long waits: so that arguments
+// are released and workers get more. It looks once a tick, and rests while there
+// are no tasks or somebody leads who sleeps.
+const (
+	dispatchTick = 4 * time.Millisecond
+	restAfter    = 25 // ticks without a task
+)
+
+func (p *Pool) dispatch() {
+	timer := time.NewTimer(dispatchTick)
+	defer timer.Stop()
+	polls, idle := uint64(0), 0
+	for {
+		p.mu.Lock()
+		if p.helpers.stopping {
+			p.mu.Unlock()
+			return
+		}
+		if p.tasks.unresolved > 0 {
+			idle = 0
+			if !p.leader.held && (p.leader.drains == polls || p.leader.pollDue) {
+				p.leader.held, p.leader.pollDue = true, false
+				p.leadUnlocking(context.Background(), nil, nil)
+			}
+		} else {
+			idle++
+		}
+		rest := idle > restAfter || p.leader.held && p.leader.drains == polls
+		polls = p.leader.drains
+		p.helpers.dispatcherRests = rest
+		p.unlock()
+		if rest {
+			<-p.helpers.dispatcherWork
+			idle = 0
+			continue
+		}
+		timer.Reset(dispatchTick)
+		<-timer.C
+	}
+}
+
+// wakeHelpersLocked wakes the dispatcher and the watchdog where they are needed.
+func (p *Pool) wakeHelpersLocked() {
+	if p.helpers.watchdogRests {
+		p.wakeWatchLocked()
+	}
+	if p.helpers.dispatcherRests && !p.leader.held {
+		p.wakeLocked()
+	}
+}
+
+func (p *Pool) wakeWatchLocked() {
+	p.helpers.watchdogRests = false
+	select {
+	case p.helpers.watchdogWork <- struct{}{}:
+	default:
+	}
+}
+
+func (p *Pool) wakeLocked() {
+	if p.helpers.dispatcherRests {
+		p.helpers.dispatcherRests = false
+		p.helpers.dispatcherWork <- struct{}{}
+	}
+}
+
+// stopDispatch ends the dispatcher, and leading. There are no workers any more.
+func (p *Pool) stopDispatch() {
+	p.mu.Lock()
+	p.helpers.stopping = true
+	p.wakeLocked()
+	p.wakeWatchLocked()
+	p.leader.kick()
+	p.unlock()
+	p.helpers.running.Wait()
+	p.mu.Lock()
+	p.preemptUnlocking() // for good: the bell is about to go, and who waits still is told by who resolves
+	p.leader.unhook()
+	p.leader.current = nil
+	p.unlock()
+}
 
 const (
 	watchTick   = time.Second // at most
