@@ -29,10 +29,10 @@ func TestStoppedJobBeginsNothing(t *testing.T) {
 		halt  batch.Halt
 		drain bool
 		err   string
-		tasks int64 // of two columns each
+		tasks int64 // of two columns each; of drain
 	}{
 		"drain":     {"test-fussy:wait=41", batch.HaltNow, true, batch.ErrDrained.Error(), 10},
-		"halt soon": {"test-fussy:fail=13,wait=21", batch.HaltSoon, false, "fussy about 13", 6},
+		"halt soon": {"test-fussy:fail=13,wait=21", batch.HaltSoon, false, "fussy about 13", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, gate := t.TempDir(), write(t, "gate", "")
@@ -56,10 +56,10 @@ func TestStoppedJobBeginsNothing(t *testing.T) {
 				await("the first of two columns waits", func() bool { return attempts.Load() == row.tasks-2 && p.Stats().Attempts == row.tasks-1 })
 				close(drain)
 			}
-			await("the queue is emptied", func() bool { return p.Stats().Cancelled > 0 && p.Stats().Unresolved == 1 })
+			// Of halt soon the chunk behind the one that fails may or may not have begun.
+			await("the queue is emptied", func() bool { return p.Stats().Cancelled > 0 && p.Stats().Unresolved <= 1 })
 			require.NoError(t, os.Remove(gate))
 			require.ErrorContains(t, <-ended, row.err)
-			require.Equal(t, row.tasks, attempts.Load())
 
 			done, err := batch.ReadState(job.State)
 			require.NoError(t, err)
@@ -69,9 +69,12 @@ func TestStoppedJobBeginsNothing(t *testing.T) {
 			}
 			job.Op, job.Resume, job.Drain, job.Started = row.op+",file="+gate, true, nil, nil
 			if row.halt == batch.HaltSoon {
-				require.Len(t, chunks, 2, "all but the one that failed")
+				require.Contains(t, []int{1, 2}, len(chunks), "all but the one that failed")
+				whole := int64(2 * len(chunks))
+				require.Contains(t, []int64{whole + 1, whole + 2}, attempts.Load(), "and of that one the first column or both")
 				return
 			}
+			require.Equal(t, row.tasks, attempts.Load())
 			require.Len(t, chunks, 5)
 			res, err := batch.Run(t.Context(), job)
 			require.NoError(t, err)
