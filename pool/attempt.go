@@ -97,7 +97,7 @@ func (w *worker) attemptLocked(t *task, block uint32, u wire.Usage, err error) {
 	w.memory.peakPrivate = max(w.memory.peakPrivate, u.Private)
 	a.Start, a.Wall, a.CPU, a.PeakPrivate = time.Unix(0, u.Start), u.Wall, u.CPU, w.memory.peakPrivate
 	a.Kind, a.Err = attemptKind(err), err
-	p.hooks.attempts.emit(a)
+	p.hooks.attempts.Emit(a)
 }
 
 // recordLostLocked counts the attempt that w has died under, of which death says what is
@@ -128,7 +128,7 @@ func (w *worker) reportLostLocked(death *WorkerExitError) {
 	if a := w.lost; a != nil {
 		w.lost = nil
 		a.Exit, a.Err, a.PeakPrivate = death.Class, death, death.PeakPrivate
-		w.pool.hooks.attempts.emit(*a)
+		w.pool.hooks.attempts.Emit(*a)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/handoff/pool/internal/hook"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -45,7 +46,7 @@ type ending struct {
 // the others wait for it until their own ctx ends.
 func (p *Pool) Close(ctx context.Context) error {
 	p.end(ErrClosed)
-	p.hooks.leave()
+	hook.Leave(p.hooks.all()...)
 	if p.ending.closing.Swap(true) {
 		select {
 		case <-p.ending.closed:
@@ -65,7 +66,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	late, cancel := stepAfter(ctx)
 	defer cancel()
 	longest := max(p.opts.CloseTimeout, closeStep)
-	err = errors.Join(err, p.hooks.wait(late, longest))
+	err = errors.Join(err, hook.Wait(late, longest, p.hooks.all()...))
 	p.starter.Stop()
 	if p.opts.Isolation == Goroutine {
 		err = errors.Join(err, errors.Join(runTeardown(late, p.opts.CloseTimeout)...))

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/pool/internal/hook"
 )
 
 // A handler is a log handler that does what a test says.
@@ -175,39 +177,13 @@ func TestHooksClose(t *testing.T) {
 	}
 }
 
-// None of the calls that wait is dropped, and their order stays, also where a hook ends
-// its goroutine.
-func TestHooksKeepAll(t *testing.T) {
-	const n = 10_000
-	hold, heard := make(chan struct{}), []int{}
-	var h hookCalls[int]
-	h.open("a hook", func(i int) {
-		<-hold
-		if heard = append(heard, i); i%100 == 0 {
-			runtime.Goexit()
-		}
-	})
-	for i := range n {
-		h.emit(i)
-	}
-	require.Equal(t, n, h.unreturned())
-	require.ErrorContains(t, h.wait(background(), time.Millisecond), "a hook has not returned for 1ms, and 9999 calls wait behind it")
-	close(hold)
-	require.NoError(t, h.wait(background(), time.Minute))
-	require.Len(t, heard, n)
-	require.IsIncreasing(t, heard)
-	h.emit(n)
-	require.NoError(t, h.wait(background(), time.Minute))
-	require.Equal(t, n, heard[n])
-}
-
 // A record says where it was logged.
 func TestRecordsNameTheirSource(t *testing.T) {
 	var last slog.Record
 	var h hooks
 	h.open(&Options{Logger: slog.New(handler{handle: func(r slog.Record) { last = r }})})
 	h.log(slog.LevelInfo, "text", "key", 1)
-	require.NoError(t, h.wait(background(), time.Minute))
+	require.NoError(t, hook.Wait(background(), time.Minute, h.all()...))
 	attrs := ""
 	last.Attrs(func(a slog.Attr) bool { attrs += a.String() + " "; return true })
 	require.Equal(t, "text key=1 ", last.Message+" "+attrs)

@@ -48,7 +48,7 @@ func (p *Pool) launchAs(slot int, cfg proc.Config) (proc.Process, proc.Link, *la
 	cfg.Cores = p.opts.coresOf(slot)
 	cfg.MemoryLimit = p.opts.MemoryLimit
 	cfg.Run, cfg.Slot = p.segments.run.ID(), slot
-	cfg.Output = p.hooks.output.of(slot)
+	cfg.Output = p.hooks.output.Of(slot)
 	c, link, err := p.starter.Start(cfg)
 	if err != nil {
 		l.End()
