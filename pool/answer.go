@@ -25,7 +25,7 @@ func (w *worker) answerUnlocking(record []byte) error {
 			return fmt.Errorf("it sent a block of a range that it was not given")
 		}
 		w.done++
-		return w.partLocked(p.taskOf(id), block, u, part)
+		return w.blockLocked(p.taskOf(id), block, u, part)
 	}
 	status, id, payload, ok := wire.ReadResult(record)
 	if !ok {
@@ -44,10 +44,8 @@ func (w *worker) answerUnlocking(record []byte) error {
 		return fmt.Errorf("it did not run a task that was not taken back")
 	case t == nil && status != wire.StatusRevoked:
 		return fmt.Errorf("it sent a result of a task that was taken back before")
-	case t != nil && t.job != nil:
-		l.Pop()
-		w.recycleLocked()
-		return w.memberLocked(t, status, u, payload)
+	case t != nil && t.share.job != nil:
+		return w.shareEndedLocked(t, status, u, payload)
 	case status == wire.StatusRevoked:
 		l.Pop()
 		p.revokedLocked(t)

@@ -73,13 +73,10 @@ func (p *Pool) numberTaskLocked() uint64 {
 
 // indices are those of a block of a range, or of a part of one.
 func (t *task) indices(block uint32) (lo, hi int) {
-	switch {
-	case t.job == nil || block == wire.AnyBlock:
+	if t.share.job == nil {
 		return 0, 0
-	case block == wire.PartOfBlock:
-		return t.part.lo, t.part.hi
 	}
-	return t.job.cut.At(int(block))
+	return t.share.job.machine.At(&t.share.Share, block)
 }
 
 // attemptLocked counts an attempt that w has answered, of a task or of a block, and
@@ -134,8 +131,8 @@ func (w *worker) reportLostLocked(death *WorkerExitError) {
 
 func (w *worker) describe(t *task) Attempt {
 	number := t.number
-	if t.job != nil {
-		number = t.job.seq
+	if j := t.share.job; j != nil {
+		number = j.taskNumber
 	}
 	return Attempt{TaskNumber: number, Func: t.entry.name, Worker: w.slot, PID: w.proc.PID(), Incarnation: w.number}
 }

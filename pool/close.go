@@ -172,14 +172,14 @@ func (p *Pool) end(cause error) {
 		p.resolveLocked(t, nil, p.endedLocked())
 	}
 	for _, j := range slices.Clone(p.ranges.running) {
-		p.failJobLocked(j, p.endedLocked())
+		p.failRangeLocked(j, p.endedLocked())
 	}
 	for p.tasks.pending.first != nil {
 		p.resolveLocked(p.tasks.pending.popFront(), nil, p.endedLocked())
 	}
 	for _, w := range p.sched.open {
 		for t := range w.waitingLocked() {
-			if t.job == nil && w.lane.TakeBack(t.place.at) {
+			if t.share.job == nil && w.lane.TakeBack(t.place.at) {
 				t.tries.attempt--
 				p.resolveLocked(t, nil, p.endedLocked())
 			}

@@ -120,7 +120,7 @@ func (r *reaping) detachUnlocking(unasked bool) (done, orderly bool) {
 		r.classify(ran)
 	}
 	p.slots.reapsPending++
-	p.detachLocked(w, ran, death)
+	p.detachIncarnationUnlocking(w, ran, death)
 	p.handOverLocked()
 	if early {
 		var id wire.TaskID
@@ -175,7 +175,7 @@ func (r *reaping) report(orderly, ending bool) {
 // is tried again whatever else becomes known of the death.
 func (w *worker) triesAgainLocked(exit proc.Exit) bool {
 	t := w.runningLocked()
-	return exit.Signal != "" && (t == nil || t.job == nil && !t.cancel.asked && w.pool.ending.cause == nil && t.tries.attempt < w.pool.opts.Attempts)
+	return exit.Signal != "" && (t == nil || t.share.job == nil && !t.cancel.asked && w.pool.ending.cause == nil && t.tries.attempt < w.pool.opts.Attempts)
 }
 
 // recordDeathLocked counts a death, tells of it, and lets fewer workers run where it was
@@ -210,10 +210,10 @@ func (w *worker) ranLocked() *task {
 	return ran
 }
 
-// detachLocked removes w's incarnation: the task that it was running has lost an
+// detachIncarnationUnlocking removes w's incarnation: the task that it was running has lost an
 // attempt, those that only waited in its lane have lost nothing. Its numbers stay
-// in the statistics. The caller leads.
-func (p *Pool) detachLocked(w *worker, ran *task, death *WorkerExitError) {
+// in the statistics. The caller leads. It lets go of Pool.mu meanwhile.
+func (p *Pool) detachIncarnationUnlocking(w *worker, ran *task, death *WorkerExitError) {
 	const keep = 256
 	dead := w.statsLocked()
 	dead.State = StateDead
@@ -225,10 +225,9 @@ func (p *Pool) detachLocked(w *worker, ran *task, death *WorkerExitError) {
 	for t := range w.waitingLocked() {
 		switch {
 		case t == ran:
-		case t.job != nil && !t.movable():
-			p.ranges.removeLocked(t)
-			p.settleLocked(t.job)
-		case t.job != nil:
+		case !t.share.movable():
+			p.withdrawShareLocked(t)
+		case t.share.job != nil:
 			p.requeueLocked(t)
 		case p.ending.cause != nil:
 			p.resolveLocked(t, nil, p.endedLocked())
@@ -238,8 +237,8 @@ func (p *Pool) detachLocked(w *worker, ran *task, death *WorkerExitError) {
 			p.requeueLocked(t)
 		}
 	}
-	if ran != nil && ran.job != nil {
-		p.abandonLocked(w, ran, death)
+	if ran != nil && ran.share.job != nil {
+		p.shareDiedUnlocking(w, ran, death)
 	} else if ran != nil {
 		w.recordLostLocked(ran, death)
 		w.giveBackLocked(ran, death)

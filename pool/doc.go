@@ -113,7 +113,7 @@
 // on another worker, three times in all, at once the first time and after a pause
 // from then on; what waited in its lane goes to others. Of a range, the blocks that
 // it had taken and not done do (internal/rangejob), and with Quarantine they are halved
-// (bisect.go). A watchdog (helpers.go) looks at what runs and reads /proc: it kills
+// (internal/rangejob). A watchdog (helpers.go) looks at what runs and reads /proc: it kills
 // what overruns its bounds. Where memory is short fewer run (internal/life). When the
 // supervisor itself is killed, workers see the end of the socket and kill their
 // own process group; the parent-death signal, SIGCONT, wakes a stopped one so that

@@ -189,7 +189,7 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 			Position: w.lane.Position(), Begun: w.lane.OldestBegun(), Running: t != nil, Asleep: w.lane.Bell.Asleep(),
 			Retiring: w.retired != "", Cancelled: t != nil && t.cancel.asked && !t.cancel.cooperative,
 		}
-		if t != nil && t.job != nil {
+		if t != nil && t.share.job != nil {
 			seen.Claim = w.lane.Claim()
 		}
 		overrun := w.watch.Look(seen, awake, p.opts.bounds())

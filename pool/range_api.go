@@ -34,6 +34,27 @@ type RangeReport struct {
 	Split int
 }
 
+// A PoisonIndex is an index of a range that has killed two workers alone.
+type PoisonIndex struct {
+	Index int
+	Death *WorkerExitError // the last
+}
+
+// A QuarantineError says which indices of a range were left out because they kill
+// their workers ([RangeOptions].Quarantine). All others are done. Run the range over
+// these alone when the function is mended. It unwraps to [ErrWorkerDied].
+type QuarantineError struct {
+	Func    string
+	Indices []PoisonIndex // in order
+}
+
+func (e *QuarantineError) Error() string {
+	first := e.Indices[0]
+	return fmt.Sprintf("%s: left out because they kill their workers: %d of the indices, the first is %d: %v", e.Func, len(e.Indices), first.Index, first.Death)
+}
+
+func (e *QuarantineError) Unwrap() error { return ErrWorkerDied }
+
 // A RangeFn is a function over a range of indices that workers share.
 type RangeFn[In any] struct{ e *entry }
 

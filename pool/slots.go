@@ -118,11 +118,10 @@ func (w *worker) retireLocked(why string) {
 	for t := range w.waitingLocked() {
 		switch {
 		case !l.TakeBack(t.place.at):
-		case t.job == nil || t.movable():
+		case t.share.movable():
 			p.requeueLocked(t)
 		default:
-			p.ranges.removeLocked(t)
-			p.settleLocked(t.job)
+			p.withdrawShareLocked(t)
 		}
 	}
 	w.link.Send([]byte{wire.MsgDrain}, -1)

@@ -81,7 +81,7 @@ func (p *Pool) Stats() Stats {
 		s.Deaths[c] = n
 	}
 	for _, w := range p.sched.open {
-		if t := w.runningLocked(); t != nil && t.job == nil {
+		if t := w.runningLocked(); t != nil && t.share.job == nil {
 			s.Attempts++
 		}
 	}

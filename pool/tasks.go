@@ -35,16 +35,7 @@ type task struct {
 	completions *completionSet // that it is of, or nil
 	tag         int            // its own, there
 
-	rangeShare
-}
-
-// A rangeShare is what a task that is a share of a range works on. It is in no table of tasks.
-type rangeShare struct {
-	job    *rangeJob // nil: it is no share
-	block  uint32    // of the job, or wire.AnyBlock
-	split  *split    // of a sharePart: of which it is one
-	part   part
-	parent uint32 // the block
+	share rangeShare // that it is, or the zero value
 }
 
 // taskRefs is what the arguments name.
@@ -82,9 +73,6 @@ type cancellation struct {
 	cooperative bool // by one who does not want its worker killed for it
 	closing     bool // it was told that the pool closes
 }
-
-// movable reports whether any worker may have it.
-func (t *task) movable() bool { return t.job == nil || t.block != wire.AnyBlock }
 
 // tasks is the table of tasks and what waits in it. Guarded by Pool.mu.
 type tasks struct {
