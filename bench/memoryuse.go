@@ -124,7 +124,7 @@ func memoryUse(ctx context.Context, dir, strategy string, n int, bytes int64) (r
 			err = context.Cause(ctx)
 		}
 	}()
-	p, err := pool.New(ctx, &pool.Options{Workers: n, Attempts: 1, KeepWidth: true})
+	p, err := pool.New(ctx, &pool.Options{Workers: n, Attempts: 1, Replacement: pool.Replacement{KeepWidth: true}})
 	if err != nil {
 		return res, err
 	}

@@ -16,7 +16,7 @@ import (
 // Nothing of an anonymous pool has a name but its lock; inputs are read-only in
 // workers, outputs and results are not; what the caller made stays as it is.
 func TestAnonymous(t *testing.T) {
-	p := newPool(t, &Options{Workers: 1, Anonymous: true})
+	p := newPool(t, &Options{Workers: 1, Arenas: Arenas{Anonymous: true}})
 	named := func() []string {
 		files, err := filepath.Glob("/dev/shm/handoff-" + p.Run().ID() + "*")
 		require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestAnonymous(t *testing.T) {
 
 // A worker keeps no descriptor of what it has mapped.
 func TestAnonymousKeepsNoDescriptors(t *testing.T) {
-	p := newPool(t, &Options{Workers: 1, Anonymous: true, Arena: &shm.ArenaOptions{SegmentBytes: 4096}})
+	p := newPool(t, &Options{Workers: 1, Arenas: Arenas{Anonymous: true, Inputs: &shm.ArenaOptions{SegmentBytes: 4096}}})
 	before := -1
 	for i := range 30 {
 		x, err := shm.Make[float64](p.Arena(), 512)

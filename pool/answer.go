@@ -147,7 +147,7 @@ func (w *worker) shortLocked(t *task, u wire.Usage, err *TaskError) {
 // recycleLocked retires a worker that has finished as many tasks, or blocks, as one
 // may.
 func (w *worker) recycleLocked() {
-	if most := w.pool.opts.RecycleTasks; most > 0 && w.done >= most {
+	if most := w.pool.opts.Replacement.AfterTasks; most > 0 && w.done >= most {
 		w.retireLocked(fmt.Sprintf("it has finished %d tasks", w.done))
 	}
 }

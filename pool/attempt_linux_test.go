@@ -114,8 +114,8 @@ func TestAttempts(t *testing.T) {
 func TestAttemptsLost(t *testing.T) {
 	log := &jobLog{}
 	p := newPool(t, &Options{
-		Workers: 2, KeepWidth: true, Attempts: 2, OnAttempt: log.add,
-		TaskTimeout: 200 * time.Millisecond, CancelGrace: 20 * time.Millisecond,
+		Workers: 2, Replacement: Replacement{KeepWidth: true}, Attempts: 2, OnAttempt: log.add,
+		TaskTimeout: 200 * time.Millisecond, Timeouts: Timeouts{Cancel: 20 * time.Millisecond},
 	})
 	x, err := shm.PutCopy(p.Arena(), []float64{42})
 	require.NoError(t, err)
@@ -229,7 +229,7 @@ func TestAttemptsCost(t *testing.T) {
 // all there, and the last is the one that was done.
 func TestAttemptsInStorm(t *testing.T) {
 	log := &jobLog{}
-	p := newPool(t, &Options{Workers: 3, Spares: 1, KeepWidth: true, Attempts: 100, RecycleTasks: 50, OnAttempt: log.add})
+	p := newPool(t, &Options{Workers: 3, Replacement: Replacement{Spares: 1, KeepWidth: true, AfterTasks: 50}, Attempts: 100, OnAttempt: log.add})
 	var fs []Future[int]
 	for range 200 {
 		fs = append(fs, submitWork(t, p, workIn{How: "sleep", For: 2 * time.Millisecond}))

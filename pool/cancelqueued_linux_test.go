@@ -29,7 +29,7 @@ var gatedTask = Func("test.gatedTask", func(_ *Task, in gatedIn) (int, error) {
 func TestCancelQueued(t *testing.T) {
 	for _, isolation := range []Isolation{Process, Goroutine} {
 		t.Run(string(isolation), func(t *testing.T) {
-			p := newPool(t, &Options{Workers: 1, KeepWidth: true, Isolation: isolation})
+			p := newPool(t, &Options{Workers: 1, Replacement: Replacement{KeepWidth: true}, Isolation: isolation})
 			array, err := shm.Make[uint32](p.Outputs(), 2)
 			require.NoError(t, err)
 			defer array.Release()

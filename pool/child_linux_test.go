@@ -64,7 +64,7 @@ func init() {
 				}
 			}()
 		}
-		p, err := New(background(), &Options{Workers: 2, RecycleTasks: 3, KeepWidth: true})
+		p, err := New(background(), &Options{Workers: 2, Replacement: Replacement{AfterTasks: 3, KeepWidth: true}})
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -89,7 +89,7 @@ func init() {
 		fmt.Println("unknown", deaths[ExitUnknown], "signal", deaths[ExitSignal], "fatal", deaths[ExitFatal], "classes", len(deaths), "children", len(children(os.Getpid())))
 	}
 	programs["process 1"] = func([]string) {
-		p, err := New(background(), &Options{Workers: 2, KeepWidth: true})
+		p, err := New(background(), &Options{Workers: 2, Replacement: Replacement{KeepWidth: true}})
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -183,9 +183,9 @@ func TestDebuggerHoldsDeadWorker(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		t.Run(fmt.Sprintf("whole=%v", whole), func(t *testing.T) {
 			t.Parallel()
-			p, err := New(background(), &Options{Workers: 1, CloseTimeout: time.Second, launch: func(p *Pool, slot int) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error) {
+			p, err := start(background(), &Options{Workers: 1, Timeouts: Timeouts{Close: time.Second}}, func(p *Pool, slot int) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error) {
 				return p.launchAs(slot, proc.Config{KillTime: 200 * time.Millisecond})
-			}})
+			})
 			require.NoError(t, err)
 			f, err := orphan.Submit(background(), p, orphanIn{How: "wait"})
 			require.NoError(t, err)

@@ -25,7 +25,7 @@ type ending struct {
 }
 
 // Close ends the pool: tasks that no worker has resolve with [ErrClosed],
-// running ones may finish for Options.CloseTimeout or until ctx ends, then their
+// running ones may finish for Options.Timeouts.Close or until ctx ends, then their
 // workers are terminated and their tasks resolve with ErrClosed too. When Close
 // returns, the workers are gone and the arenas' memory is removed; arrays that
 // are still pinned, and OwnedViews of results until their Release, stay readable here.
@@ -33,7 +33,7 @@ type ending struct {
 //
 // Close also waits until Options.OnEvent, OnAttempt and Logger have heard of everything,
 // and Output's Write has returned, but for one that has called Close itself. One that has
-// not returned half a second after ctx has ended, or takes longer than CloseTimeout, and
+// not returned half a second after ctx has ended, or takes longer than Timeouts.Close, and
 // than half a second, for one call, is left behind with the calls that wait: the error
 // says which and how many, and wraps the cause of ctx's end. If it returns after all, it
 // gets them still.
@@ -65,11 +65,11 @@ func (p *Pool) Close(ctx context.Context) error {
 	p.giveUpResults()
 	late, cancel := stepAfter(ctx)
 	defer cancel()
-	longest := max(p.opts.CloseTimeout, closeStep)
+	longest := max(p.opts.Timeouts.Close, closeStep)
 	err = errors.Join(err, hook.Wait(late, longest, p.hooks.all()...))
 	p.starter.Stop()
 	if p.opts.Isolation == Goroutine {
-		err = errors.Join(err, errors.Join(runTeardown(late, p.opts.CloseTimeout)...))
+		err = errors.Join(err, errors.Join(runTeardown(late, p.opts.Timeouts.Close)...))
 	}
 	p.ending.result = errors.Join(err, p.ranges.control.End(), p.segments.close())
 	return p.ending.result
@@ -105,10 +105,10 @@ func (p *Pool) endWorkers(ctx context.Context, gone chan struct{}) error {
 		}
 		return false
 	}
-	if wait(ctx, p.opts.CloseTimeout) {
+	if wait(ctx, p.opts.Timeouts.Close) {
 		return nil
 	}
-	p.hooks.log(slog.LevelWarn, "closing: workers that have not finished their task, or Teardown, are terminated", "waited", p.opts.CloseTimeout)
+	p.hooks.log(slog.LevelWarn, "closing: workers that have not finished their task, or Teardown, are terminated", "waited", p.opts.Timeouts.Close)
 	p.each((*worker).terminateLocked)
 	if wait(context.Background(), closeStep) {
 		return nil

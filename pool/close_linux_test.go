@@ -62,7 +62,7 @@ func TestCloseAnywhere(t *testing.T) {
 		closed := make(chan error, 3)
 		var once sync.Once
 		ready := make(chan struct{})
-		p = newPool(t, &Options{Workers: 3, CloseTimeout: 100 * time.Millisecond, OnEvent: func(e Event) {
+		p = newPool(t, &Options{Workers: 3, Timeouts: Timeouts{Close: 100 * time.Millisecond}, OnEvent: func(e Event) {
 			if e.Kind == EventDeath {
 				once.Do(func() { <-ready; closed <- p.Close(background()) })
 			}
@@ -86,7 +86,7 @@ func TestCloseAnywhere(t *testing.T) {
 
 // A range whose caller has gone may still bring results.
 func TestContextEndsDuringBisection(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, KeepWidth: true})
+	p := newPool(t, &Options{Workers: 2, Replacement: Replacement{KeepWidth: true}})
 	out, err := shm.Make[int32](p.Outputs(), 10_000)
 	require.NoError(t, err)
 	defer out.Release()
@@ -100,7 +100,7 @@ func TestContextEndsDuringBisection(t *testing.T) {
 
 // What Close ends is not the task's own error alone.
 func TestCloseEndsTasks(t *testing.T) {
-	p := newPool(t, &Options{Workers: 1, CloseTimeout: 50 * time.Millisecond})
+	p := newPool(t, &Options{Workers: 1, Timeouts: Timeouts{Close: 50 * time.Millisecond}})
 	f, err := failWhenCancelled.Submit(background(), p, struct{}{})
 	require.NoError(t, err)
 	eventually(t, func() bool { return p.Stats().Attempts == 1 }, "not begun")

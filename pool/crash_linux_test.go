@@ -106,7 +106,7 @@ func TestDeathCostsOneAttempt(t *testing.T) {
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			p, err := New(background(), &Options{Workers: 2, KeepWidth: true})
+			p, err := New(background(), &Options{Workers: 2, Replacement: Replacement{KeepWidth: true}})
 			require.NoError(t, err)
 			defer p.Close(background())
 			x, err := shm.PutCopy(p.Arena(), []float64{42})
@@ -209,7 +209,7 @@ func TestStoppedWorkerKeepsNothing(t *testing.T) {
 
 // A stopped worker blocks nobody else: the supervisor never waits for it.
 func TestStoppedWorkerIsKilledAtClose(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, CloseTimeout: 50 * time.Millisecond})
+	p := newPool(t, &Options{Workers: 2, Timeouts: Timeouts{Close: 50 * time.Millisecond}})
 	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not all are up")
 	stop(t, p.Stats().Workers[0].PID)
 	var futures []Future[int]
@@ -234,11 +234,11 @@ func init() {
 	}
 	programs["bad start"] = func(args []string) {
 		// The shortest bound that is not under test is far longer than any start.
-		opts := &Options{Workers: 2, StartTimeout: time.Hour, Env: []string{"POOL_TEST_BAD_START=" + args[0]}}
+		opts := &Options{Workers: 2, Timeouts: Timeouts{Start: time.Hour}, Env: []string{"POOL_TEST_BAD_START=" + args[0]}}
 		patience := time.Minute
 		switch args[0] {
 		case "hang":
-			opts.StartTimeout = 50 * time.Millisecond
+			opts.Timeouts.Start = 50 * time.Millisecond
 		case "give up":
 			opts.Env, patience = []string{"POOL_TEST_BAD_START=hang"}, 50*time.Millisecond
 		}
@@ -311,7 +311,7 @@ func TestWorkersThatDoNotStart(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(out), "it said nothing within its start timeout of 50ms and was killed")
 
-	// Whoever gives up waiting for them does not wait for StartTimeout.
+	// Whoever gives up waiting for them does not wait for Timeouts.Start.
 	out, err = program("bad start", "give up").CombinedOutput()
 	require.NoError(t, err)
 	require.Contains(t, string(out), "no worker is ready: context deadline exceeded 0")

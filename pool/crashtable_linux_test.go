@@ -261,7 +261,7 @@ func tableCell(t *testing.T, at tablePoint, harm string, want outcome) {
 	arm := func() { require.NoError(t, os.WriteFile(after, nil, 0o600)) }
 	var told tableEvents
 	opts := &Options{
-		Workers: tableWorkers, KeepWidth: true, StopTimeout: tableStop, TaskTimeout: tableTask, CloseTimeout: tableClose, OnEvent: told.add,
+		Workers: tableWorkers, Replacement: Replacement{KeepWidth: true}, Timeouts: Timeouts{Stop: tableStop, Close: tableClose}, TaskTimeout: tableTask, OnEvent: told.add,
 		Env: []string{
 			fmt.Sprintf("%s=%s:%d:%s", workerside.FaultEnv, at.step, at.nth, harm), workerside.FaultMarkEnv + "=" + fault.mark, workerside.FaultAfterEnv + "=" + after,
 		},
@@ -269,7 +269,7 @@ func tableCell(t *testing.T, at tablePoint, harm string, want outcome) {
 	starting, drains := at.step == "started", strings.HasPrefix(at.step, "drain")
 	if starting {
 		arm()
-		opts.StartTimeout = tableStart
+		opts.Timeouts.Start = tableStart
 	}
 	p := newPool(t, opts)
 	words := countRuns(t, p, 64)

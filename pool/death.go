@@ -146,7 +146,7 @@ func (r *reaping) classify(ran *task) {
 			d.MemorySuspected, d.Evidence = true, evidence
 		}
 	}
-	if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.slots.width.Now() > 1 && !p.opts.KeepWidth && ran.tries.memoryDeaths < mostMemoryDeaths {
+	if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.slots.width.Now() > 1 && !p.opts.Replacement.KeepWidth && ran.tries.memoryDeaths < mostMemoryDeaths {
 		ran.tries.memoryDeaths++ // it is not the task's fault yet
 	}
 }

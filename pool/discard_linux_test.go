@@ -38,7 +38,7 @@ var leaveMark = Func("test.leaveMark", func(t *Task, in leaveIn) (int, error) {
 // A discarded task is run like any other: where it waits in the lane of a worker
 // that dies, and where its own worker does.
 func TestDiscardedTasksOutliveTheirWorker(t *testing.T) {
-	p := newPool(t, &Options{Workers: 1, KeepWidth: true})
+	p := newPool(t, &Options{Workers: 1, Replacement: Replacement{KeepWidth: true}})
 	const n = 100
 	ran, err := shm.Make[uint32](p.Outputs(), n)
 	require.NoError(t, err)

@@ -40,7 +40,7 @@
 // taken from a counter that all workers share, and each is answered by a record.
 //
 // A segment is announced to a worker once, by name or with its descriptor
-// (Options.Anonymous), over the worker's socket; the first task that needs it may be
+// (Options.Arenas.Anonymous), over the worker's socket; the first task that needs it may be
 // in the lane before, and waits. It stays mapped there until it is unmapped here.
 //
 // The supervisor owns the memory of results too: a worker whose arena

@@ -106,7 +106,7 @@ func TestFaults(t *testing.T) {
 // smallest is named.
 func TestStoresThroughViewsOfWritableMemory(t *testing.T) {
 	for _, anonymous := range []bool{false, true} {
-		p := newPool(t, &Options{Workers: 1, Anonymous: anonymous})
+		p := newPool(t, &Options{Workers: 1, Arenas: Arenas{Anonymous: anonymous}})
 		out, err := shm.Make[float64](p.Outputs(), 100)
 		require.NoError(t, err)
 		defer out.Release()
@@ -129,7 +129,7 @@ func TestStoresThroughViewsOfWritableMemory(t *testing.T) {
 // Where another program has truncated a segment, a load or store is an error.
 func TestTruncatedArguments(t *testing.T) {
 	oneOfBoth(t, func(t *testing.T, opts Options) {
-		opts.Anonymous = false // those nobody can truncate
+		opts.Arenas.Anonymous = false // those nobody can truncate
 		p := newPool(t, &opts)
 		for _, tt := range []struct{ how, want string }{
 			{"load", "load or store at element 1999 of input faultIn.More[1].X faulted: the segment was truncated"},

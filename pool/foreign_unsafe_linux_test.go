@@ -29,7 +29,7 @@ func (c curious) Err() error {
 
 // The methods of a caller's context are called without the pool's lock.
 func TestContextUsesThePool(t *testing.T) {
-	p := newPool(t, &Options{Workers: 1, CloseTimeout: time.Millisecond})
+	p := newPool(t, &Options{Workers: 1, Timeouts: Timeouts{Close: time.Millisecond}})
 	task := submitWork(t, p, workIn{How: "sleep", For: time.Hour})
 	defer task.Cancel()
 	within(t, func() {
@@ -67,7 +67,7 @@ func (wild) AfterFunc(func()) func() bool { panic("mine") }
 
 // A panic in the poller is that of who waits, and holds nobody else up.
 func TestPanicOfThePoller(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, CloseTimeout: time.Millisecond})
+	p := newPool(t, &Options{Workers: 2, Timeouts: Timeouts{Close: time.Millisecond}})
 	long := submitWork(t, p, workIn{How: "sleep", For: time.Hour})
 	defer long.Cancel()
 	within(t, func() {
@@ -137,7 +137,7 @@ var cutFile = Func("test.cutFile", func(t *Task, n int) (v shm.OwnedView[bool], 
 // A worker that cuts the file under its results and grows it again makes tasks fail,
 // its own, and neither ends the supervisor nor holds it up.
 func TestWorkerCutsItsResults(t *testing.T) {
-	p := newPool(t, &Options{Workers: 1, KeepWidth: true})
+	p := newPool(t, &Options{Workers: 1, Replacement: Replacement{KeepWidth: true}})
 	failed := 0
 	within(t, func() {
 		for range 500 {

@@ -69,7 +69,7 @@ func (f Future[Out]) wait(ctx context.Context) (v Out, dry bool, err error) {
 // Cancel ends the task: one that no worker has yet resolves with
 // [ErrCancelled]; for a running one [Task.Context] ends, and what the function
 // makes of that is the result: an error it returns then wraps ErrCancelled. A
-// function that goes on for Options.CancelGrace is ended with its worker, and the
+// function that goes on for Options.Timeouts.Cancel is ended with its worker, and the
 // task resolves with ErrCancelled. Cancelling a resolved task does nothing.
 func (f Future[Out]) Cancel() {
 	if f.p != nil {

@@ -24,7 +24,7 @@ func (p *Pool) serveLocal(local *proc.Local, link proc.Link, l *lane.Lane, me wi
 	err = workerside.Serve(link, mine, p.table.workerFuncs(), me, workerside.Host{
 		Clock:        clock,
 		Slot:         slot,
-		SegmentBytes: p.opts.Results.SegmentBytes,
+		SegmentBytes: p.opts.Arenas.Results.SegmentBytes,
 		DrainOnClose: true,            // its memory must not go before it
 		AtRelease:    local.AtRelease, // its results go last: their segments are the supervisor's, who may not have taken all
 		Attach: func(a wire.Announce, fd int) workerside.Mapping {

@@ -114,7 +114,7 @@ const (
 // watchInterval is fine enough that a bound is overrun by an eighth.
 func (o *Options) watchInterval() time.Duration {
 	tick := watchTick
-	for _, d := range []time.Duration{o.TaskTimeout, o.CancelGrace, o.StopTimeout, o.CloseTimeout} {
+	for _, d := range []time.Duration{o.TaskTimeout, o.Timeouts.Cancel, o.Timeouts.Stop, o.Timeouts.Close} {
 		if d > 0 {
 			tick = min(tick, d/8)
 		}
@@ -207,7 +207,7 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 }
 
 func (o *Options) bounds() life.Limits {
-	return life.Limits{Task: o.TaskTimeout, Cancel: o.CancelGrace, Stop: o.StopTimeout, Close: o.CloseTimeout}
+	return life.Limits{Task: o.TaskTimeout, Cancel: o.Timeouts.Cancel, Stop: o.Timeouts.Stop, Close: o.Timeouts.Close}
 }
 
 func (o *Options) sampleInterval() time.Duration { return min(sampleEvery, 2*o.watchInterval()) }
@@ -217,15 +217,15 @@ func (w *worker) overrunLocked(t *task, bound life.Overrun) {
 	o := &w.pool.opts
 	switch bound {
 	case life.NotEnded:
-		w.endLocked(fate.Deadline, fmt.Errorf("it did not end within %v after it was asked to (%s)", o.CloseTimeout, w.retired))
+		w.endLocked(fate.Deadline, fmt.Errorf("it did not end within %v after it was asked to (%s)", o.Timeouts.Close, w.retired))
 	case life.NotBegun:
-		w.endLocked(fate.Stopped, fmt.Errorf("it has not begun its next task for %v", o.StopTimeout))
+		w.endLocked(fate.Stopped, fmt.Errorf("it has not begun its next task for %v", o.Timeouts.Stop))
 	case life.SleptThrough:
-		w.failLocked(fmt.Errorf("it has slept for %v though its next task was begun: its lane was written over", o.StopTimeout))
+		w.failLocked(fmt.Errorf("it has slept for %v though its next task was begun: its lane was written over", o.Timeouts.Stop))
 	case life.RanTooLong:
 		w.endLocked(fate.Deadline, fmt.Errorf("%s ran longer than its time limit of %v", t.entry.name, o.TaskTimeout))
 	case life.NotCancelled:
-		w.endLocked(fate.Cancel, fmt.Errorf("%s did not end within %v after it was cancelled", t.entry.name, o.CancelGrace))
+		w.endLocked(fate.Cancel, fmt.Errorf("%s did not end within %v after it was cancelled", t.entry.name, o.Timeouts.Cancel))
 	}
 }
 
@@ -245,10 +245,10 @@ func (w *worker) sample() {
 		return
 	}
 	w.memory.private, w.memory.peakPrivate, w.memory.peakShared = s.Private, max(w.memory.peakPrivate, s.Private), max(w.memory.peakShared, s.Shared)
-	if w.watch.Sampled(s.Stopped, p.opts.sampleInterval(), p.opts.StopTimeout) {
-		w.endLocked(fate.Stopped, fmt.Errorf("it was stopped (by SIGSTOP, or a debugger) for %v", p.opts.StopTimeout))
+	if w.watch.Sampled(s.Stopped, p.opts.sampleInterval(), p.opts.Timeouts.Stop) {
+		w.endLocked(fate.Stopped, fmt.Errorf("it was stopped (by SIGSTOP, or a debugger) for %v", p.opts.Timeouts.Stop))
 	}
-	if most := p.opts.RecycleMemory; most > 0 && s.Private > most {
+	if most := p.opts.Replacement.AboveMemory; most > 0 && s.Private > most {
 		w.retireLocked(fmt.Sprintf("it has %d bytes of private memory, more than it may have when it is kept", s.Private))
 	}
 }

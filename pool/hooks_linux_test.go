@@ -93,7 +93,7 @@ func TestHookHangs(t *testing.T) {
 		t.Run(row.hook, func(t *testing.T) {
 			free := make(chan struct{})
 			var calls atomic.Int64
-			o := &Options{Workers: 1, CloseTimeout: time.Hour}
+			o := &Options{Workers: 1, Timeouts: Timeouts{Close: time.Hour}}
 			row.set(o, func() { <-free; calls.Add(1) })
 			p, err := New(background(), o)
 			require.NoError(t, err)
@@ -122,11 +122,11 @@ type writer func()
 
 func (w writer) Write(p []byte) (int, error) { w(); return len(p), nil }
 
-// Without an end of its context Close gives a hook up that is slower than CloseTimeout. A
+// Without an end of its context Close gives a hook up that is slower than Timeouts.Close. A
 // second Close ends with its own context.
 func TestCloseGivesHookUp(t *testing.T) {
 	free := make(chan struct{})
-	p, err := New(background(), &Options{Workers: 1, CloseTimeout: time.Millisecond, OnAttempt: func(Attempt) { <-free }})
+	p, err := New(background(), &Options{Workers: 1, Timeouts: Timeouts{Close: time.Millisecond}, OnAttempt: func(Attempt) { <-free }})
 	require.NoError(t, err)
 	for range 3 {
 		requireAttempt(t, submitWork(t, p, workIn{}), 1)

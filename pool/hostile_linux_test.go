@@ -263,7 +263,7 @@ func TestHostileGrowth(t *testing.T) {
 		free()
 	})
 	t.Run("past the budget", func(t *testing.T) {
-		p, free := busyPool(t, &Options{Results: &shm.ArenaOptions{MaxBytes: 10000}})
+		p, free := busyPool(t, &Options{Arenas: Arenas{Results: &shm.ArenaOptions{MaxBytes: 10000}}})
 		u := newPuppet(t, p)
 		u.grow(8192)
 		for _, bytes := range []int64{8192, math.MaxInt64} {
@@ -278,7 +278,7 @@ func TestHostileGrowth(t *testing.T) {
 		free()
 	})
 	t.Run("storm", func(t *testing.T) {
-		p, free := busyPool(t, &Options{Results: &shm.ArenaOptions{MaxBytes: 1 << 20}})
+		p, free := busyPool(t, &Options{Arenas: Arenas{Results: &shm.ArenaOptions{MaxBytes: 1 << 20}}})
 		u := newPuppet(t, p)
 		for len(u.end) == 0 { // it reads no answer
 			u.link.Send(wire.AppendGrow(nil, 4096), -1)

@@ -73,7 +73,7 @@ var vandal = Func("test.vandal", func(t *Task, how string) (int, error) {
 func TestVandals(t *testing.T) {
 	for _, how := range []string{"head", "wipe and die", "not taken back", "descriptor"} {
 		t.Run(how, func(t *testing.T) {
-			p := newPool(t, &Options{Workers: 2, KeepWidth: true})
+			p := newPool(t, &Options{Workers: 2, Replacement: Replacement{KeepWidth: true}})
 			f, err := vandal.Submit(background(), p, how)
 			require.NoError(t, err)
 			_, err = f.Wait(background())
@@ -95,7 +95,7 @@ func TestVandals(t *testing.T) {
 	}
 	for _, how := range []string{"lose tasks", "lose tasks, far ahead"} {
 		t.Run(how, func(t *testing.T) {
-			p := newPool(t, &Options{Workers: 1, KeepWidth: true, StopTimeout: 200 * time.Millisecond})
+			p := newPool(t, &Options{Workers: 1, Replacement: Replacement{KeepWidth: true}, Timeouts: Timeouts{Stop: 200 * time.Millisecond}})
 			first, err := vandal.Submit(background(), p, how)
 			require.NoError(t, err)
 			var behind []Future[int64]
@@ -117,7 +117,7 @@ func TestVandals(t *testing.T) {
 		})
 	}
 	t.Run("wipe and stay", func(t *testing.T) {
-		p := newPool(t, &Options{Workers: 2, KeepWidth: true, Attempts: 1, StopTimeout: stuckAfter / 2})
+		p := newPool(t, &Options{Workers: 2, Replacement: Replacement{KeepWidth: true}, Attempts: 1, Timeouts: Timeouts{Stop: stuckAfter / 2}})
 		f, err := vandal.Submit(background(), p, "wipe and stay")
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(background(), time.Minute)
@@ -126,7 +126,7 @@ func TestVandals(t *testing.T) {
 		require.ErrorIs(t, err, ErrWorkerDied)
 	})
 	t.Run("leave", func(t *testing.T) {
-		p := newPool(t, &Options{Workers: 1, CloseTimeout: 10 * time.Millisecond})
+		p := newPool(t, &Options{Workers: 1, Timeouts: Timeouts{Close: 10 * time.Millisecond}})
 		f, err := vandal.Submit(background(), p, "leave")
 		require.NoError(t, err)
 		eventually(t, func() bool { return p.Stats().Attempts == 1 }, "not begun")
@@ -164,7 +164,7 @@ var vandalRange = ReduceFunc("test.vandalRange", func(t *Task, how string, lo, h
 func TestVandalsInRange(t *testing.T) {
 	for _, how := range []string{"stop", "back", "ahead", "one back"} {
 		t.Run(how, func(t *testing.T) {
-			p := newPool(t, &Options{Workers: 2, KeepWidth: true})
+			p := newPool(t, &Options{Workers: 2, Replacement: Replacement{KeepWidth: true}})
 			for range 20 {
 				got, err := vandalRange.Reduce(background(), p, how, 10_000, nil)
 				require.NoError(t, err)
@@ -178,7 +178,7 @@ func TestVandalsInRange(t *testing.T) {
 // A function that kills its workers and wipes what says that they had begun it ends
 // its range, as one that does not.
 func TestVandalOfItsTracksInRange(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, KeepWidth: true})
+	p := newPool(t, &Options{Workers: 2, Replacement: Replacement{KeepWidth: true}})
 	ctx, cancel := context.WithTimeout(background(), time.Minute)
 	defer cancel()
 	_, err := vandalRange.Reduce(ctx, p, "wipe and die", 2, &RangeOptions{Grain: 2})

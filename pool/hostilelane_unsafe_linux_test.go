@@ -87,7 +87,7 @@ func TestHostileLane(t *testing.T) {
 	case raceEnabled:
 		seeds, stride = 200, 64
 	}
-	p := newPool(t, &Options{Workers: 2, KeepWidth: true, StopTimeout: 250 * time.Millisecond})
+	p := newPool(t, &Options{Workers: 2, Replacement: Replacement{KeepWidth: true}, Timeouts: Timeouts{Stop: 250 * time.Millisecond}})
 	ctx, cancel := context.WithTimeout(background(), watchdog)
 	defer cancel()
 	try := func(in overwriteIn, behind int) {

@@ -146,7 +146,7 @@ var hotRows = []struct {
 func BenchmarkHot(b *testing.B) {
 	for _, row := range hotRows {
 		b.Run(row.name, func(b *testing.B) {
-			p, err := pool.New(context.Background(), &pool.Options{Workers: row.workers, CloseTimeout: time.Millisecond})
+			p, err := pool.New(context.Background(), &pool.Options{Workers: row.workers, Timeouts: pool.Timeouts{Close: time.Millisecond}})
 			if err != nil {
 				b.Fatal(err)
 			}

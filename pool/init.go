@@ -43,7 +43,7 @@ func addHook(list *[]initHook, kind, name string, f func() error) struct{} {
 //	var _ = pool.Init("database", func() (err error) { db, err = sql.Open(…); return err })
 //
 // Inits run in the order in which they were registered, each time that a worker
-// starts, within Options.StartTimeout. An error or panic ends the worker. Where none
+// starts, within Options.Timeouts.Start. An error or panic ends the worker. Where none
 // is left, five starts in a row that fail end the pool, whose tasks fail with that
 // error: that takes some milliseconds, so what may come back, a database say, is
 // tried again in here.
@@ -53,7 +53,7 @@ func Init(name string, f func() error) struct{} { return addHook(&initHooks.init
 
 // Teardown registers what each worker process does after its last task, when it
 // ends in order: at Close, and when it is retired. A worker that dies does not come to
-// it. Close waits for it as for a task, for Options.CloseTimeout. An error is
+// it. Close waits for it as for a task, for Options.Timeouts.Close. An error is
 // written to standard error, and Options.Logger hears of it. Teardowns run in the reverse order of their
 // registration.
 func Teardown(name string, f func() error) struct{} {

@@ -21,7 +21,7 @@ import (
 // one that dies does not come to it.
 func TestInitAndTeardown(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
-	p := newPool(t, &Options{Workers: 2, Env: []string{"POOL_TEST_HOOKS=" + file}, RecycleTasks: 3})
+	p := newPool(t, &Options{Workers: 2, Env: []string{"POOL_TEST_HOOKS=" + file}, Replacement: Replacement{AfterTasks: 3}})
 	for _, err := range pid.Map(background(), p, make100) {
 		require.NoError(t, err)
 	}
@@ -142,7 +142,7 @@ func TestSupervisorKilledDuringInit(t *testing.T) {
 func init() {
 	programs["hanging init"] = func([]string) {
 		fmt.Println("starting")
-		New(background(), &Options{Workers: 2, StartTimeout: time.Hour, Env: []string{"POOL_TEST_INIT_HANGS=1"}})
+		New(background(), &Options{Workers: 2, Timeouts: Timeouts{Start: time.Hour}, Env: []string{"POOL_TEST_INIT_HANGS=1"}})
 	}
 }
 
@@ -157,11 +157,11 @@ var _ = Init("test.hangs", func() error {
 func init() {
 	programs["hooks here"] = func([]string) {
 		Init("program.hangs", func() error { select {} })
-		_, err := New(background(), &Options{Workers: 1, Isolation: Goroutine, StartTimeout: 50 * time.Millisecond})
+		_, err := New(background(), &Options{Workers: 1, Isolation: Goroutine, Timeouts: Timeouts{Start: 50 * time.Millisecond}})
 		fmt.Println(err)
 		initHooks.init = nil
 		Teardown("program.hangs too", func() error { select {} })
-		p, _ := New(background(), &Options{Workers: 1, Isolation: Goroutine, CloseTimeout: 50 * time.Millisecond})
+		p, _ := New(background(), &Options{Workers: 1, Isolation: Goroutine, Timeouts: Timeouts{Close: 50 * time.Millisecond}})
 		fmt.Println(p.Close(background()))
 	}
 }

@@ -23,7 +23,7 @@ func TestTasksUnderKills(t *testing.T) {
 		tasks, every = 20_000, 10*time.Millisecond // a start takes longer too
 	}
 	const window = 512 // futures at once
-	p := newPool(t, &Options{Workers: 4, KeepWidth: true, Attempts: wire.MaxAttempts})
+	p := newPool(t, &Options{Workers: 4, Replacement: Replacement{KeepWidth: true}, Attempts: wire.MaxAttempts})
 	stop := killWorkers(p, every)
 	var futures [window]Future[uint64]
 	for i := range tasks + window {

@@ -39,7 +39,7 @@ func (p *Pool) launchAs(slot int, cfg proc.Config) (proc.Process, proc.Link, *la
 		return local, link, l, want, nil
 	}
 	start := wire.WorkerStart{
-		Version: want.Version, Slot: slot, Nonce: want.Nonce, SegmentBytes: p.opts.Results.SegmentBytes,
+		Version: want.Version, Slot: slot, Nonce: want.Nonce, SegmentBytes: p.opts.Arenas.Results.SegmentBytes,
 		Wake: ring.WakeTime(), Spread: p.opts.Workers < usableCores(), Measure: p.hooks.measured(),
 	}
 	cfg.Files = []*os.File{l.Memory().File(), p.ranges.control.File()} // in the order of the descriptors in main_linux.go

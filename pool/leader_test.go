@@ -22,7 +22,7 @@ import (
 // The end of a context is not lost on the poller, wherever it stands when that comes:
 // between its look at the context and its sleep, or in it.
 func TestContextEndsBehindThePoller(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, CloseTimeout: time.Millisecond})
+	p := newPool(t, &Options{Workers: 2, Timeouts: Timeouts{Close: time.Millisecond}})
 	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not all are up")
 	var looked atomic.Pointer[func()]
 	p.mu.Lock()
@@ -71,7 +71,7 @@ func TestPollers(t *testing.T) {
 		rounds = 3
 	}
 	bothIsolations(t, func(t *testing.T, opts Options) {
-		opts.CloseTimeout = 30 * time.Second
+		opts.Timeouts.Close = 30 * time.Second
 		defer pollWatchdog(t)()
 		p := newPool(t, &opts)
 		x, err := shm.PutCopy(p.Arena(), []float64{1})

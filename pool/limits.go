@@ -1,7 +1,7 @@
 package pool
 
 import (
-	"fmt"
+	"cmp"
 	"math"
 	"runtime"
 	"runtime/debug"
@@ -23,26 +23,15 @@ const (
 // usableCores is how many cores this process can use at a time.
 func usableCores() int { return min(runtime.GOMAXPROCS(0), runtime.NumCPU()) }
 
-// limitWorkers sets the defaults of WorkerProcs and WorkerMemory, once for all
-// incarnations. Workers and Isolation have theirs.
-func (c *Options) limitWorkers() error {
-	if c.WorkerProcs > maxWorkerProcs {
-		return fmt.Errorf("pool: GOMAXPROCS %d for a worker, at most %d", c.WorkerProcs, maxWorkerProcs)
-	}
-	if c.Isolation == Goroutine {
-		return nil
-	}
-	if c.WorkerProcs == 0 {
-		c.WorkerProcs = max(usableCores()/c.Workers, 1)
-	}
-	if c.WorkerMemory == 0 && c.MemoryLimit > 0 {
-		c.WorkerMemory = c.MemoryLimit / 10 * 9
-	}
-	if c.WorkerMemory == 0 {
+// limitWorkers sets the defaults of Runtime, once for all incarnations. Workers has its.
+func (c *Options) limitWorkers() {
+	r := &c.Runtime
+	r.Procs = cmp.Or(r.Procs, max(usableCores()/c.Workers, 1))
+	r.Memory = cmp.Or(r.Memory, c.MemoryLimit/10*9)
+	if r.Memory == 0 {
 		here, _ := shm.Inspect() // its error is about /dev/shm
-		c.WorkerMemory = shareMemory(debug.SetMemoryLimit(-1), here.Memory, c.Workers)
+		r.Memory = shareMemory(debug.SetMemoryLimit(-1), here.Memory, c.Workers)
 	}
-	return nil
 }
 
 // shareMemory is what each worker gets of half the supervisor's memory limit; 0
@@ -60,17 +49,17 @@ func shareMemory(own int64, groups []shm.Limit, workers int) int64 {
 
 // workerLimits are the limits as variables of a worker's environment.
 func (c *Options) workerLimits() []string {
-	env := []string{"GOMAXPROCS=" + strconv.Itoa(c.WorkerProcs)}
-	if c.WorkerMemory > 0 {
-		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(c.WorkerMemory, 10))
+	env := []string{"GOMAXPROCS=" + strconv.Itoa(c.Runtime.Procs)}
+	if c.Runtime.Memory > 0 {
+		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(c.Runtime.Memory, 10))
 	}
 	return env
 }
 
 // coresOf are the cores that a worker is pinned to, if it is.
 func (c *Options) coresOf(slot int) proc.Cores {
-	if !c.Affinity {
+	if !c.Runtime.Affinity {
 		return proc.Cores{}
 	}
-	return proc.Cores{Skip: slot * c.WorkerProcs, Most: c.WorkerProcs}
+	return proc.Cores{Skip: slot * c.Runtime.Procs, Most: c.Runtime.Procs}
 }

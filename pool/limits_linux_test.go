@@ -158,11 +158,11 @@ func TestWorkerLimits(t *testing.T) {
 		memory int64
 	}{
 		"supervisor's environment": {Options{}, max(usable/2, 1), share},
-		"given":                    {Options{WorkerProcs: 3, WorkerMemory: 100 << 20}, 3, 100 << 20},
-		"Env sets":                 {Options{WorkerProcs: 3, WorkerMemory: 100 << 20, Env: []string{"GOMAXPROCS=5", "GOMEMLIMIT=off"}}, 5, math.MaxInt64},
+		"given":                    {Options{Runtime: Runtime{Procs: 3, Memory: 100 << 20}}, 3, 100 << 20},
+		"Env sets":                 {Options{Runtime: Runtime{Procs: 3, Memory: 100 << 20}, Env: []string{"GOMAXPROCS=5", "GOMEMLIMIT=off"}}, 5, math.MaxInt64},
 		"Env sets one":             {Options{Env: []string{"GOMAXPROCS=5"}}, 5, share},
 		"Env passes on":            {Options{Env: []string{"GOMAXPROCS", "GOMEMLIMIT"}}, 7, 77 << 20},
-		"goroutines":               {Options{Isolation: Goroutine, WorkerProcs: 3, WorkerMemory: 1 << 20, Affinity: true, Workers: 1}, runtime.GOMAXPROCS(0), 4 * share},
+		"goroutines":               {Options{Isolation: Goroutine, Workers: 1}, runtime.GOMAXPROCS(0), 4 * share},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.opts.Workers == 0 {
@@ -187,7 +187,7 @@ func TestAffinity(t *testing.T) {
 	two := twoCores(t)
 	first, second := fmt.Sprint(two[:1]), fmt.Sprint(two[1:])
 	limit := setMemoryLimit(t)
-	p := newPool(t, &Options{Workers: 2, WorkerProcs: 1, Affinity: true})
+	p := newPool(t, &Options{Workers: 2, Runtime: Runtime{Procs: 1, Affinity: true}})
 	pids := requireLimits(t, p, 1, limit/4, first, second)
 
 	for _, pid := range pids {
@@ -198,13 +198,13 @@ func TestAffinity(t *testing.T) {
 		require.NotContains(t, pids, pid, "not respawned")
 	}
 
-	p = newPool(t, &Options{Workers: 1, WorkerProcs: 2, Affinity: true})
+	p = newPool(t, &Options{Workers: 1, Runtime: Runtime{Procs: 2, Affinity: true}})
 	requireLimits(t, p, 2, limit/2, fmt.Sprint(two))
 
 	// More than there are.
 	here, err := coresOfProcess()
 	require.NoError(t, err, "the supervisor's own threads")
-	p = newPool(t, &Options{Workers: 1, WorkerProcs: runtime.NumCPU() + 1, Affinity: true})
+	p = newPool(t, &Options{Workers: 1, Runtime: Runtime{Procs: runtime.NumCPU() + 1, Affinity: true}})
 	requireLimits(t, p, runtime.NumCPU()+1, limit/2, here)
 }
 
@@ -240,7 +240,7 @@ func init() {
 				os.Exit(1)
 			}
 		}
-		for _, opts := range []*Options{{Affinity: true}, {Workers: 2}} {
+		for _, opts := range []*Options{{Runtime: Runtime{Affinity: true}}, {Workers: 2}} {
 			p, err := New(background(), opts)
 			if err != nil {
 				fmt.Println(err)
@@ -326,7 +326,7 @@ func memoryCgroup(t *testing.T, limit int) string {
 // What a task starts is pinned with its worker, and bound as it is.
 func TestLimitsAreInherited(t *testing.T) {
 	two := twoCores(t)
-	p := newPool(t, &Options{Workers: 2, WorkerProcs: 1, WorkerMemory: 64 << 20, Affinity: true})
+	p := newPool(t, &Options{Workers: 2, Runtime: Runtime{Procs: 1, Memory: 64 << 20, Affinity: true}})
 	f, err := childLimits.Submit(background(), p, struct{}{})
 	require.NoError(t, err)
 	got, err := f.Wait(background())

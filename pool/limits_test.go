@@ -47,11 +47,16 @@ func TestLimitOptions(t *testing.T) {
 		opts Options
 		want string
 	}{
-		"negative procs":             {Options{WorkerProcs: -1}, "expected 0 or more"},
-		"negative memory":            {Options{WorkerMemory: -1}, "expected 0 or more"},
-		"negative, goroutine":        {Options{WorkerProcs: -1, Isolation: Goroutine}, "expected 0 or more"},
-		"more than any machine has":  {Options{WorkerProcs: 4097}, "GOMAXPROCS 4097 for a worker, at most 4096"},
-		"more than the runtime sees": {Options{WorkerProcs: math.MaxInt}, "at most 4096"},
+		"negative procs":             {Options{Runtime: Runtime{Procs: -1}}, "expected 0 or more"},
+		"negative memory":            {Options{Runtime: Runtime{Memory: -1}}, "expected 0 or more"},
+		"negative, goroutine":        {Options{Runtime: Runtime{Procs: -1}, Isolation: Goroutine}, "expected 0 or more"},
+		"procs, goroutine":           {Options{Runtime: Runtime{Procs: 1}, Isolation: Goroutine}, "Options.Runtime needs worker processes"},
+		"affinity, goroutine":        {Options{Runtime: Runtime{Affinity: true}, Isolation: Goroutine}, "Options.Runtime needs worker processes"},
+		"memory limit, goroutine":    {Options{MemoryLimit: 1 << 30, Isolation: Goroutine}, "Options.MemoryLimit needs worker processes"},
+		"task timeout, goroutine":    {Options{TaskTimeout: 1, Isolation: Goroutine}, "Options.TaskTimeout needs worker processes"},
+		"spares, goroutine":          {Options{Replacement: Replacement{Spares: 1}, Isolation: Goroutine}, "Options.Replacement.Spares needs worker processes"},
+		"more than any machine has":  {Options{Runtime: Runtime{Procs: 4097}}, "Runtime.Procs is 4097, at most 4096"},
+		"more than the runtime sees": {Options{Runtime: Runtime{Procs: math.MaxInt}}, "at most 4096"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := New(background(), &c.opts)
@@ -60,15 +65,15 @@ func TestLimitOptions(t *testing.T) {
 	}
 
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 30))
-	given := Options{Workers: 1, WorkerProcs: 4096, WorkerMemory: 1}
+	given := Options{Workers: 1, Runtime: Runtime{Procs: 4096, Memory: 1}}
 	o, err := given.withDefaults()
 	require.NoError(t, err)
-	require.Equal(t, 4096, o.WorkerProcs)
-	require.Equal(t, int64(1), o.WorkerMemory)
+	require.Equal(t, 4096, o.Runtime.Procs)
+	require.Equal(t, int64(1), o.Runtime.Memory)
 
 	for workers, want := range map[int]int{1: usableCores(), usableCores(): 1, usableCores() + 1: 1, MaxWorkers: 1} {
 		o, err := (&Options{Workers: workers}).withDefaults()
 		require.NoError(t, err)
-		require.Equal(t, want, o.WorkerProcs, "%d workers", workers)
+		require.Equal(t, want, o.Runtime.Procs, "%d workers", workers)
 	}
 }

@@ -44,12 +44,18 @@ var programs = map[string]func(args []string){}
 // nothing: no file, descriptor, child, mapping or goroutine.
 func newPool(t testing.TB, opts *Options) *Pool {
 	t.Helper()
+	return holdPool(t, func() (*Pool, error) { return New(context.Background(), opts) })
+}
+
+// holdPool is newPool for a pool that is started in another way.
+func holdPool(t testing.TB, start func() (*Pool, error)) *Pool {
+	t.Helper()
 	if r, w, err := os.Pipe(); err == nil { // the runtime's own poller is no leak
 		r.Close()
 		w.Close()
 	}
 	before := residue(t)
-	p, err := New(context.Background(), opts)
+	p, err := start()
 	require.NoError(t, err)
 	id := p.segments.run.ID()
 	t.Cleanup(func() {
@@ -133,8 +139,8 @@ func within(t *testing.T, f func()) {
 // bothIsolations runs a test in both isolations, and with processes over both
 // kinds of segments.
 func bothIsolations(t *testing.T, test func(t *testing.T, opts Options)) {
-	for _, opts := range []Options{{Isolation: Process}, {Isolation: Process, Anonymous: true}, {Isolation: Goroutine}} {
+	for _, opts := range []Options{{Isolation: Process}, {Isolation: Process, Arenas: Arenas{Anonymous: true}}, {Isolation: Goroutine}} {
 		opts.Workers = 2
-		t.Run(fmt.Sprintf("isolation=%s/anonymous=%v", opts.Isolation, opts.Anonymous), func(t *testing.T) { test(t, opts) })
+		t.Run(fmt.Sprintf("isolation=%s/anonymous=%v", opts.Isolation, opts.Arenas.Anonymous), func(t *testing.T) { test(t, opts) })
 	}
 }

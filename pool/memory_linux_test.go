@@ -23,9 +23,12 @@ func TestMemoryLimit(t *testing.T) {
 			if raceEnabled {
 				t.Skip("the race detector's own memory is past any ceiling")
 			}
-			p := newPool(t, &Options{Workers: 2, MemoryLimit: 128 << 20, Attempts: 1, KeepWidth: true, launch: func(p *Pool, slot int) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error) {
-				return p.launchAs(slot, proc.Config{NoCgroup: noCgroup})
-			}})
+			opts := &Options{Workers: 2, MemoryLimit: 128 << 20, Attempts: 1, Replacement: Replacement{KeepWidth: true}}
+			p := holdPool(t, func() (*Pool, error) {
+				return start(background(), opts, func(p *Pool, slot int) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error) {
+					return p.launchAs(slot, proc.Config{NoCgroup: noCgroup})
+				})
+			})
 			mechanism := p.Stats().Memory.Mechanism
 			if !noCgroup && mechanism != "cgroup" {
 				t.Skipf("not in CI: no memory cgroup can be made here: %q", mechanism)

@@ -11,6 +11,7 @@ import (
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/proc"
+	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
@@ -18,6 +19,7 @@ import (
 // arrays these name. Its methods may be called from several goroutines.
 type Pool struct {
 	opts     Options
+	launcher launcher
 	table    *table
 	segments segments
 	starter  *proc.Starter
@@ -45,6 +47,18 @@ const sweepTime = 250 * time.Millisecond
 // [*WorkerExitError] with what the worker wrote if workers do not start, and
 // [ErrNoMain] in a program that does not call [Main].
 func New(ctx context.Context, opts *Options) (*Pool, error) {
+	if err := opts.needProcesses(); err != nil {
+		return nil, err
+	}
+	return start(ctx, opts, (*Pool).launch)
+}
+
+// A launcher starts an incarnation in a slot, with a lane of its own, and returns what its
+// hello must say.
+type launcher func(p *Pool, slot int) (proc.Process, proc.Link, *lane.Lane, wire.Hello, error)
+
+// start is New with the way to start an incarnation, which tests replace.
+func start(ctx context.Context, opts *Options, launch launcher) (*Pool, error) {
 	o, err := opts.withDefaults()
 	if err != nil {
 		return nil, err
@@ -61,10 +75,11 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	}
 	p := &Pool{
 		opts:     o,
+		launcher: launch,
 		table:    newTable(),
 		ending:   ending{ended: make(chan struct{}), closed: make(chan struct{})},
 		helpers:  helpers{dispatcherWork: make(chan struct{}, 1), watchdogWork: make(chan struct{}, 1)},
-		segments: segments{run: run, anonymous: o.Anonymous, numbered: map[*shm.Segment]*announced{}, byID: map[uint32]*announced{}},
+		segments: segments{run: run, anonymous: o.Arenas.Anonymous, numbered: map[*shm.Segment]*announced{}, byID: map[uint32]*announced{}},
 		slots:    slots{width: life.NewWidth(o.Workers), firstReady: make(chan struct{})},
 		ranges:   ranges{counters: make(chan struct{}, lane.MaxRanges), shares: map[uint32]*task{}},
 		leader:   leader{record: make([]byte, lane.RecordBytes)},
@@ -75,11 +90,8 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	}
 	p.leader.readyFunc = p.leader.ready
 	p.slots.wanted.L = &p.mu
-	if p.opts.launch == nil {
-		p.opts.launch = (*Pool).launch
-	}
 	if o.Isolation == Goroutine {
-		init, cancel := context.WithTimeout(ctx, o.StartTimeout)
+		init, cancel := context.WithTimeout(ctx, o.Timeouts.Start)
 		err := runInit(init)
 		cancel()
 		if err != nil {
@@ -92,10 +104,10 @@ func New(ctx context.Context, opts *Options) (*Pool, error) {
 	if p.starter, err = proc.NewStarter(); err != nil {
 		return nil, errors.Join(fmt.Errorf("pool: %w", err), p.ranges.control.End(), run.Close())
 	}
-	p.segments.inputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly, nil) }, o.Arena)
-	p.segments.outputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadWrite, nil) }, o.Outputs)
+	p.segments.inputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadOnly, nil) }, o.Arenas.Inputs)
+	p.segments.outputs = shm.NewArena(func(bytes int64) (*shm.Segment, error) { return p.create(bytes, shm.ReadWrite, nil) }, o.Arenas.Outputs)
 	p.mu.Lock()
-	for range o.Workers + o.Spares {
+	for range o.Workers + o.Replacement.Spares {
 		p.addSlotLocked()
 	}
 	p.mu.Unlock()

@@ -247,7 +247,7 @@ func TestMapKeepsOrder(t *testing.T) {
 }
 
 func TestMapLeftEarly(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, CloseTimeout: 10 * time.Millisecond})
+	p := newPool(t, &Options{Workers: 2, Timeouts: Timeouts{Close: 10 * time.Millisecond}})
 	forever := func(yield func(struct{}) bool) {
 		for yield(struct{}{}) {
 		}
@@ -377,7 +377,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestCloseKillsWhatDoesNotEnd(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, CloseTimeout: 10 * time.Millisecond})
+	p := newPool(t, &Options{Workers: 2, Timeouts: Timeouts{Close: 10 * time.Millisecond}})
 	f, err := pid.Submit(background(), p, time.Hour)
 	require.NoError(t, err)
 	eventually(t, func() bool { return p.Stats().Attempts == 1 }, "not started")

@@ -134,7 +134,7 @@ func TestPoisonIsTooMuch(t *testing.T) {
 
 // Deaths that are nobody's fault leave nothing out where each index is tried again.
 func TestInnocentsAreNotQuarantined(t *testing.T) {
-	p := newPool(t, &Options{Workers: 3, KeepWidth: true})
+	p := newPool(t, &Options{Workers: 3, Replacement: Replacement{KeepWidth: true}})
 	in, out := rangeArrays(t, p, 100_000)
 	in.How, in.Mark = "die once", t.TempDir()+"/mark"
 	require.NoError(t, squares.ForRange(background(), p, in, 100_000, &RangeOptions{Quarantine: 1}))

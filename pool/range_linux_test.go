@@ -306,7 +306,7 @@ func TestRangeUnderKills(t *testing.T) {
 	case raceEnabled:
 		total = 20_000
 	}
-	p := newPool(t, &Options{Workers: 4, KeepWidth: true, Attempts: 250})
+	p := newPool(t, &Options{Workers: 4, Replacement: Replacement{KeepWidth: true}, Attempts: 250})
 	stop := make(chan struct{})
 	var killer sync.WaitGroup
 	killer.Go(func() {

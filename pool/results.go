@@ -57,7 +57,7 @@ func (w *worker) grow(msg []byte) error {
 	r.requestMemory() // it asks once at a time, so it has read what went before the last answer
 	var seg *shm.Segment
 	var err error
-	switch most := p.opts.Results.MaxBytes; {
+	switch most := p.opts.Arenas.Results.MaxBytes; {
 	case most > 0 && bytes > most:
 		err = fmt.Errorf("pool: %d bytes for results: %w: %d bytes", bytes, shm.ErrTooLarge, most)
 	case most > 0 && bytes > most-r.mapped:

@@ -355,7 +355,7 @@ var waitResult = Func("test.waitResult", func(t *Task, in waitIn) (waitOut, erro
 func TestResultArenaWaits(t *testing.T) {
 	oneOfBoth(t, func(t *testing.T, opts Options) {
 		const pieces = 3 * maxUnread
-		opts.Results = &shm.ArenaOptions{SegmentBytes: 4096, MaxBytes: pieces * 4096}
+		opts.Arenas.Results = &shm.ArenaOptions{SegmentBytes: 4096, MaxBytes: pieces * 4096}
 		p := newPool(t, &opts)
 		var held []waitOut
 		for range pieces {
@@ -398,7 +398,7 @@ var waitBytes = Func("test.waitBytes", func(t *Task, n int) (waitOut, error) {
 
 func TestResultBudget(t *testing.T) {
 	oneOfBoth(t, func(t *testing.T, opts Options) {
-		opts.Results = &shm.ArenaOptions{SegmentBytes: 64 << 10, MaxBytes: 1 << 20}
+		opts.Arenas.Results = &shm.ArenaOptions{SegmentBytes: 64 << 10, MaxBytes: 1 << 20}
 		p := newPool(t, &opts)
 		held := makeOne(t, p, makeIn{N: 20000}) // 640 kB
 		_, err := submitMake(t, p, makeIn{N: 20000, How: "full"}).Wait(background())
@@ -412,7 +412,7 @@ func TestResultBudget(t *testing.T) {
 		makeOne(t, p, makeIn{N: 20000}).release()
 		require.Empty(t, p.Stats().Deaths)
 	})
-	_, err := New(background(), &Options{Results: &shm.ArenaOptions{MaxBytes: -1}})
+	_, err := New(background(), &Options{Arenas: Arenas{Results: &shm.ArenaOptions{MaxBytes: -1}}})
 	require.ErrorContains(t, err, "negative arena option")
 }
 

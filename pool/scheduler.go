@@ -50,9 +50,9 @@ func (p *Pool) pickLocked(bytes int) (best *worker) {
 }
 
 // fits reports whether w can have a task of that many bytes: not one more than
-// Options.RecycleTasks.
+// Options.Replacement.AfterTasks.
 func (w *worker) fits(bytes int) bool {
-	most := w.pool.opts.RecycleTasks
+	most := w.pool.opts.Replacement.AfterTasks
 	return w.lane.Fits(bytes) && (most == 0 || w.done+int64(w.lane.Tasks()) < most)
 }
 

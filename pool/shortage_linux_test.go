@@ -32,7 +32,7 @@ func TestWorkerWithoutDescriptors(t *testing.T) {
 	for _, anonymous := range []bool{false, true} {
 		for _, kind := range []string{"argument", "result", "range"} {
 			t.Run(fmt.Sprintf("anonymous=%v/%s", anonymous, kind), func(t *testing.T) {
-				p := newPool(t, &Options{Workers: 2, Anonymous: anonymous})
+				p := newPool(t, &Options{Workers: 2, Arenas: Arenas{Anonymous: anonymous}})
 				allUp(t, p, 2)
 				for at := -1; at != 0; {
 					f, err := exhaust.Submit(background(), p, false)

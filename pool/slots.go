@@ -65,7 +65,7 @@ func (w *worker) admit() bool {
 	p := w.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.ending.cause == nil && p.slots.alive >= p.slots.width.Now()+p.opts.Spares {
+	for p.ending.cause == nil && p.slots.alive >= p.slots.width.Now()+p.opts.Replacement.Spares {
 		p.slots.wanted.Wait()
 	}
 	if p.ending.cause != nil {
@@ -99,7 +99,7 @@ func (p *Pool) adjustLocked() {
 	spares := 0
 	for _, w := range p.slots.all {
 		if w.standby && w.open() {
-			if spares++; spares > p.opts.Spares {
+			if spares++; spares > p.opts.Replacement.Spares {
 				w.retireLocked("there are enough spares")
 			}
 		}
@@ -151,7 +151,7 @@ func (p *Pool) Resize(n int) error {
 // widthChangedLocked makes as many workers run as the width says now.
 func (p *Pool) widthChangedLocked(why string) {
 	n := p.slots.width.Now()
-	for len(p.slots.all) < n+p.opts.Spares {
+	for len(p.slots.all) < n+p.opts.Replacement.Spares {
 		p.addSlotLocked()
 	}
 	p.hooks.log(slog.LevelInfo, "width changed", "width", n, "target", p.slots.width.Target(), "reason", why)
@@ -168,7 +168,7 @@ func (p *Pool) addSlotLocked() {
 
 // stepDownLocked is a death for want of memory.
 func (p *Pool) stepDownLocked(why string) {
-	if p.opts.KeepWidth || p.ending.cause != nil {
+	if p.opts.Replacement.KeepWidth || p.ending.cause != nil {
 		return
 	}
 	if p.slots.width.MemoryDeath() {

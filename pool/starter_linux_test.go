@@ -71,7 +71,7 @@ func TestReplacedWorkerBeginsWhereOthersDid(t *testing.T) {
 
 // With GOTRACEBACK=crash Go ends a program by SIGABRT.
 func TestFatalWithTracebackCrash(t *testing.T) {
-	p := newPool(t, &Options{Workers: 1, Attempts: 1, KeepWidth: true, Env: []string{"GOTRACEBACK=crash"}})
+	p := newPool(t, &Options{Workers: 1, Attempts: 1, Replacement: Replacement{KeepWidth: true}, Env: []string{"GOTRACEBACK=crash"}})
 	for how, class := range map[string]ExitClass{"panic": ExitFatal, "memory": ExitOOM} {
 		if raceEnabled && how == "memory" {
 			continue // the race detector ends the program first, in words of its own

@@ -143,7 +143,7 @@ func TestResize(t *testing.T) {
 
 // A spare takes over at once, with what is needed mapped, and is replaced.
 func TestSpares(t *testing.T) {
-	p := newPool(t, &Options{Workers: 1, Spares: 1, KeepWidth: true})
+	p := newPool(t, &Options{Workers: 1, Replacement: Replacement{Spares: 1, KeepWidth: true}})
 	x, err := shm.PutCopy(p.Arena(), []float64{1, 2})
 	require.NoError(t, err)
 	defer x.Release()
@@ -189,7 +189,7 @@ func TestRandomKills(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	p := newPool(t, &Options{Workers: 4, Attempts: wire.MaxAttempts, KeepWidth: true})
+	p := newPool(t, &Options{Workers: 4, Attempts: wire.MaxAttempts, Replacement: Replacement{KeepWidth: true}})
 	x, err := shm.Make[float64](p.Arena(), 1000)
 	require.NoError(t, err)
 	defer x.Release()
@@ -288,7 +288,7 @@ func TestThreadThatStartsWorkersEnds(t *testing.T) {
 // Workers that have just died are no longer there when others are retired.
 func TestResizeAfterDeaths(t *testing.T) {
 	for range 10 {
-		p := newPool(t, &Options{Workers: 6, KeepWidth: true, Attempts: 10})
+		p := newPool(t, &Options{Workers: 6, Replacement: Replacement{KeepWidth: true}, Attempts: 10})
 		up := allUp(t, p, 6)
 		var futures []Future[float64]
 		for range 36 {
@@ -317,7 +317,7 @@ func TestResizeAfterDeaths(t *testing.T) {
 func TestDeathThenRetry(t *testing.T) {
 	var mu sync.Mutex
 	var told []Event
-	p := newPool(t, &Options{Workers: 2, KeepWidth: true, OnEvent: func(e Event) {
+	p := newPool(t, &Options{Workers: 2, Replacement: Replacement{KeepWidth: true}, OnEvent: func(e Event) {
 		mu.Lock()
 		defer mu.Unlock()
 		if e.Kind == EventDeath || e.Kind == EventRetry {

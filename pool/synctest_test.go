@@ -107,8 +107,8 @@ func inBubble(t *testing.T, opts Options, test func(t *testing.T, p *Pool, m *fa
 		next := make(chan struct{}) // of this bubble
 		fakeBlock.until.Store(&next)
 		m := &fakeMachine{}
-		opts.Isolation, opts.launch = Goroutine, m.launch
-		p, err := New(background(), &opts)
+		opts.Isolation = Goroutine
+		p, err := start(background(), &opts, m.launch)
 		require.NoError(t, err)
 		time.Sleep(time.Second) // all workers are up
 		test(t, p, m)
@@ -266,7 +266,7 @@ func TestFakeOverrunsInReduce(t *testing.T) {
 
 // A cancelled task is asked first, and its worker killed after the grace.
 func TestFakeCancelInTwoSteps(t *testing.T) {
-	inBubble(t, Options{Workers: 1, CancelGrace: 4 * time.Second}, func(t *testing.T, p *Pool, m *fakeMachine) {
+	inBubble(t, Options{Workers: 1, Timeouts: Timeouts{Cancel: 4 * time.Second}}, func(t *testing.T, p *Pool, m *fakeMachine) {
 		f, err := p.submitFake(true)
 		require.NoError(t, err)
 		time.Sleep(time.Minute) // it may take its time

@@ -13,7 +13,7 @@ import (
 // A task that runs too long, one that does not hear that it was cancelled and one
 // that is stopped each cost their worker and nobody else anything.
 func TestWatchdogKills(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, Attempts: 1, TaskTimeout: 400 * time.Millisecond, CancelGrace: 100 * time.Millisecond, StopTimeout: 100 * time.Millisecond, KeepWidth: true})
+	p := newPool(t, &Options{Workers: 2, Attempts: 1, TaskTimeout: 400 * time.Millisecond, Timeouts: Timeouts{Cancel: 100 * time.Millisecond, Stop: 100 * time.Millisecond}, Replacement: Replacement{KeepWidth: true}})
 	allUp(t, p, 2)
 	for _, class := range []ExitClass{ExitDeadline, ExitCancel, ExitStopped} {
 		began := time.Now()
@@ -71,7 +71,7 @@ func TestStoppedSupervisorBlamesNobody(t *testing.T) {
 func init() {
 	programs["stopped supervisor"] = func(args []string) {
 		d, _ := time.ParseDuration(args[0])
-		p, err := New(background(), &Options{Workers: 2, TaskTimeout: d * 3 / 4, StopTimeout: d / 2})
+		p, err := New(background(), &Options{Workers: 2, TaskTimeout: d * 3 / 4, Timeouts: Timeouts{Stop: d / 2}})
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -92,7 +92,7 @@ func init() {
 // Workers are replaced between two tasks: after so many, and when they have grown.
 func TestRecycle(t *testing.T) {
 	t.Run("tasks", func(t *testing.T) {
-		p := newPool(t, &Options{Workers: 2, RecycleTasks: 10})
+		p := newPool(t, &Options{Workers: 2, Replacement: Replacement{AfterTasks: 10}})
 		n := 0
 		for r, err := range pid.Map(background(), p, make100) {
 			require.NoError(t, err)
@@ -109,7 +109,7 @@ func TestRecycle(t *testing.T) {
 		}
 	})
 	t.Run("memory", func(t *testing.T) {
-		p := newPool(t, &Options{Workers: 1, RecycleMemory: 64 << 20, StopTimeout: 80 * time.Millisecond})
+		p := newPool(t, &Options{Workers: 1, Replacement: Replacement{AboveMemory: 64 << 20}, Timeouts: Timeouts{Stop: 80 * time.Millisecond}})
 		first := allUp(t, p, 1)[0].PID
 		eventually(t, func() bool {
 			requireAttempt(t, submitWork(t, p, workIn{How: "keep", N: 8 << 20}), 1)
@@ -123,7 +123,7 @@ func TestRecycle(t *testing.T) {
 
 // A range goes on over workers that are replaced after some blocks.
 func TestRecycleInRange(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, RecycleTasks: 5})
+	p := newPool(t, &Options{Workers: 2, Replacement: Replacement{AfterTasks: 5}})
 	for range 5 {
 		got, err := count.Reduce(background(), p, 0, 100_000, nil)
 		require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestRecycleInRange(t *testing.T) {
 // Blocks of a range that take too long are tried again in halves; an index that does
 // alone ends the range.
 func TestDeadlineInRange(t *testing.T) {
-	p := newPool(t, &Options{Workers: 2, TaskTimeout: 200 * time.Millisecond, CloseTimeout: 100 * time.Millisecond})
+	p := newPool(t, &Options{Workers: 2, TaskTimeout: 200 * time.Millisecond, Timeouts: Timeouts{Close: 100 * time.Millisecond}})
 	require.NoError(t, slowRange.ForRange(background(), p, 10*time.Millisecond, 200, nil)) // blocks of up to 34
 	s := settled(t, p)
 	require.Positive(t, s.Deaths[ExitDeadline])

@@ -98,7 +98,7 @@ func (w *worker) live() bool {
 		p.slots.incarnation++
 		w.incarnation = incarnation{number: p.slots.incarnation}
 	})
-	proc, link, l, want, err := p.opts.launch(p, w.slot)
+	proc, link, l, want, err := p.launcher(p, w.slot)
 	if err != nil {
 		w.reap(nil, fmt.Errorf("it could not be started: %w", err), false)
 		return false
@@ -149,7 +149,7 @@ func (w *worker) endTime() (d time.Duration) {
 	d = time.Second
 	w.mu(func() {
 		if w.retired != "" || w.pool.ending.cause != nil {
-			d = max(d, w.pool.opts.CloseTimeout)
+			d = max(d, w.pool.opts.Timeouts.Close)
 		}
 	})
 	return d
@@ -163,7 +163,7 @@ func (w *worker) mu(f func()) {
 
 // greet waits for hello and holds it against what it must say.
 func (w *worker) greet(process proc.Process, link proc.Link, want wire.Hello, buf []byte) error {
-	timeout := w.pool.opts.StartTimeout
+	timeout := w.pool.opts.Timeouts.Start
 	late := make(chan struct{})
 	timer := time.AfterFunc(timeout, func() { close(late); process.Kill() })
 	n, fd, err := link.Receive(buf)

@@ -53,7 +53,7 @@ var rest = pool.Func("peers.rest", func(_ *pool.Task, ns int64) (int64, error) {
 
 // death is a side: from the kill to the first line of the second attempt.
 func (s *session) death(ctx context.Context, spares int) (stat.Side, error) {
-	p, err := s.poolOf(ctx, &pool.Options{Workers: 1, Spares: spares, KeepWidth: true})
+	p, err := s.poolOf(ctx, &pool.Options{Workers: 1, Replacement: pool.Replacement{Spares: spares, KeepWidth: true}})
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func TestStoppedJobBeginsNothing(t *testing.T) {
 				Inputs: []string{in}, Op: row.op + ",file=" + gate, ChunkRows: 10, Out: filepath.Join(d, "out.arrow"), State: filepath.Join(d, "state"),
 				Halt: row.halt, DrainTime: time.Hour, Drain: drain,
 				Started: func(p *pool.Pool) { started <- p },
-				Pool:    pool.Options{Workers: 1, KeepWidth: true, OnAttempt: func(pool.Attempt) { attempts.Add(1) }},
+				Pool:    pool.Options{Workers: 1, Replacement: pool.Replacement{KeepWidth: true}, OnAttempt: func(pool.Attempt) { attempts.Add(1) }},
 			}
 			ended := make(chan error)
 			go func() { _, err := batch.Run(t.Context(), job); ended <- err }()

@@ -21,7 +21,7 @@
 //
 // Its TestMain calls [pool.Main]. A fault that hits a running task costs it an
 // attempt, and a task has three by default: set Options.Attempts to some hundreds
-// at most, or the storm will make a task fail now and then. Set Options.KeepWidth
+// at most, or the storm will make a task fail now and then. Set Options.Replacement.KeepWidth
 // too, because kills that come close together look like those of a kernel that is
 // short of memory.
 //
@@ -31,7 +31,7 @@
 //	kill      SIGKILL                                                 signal
 //	segv      SIGSEGV: Go prints its stacks and exits with 2          fatal
 //	pause     SIGSTOP, and SIGCONT after a while                      none
-//	freeze    SIGSTOP, until Options.StopTimeout or the storm's end   stopped
+//	freeze    SIGSTOP, until Options.Timeouts.Stop or the storm's end   stopped
 //	exit0     os.Exit(0)                                              exit
 //	exit1     os.Exit(1)                                              exit
 //	garbage   a message on the worker's socket that means nothing     protocol

@@ -20,7 +20,7 @@ var square = pool.Func("chaos.example.square", func(_ *pool.Task, n int) (int, e
 // The sum is right, though workers are killed, stopped and made to exit.
 func Example() {
 	ctx := context.Background()
-	p, err := pool.New(ctx, &pool.Options{Workers: 2, Attempts: 100, KeepWidth: true})
+	p, err := pool.New(ctx, &pool.Options{Workers: 2, Attempts: 100, Replacement: pool.Replacement{KeepWidth: true}})
 	if err != nil {
 		fmt.Println(err)
 		return

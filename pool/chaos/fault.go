@@ -13,7 +13,7 @@ const (
 	Kill    Fault = "kill"    // SIGKILL
 	Segv    Fault = "segv"    // SIGSEGV from outside, on which Go gives up
 	Pause   Fault = "pause"   // SIGSTOP, and SIGCONT after a while
-	Freeze  Fault = "freeze"  // SIGSTOP, until the pool's StopTimeout or the end of the storm
+	Freeze  Fault = "freeze"  // SIGSTOP, until the pool's Timeouts.Stop or the end of the storm
 	Exit0   Fault = "exit0"   // os.Exit(0), as if all were well
 	Exit1   Fault = "exit1"   // os.Exit(1)
 	Garbage Fault = "garbage" // a message on the worker's socket that means nothing
@@ -29,7 +29,7 @@ type Plan struct {
 	// [Storm.Seed] and the report tell.
 	Seed uint64
 	// Faults are those that are dealt; their order means nothing. Empty: all but Freeze, which takes as long as
-	// Options.StopTimeout, 10 s unless it is set; and Memory only where the pool has
+	// Options.Timeouts.Stop, 10 s unless it is set; and Memory only where the pool has
 	// a MemoryLimit.
 	Faults []Fault
 	// Every is the mean pause between two faults. Pauses are exponentially

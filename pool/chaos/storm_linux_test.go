@@ -53,7 +53,7 @@ func newPool(t *testing.T, opts pool.Options) *pool.Pool {
 
 // stormy is a pool whose tasks survive a storm.
 func stormy() pool.Options {
-	return pool.Options{Workers: 3, Attempts: 200, KeepWidth: true, StopTimeout: 200 * time.Millisecond}
+	return pool.Options{Workers: 3, Attempts: 200, Replacement: pool.Replacement{KeepWidth: true}, Timeouts: pool.Timeouts{Stop: 200 * time.Millisecond}}
 }
 
 // memoryForTests leaves room for the stacks that C gives threads, 8 MiB each, where
@@ -157,7 +157,7 @@ func TestEachFault(t *testing.T) {
 				}
 				opts.MemoryLimit = memoryForTests
 			case Pause:
-				opts.StopTimeout = time.Minute
+				opts.Timeouts.Stop = time.Minute
 			}
 			p := newPool(t, opts)
 			s, err := Start(t.Context(), p, &Plan{Faults: []Fault{c.fault}, Every: 20 * time.Millisecond})
@@ -206,7 +206,7 @@ func TestAllFaults(t *testing.T) {
 	if os.Getenv("HANDOFF_SOAK") != "" {
 		enough = 2000
 	}
-	opts.Spares = 1
+	opts.Replacement.Spares = 1
 	p := newPool(t, opts)
 	s, err := Start(t.Context(), p, &Plan{Faults: faults, Every: 15 * time.Millisecond})
 	require.NoError(t, err)
@@ -280,7 +280,7 @@ func TestEnds(t *testing.T) {
 	} {
 		for _, how := range []string{"pool", "context", "stop"} {
 			t.Run(name+"/"+how, func(t *testing.T) {
-				p := newPool(t, pool.Options{Workers: 2, CloseTimeout: 50 * time.Millisecond})
+				p := newPool(t, pool.Options{Workers: 2, Timeouts: pool.Timeouts{Close: 50 * time.Millisecond}})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				s, err := Start(ctx, p, plan)

@@ -46,7 +46,7 @@ var burnOut = pool.Func("test.burnOut", func(t *pool.Task, d time.Duration) (int
 func TestCountsTheDead(t *testing.T) {
 	const each, items = 30 * time.Millisecond, 4
 	for _, recycle := range []int64{0, 1} {
-		p := newPool(t, &pool.Options{Workers: 2, RecycleTasks: recycle})
+		p := newPool(t, &pool.Options{Workers: 2, Replacement: pool.Replacement{AfterTasks: recycle}})
 		pl := New(nil)
 		in := Go(pl, "time", From(pl, numbers(items)), func(context.Context, int) (time.Duration, error) { return each, nil }, 1)
 		require.NoError(t, Drain(background(), Proc(pl, "burn", in, p.Pool, burnOut, 2), func(context.Context, int) error { return nil }))

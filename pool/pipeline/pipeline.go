@@ -35,7 +35,7 @@ type Options struct {
 	// Window is the most items that an ordered stage has taken and not handed on: so
 	// many may be under way or wait for a late one, and the stages before it are held
 	// back. One that is smaller than a stage's width narrows the stage. An arena for
-	// whose memory functions wait ([shm.MakeWait], Options.Results) needs room for what
+	// whose memory functions wait ([shm.MakeWait], Options.Arenas.Results) needs room for what
 	// so many items take: else a late one waits for what those behind it have. 0: four
 	// times the width.
 	Window int

@@ -227,7 +227,7 @@ func TestNamesStageAndItem(t *testing.T) {
 
 // The end of the context reaches tasks that run, and Drain does not wait for deaf ones.
 func TestCancelReachesWorkers(t *testing.T) {
-	p := newPool(t, &pool.Options{Workers: 2, CancelGrace: 100 * time.Millisecond})
+	p := newPool(t, &pool.Options{Workers: 2, Timeouts: pool.Timeouts{Cancel: 100 * time.Millisecond}})
 	for _, how := range []string{"", "deaf"} {
 		ctx, cancel := context.WithCancel(background())
 		pl := New(nil)
@@ -307,7 +307,7 @@ func TestOrderUnderKills(t *testing.T) {
 	if soak() {
 		n, every = 100_000, 5*time.Millisecond
 	}
-	p := newPool(t, &pool.Options{Workers: 3, KeepWidth: true, Attempts: 100})
+	p := newPool(t, &pool.Options{Workers: 3, Replacement: pool.Replacement{KeepWidth: true}, Attempts: 100})
 	stop := killWorkers(p, every)
 	pl := New(&Options{Window: 16})
 	loaded := Go(pl, "load", From(pl, numbers(n)), func(ctx context.Context, k int) (pipeIn, error) {

@@ -112,9 +112,9 @@ func requireNothingHeld(t *testing.T, p *testPool) {
 // bothIsolations runs a test in both isolations, and with processes over both kinds of
 // segments.
 func bothIsolations(t *testing.T, test func(t *testing.T, opts pool.Options)) {
-	for _, opts := range []pool.Options{{Isolation: pool.Process}, {Isolation: pool.Process, Anonymous: true}, {Isolation: pool.Goroutine}} {
+	for _, opts := range []pool.Options{{Isolation: pool.Process}, {Isolation: pool.Process, Arenas: pool.Arenas{Anonymous: true}}, {Isolation: pool.Goroutine}} {
 		opts.Workers = 2
-		t.Run(fmt.Sprintf("isolation=%s/anonymous=%v", opts.Isolation, opts.Anonymous), func(t *testing.T) { test(t, opts) })
+		t.Run(fmt.Sprintf("isolation=%s/anonymous=%v", opts.Isolation, opts.Arenas.Anonymous), func(t *testing.T) { test(t, opts) })
 	}
 }
 

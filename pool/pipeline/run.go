@@ -35,7 +35,7 @@ type run struct {
 // of write itself, or ctx's. Either way the goroutines of the pipeline have ended,
 // what was on its way was released, and tasks that still ran are cancelled; these finish
 // unobserved, keep their arguments pinned until they do, and lose their worker if that
-// takes longer than Options.CancelGrace.
+// takes longer than Options.Timeouts.Cancel.
 //
 // write gets a context that ends with the pipeline, as stages do, and leaves early by an
 // error. A panic in it is its error; runtime.Goexit, as of t.FailNow, ends the pipeline on

@@ -115,7 +115,7 @@ func TestDeath(t *testing.T) {
 
 // Two kills soon after one another look like those of a kernel short of memory.
 func TestShortOfMemory(t *testing.T) {
-	p := newPool(t, &pool.Options{Workers: 2, StopTimeout: 800 * time.Millisecond}) // processes are looked at every 200 ms
+	p := newPool(t, &pool.Options{Workers: 2, Timeouts: pool.Timeouts{Stop: 800 * time.Millisecond}}) // processes are looked at every 200 ms
 	reg := pedantic(t, New(p, prometheus.Labels{"pool": "x"}))
 	for range 2 {
 		f := begin(t, p)

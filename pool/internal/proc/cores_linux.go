@@ -44,5 +44,5 @@ func (c Cores) Run(start func() error) error {
 }
 
 func mendAffinity(call string, err error) error {
-	return fmt.Errorf("%w: leave Options.Affinity unset", os.NewSyscallError(call, err))
+	return fmt.Errorf("%w: leave Options.Runtime.Affinity unset", os.NewSyscallError(call, err))
 }

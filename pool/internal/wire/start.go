@@ -21,7 +21,7 @@ type WorkerStart struct {
 	Version      uint32
 	Slot         int
 	Nonce        [16]byte
-	SegmentBytes int64         // of Options.Results
+	SegmentBytes int64         // of Options.Arenas.Results
 	Wake         time.Duration // that waking a sleeper takes on this machine
 	Spread       bool          // each process has a core for itself
 	Measure      bool          // attempts are measured
