@@ -15,6 +15,7 @@ import (
 
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
+	"example.com/handoff/shm/shmtest"
 )
 
 // watchdog is far above what anything here takes.
@@ -116,7 +117,7 @@ func TestRunWithKilledPeer(t *testing.T) {
 	held(t)
 	err := within(t, func() error {
 		_, err := Run(background(), &Options{Sizes: []int64{1 << 20}, Count: 1_000_000, Progress: func(done, total int, _ string) {
-			pids := children(t)
+			pids := shmtest.Children(os.Getpid())
 			pid, err := strconv.Atoi(pids[rand.N(len(pids))])
 			require.NoError(t, err)
 			require.NoError(t, unix.Kill(pid, unix.SIGKILL))

@@ -2,19 +2,16 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"example.com/handoff/shm"
+	"example.com/handoff/shm/shmtest"
 )
 
 func background() context.Context { return context.Background() }
@@ -26,60 +23,19 @@ func held(t testing.TB) {
 	t.Helper()
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
-	r, w, err := os.Pipe() // the runtime's own descriptors come with the first
-	require.NoError(t, err)
-	require.NoError(t, errors.Join(r.Close(), w.Close()))
-	before := residue(t, tmp)
-	t.Cleanup(func() {
-		var more []string
-		for range 200 { // goroutines and handles need a moment to end
-			more = nil
-			for what, n := range residue(t, tmp) {
-				if n > before[what] {
-					more = append(more, fmt.Sprintf("%s: %d before the test, %d after", what, before[what], n))
-				}
+	shmtest.NoResidue(t, func() map[string]int {
+		files, err := os.ReadDir(tmp)
+		require.NoError(t, err)
+		runs, err := shm.List()
+		require.NoError(t, err)
+		ours := 0
+		for _, r := range runs {
+			if strings.HasPrefix(r.Holder, fmt.Sprintf("%d ", os.Getpid())) {
+				ours += 1 + len(r.Segments)
 			}
-			if more == nil {
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
 		}
-		buf := make([]byte, 1<<16)
-		t.Errorf("%q\n%s", more, buf[:runtime.Stack(buf, true)])
+		return map[string]int{"temporary files": len(files), "shared memory files": ours}
 	})
-}
-
-func residue(t testing.TB, tmp string) map[string]int {
-	t.Helper()
-	fds, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	maps, err := os.ReadFile("/proc/self/maps")
-	require.NoError(t, err)
-	files, err := os.ReadDir(tmp)
-	require.NoError(t, err)
-	runs, err := shm.List()
-	require.NoError(t, err)
-	ours := 0
-	for _, r := range runs {
-		if strings.HasPrefix(r.Holder, fmt.Sprintf("%d ", os.Getpid())) {
-			ours += 1 + len(r.Segments)
-		}
-	}
-	return map[string]int{
-		"descriptors": len(fds), "children": len(children(t)), "goroutines": runtime.NumGoroutine(),
-		"mappings": strings.Count(string(maps), "/dev/shm/"), "temporary files": len(files), "shared memory files": ours,
-	}
-}
-
-func children(t testing.TB) (pids []string) {
-	t.Helper()
-	lists, err := filepath.Glob("/proc/self/task/*/children")
-	require.NoError(t, err)
-	for _, l := range lists {
-		b, _ := os.ReadFile(l) // a thread may have ended
-		pids = append(pids, strings.Fields(string(b))...)
-	}
-	return pids
 }
 
 // newSession is a session that is closed at the end of the test and held to leave nothing.

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/shm/shmtest"
 )
 
 // TestMain turns the test binary into a worker, or into one of the programs
@@ -50,11 +50,7 @@ func newPool(t testing.TB, opts *Options) *Pool {
 // holdPool is newPool for a pool that is started in another way.
 func holdPool(t testing.TB, start func() (*Pool, error)) *Pool {
 	t.Helper()
-	if r, w, err := os.Pipe(); err == nil { // the runtime's own poller is no leak
-		r.Close()
-		w.Close()
-	}
-	before := residue(t)
+	shmtest.NoResidue(t)
 	p, err := start()
 	require.NoError(t, err)
 	id := p.segments.run.ID()
@@ -62,60 +58,11 @@ func holdPool(t testing.TB, start func() (*Pool, error)) *Pool {
 		require.NoError(t, p.Close(context.Background()))
 		left, _ := filepath.Glob("/dev/shm/*" + id + "*")
 		require.Empty(t, left)
-		var after map[string]int
-		for range 100 { // goroutines need a moment to end
-			if after = residue(t); after["goroutines"] <= before["goroutines"] {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		for what, n := range after {
-			if n > before[what] {
-				if what == "goroutines" {
-					buf := make([]byte, 1<<16)
-					t.Logf("%s", buf[:runtime.Stack(buf, true)])
-				}
-				t.Errorf("%s: %d before the pool, %d after", what, before[what], n)
-			}
-		}
 	})
 	return p
 }
 
-func residue(t testing.TB) map[string]int {
-	t.Helper()
-	fds, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	maps, err := os.ReadFile("/proc/self/maps")
-	require.NoError(t, err)
-	return map[string]int{
-		"descriptors": len(fds),
-		"children":    len(children(os.Getpid())),
-		"mappings":    strings.Count(string(maps), "/dev/shm/") + strings.Count(string(maps), "/memfd:handoff-"),
-		"goroutines":  runtime.NumGoroutine(),
-	}
-}
-
-// children are the pids of a process's children, zombies included.
-func children(pid int) (pids []string) {
-	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, l := range lists {
-		b, _ := os.ReadFile(l)
-		pids = append(pids, strings.Fields(string(b))...)
-	}
-	return pids
-}
-
-// eventually polls cond, with a watchdog far above what it takes.
-func eventually(t testing.TB, cond func() bool, msg string) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if cond() {
-			return
-		}
-	}
-	t.Fatal(msg)
-}
+var eventually, children = shmtest.Eventually, shmtest.Children
 
 // settled is Stats once it is known how all workers have ended that are dead.
 func settled(t testing.TB, p *Pool) (s Stats) {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/shm/shmtest"
 )
 
 var work = pool.Func("chaos.test.work", func(_ *pool.Task, n uint64) (uint64, error) {
@@ -33,20 +34,14 @@ func scramble(n uint64) uint64 {
 // nothing: no file, child, descriptor or goroutine.
 func newPool(t *testing.T, opts pool.Options) *pool.Pool {
 	t.Helper()
-	if r, w, err := os.Pipe(); err == nil { // the runtime's own poller is no leak
-		r.Close()
-		w.Close()
-	}
-	before := descriptors(t)
+	shmtest.NoResidue(t)
 	p, err := pool.New(t.Context(), &opts)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, p.Close(context.Background()))
 		left, _ := filepath.Glob("/dev/shm/*" + p.Run().ID() + "*")
 		require.Empty(t, left)
-		require.Empty(t, children(), "children")
 		goleak.VerifyNone(t)
-		require.Equal(t, before, descriptors(t), "descriptors")
 	})
 	return p
 }
@@ -60,38 +55,11 @@ func stormy() pool.Options {
 // the limit is RLIMIT_DATA.
 const memoryForTests = 128 << 20
 
-func descriptors(t *testing.T) int {
-	list, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	return len(list)
-}
-
-// children are the pids of this process's children, zombies included.
-func children() (pids []string) {
-	lists, _ := filepath.Glob("/proc/self/task/*/children")
-	for _, l := range lists {
-		b, _ := os.ReadFile(l)
-		pids = append(pids, strings.Fields(string(b))...)
-	}
-	return pids
-}
-
 // state is the letter that /proc has for a process.
 func state(pid int) string {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, after, _ := strings.Cut(string(b), ") ")
 	return after[:min(1, len(after))]
-}
-
-// eventually polls cond, with a watchdog far above what it takes.
-func eventually(t *testing.T, cond func() bool, msg string) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if cond() {
-			return
-		}
-	}
-	t.Fatal(msg)
 }
 
 // total is how many faults were dealt so far.
@@ -188,7 +156,7 @@ func TestEachFault(t *testing.T) {
 			case Exit0, Exit1, Garbage, Memory:
 				most += maxStrikes // that the end overtook
 			}
-			eventually(t, func() bool { return p.Stats().Deaths[c.class] >= dealt }, "deaths were not noticed")
+			shmtest.Eventually(t, func() bool { return p.Stats().Deaths[c.class] >= dealt }, "deaths were not noticed")
 			require.Len(t, p.Stats().Deaths, 1, "classes")
 			require.LessOrEqual(t, p.Stats().Deaths[c.class], most)
 		})
@@ -248,7 +216,7 @@ func TestSameSeed(t *testing.T) {
 		if busy {
 			mapUnder(t, p, s, func() bool { return s.total() == plan.Most })
 		}
-		eventually(t, func() bool { return closed(s.done) }, "it did not calm down")
+		shmtest.Eventually(t, func() bool { return closed(s.done) }, "it did not calm down")
 		require.Equal(t, want, s.Stop().Dealt)
 		require.NoError(t, p.Close(context.Background()))
 	}
@@ -298,7 +266,7 @@ func TestEnds(t *testing.T) {
 					s.Stop()
 					require.True(t, closed(s.done))
 				}
-				eventually(t, func() bool { return closed(s.done) }, "it goes on")
+				shmtest.Eventually(t, func() bool { return closed(s.done) }, "it goes on")
 			})
 		}
 	}
@@ -307,7 +275,7 @@ func TestEnds(t *testing.T) {
 // Stop lets those run again that were stopped, and one is never stopped.
 func TestStopResumes(t *testing.T) {
 	p := newPool(t, pool.Options{Workers: 3})
-	eventually(t, func() bool { return len(p.Stats().Workers) == 3 }, "not all are up")
+	shmtest.Eventually(t, func() bool { return len(p.Stats().Workers) == 3 }, "not all are up")
 	s, err := Start(t.Context(), p, &Plan{Faults: []Fault{Freeze}, Every: time.Millisecond})
 	require.NoError(t, err)
 	stopped := func() (n int) {
@@ -318,14 +286,14 @@ func TestStopResumes(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, func() bool { return stopped() == 2 }, "not two are stopped")
+	shmtest.Eventually(t, func() bool { return stopped() == 2 }, "not two are stopped")
 	f, err := work.Submit(t.Context(), p, 1)
 	require.NoError(t, err)
 	v, err := f.Wait(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, scramble(1), v)
 	require.Equal(t, map[Fault]int{Freeze: 2}, s.Stop().Dealt)
-	eventually(t, func() bool { return stopped() == 0 }, "left stopped")
+	shmtest.Eventually(t, func() bool { return stopped() == 0 }, "left stopped")
 	require.Empty(t, p.Stats().Deaths)
 }
 
@@ -336,7 +304,7 @@ func TestStopTakesStrikesBack(t *testing.T) {
 	require.NoError(t, err)
 	s, err := Start(t.Context(), p, &Plan{Faults: []Fault{Exit1}, Every: time.Millisecond})
 	require.NoError(t, err)
-	eventually(t, func() bool { return len(s.over.places) == maxStrikes }, "no strikes")
+	shmtest.Eventually(t, func() bool { return len(s.over.places) == maxStrikes }, "no strikes")
 	require.Zero(t, s.Stop().Dealt[Exit1])
 	require.Equal(t, 1, p.Stats().Unresolved)
 	f.Cancel()
@@ -355,7 +323,7 @@ func TestSingleAttempt(t *testing.T) {
 	p := newPool(t, pool.Options{Workers: 1, Attempts: 1})
 	s, err := Start(t.Context(), p, &Plan{Faults: []Fault{Exit1}, Every: time.Millisecond, Most: 2})
 	require.NoError(t, err)
-	eventually(t, func() bool { return closed(s.done) }, "it did not calm down")
+	shmtest.Eventually(t, func() bool { return closed(s.done) }, "it did not calm down")
 	require.Equal(t, map[Fault]int{Exit1: 2}, s.Stop().Dealt)
 	require.NoError(t, s.Stop().Err)
 }
@@ -366,7 +334,7 @@ func TestGoroutinesAreSpared(t *testing.T) {
 	_, err := Start(t.Context(), p, nil)
 	require.ErrorContains(t, err, "goroutines")
 	for _, fault := range allFaults {
-		f, err := strike.Submit(t.Context(), p, order{string(fault), int64(os.Getpid())})
+		f, err := strike.Submit(t.Context(), p, strikeInput{string(fault), int64(os.Getpid())})
 		require.NoError(t, err)
 		_, err = f.Wait(t.Context())
 		require.ErrorContains(t, err, "no worker process")
@@ -380,7 +348,7 @@ func TestNoMemoryLimit(t *testing.T) {
 	require.ErrorContains(t, err, "MemoryLimit")
 	s, err := Start(t.Context(), p, &Plan{Faults: []Fault{Kill}, Every: time.Hour})
 	require.NoError(t, err)
-	f, err := strike.Submit(t.Context(), p, order{string(Memory), int64(os.Getpid())})
+	f, err := strike.Submit(t.Context(), p, strikeInput{string(Memory), int64(os.Getpid())})
 	require.NoError(t, err)
 	s.over.await(t.Context(), Memory, f)
 	r := s.Stop()
@@ -397,7 +365,7 @@ func TestVictims(t *testing.T) {
 	}
 	cmd := exec.Command("true")
 	require.NoError(t, cmd.Start())
-	eventually(t, func() bool { return state(cmd.Process.Pid) == "Z" }, "it lives")
+	shmtest.Eventually(t, func() bool { return state(cmd.Process.Pid) == "Z" }, "it lives")
 	_, err := openVictim(cmd.Process.Pid, os.Getpid())
 	require.ErrorIs(t, err, errNoChild)
 	require.NoError(t, cmd.Wait())

@@ -18,6 +18,7 @@ import (
 
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
+	"example.com/handoff/shm/shmtest"
 )
 
 type graphItem struct {
@@ -400,13 +401,13 @@ func TestConnections(t *testing.T) {
 	done := watched(t, "the pipeline")
 	var written atomic.Int32
 	go func() {
-		eventually(t, func() bool { return written.Load() > 20 && open.Load() > int32(n/4) }, "too few connections")
+		shmtest.Eventually(t, func() bool { return written.Load() > 20 && open.Load() > int32(n/4) }, "too few connections")
 		cancel()
 	}()
 	err = Drain(ctx, Proc(pl, "double", fetched, p.Pool, pipeTask, 0), func(context.Context, pipeOut) error { written.Add(1); return nil })
 	done()
 	require.ErrorIs(t, err, context.Canceled)
-	eventually(t, func() bool { return open.Load() == 0 }, "connections are left")
+	shmtest.Eventually(t, func() bool { return open.Load() == 0 }, "connections are left")
 	l.Close()
 	servers.Wait()
 	requireNothingHeld(t, p)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"testing"
-	"time"
 
 	"example.com/handoff/pool"
 )
@@ -19,14 +18,3 @@ func TestMain(m *testing.M) {
 func soak() bool { return os.Getenv("HANDOFF_SOAK") != "" }
 
 func background() context.Context { return context.Background() }
-
-// eventually polls cond, with a watchdog far above what it takes.
-func eventually(t testing.TB, cond func() bool, msg string) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if cond() {
-			return
-		}
-	}
-	t.Fatal(msg)
-}

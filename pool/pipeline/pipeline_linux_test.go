@@ -15,6 +15,7 @@ import (
 
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
+	"example.com/handoff/shm/shmtest"
 )
 
 // pipeTask is a process stage: it doubles X, or misbehaves.
@@ -241,7 +242,7 @@ func TestCancelReachesWorkers(t *testing.T) {
 		}, 0)
 		out := Proc(pl, "double", loaded, p.Pool, pipeTask, 4)
 		go func() {
-			eventually(t, func() bool { return p.Stats().Attempts > 0 && pl.Stats().Stages[2].In >= 2 }, "no task runs")
+			shmtest.Eventually(t, func() bool { return p.Stats().Attempts > 0 && pl.Stats().Stages[2].In >= 2 }, "no task runs")
 			cancel()
 		}()
 		err := Drain(ctx, out, func(context.Context, pipeOut) error { return nil })
@@ -274,7 +275,7 @@ func TestWaitsForAFullPool(t *testing.T) {
 	}
 	one, two := <-pls, <-pls
 	working := func(pl *Pipeline) bool { s := pl.Stats(); return len(s.Stages) == 4 && s.Stages[2].In > 0 }
-	eventually(t, func() bool { return working(one) && working(two) }, "they have not come to the pool")
+	shmtest.Eventually(t, func() bool { return working(one) && working(two) }, "they have not come to the pool")
 	require.Zero(t, written.Load())
 	for _, f := range others {
 		v, err := f.Wait(background())

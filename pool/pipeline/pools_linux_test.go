@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/shm/shmtest"
 )
 
 // newPool makes a pool that is closed at the end of the test and held to leave
@@ -23,14 +21,10 @@ import (
 // requireNothingHeld can fill it.
 func newPool(t testing.TB, opts *pool.Options) *testPool {
 	t.Helper()
-	if r, w, err := os.Pipe(); err == nil { // the runtime's own poller is no leak
-		r.Close()
-		w.Close()
-	}
 	if opts.MaxPending == 0 {
 		opts.MaxPending = 256
 	}
-	before := residue(t)
+	shmtest.NoResidue(t)
 	p, err := pool.New(context.Background(), opts)
 	require.NoError(t, err)
 	id := p.Run().ID()
@@ -38,18 +32,6 @@ func newPool(t testing.TB, opts *pool.Options) *testPool {
 		require.NoError(t, p.Close(context.Background()))
 		left, _ := filepath.Glob("/dev/shm/*" + id + "*")
 		require.Empty(t, left)
-		var after map[string]int
-		for range 100 { // goroutines need a moment to end
-			if after = residue(t); after["goroutines"] <= before["goroutines"] {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		for what, n := range after {
-			if n > before[what] {
-				t.Errorf("%s: %d before the pool, %d after", what, before[what], n)
-			}
-		}
 	})
 	return &testPool{p, opts}
 }
@@ -59,33 +41,13 @@ type testPool struct {
 	opts *pool.Options
 }
 
-func residue(t testing.TB) map[string]int {
-	t.Helper()
-	fds, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	maps, err := os.ReadFile("/proc/self/maps")
-	require.NoError(t, err)
-	children := 0
-	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", os.Getpid()))
-	for _, l := range lists {
-		b, _ := os.ReadFile(l)
-		children += len(strings.Fields(string(b)))
-	}
-	return map[string]int{
-		"descriptors": len(fds),
-		"children":    children,
-		"mappings":    strings.Count(string(maps), "/dev/shm/") + strings.Count(string(maps), "/memfd:handoff-"),
-		"goroutines":  runtime.NumGoroutine(),
-	}
-}
-
 var resultsLive = pool.Func("test.resultsLive", func(t *pool.Task, _ struct{}) (int64, error) { return t.Arena().Stats().Live, nil })
 
 // requireNothingHeld waits until no arena of p has an array in use and every place in
 // its table is free.
 func requireNothingHeld(t *testing.T, p *testPool) {
 	t.Helper()
-	eventually(t, func() bool {
+	shmtest.Eventually(t, func() bool {
 		return p.Stats().Unresolved == 0 && p.Arena().Stats().Live == 0 && p.Outputs().Stats().Live == 0
 	}, "arrays or tasks are left")
 	var all []pool.Future[int64]
@@ -99,7 +61,7 @@ func requireNothingHeld(t *testing.T, p *testPool) {
 		require.NoError(t, err)
 	}
 	for range 2 * p.opts.Workers { // whichever worker has it, when it has heard
-		eventually(t, func() bool {
+		shmtest.Eventually(t, func() bool {
 			f, err := resultsLive.Submit(background(), p.Pool, struct{}{})
 			require.NoError(t, err)
 			n, err := f.Wait(background())
@@ -121,7 +83,7 @@ func bothIsolations(t *testing.T, test func(t *testing.T, opts pool.Options)) {
 // settled is Stats once it is known how all workers have ended that are dead.
 func settled(t testing.TB, p *testPool) (s pool.Stats) {
 	t.Helper()
-	eventually(t, func() bool { s = p.Stats(); return s.Dying == 0 }, "a death is not classified")
+	shmtest.Eventually(t, func() bool { s = p.Stats(); return s.Dying == 0 }, "a death is not classified")
 	return s
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
+	"example.com/handoff/shm/shmtest"
 )
 
 // hang makes a file and does not return, unless the file is there.
@@ -58,19 +59,8 @@ func begin(t *testing.T, p *pool.Pool) pool.Future[int] {
 	file := filepath.Join(t.TempDir(), "begun")
 	f, err := hang.Submit(t.Context(), p, file)
 	require.NoError(t, err)
-	eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, "it does not begin")
+	shmtest.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, "it does not begin")
 	return f
-}
-
-// eventually polls cond, with a watchdog far above what it takes.
-func eventually(t *testing.T, cond func() bool, msg string) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if cond() {
-			return
-		}
-	}
-	t.Fatal(msg)
 }
 
 // killRunning kills the worker that has a task.
@@ -88,7 +78,7 @@ func killRunning(t *testing.T, p *pool.Pool) {
 func TestDeath(t *testing.T) {
 	p := newPool(t, &pool.Options{Workers: 2})
 	reg := pedantic(t, New(p, nil))
-	eventually(t, func() bool { return values(t, reg)["workers idle"] == 2 }, "not all are up")
+	shmtest.Eventually(t, func() bool { return values(t, reg)["workers idle"] == 2 }, "not all are up")
 
 	f := begin(t, p)
 	v := values(t, reg)
@@ -101,7 +91,7 @@ func TestDeath(t *testing.T) {
 	attempt, err := f.Wait(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, attempt)
-	eventually(t, func() bool { return p.Stats().Dying == 0 }, "nobody knows of what it died")
+	shmtest.Eventually(t, func() bool { return p.Stats().Dying == 0 }, "nobody knows of what it died")
 	v = values(t, reg)
 	require.Equal(t, 1.0, v["deaths_total signal"])
 	require.Equal(t, 1.0, v["respawns_total"])
@@ -110,7 +100,7 @@ func TestDeath(t *testing.T) {
 	require.Equal(t, 1.0, v["tasks_total done"])
 	require.Equal(t, 0.0, v["memory_deaths_total"])
 	require.NotContains(t, v, "ceiling")
-	eventually(t, func() bool { return values(t, reg)["workers idle"] == 2 }, "it is not replaced")
+	shmtest.Eventually(t, func() bool { return values(t, reg)["workers idle"] == 2 }, "it is not replaced")
 }
 
 // Two kills soon after one another look like those of a kernel short of memory.
@@ -125,7 +115,7 @@ func TestShortOfMemory(t *testing.T) {
 	}
 	f := begin(t, p)
 	var v map[string]float64
-	eventually(t, func() bool {
+	shmtest.Eventually(t, func() bool {
 		v = values(t, reg)
 		return v["worker_private_bytes 0"]+v["worker_private_bytes 1"] > 1<<20
 	}, "nobody looks at the worker's memory")

@@ -1,4 +1,3 @@
-// Package shmtest gives a test a /dev/shm of its own: for tests that fill it, or
-// that look at what a dead program left in it, which every pool that another
-// test starts would sweep away.
+// Package shmtest holds what the tests of several packages share: a wait for an event,
+// the check that a test leaves nothing behind, and a /dev/shm of a test's own.
 package shmtest

@@ -12,8 +12,9 @@ import (
 
 const env = "HANDOFF_SHMTEST"
 
-// Private reports whether the test is to go on here, in a process whose /dev/shm
-// is an empty tmpfs with the given mount options ("size=1m"; "" for the default).
+// Private is for tests that fill /dev/shm, or that look at what a dead program left in
+// it: every pool that another test starts would sweep that away. It reports whether the
+// test is to go on here, in a process whose /dev/shm is an empty tmpfs with the given mount options ("size=1m"; "" for the default).
 // If it returns false, the test has run in such a process, a copy of the test
 // binary that ran this test alone, and its result is already t's: return. Call
 // it first thing in a top-level test. The test is skipped where the kernel or a
