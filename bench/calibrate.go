@@ -116,7 +116,7 @@ func calibrate(ctx context.Context) (c classify.Costs, err error) {
 	if err := r.err(); err != nil {
 		return c, err
 	}
-	// line is what goes through both sizes.
+	// Two sizes determine the line; noise must not make a slope or an intercept negative.
 	line := func(small, large float64) classify.RouteCost {
 		perByte := max(0, (large-small)/(largeBytes-smallBytes))
 		return classify.RouteCost{FixedNs: max(0, small-perByte*smallBytes), NsPerByte: perByte}

@@ -15,7 +15,7 @@ type carrier interface {
 	// handoff hands the loaded array over and waits for the answer, until the
 	// ctx of the watch.
 	handoff(ctx context.Context) (float64, error)
-	// copied is how many bytes all handoffs so far have moved.
+	// copied counts the bytes that all handoffs so far have moved, in both directions.
 	copied() int64
 	// litters reports whether the strategy allocates in proportion to the array.
 	litters() bool
@@ -27,7 +27,7 @@ type carrier interface {
 	wait() error
 }
 
-// plain is what most carriers answer.
+// plain holds the answers of a carrier that copies nothing and releases nothing.
 type plain struct {
 	name   string
 	worker int

@@ -33,7 +33,7 @@ type keptCosts struct {
 	Costs   classify.Costs `json:"costs"`
 }
 
-// An origin is what costs depend on: those of another one say nothing here.
+// An origin names all that costs depend on. Costs with another origin are not used.
 type origin struct {
 	OS         string `json:"os"`
 	Arch       string `json:"arch"`

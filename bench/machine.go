@@ -9,7 +9,8 @@ import (
 	"example.com/handoff/bench/stat"
 )
 
-// A Machine is where the figures were taken. What cannot be read is "" or 0.
+// A Machine describes the hardware and software that figures were taken on. A field that
+// could not be read is "" or 0.
 type Machine struct {
 	OS          string `json:"os"`
 	Arch        string `json:"arch"`

@@ -116,7 +116,7 @@ func Memory(ctx context.Context, opts *MemoryOptions) (*MemoryReport, error) {
 // memoryUse measures one strategy with n workers, first with a few bytes in the
 // array's place.
 func memoryUse(ctx context.Context, dir, strategy string, n int, bytes int64) (res MemoryResult, err error) {
-	limit := startTime + stallTime + time.Duration(n)*time.Duration(bytes/stallRate)*time.Second
+	limit := startTimeout + stallTime + time.Duration(n)*time.Duration(bytes/stallRate)*time.Second
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done within %v", limit))
 	defer cancel()
 	defer func() {

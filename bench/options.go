@@ -39,7 +39,7 @@ type Options struct {
 	Sizes []int64
 	// Strategies to compare, by name. nil: all of [Strategies].
 	Strategies []string
-	// Touch is what the receiver does with the array. Zero: TouchSum.
+	// Touch chooses how much of the array the receiver reads. "": TouchSum.
 	Touch Touch
 	// Count is how many samples are taken of each strategy at each size. 0: as
 	// many as fit into 4 s for each size, at least 5 and at most 200.

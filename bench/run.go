@@ -110,7 +110,8 @@ func measureSize(ctx context.Context, o Options, carriers []carrier, bytes int64
 	return results, nil
 }
 
-// done is how much of a size is measured after some rounds; 1 is all of it.
+// done is the share of a size that is measured after some rounds, from 0; at 1 and above
+// the size is finished.
 func done(rounds, count int, spent time.Duration) float64 {
 	if count > 0 {
 		return float64(rounds) / float64(count)

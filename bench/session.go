@@ -17,8 +17,8 @@ type session struct {
 	carriers []carrier
 }
 
-// startTime is how long all peers together may take to start and connect.
-const startTime = 30 * time.Second
+// startTimeout bounds the start and the connections of all peers together.
+const startTimeout = 30 * time.Second
 
 // open starts a worker for each strategy over a stream and one for the shm
 // strategies, and returns when all are connected. Arrays have at most maxBytes.
@@ -29,7 +29,7 @@ func open(ctx context.Context, names []string, touch Touch, maxBytes int64) (_ *
 			err = errors.Join(fmt.Errorf("bench: %w", err), s.close(ctx, true))
 		}
 	}()
-	start, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("not started within %v", startTime))
+	start, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not started within %v", startTimeout))
 	defer cancel()
 	streams, shares := count(names, isStream), count(names, isShared)
 	if workers := streams + min(shares, 1); workers > 0 {

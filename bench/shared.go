@@ -9,7 +9,7 @@ import (
 	"example.com/handoff/shm"
 )
 
-// shared is what the shm strategies have in common: the worker that is asked.
+// shared is the base of the shm strategies: it asks a worker over a pool.
 type shared struct {
 	plain
 	pool *pool.Pool

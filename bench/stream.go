@@ -8,8 +8,8 @@ import (
 	"example.com/handoff/pool"
 )
 
-// dyingTime is how long a broken stream waits for the pool to say why.
-const dyingTime = 2 * time.Second
+// causeTimeout bounds the wait for the pool to report why a stream broke.
+const causeTimeout = 2 * time.Second
 
 // A stream hands arrays to a peer over a pipe or socket.
 type stream struct {
@@ -86,7 +86,7 @@ func (s *stream) why(ctx context.Context, err error) error {
 			return s.ended
 		}
 		return fmt.Errorf("its peer ended early: %w", err)
-	case <-time.After(dyingTime):
+	case <-time.After(causeTimeout):
 		return err
 	}
 }

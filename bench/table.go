@@ -40,7 +40,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return err
 }
 
-// ratio is how many times faster than gob-reused x is; "-" if that was not measured.
+// ratio is the time of gob-reused over that of x, as "2.10x"; "-" if gob-reused was not
+// measured at this size.
 func (r *Report) ratio(x Result) string {
 	gob, ok := r.median(gobReused, x.Bytes)
 	if !ok || x.MedianNS == 0 {

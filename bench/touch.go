@@ -1,6 +1,6 @@
 package bench
 
-// A Touch is what the receiver does with the array.
+// A Touch chooses which elements of the array the receiver reads.
 type Touch string
 
 const (

@@ -8,7 +8,7 @@ import (
 	"example.com/handoff/bench/stat"
 )
 
-// verdict is what follows from the figures, in one sentence.
+// verdict is the advice below the table. Figures with errors get no advice.
 func (r *Report) verdict() string {
 	if err := r.err(); err != nil {
 		return fmt.Sprintf("Do not use these figures: %v.", err)

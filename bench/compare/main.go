@@ -162,7 +162,7 @@ func (c checkout) run(ctx context.Context, bench, benchtime string) (names []str
 	values = map[string]map[string]float64{}
 	for r := benchfmt.NewReader(strings.NewReader(text), c.binary); r.Scan(); {
 		if result, ok := r.Result().(*benchfmt.Result); ok {
-			name := procs.ReplaceAllString(result.Name.String(), "")
+			name := procsSuffix.ReplaceAllString(result.Name.String(), "")
 			names = append(names, name)
 			values[name] = map[string]float64{}
 			for _, v := range result.Values {
@@ -173,8 +173,8 @@ func (c checkout) run(ctx context.Context, bench, benchtime string) (names []str
 	return names, values, nil
 }
 
-// procs is what go test appends to a benchmark's name.
-var procs = regexp.MustCompile(`-\d+$`)
+// procsSuffix matches the -GOMAXPROCS that go test appends to a benchmark's name.
+var procsSuffix = regexp.MustCompile(`-\d+$`)
 
 // A row is one benchmark that both checkouts have.
 type row struct {

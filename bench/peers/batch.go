@@ -7,7 +7,8 @@ import (
 	"example.com/handoff/pool"
 )
 
-// A work is what the tasks of a batch do: rounds of a kernel. None is the tiny task.
+// A work is the argument of a batch's task. Rounds is the number of iterations of spin;
+// 0 asks for the tiny task.
 type work struct{ X, Rounds int64 }
 
 func (w work) do() int64 {

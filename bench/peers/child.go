@@ -17,8 +17,8 @@ import (
 // childVar says in a child's environment which peer it is.
 const childVar = "HANDOFF_PEERS_CHILD"
 
-// endTime is how long a child may take to end by itself.
-const endTime = 5 * time.Second
+// exitTimeout bounds the time between the end of a child's input and its kill.
+const exitTimeout = 5 * time.Second
 
 // peers are what copies of this program can be. Each ends with its standard
 // input.
@@ -65,7 +65,7 @@ func (s *session) start(cmd *exec.Cmd) (*child, error) {
 	c := &child{in, out, cmd}
 	s.cleanup(func() error {
 		in.Close()
-		timer := time.AfterFunc(endTime, func() { killGroup(cmd.Process) })
+		timer := time.AfterFunc(exitTimeout, func() { killGroup(cmd.Process) })
 		_, _ = io.Copy(io.Discard, out) // to its end: Wait closes the pipe
 		err := cmd.Wait()
 		if timer.Stop() && err != nil {

@@ -140,7 +140,7 @@ func (s *session) spawn(context.Context) (float64, error) {
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	timer := time.AfterFunc(endTime, func() { killGroup(cmd.Process) })
+	timer := time.AfterFunc(exitTimeout, func() { killGroup(cmd.Process) })
 	defer timer.Stop()
 	var b [1]byte
 	_, err = io.ReadFull(out, b[:])

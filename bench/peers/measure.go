@@ -24,16 +24,16 @@ const rowChild = "row"
 // rowTime bounds a row.
 const rowTime = 5 * time.Minute
 
-// An order is what the row's process gets, as its argument.
-type order struct {
+// A rowRequest is the JSON argument of the process that measures a row.
+type rowRequest struct {
 	Row     string `json:"row"`
 	Samples int    `json:"samples"`
 	Quick   bool   `json:"quick"`
 	Other   int    `json:"other"` // the core for peers; -1: wherever
 }
 
-// An outcome is what it answers.
-type outcome struct {
+// A rowAnswer is the JSON that this process prints.
+type rowAnswer struct {
 	Pairs   stat.Pairs `json:"pairs"`             // of ours and theirs
 	Skipped string     `json:"skipped,omitempty"` // why it could not be measured here
 	Error   string     `json:"error,omitempty"`
@@ -42,7 +42,7 @@ type outcome struct {
 // measureRow is the row's process. It ends early with a signal and with its
 // standard input, which ends with its parent.
 func measureRow() error {
-	var o order
+	var o rowRequest
 	if len(os.Args) != 2 {
 		return fmt.Errorf("%d arguments, expected one", len(os.Args)-1)
 	}
@@ -62,7 +62,7 @@ func measureRow() error {
 	return json.NewEncoder(os.Stdout).Encode(r.measure(ctx, o))
 }
 
-func (r row) measure(ctx context.Context, o order) (out outcome) {
+func (r row) measure(ctx context.Context, o rowRequest) (out rowAnswer) {
 	s := newSession(o.Quick, o.Other)
 	ours, theirs, err := r.setup(ctx, s)
 	if err == nil {
@@ -79,25 +79,25 @@ func (r row) measure(ctx context.Context, o order) (out outcome) {
 }
 
 // inProcess measures a row in a process of its own.
-func (r row) inProcess(ctx context.Context, n int, quick bool) outcome {
+func (r row) inProcess(ctx context.Context, n int, quick bool) rowAnswer {
 	ctx, cancel := context.WithTimeoutCause(ctx, rowTime, fmt.Errorf("it took more than %v", rowTime))
 	defer cancel()
-	out, err := r.ordered(ctx, order{r.name, n, quick, -1})
+	out, err := r.ordered(ctx, rowRequest{r.name, n, quick, -1})
 	if err == nil {
 		return out
 	}
 	if why := skipped(err); why != "" {
-		return outcome{Skipped: why}
+		return rowAnswer{Skipped: why}
 	}
 	// It may have been killed: its processes end with it, its segments do not.
 	_, _ = shm.GC(context.WithoutCancel(ctx))
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return outcome{Error: err.Error()}
+	return rowAnswer{Error: err.Error()}
 }
 
-func (r row) ordered(ctx context.Context, o order) (out outcome, err error) {
+func (r row) ordered(ctx context.Context, o rowRequest) (out rowAnswer, err error) {
 	var cores []int
 	if r.place != anywhere {
 		if cores, err = usable(); err != nil {
@@ -121,7 +121,7 @@ func (r row) ordered(ctx context.Context, o order) (out outcome, err error) {
 	cmd := exec.CommandContext(ctx, exe, string(argument))
 	cmd.Env = append(os.Environ(), childVar+"="+rowChild)
 	cmd.Cancel = func() error { return terminate(cmd.Process) }
-	cmd.WaitDelay = 3 * endTime
+	cmd.WaitDelay = 3 * exitTimeout
 	ownGroup(cmd)
 	if _, err := cmd.StdinPipe(); err != nil { // its end, when this process ends or waits
 		return out, err

@@ -27,7 +27,7 @@ const (
 	twoCores place = "two cores" // this process on one, its peers on another
 )
 
-// A goal is what a ratio should reach. A row without one is for information.
+// A goal bounds a ratio. A row without a goal is for information.
 type goal struct {
 	value float64
 	least bool // at least value, and the ratio is theirs to ours; else at most, ours to theirs

@@ -9,7 +9,7 @@ import (
 	"example.com/handoff/bench/stat"
 )
 
-// A Summary is what is said of a row's pairs.
+// A Summary condenses a row's pairs. Ratio, Q1, Q3, Min and Max are ours over theirs.
 type Summary struct {
 	Ratio    float64 `json:"ratio"` // median of the pairs' ratios
 	Q1       float64 `json:"q1"`    // quartiles of these

@@ -59,7 +59,7 @@ func (s *session) poolOf(ctx context.Context, opts *pool.Options) (*pool.Pool, e
 		return nil, err
 	}
 	s.cleanup(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), endTime)
+		ctx, cancel := context.WithTimeout(context.Background(), exitTimeout)
 		defer cancel()
 		return p.Close(ctx)
 	})

@@ -74,7 +74,7 @@ func (s *session) gob(workers int) (stat.Side, error) {
 	}, checksum(0)), nil
 }
 
-// window is how many tasks that are submitted one by one are not yet waited for.
+// window bounds the tasks of oneByOne that are submitted and not yet waited for.
 const window = 256
 
 // oneByOne is a side: Submit in a loop, to one worker.

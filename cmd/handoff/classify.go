@@ -201,15 +201,15 @@ func costs(ctx context.Context, stderr io.Writer, how string) (*classify.Costs, 
 	return &c, nil
 }
 
-// profileTime is how long a profile is at least: 100 samples a second are taken.
-const profileTime = 500 * time.Millisecond
+// minProfileTime gives a profile about 50 samples: 100 are taken in a second.
+const minProfileTime = 500 * time.Millisecond
 
 func profileCPU(ctx context.Context, w io.Writer, once func(context.Context) error) error {
 	if err := pprof.StartCPUProfile(w); err != nil {
 		return err
 	}
 	defer pprof.StopCPUProfile()
-	for begin := time.Now(); time.Since(begin) < profileTime; {
+	for begin := time.Now(); time.Since(begin) < minProfileTime; {
 		if err := once(ctx); err != nil {
 			return err
 		}

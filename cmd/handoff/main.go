@@ -41,7 +41,7 @@ func main() {
 	os.Exit(code)
 }
 
-// A streams is where a verb writes: results to out, everything else to err.
+// A streams holds the outputs of a verb: results go to out, everything else to err.
 type streams struct{ out, err io.Writer }
 
 // A checkedWriter remembers that a write failed: a full disk is an error of the

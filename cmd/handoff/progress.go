@@ -33,7 +33,7 @@ type progress struct {
 	drawn    chan struct{} // closed when the goroutine has ended
 }
 
-// A state is how far a verb is, and a few words more.
+// A state is one report of a verb's progress, in a unit of the verb's choice.
 type state struct {
 	done, total int64
 	text        string

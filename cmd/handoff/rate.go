@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// A rate is how fast a count grows: the mean of what was seen, in which the past fades.
+// A rate estimates how fast a count grows, as an exponentially weighted mean.
 type rate struct {
 	at          time.Time
 	n           int64
 	sum, weight float64
 }
 
-// fading is how long it takes until a speed counts for a third.
-const fading = 5 * time.Second
+// timeConstant is that of the mean: after it, a measured speed has the weight 1/e.
+const timeConstant = 5 * time.Second
 
 // add takes in a count. One that is smaller than the last has begun again.
 func (r *rate) add(now time.Time, n int64) {
@@ -26,7 +26,7 @@ func (r *rate) add(now time.Time, n int64) {
 	if passed < 100*time.Millisecond { // a burst says little
 		return
 	}
-	keep := math.Exp(-passed.Seconds() / fading.Seconds())
+	keep := math.Exp(-passed.Seconds() / timeConstant.Seconds())
 	r.sum = keep*r.sum + (1-keep)*float64(n-r.n)/passed.Seconds()
 	r.weight = keep*r.weight + 1 - keep
 	r.at, r.n = now, n

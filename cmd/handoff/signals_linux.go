@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lastCleanup is how long a verb may go on cleaning up after the second signal.
-const lastCleanup = 10 * time.Second
+// cleanupTimeout bounds a verb's cleaning up after the second signal.
+const cleanupTimeout = 10 * time.Second
 
 // notifySignals ends the context at the first SIGINT, SIGTERM, SIGHUP or SIGQUIT, so
 // that the verb can clean up, and that of [secondSignal] at the second, for what a verb
 // finishes first. Further ones change nothing, as a verb that is killed leaves files
-// behind: the process ends by itself within lastCleanup. One that is ignored stays so
+// behind: the process ends by itself within cleanupTimeout. One that is ignored stays so
 // (nohup). signalled is the number of the first; 0 if none came.
 //
 // A write to a pipe without a reader is an error from now on, and not the end of the
@@ -39,7 +39,7 @@ func notifySignals(parent context.Context) (ctx context.Context, stop func(), si
 		cancel()
 		<-signals
 		now()
-		time.Sleep(lastCleanup)
+		time.Sleep(cleanupTimeout)
 		os.Exit(128 + int(s))
 	}()
 	return ctx, func() { cancel(); now() }, func() int { return int(first.Load()) }

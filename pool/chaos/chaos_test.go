@@ -47,7 +47,7 @@ func TestScript(t *testing.T) {
 			differ++
 		}
 		require.GreaterOrEqual(t, d.pause, 0.0)
-		require.LessOrEqual(t, d.pause, float64(longest))
+		require.LessOrEqual(t, d.pause, float64(maxShare))
 		count[d.fault]++
 		sum += d.pause
 	}

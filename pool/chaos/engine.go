@@ -57,8 +57,8 @@ type held struct {
 	until time.Time // zero: to the end
 }
 
-// lookEvery is how often the engine looks at its target at least.
-const lookEvery = 100 * time.Millisecond
+// maxLookPause bounds the time between two looks at the target, so that its end is noticed.
+const maxLookPause = 100 * time.Millisecond
 
 // NewEngine returns an engine. Seed and faults decide the sequence of decisions; those
 // that are not of this package are the target's own.
@@ -87,7 +87,7 @@ func (e *Engine) Run(ctx context.Context, t Target, most int) error {
 		}
 	}
 	for len(e.held) > 0 {
-		if err := e.Rest(ctx, t, lookEvery); err != nil {
+		if err := e.Rest(ctx, t, maxLookPause); err != nil {
 			return err
 		}
 	}
@@ -132,7 +132,7 @@ func (e *Engine) Rest(ctx context.Context, t Target, d time.Duration) error {
 		if !now.Before(end) {
 			return nil
 		}
-		next := min(end.Sub(now), lookEvery)
+		next := min(end.Sub(now), maxLookPause)
 		for _, h := range e.held {
 			if !h.until.IsZero() {
 				next = min(next, h.until.Sub(now))

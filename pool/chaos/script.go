@@ -37,7 +37,7 @@ func (s *script) next() decision {
 	return d
 }
 
-// longest is how many times as long as the mean a pause or a stop may be.
-const longest = 8
+// maxShare bounds a pause or a stop, in multiples of the mean.
+const maxShare = 8
 
-func (s *script) share() float64 { return min(s.rng.ExpFloat64(), longest) }
+func (s *script) share() float64 { return min(s.rng.ExpFloat64(), maxShare) }

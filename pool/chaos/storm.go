@@ -123,7 +123,7 @@ func (t *poolTarget) Deal(ctx context.Context, fault Fault, _ time.Duration) (bo
 	default:
 		return false, nil
 	}
-	f, err := strike.Submit(ctx, t.pool, order{string(fault), int64(os.Getpid())})
+	f, err := strike.Submit(ctx, t.pool, strikeInput{string(fault), int64(os.Getpid())})
 	if err != nil { // the table is full, or it is the end
 		<-t.places
 		return false, nil

@@ -10,30 +10,30 @@ import (
 	"example.com/handoff/pool"
 )
 
-// An order is what a strike is told.
-type order struct {
+// A strikeInput is the argument of the task that harms its worker.
+type strikeInput struct {
 	Fault      string
 	Supervisor int64 // its pid
 }
 
 // strike harms the worker that runs it, at its first attempt. The result is the
 // number of the attempt: with 2 and more, a worker has died of it.
-var strike = pool.Func("chaos.strike", func(t *pool.Task, o order) (int64, error) {
+var strike = pool.Func("chaos.strike", func(t *pool.Task, in strikeInput) (int64, error) {
 	if t.Attempt() > 1 {
 		return int64(t.Attempt()), nil
 	}
-	if int64(os.Getpid()) == o.Supervisor || int64(os.Getppid()) != o.Supervisor {
+	if int64(os.Getpid()) == in.Supervisor || int64(os.Getppid()) != in.Supervisor {
 		return 0, errors.New("this is no worker process of the pool")
 	}
 	var err error
-	switch Fault(o.Fault) {
+	switch Fault(in.Fault) {
 	case Exit0:
 		os.Exit(0)
 	case Exit1:
 		os.Exit(1)
 	case Garbage:
 		if err = writeGarbage(); err == nil {
-			time.Sleep(outlived)
+			time.Sleep(killTimeout)
 		}
 	case Memory:
 		var limit int64
@@ -42,13 +42,14 @@ var strike = pool.Func("chaos.strike", func(t *pool.Task, o order) (int64, error
 		}
 	}
 	if err == nil {
-		err = fmt.Errorf("the worker has lived through %s", o.Fault)
+		err = fmt.Errorf("the worker has lived through %s", in.Fault)
 	}
 	return 0, err
 })
 
-// outlived is when a worker that was to be killed for what it did was not.
-const outlived = 10 * time.Second
+// killTimeout is how long a worker waits to be killed for what it did. After it, the
+// task reports that nobody has killed it.
+const killTimeout = 10 * time.Second
 
 const (
 	heapStep = 4 << 20

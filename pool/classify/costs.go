@@ -49,7 +49,7 @@ type Costs struct {
 	MeasuredAt time.Time `json:"measured_at"`
 }
 
-// A Way is how a payload goes to another process.
+// A Way says whether a payload goes to another process by reference, by a copy or by gob.
 type Way string
 
 // The ways.
@@ -59,7 +59,7 @@ const (
 	WayGob  Way = "gob"
 )
 
-// A Price is what handing one call over costs.
+// A Price is the time that handing one call over adds to it.
 type Price struct {
 	Route Route         `json:"route"`
 	Way   Way           `json:"way,omitempty"` // "" for routes within this process

@@ -64,7 +64,8 @@ func (v *Verdict) explainWorkload(s *sentence) {
 	}
 }
 
-// needs is what the work asks for that only a process gives.
+// needs lists, for a sentence, the options that only a process of its own satisfies; ""
+// if there is none.
 func (o Options) needs() string {
 	var needs []string
 	for _, n := range []struct {

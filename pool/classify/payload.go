@@ -10,10 +10,10 @@ import (
 	"example.com/handoff/bench/stat"
 )
 
-// A Payload is what one call is handed and returns. Sizes are in bytes.
+// A Payload gives the sizes of one call's argument and result, in bytes.
 type Payload struct {
-	// InGobBytes and OutGobBytes are what gob makes of the argument and of the
-	// result, that is of their exported fields, without its description of the types.
+	// InGobBytes and OutGobBytes are the gob-encoded sizes of the argument and of the
+	// result: exported fields only, without gob's description of the types.
 	// 0 where Options says the sizes.
 	InGobBytes  int64 `json:"in_gob_bytes,omitempty"`
 	OutGobBytes int64 `json:"out_gob_bytes,omitempty"`
@@ -37,7 +37,7 @@ type Payload struct {
 // mostGobShare is the part of its computing that a stage may spend on serializing.
 const mostGobShare = 0.15
 
-// payload is what the caller says of it.
+// payload is the payload that the caller has stated; nil if gob has to measure it.
 func (o Options) payload() *Payload {
 	if o.PayloadBytes == 0 && o.RefBytes == 0 {
 		return nil

@@ -31,7 +31,7 @@ func (u usage) minus(b usage) usage {
 		kernelCounts{c.voluntary - d.voluntary, c.involuntary - d.involuntary, c.minor - d.minor, c.major - d.major}}
 }
 
-// kernelCounts are what the kernel counts beside the time.
+// kernelCounts are context switches (voluntary, involuntary) and page faults (minor, major).
 type kernelCounts struct{ voluntary, involuntary, minor, major int64 }
 
 func (s sample) tooShort(least time.Duration, command bool) error {

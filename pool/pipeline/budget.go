@@ -102,7 +102,8 @@ func (b *budget) chargeLocked(bytes int64) {
 	b.high = max(b.high, b.used)
 }
 
-// change is what an item's charge grows or shrinks by.
+// change adds bytes, which may be negative, to the charge of an item, and lets in those
+// that fit now.
 func (b *budget) change(bytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -131,7 +132,7 @@ func (b *budget) settleLocked() {
 	}
 }
 
-// waited is how long gate k was waited at.
+// waited is the time during which at least one goroutine waited at gate k.
 func (b *budget) waited(k int) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -40,7 +40,7 @@ func Hold(ctx context.Context, r Releaser) {
 	}
 }
 
-// holds is what is released with an item.
+// holds lists the views, and other memory, that are released with an item.
 type holds struct {
 	mu    sync.Mutex
 	list  []Releaser

@@ -103,7 +103,7 @@ func New(opts *Options) *Pipeline {
 	return &Pipeline{opts: o}
 }
 
-// A Flow is what comes out of a stage: the input of the next, and of one alone.
+// A Flow carries the results of a stage to the next. Exactly one stage, or Drain, takes it.
 type Flow[T any] struct {
 	pl    *Pipeline
 	taker *stage // nil until there is one

@@ -11,7 +11,7 @@ import (
 	"example.com/handoff/pool"
 )
 
-// A run is what Drain starts and ends.
+// A run is the state of a pipeline between the start and the end of Drain.
 type run struct {
 	pl     *Pipeline
 	parent context.Context

@@ -14,7 +14,8 @@ import (
 // pipeline holds for the item. A Sizer among them is asked, also one that a struct embeds
 // beside other fields: its method is not the struct's.
 type Sizer interface {
-	// SizeBytes is how many bytes the item keeps in memory, 0 or more.
+	// SizeBytes is the memory that the item keeps alive, in bytes, 0 or more. It is called
+	// by the goroutine that has the item.
 	SizeBytes() int64
 }
 

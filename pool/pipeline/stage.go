@@ -9,7 +9,7 @@ import (
 	"example.com/handoff/pool"
 )
 
-// A stage is what the pipeline knows of one whatever its types are.
+// A stage is the part of a stage that does not depend on its types.
 type stage struct {
 	name  string
 	kind  Kind

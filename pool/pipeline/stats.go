@@ -116,7 +116,7 @@ func ratioOf(part, whole time.Duration) float64 {
 	return min(max(float64(part)/float64(whole), 0), 1)
 }
 
-// stats is what the stage itself knows.
+// stats lacks the fields that only the run knows: waits, memory and CPU time.
 func (s *stage) stats() StageStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()

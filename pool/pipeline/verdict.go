@@ -76,7 +76,7 @@ func (p *Stats) short(i int) string {
 	return b.String()
 }
 
-// remedy is what to do about the stage that is short.
+// remedy advises how to give the stage that holds the others back more to work with.
 func (p *Stats) remedy(s StageStats) string {
 	all := cores()
 	switch {

@@ -10,7 +10,7 @@ import (
 	"example.com/handoff/bench/stat"
 )
 
-// A Verdict is what a comparison says.
+// A Verdict is the result of a comparison.
 type Verdict string
 
 const (
@@ -19,7 +19,7 @@ const (
 	Unclear  Verdict = "unclear" // the noise is too great for the rounds
 )
 
-// An Outcome is what an experiment says.
+// An Outcome is the result of an experiment.
 type Outcome string
 
 const (
@@ -58,7 +58,8 @@ type Trial struct {
 	Q3     time.Duration `json:"q3_ns"`
 }
 
-// A Report is what an experiment gave. It is plain data.
+// A Report is the result of an experiment with all its measurements. It is plain data
+// that belongs to the caller.
 type Report struct {
 	Stages        []Stage `json:"stages"` // with the widths they started with
 	PhysicalCores int     `json:"physical_cores"`
@@ -100,7 +101,6 @@ func (r *Report) sum() {
 	}
 }
 
-// quantile is that of walls, in any order.
 func quantile(walls []time.Duration, q float64) time.Duration {
 	values := make([]float64, len(walls))
 	for i, wall := range walls {

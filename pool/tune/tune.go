@@ -30,7 +30,8 @@ type Stage struct {
 	Width int `json:"width"`
 }
 
-// Widths are how many items each stage works on at a time, by the stages' names.
+// Widths gives, for the name of each stage, the number of items that it works on at a
+// time, 1 or more.
 type Widths map[string]int
 
 // A Job runs the whole job once with these widths and returns its wall-clock: more than
@@ -51,13 +52,13 @@ type Options struct {
 	// MinGain is the least gain that is worth a name, as a share: 0.05 is 5 %, the
 	// default for 0.
 	MinGain float64
-	// Seed is that of the order of the runs. 0: a random one.
+	// Seed decides the order of the runs. 0: a random one, which the Report tells.
 	Seed uint64
 	// Progress, if set, is called before each run.
 	Progress func(Progress)
 }
 
-// Progress is how far an experiment is.
+// Progress describes the run that is about to begin.
 type Progress struct {
 	Doing string // the comparison, in words
 	Run   int    // in all, from 1

@@ -57,7 +57,7 @@ func (t *tuner) step(ctx context.Context, s Stage, from, to Widths) (Comparison,
 	return list[0], nil
 }
 
-// mostSteps is how many comparisons there are at most.
+// mostSteps bounds the comparisons of the experiment, for Progress.Done.
 func (t *tuner) mostSteps() int {
 	most := 1
 	if len(t.stages) > 1 {

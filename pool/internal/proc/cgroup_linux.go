@@ -61,7 +61,8 @@ func OwnCgroup() (g Cgroup) {
 	return g
 }
 
-// oomKills is how many processes of the group the kernel has killed for its memory.
+// oomKills counts the group's processes that the kernel has killed because memory ran out;
+// false if the group does not tell.
 func (g Cgroup) oomKills() (int64, bool) {
 	file := "memory.events"
 	if g.version == 1 {

@@ -113,7 +113,7 @@ func (c *Child) wait() *os.ProcessState {
 	}
 }
 
-// exitOf is how a process ended; state is nil where somebody else has reaped it.
+// exitOf converts state, which is nil where somebody else has reaped the process.
 func exitOf(state *os.ProcessState) Exit {
 	if state == nil {
 		return Exit{Code: -1, Unknown: "another part of this program has reaped it, or SIGCHLD is ignored"}

@@ -31,7 +31,7 @@ type Process interface {
 	Release()
 }
 
-// An Exit is how a process ended.
+// An Exit is the wait status of a process, with the reason where that is unknown.
 type Exit struct {
 	Code    int           // −1 if a signal ended it, or if it is unknown
 	Signal  string        // "killed", "segmentation fault", …; "" if none

@@ -13,7 +13,7 @@ import (
 	"example.com/handoff/bench/stat"
 )
 
-// Task is what is asked for, next to x.
+// Task is the smallest function that can be checked, so that a row measures the handoff.
 func Task(x int64) int64 { return x + 1 }
 
 // Serve answers every request with the median of its trips, in nanoseconds. Each

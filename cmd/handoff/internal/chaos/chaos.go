@@ -30,7 +30,7 @@ const (
 	exitSome    = 3 // done, but for rows that were left out
 )
 
-// A UsageError is what the job says of a mistake in its command line.
+// A UsageError carries the job's own message about a mistake in its command line.
 type UsageError struct{ Said string }
 
 func (e *UsageError) Error() string { return e.Said }

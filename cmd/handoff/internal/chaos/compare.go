@@ -83,7 +83,7 @@ func compareFiles(want, got string) (string, error) {
 	}
 }
 
-// A chunkCounts is which chunks a journal has, by pass and index.
+// A chunkCounts counts the commits of each chunk in a journal, by pass and index.
 type chunkCounts map[[2]int64]int
 
 func chunksOf(s *batch.State) chunkCounts {
@@ -96,8 +96,7 @@ func chunksOf(s *batch.State) chunkCounts {
 	return c
 }
 
-// chunksOfAll is how many chunks all passes of a job had.
-func chunksOfAll(s batch.Summary) int64 { return s.Chunks * int64(s.Passes) }
+func chunksOfAllPasses(s batch.Summary) int64 { return s.Chunks * int64(s.Passes) }
 
 // twice counts commits of chunks that were committed before.
 func (c chunkCounts) twice() (n int64) {

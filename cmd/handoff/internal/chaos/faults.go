@@ -39,7 +39,7 @@ var Kinds = []Kind{
 	{StopSupervisor, chaos.Fault(StopSupervisor), "SIGSTOP to the job, and SIGCONT after a while"},
 }
 
-// nameOf is what people call a fault of the engine.
+// nameOf translates a fault of the engine into the name that --faults takes.
 func nameOf(f chaos.Fault) Fault {
 	i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.fault == f })
 	return Kinds[i].Name

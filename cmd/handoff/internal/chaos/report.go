@@ -7,7 +7,7 @@ const (
 	Bad  = "bad"
 )
 
-// A Report is what a test has found, in the JSON of `handoff chaos --json`.
+// A Report holds the findings of a test. Its JSON is that of `handoff chaos --json`.
 type Report struct {
 	Verdict     string        `json:"verdict"` // good or bad
 	Problems    []string      `json:"problems"`
@@ -68,7 +68,7 @@ func (r *Report) Judge(faults []Fault) {
 	}
 }
 
-// Dealt is how many faults there were.
+// Dealt counts the faults of all kinds.
 func (r *Report) Dealt() (n int) {
 	for _, k := range r.Faults {
 		n += k

@@ -76,7 +76,7 @@ func (c *run) isOurs(p Process) bool {
 	return err == nil && os.SameFile(self, exe)
 }
 
-// segments are what is in /dev/shm of our runs.
+// segments lists the files in /dev/shm that belong to runs of this test, with their locks.
 func (c *run) segments() (alive, orphans []string) {
 	runs, _ := shm.List()
 	for _, r := range runs {

@@ -93,7 +93,7 @@ func (c *run) undisturbed(ctx context.Context) error {
 		return err
 	}
 	c.Report.Undisturbed = Round{
-		Faults: map[Fault]int{}, Runs: 1, Chunks: chunksOfAll(sum), Attempts: attemptsIn(dir), WallS: time.Since(s.began).Seconds(), Same: true,
+		Faults: map[Fault]int{}, Runs: 1, Chunks: chunksOfAllPasses(sum), Attempts: attemptsIn(dir), WallS: time.Since(s.began).Seconds(), Same: true,
 	}
 	if c.Every == 0 {
 		c.Every = min(max(time.Since(s.began)/8, 50*time.Millisecond), time.Second).Round(time.Millisecond)
@@ -202,7 +202,7 @@ func (c *run) check(dir string, keep bool, before chunkCounts, r *Round) error {
 	if err != nil {
 		return err
 	}
-	r.Chunks, r.Reused = chunksOfAll(sum), sum.ChunksReused
+	r.Chunks, r.Reused = chunksOfAllPasses(sum), sum.ChunksReused
 	if n := c.Report.Undisturbed.Chunks - r.Chunks; n != 0 {
 		c.Report.Lost += max(n, 0)
 		c.Report.Duplicated += max(-n, 0)
@@ -266,7 +266,8 @@ func attemptsIn(dir string) (n int64) {
 	return max(n-1, 0)
 }
 
-// lastLine is what the last run has said last that is its own: "handoff: …".
+// lastLine is the last line "handoff: …" on the last run's standard error. Where there is
+// none, it is the last line of any kind.
 func lastLine(dir string) string {
 	b, err := os.ReadFile(filepath.Join(dir, stderrFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -120,7 +120,7 @@ func (c *run) end(s *supervisor) {
 	<-s.ended
 }
 
-// A Process is what /proc says of one.
+// A Process holds fields of /proc/PID/stat.
 type Process struct {
 	PID, Parent, Session int
 	Dead                 bool // and not waited for yet

@@ -2,7 +2,7 @@
 // there, and at the limits of this process, its cgroups and the kernel.
 package doctor
 
-// A Status is what a check says of the machine.
+// A Status says whether a check found something that a run would suffer from.
 type Status string
 
 const (
