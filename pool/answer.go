@@ -107,7 +107,7 @@ func (p *Pool) revokedLocked(t *task) {
 	switch {
 	case t == nil:
 	case t.cancel.asked || p.ending.cause != nil:
-		t.tries.attempt--
+		t.tries.Attempt--
 		p.resolveLocked(t, nil, cmp.Or(p.endedLocked(), ErrCancelled))
 	default:
 		p.requeueLocked(t)
@@ -137,7 +137,7 @@ func (w *worker) shortLocked(t *task, u wire.Usage, err *TaskError) {
 		p.resolveLocked(t, nil, p.endedLocked())
 	case t.cancel.asked:
 		p.resolveLocked(t, nil, ErrCancelled)
-	case t.tries.attempt >= p.opts.Attempts || t.tries.attempt == wire.MaxAttempts:
+	case t.tries.Exhausted(p.opts.Attempts):
 		p.resolveLocked(t, nil, err)
 	default:
 		p.retryLocked(t)

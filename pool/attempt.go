@@ -88,7 +88,7 @@ func (w *worker) attemptLocked(t *task, block uint32, u wire.Usage, err error) {
 		return
 	}
 	a := w.describe(t)
-	a.Attempt = t.tries.attempt
+	a.Attempt = t.tries.Attempt
 	a.Lo, a.Hi = t.indices(block)
 	u = u.Clamp(w.born, time.Now())
 	w.memory.peakPrivate = max(w.memory.peakPrivate, u.Private)

@@ -26,7 +26,7 @@ func (p *Pool) cancelQueuedLocked(t *task) bool {
 	case t.state == taskPending:
 		p.tasks.pending.remove(t)
 	case t.state == taskSent && t.place.worker.lane.TakeBack(t.place.at):
-		t.tries.attempt--
+		t.tries.Attempt--
 	default:
 		return false
 	}

@@ -113,7 +113,7 @@ func (r *reaping) detachUnlocking(unasked bool) (done, orderly bool) {
 	done = w.done > 0 || ran != nil // which has its own bound
 	orderly = w.retired != "" && unasked && fate.Orderly(exit) && ran == nil
 	if ran != nil {
-		death.Func, death.Attempt = ran.entry.name, ran.tries.attempt
+		death.Func, death.Attempt = ran.entry.name, ran.tries.Attempt
 	}
 	early := !r.looked
 	if !early && !orderly {
@@ -146,8 +146,8 @@ func (r *reaping) classify(ran *task) {
 			d.MemorySuspected, d.Evidence = true, evidence
 		}
 	}
-	if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.slots.width.Now() > 1 && !p.opts.Replacement.KeepWidth && ran.tries.memoryDeaths < mostMemoryDeaths {
-		ran.tries.memoryDeaths++ // it is not the task's fault yet
+	if ran != nil && d.forMemory() && p.opts.Attempts > 1 && p.slots.width.Now() > 1 && !p.opts.Replacement.KeepWidth {
+		ran.tries.DiedForMemory()
 	}
 }
 
@@ -175,7 +175,7 @@ func (r *reaping) report(orderly, ending bool) {
 // is tried again whatever else becomes known of the death.
 func (w *worker) triesAgainLocked(exit proc.Exit) bool {
 	t := w.runningLocked()
-	return exit.Signal != "" && (t == nil || t.share.job == nil && !t.cancel.asked && w.pool.ending.cause == nil && t.tries.attempt < w.pool.opts.Attempts)
+	return exit.Signal != "" && (t == nil || t.share.job == nil && !t.cancel.asked && w.pool.ending.cause == nil && t.tries.Attempt < w.pool.opts.Attempts)
 }
 
 // recordDeathLocked counts a death, tells of it, and lets fewer workers run where it was
@@ -203,7 +203,7 @@ func (w *worker) ranLocked() *task {
 	ran := w.runningLocked()
 	if s := l.Oldest(); !w.watch.Stopped() && ran == nil && s != nil && s.Live {
 		t := w.pool.taskOf(s.ID)
-		if t.tries.headDeaths++; t.tries.headDeaths > mostHeadDeaths { // it may wipe what says that it was begun
+		if t.tries.DiedBefore() {
 			ran = t
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
+	policy "example.com/handoff/pool/internal/task"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm/ring"
 )
@@ -80,7 +81,7 @@ func TestVandals(t *testing.T) {
 			switch how {
 			case "wipe and die":
 				require.ErrorIs(t, err, ErrWorkerDied)
-				require.LessOrEqual(t, settled(t, p).Deaths[ExitSignal], int64(mostHeadDeaths+p.opts.Attempts))
+				require.LessOrEqual(t, settled(t, p).Deaths[ExitSignal], int64(policy.MostHeadDeaths+p.opts.Attempts))
 			case "not taken back":
 				require.ErrorContains(t, err, "not taken back")
 			default:

@@ -10,6 +10,7 @@ import (
 	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/rangejob"
+	policy "example.com/handoff/pool/internal/task"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -236,14 +237,14 @@ func (p *Pool) newShareLocked(j *rangeJob, s rangejob.Share) *task {
 	p.ranges.lastShare++
 	return &task{
 		id:    wire.TaskID{Index: shareIndex, Epoch: p.ranges.lastShare},
-		entry: j.entry, fn: j.record.Func, tries: taskTries{attempt: s.Deaths}, share: rangeShare{j, s},
+		entry: j.entry, fn: j.record.Func, tries: policy.Tries{Attempt: s.Deaths}, share: rangeShare{j, s},
 	}
 }
 
 // shareRecord is what the worker gets of a share.
 func (t *task) shareRecord() wire.RangeShare {
 	r, s := t.share.job.record, &t.share
-	r.ID, r.Attempt = t.id, t.tries.attempt+1
+	r.ID, r.Attempt = t.id, t.tries.Attempt+1
 	r.Block, r.Lo, r.Hi = s.Block, s.Lo, s.Hi
 	return r
 }

@@ -4,18 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"example.com/handoff/pool/internal/life"
 	"example.com/handoff/pool/internal/wire"
 )
-
-// mostHeadDeaths is how often a task that no worker has begun, as far as one can
-// tell, may be next where one dies, or be moved from one that leaves it lying,
-// without having lost an attempt.
-const mostHeadDeaths = 8
-
-// mostMemoryDeaths is how many deaths for want of memory a task may have while
-// others run, beside its attempts: fewer run each time, until it is alone.
-const mostMemoryDeaths = 16
 
 // giveBackLocked decides what becomes of a task whose worker died under it.
 func (w *worker) giveBackLocked(t *task, death *WorkerExitError) {
@@ -25,10 +15,10 @@ func (w *worker) giveBackLocked(t *task, death *WorkerExitError) {
 		p.resolveLocked(t, nil, fmt.Errorf("%w while the task ran: %w", p.endedLocked(), death))
 	case t.cancel.asked:
 		p.resolveLocked(t, nil, fmt.Errorf("%w: %w", ErrCancelled, death))
-	case t.tries.attempt-t.tries.memoryDeaths >= p.opts.Attempts || t.tries.attempt == wire.MaxAttempts:
+	case t.tries.Exhausted(p.opts.Attempts):
 		p.resolveLocked(t, nil, death)
 	default:
-		w.retries = append(w.retries, Event{Kind: EventRetry, Func: t.entry.name, Attempt: t.tries.attempt + 1})
+		w.retries = append(w.retries, Event{Kind: EventRetry, Func: t.entry.name, Attempt: t.tries.Attempt + 1})
 		p.retryLocked(t)
 	}
 }
@@ -37,15 +27,15 @@ func (w *worker) giveBackLocked(t *task, death *WorkerExitError) {
 // first time, then up to 10 ms, 20 ms, … 1 s, with full jitter.
 func (p *Pool) retryLocked(t *task) {
 	t.state, t.place.worker = taskPending, nil
-	t.tries.deaths++
 	p.stats.Retries++
-	if t.tries.deaths == 1 {
+	wait := t.tries.Died()
+	if wait == 0 {
 		p.tasks.pending.pushFront(t)
 		return
 	}
 	t.delayed = true
 	p.tasks.delayed.pushBack(t)
-	id, wait := t.id, life.Backoff(t.tries.deaths)
+	id := t.id
 	time.AfterFunc(wait, func() { p.endDelay(t, id) })
 }
 

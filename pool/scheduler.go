@@ -4,14 +4,15 @@ import (
 	"fmt"
 	"time"
 
-	"example.com/handoff/pool/internal/lane"
+	policy "example.com/handoff/pool/internal/task"
 	"example.com/handoff/pool/internal/wire"
 )
 
 // scheduler has the workers that can be given tasks. Guarded by Pool.mu.
 type scheduler struct {
-	open   []*worker // those with a lane, by slot; a new slice at each change
-	record []byte    // memory for the record of a task
+	open   []*worker     // those with a lane, by slot; a new slice at each change
+	record []byte        // memory for the record of a task
+	loads  []policy.Load // memory for stealLocked
 }
 
 // dispatchLocked puts pending tasks into the lanes with the fewest.
@@ -85,7 +86,7 @@ func (p *Pool) sendLocked(w *worker, t *task) bool {
 	}
 	t.place.at = at
 	t.state, t.place.worker = taskSent, w
-	t.tries.attempt++
+	t.tries.Attempt++
 	return true
 }
 
@@ -101,14 +102,14 @@ func (t *task) appendRecord(b []byte) []byte {
 	if j := t.share.job; j != nil {
 		return t.shareRecord().Append(b, j.args)
 	}
-	return wire.AppendTask(b, t.fn, t.id, t.tries.attempt+1, t.args)
+	return wire.AppendTask(b, t.fn, t.id, t.tries.Attempt+1, t.args)
 }
 
 // requeueLocked puts a task that was in a lane and that no worker has begun to
 // where it is next.
 func (p *Pool) requeueLocked(t *task) {
 	t.state, t.place.worker = taskPending, nil
-	t.tries.attempt--
+	t.tries.Attempt--
 	p.tasks.pending.pushFront(t)
 }
 
@@ -123,35 +124,31 @@ func (p *Pool) stealLocked() (moved bool) {
 	if p.tasks.pending.first != nil || p.ending.cause != nil {
 		return false
 	}
-	var idle int
-	var most *lane.Lane
+	p.sched.loads = p.sched.loads[:0]
 	for _, w := range p.sched.open {
-		l := w.lane
-		same := l.Look()
-		switch {
-		case !w.open():
-		case l.Len() == 0:
-			idle++
-		case l.Tasks() == 0: // stopped, perhaps
-		case l.Tasks() == 1 && !(same && l.Stuck(stuckAfter)):
-		case most == nil || l.Tasks() > most.Tasks():
-			most = l
+		same, load := w.lane.Look(), policy.Load{Answers: -1}
+		if w.open() {
+			load = policy.Load{Answers: w.lane.Len(), Tasks: w.lane.Tasks()}
+			load.Stuck = load.Tasks == 1 && same && w.lane.Stuck(stuckAfter)
 		}
+		p.sched.loads = append(p.sched.loads, load)
 	}
-	if idle == 0 || most == nil {
+	from, n := policy.Steal(p.sched.loads)
+	if n == 0 {
 		return false
 	}
-	for i, n := most.Len()-1, max(most.Tasks()*idle/(idle+1), 1); i >= 0 && n > 0; i-- {
-		s := most.At(i)
+	l := p.sched.open[from].lane
+	for i := l.Len() - 1; i >= 0 && n > 0; i-- {
+		s := l.At(i)
 		if !s.Live {
 			continue
 		}
 		t := p.taskOf(s.ID)
-		if !t.share.movable() || i == 0 && t.tries.headDeaths >= mostHeadDeaths || !most.TakeBack(t.place.at) {
+		if !t.share.movable() || i == 0 && !t.tries.Movable() || !l.TakeBack(t.place.at) {
 			continue
 		}
 		if i == 0 {
-			t.tries.headDeaths++
+			t.tries.HeadDeaths++
 		}
 		p.requeueLocked(t)
 		moved = true

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	policy "example.com/handoff/pool/internal/task"
 	"example.com/handoff/pool/internal/wire"
 )
 
@@ -32,5 +33,5 @@ func TestTaskIsNotMovedForEver(t *testing.T) {
 		p.sched.open = slices.DeleteFunc(slices.Clone(p.sched.open), func(w *worker) bool { return w == was })
 		p.startBare(t, was.slot) // in its place
 	}
-	require.Equal(t, mostHeadDeaths, moves)
+	require.Equal(t, policy.MostHeadDeaths, moves)
 }

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"example.com/handoff/pool/internal/codec"
+	policy "example.com/handoff/pool/internal/task"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -22,7 +23,7 @@ type task struct {
 	fn     uint16 // its number
 	args   []byte // encoded
 	refs   taskRefs
-	tries  taskTries
+	tries  policy.Tries
 	place  taskPlace
 	out    taskOutcome
 	cancel cancellation
@@ -43,14 +44,6 @@ type taskRefs struct {
 	segs  []*announced
 	pins  []shm.Pin
 	bytes int64
-}
-
-// taskTries is how often a task was tried, and what became of it.
-type taskTries struct {
-	attempt      int // from 1: started, or in a lane
-	deaths       int // under it
-	memoryDeaths int // of these, for want of memory while others ran
-	headDeaths   int // workers that died, or left it lying, with it at the head of their lane, not begun
 }
 
 // taskPlace is in whose lane a task is, and where there.
@@ -288,7 +281,7 @@ func (p *Pool) freeLocked(t *task) {
 	t.state, t.entry, t.completions = taskFree, nil, nil
 	t.refs = taskRefs{segs: t.refs.segs[:0], pins: t.refs.pins[:0]}
 	t.out = taskOutcome{bytes: t.out.bytes[:0]}
-	t.tries, t.cancel = taskTries{}, cancellation{}
+	t.tries, t.cancel = policy.Tries{}, cancellation{}
 	t.over, t.hadToWait, t.waiting, t.discarded, t.delayed = false, false, false, false, false
 	p.tasks.free = append(p.tasks.free, t)
 	p.placeFreeLocked()
