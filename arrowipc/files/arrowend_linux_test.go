@@ -144,25 +144,25 @@ func TestFooterIsTheWholeFile(t *testing.T) {
 		recs = append(recs, newRecordOf(schema, 100, uint64(i), anyEdge))
 	}
 	defer release(recs)
-	file, pieces := encode(t, Arrow, schema, recs...)
+	file, blocks := encode(t, Arrow, schema, recs...)
 	e, err := NewEncoder(Arrow, schema)
 	require.NoError(t, err)
 	rows := len(e.Head())
-	for _, p := range pieces {
+	for _, p := range blocks {
 		rows += int(p.Len())
 	}
-	tail := func(pieces ...Piece) []byte {
-		b, err := e.Tail(slices.Values(pieces))
+	tail := func(blocks ...Block) []byte {
+		b, err := e.Tail(slices.Values(blocks))
 		require.NoError(t, err)
 		return b
 	}
-	require.Equal(t, file, slices.Concat(file[:rows], tail(pieces...)))
+	require.Equal(t, file, slices.Concat(file[:rows], tail(blocks...)))
 	first := firstBatch(t, file)
-	second := bytes.Replace(tail(pieces[1]), binary.LittleEndian.AppendUint64(nil, uint64(first)), binary.LittleEndian.AppendUint64(nil, uint64(first+pieces[0].Len())), 1)
+	second := bytes.Replace(tail(blocks[1]), binary.LittleEndian.AppendUint64(nil, uint64(first)), binary.LittleEndian.AppendUint64(nil, uint64(first+blocks[0].Len())), 1)
 	for name, content := range map[string][]byte{
 		"two files":             slices.Concat(file, file),
-		"bytes behind the mark": slices.Concat(file[:rows], endOfStream, make([]byte, 100), tail(pieces...)),
-		"the last left out":     slices.Concat(file[:rows], tail(pieces[:2]...)),
+		"bytes behind the mark": slices.Concat(file[:rows], endOfStream, make([]byte, 100), tail(blocks...)),
+		"the last left out":     slices.Concat(file[:rows], tail(blocks[:2]...)),
 		"all left out":          slices.Concat(file[:rows], tail()),
 		"the middle alone":      slices.Concat(file[:rows], second),
 	} {

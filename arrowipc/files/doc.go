@@ -16,7 +16,7 @@
 // [Reader.Identity] tells whether the file is still that of the earlier run.
 //
 // An [Encoder] makes the bytes of an output file, of the format that [FormatOf]
-// tells by its name: a head, a piece for each record, a tail. Who writes them may
+// tells by its name: a head, a block for each record, a tail. Who writes them may
 // be killed between any two and go on.
 //
 // # Columns

@@ -34,30 +34,30 @@ func FormatOf(path string) (Format, error) {
 }
 
 // An Encoder makes the bytes of one file, a chunk at a time. The file is the head,
-// one piece for each chunk, the tail:
+// one block for each chunk, the tail:
 //
-//	Head | piece | piece | … | Tail
+//	Head | block | block | … | Tail
 //
-// A piece depends on nothing but its chunk, the head on the schema, the tail on
-// both and the lengths of the pieces. So a writer that was killed goes on, with a
-// new Encoder, after the last piece whose length it has kept.
+// A block depends on nothing but its chunk, the head on the schema, the tail on
+// both and the lengths of the blocks. So a writer that was killed goes on, with a
+// new Encoder, after the last block whose length it has kept.
 //
 // An Encoder is used by one goroutine. It holds no file and needs no Close.
 type Encoder struct {
 	schema *arrow.Schema
 	head   []byte
 	arrow  *arrowEncoder // nil: CSV
-	csv    []byte        // the last piece, for its room
+	csv    []byte        // the last block, for its room
 }
 
-// A Piece is the length of what WriteChunk wrote, in bytes.
-type Piece struct {
+// A Block is the length of what WriteChunk wrote, in bytes.
+type Block struct {
 	Meta int64 `json:"meta,omitempty"` // of Arrow's metadata; 0 for CSV
 	Body int64 `json:"body"`
 }
 
-// Len is the bytes of the whole piece.
-func (p Piece) Len() int64 { return p.Meta + p.Body }
+// Len returns the bytes of the whole block.
+func (p Block) Len() int64 { return p.Meta + p.Body }
 
 // NewEncoder makes an Encoder for records of that schema, which has at least one
 // column, all of them of the types that a Reader hands out. For Arrow the names
@@ -100,44 +100,44 @@ func NewEncoder(format Format, schema *arrow.Schema) (*Encoder, error) {
 // Head is what the file begins with. It is the Encoder's own.
 func (e *Encoder) Head() []byte { return e.head }
 
-// WriteChunk writes the piece of rec to w and says how long it is. An Arrow
-// file's values go to w straight from the arrays' memory, several writes a piece
-// (give it a [bufio.Writer] if those are dear); CSV is written at once. The piece
+// WriteChunk writes the block of rec to w and says how long it is. An Arrow
+// file's values go to w straight from the arrays' memory, several writes a block
+// (give it a [bufio.Writer] if those are dear); CSV is written at once. The block
 // depends on the record's elements alone, and on what stands in the place of an
 // Arrow array's nulls, not on how the arrays lie in memory.
 //
 // The record stays the caller's and must not change meanwhile. After an error of
-// w, which is wrapped, w may have got a part of the piece; the Encoder is as
+// w, which is wrapped, w may have got a part of the block; the Encoder is as
 // before.
-func (e *Encoder) WriteChunk(w io.Writer, rec arrow.Record) (Piece, error) {
+func (e *Encoder) WriteChunk(w io.Writer, rec arrow.Record) (Block, error) {
 	if err := e.check(rec); err != nil {
-		return Piece{}, fmt.Errorf("files: encode: %w", err)
+		return Block{}, fmt.Errorf("files: encode: %w", err)
 	}
 	if e.arrow != nil {
 		p, err := e.arrow.write(w, rec)
 		if err != nil {
-			return Piece{}, fmt.Errorf("files: encode: %w", err)
+			return Block{}, fmt.Errorf("files: encode: %w", err)
 		}
 		return p, nil
 	}
-	piece, err := AppendCSV(e.csv[:0], rec)
+	block, err := AppendCSV(e.csv[:0], rec)
 	if err != nil {
-		return Piece{}, err
+		return Block{}, err
 	}
-	e.csv = piece
-	if _, err := w.Write(piece); err != nil {
-		return Piece{}, fmt.Errorf("files: encode: %w", err)
+	e.csv = block
+	if _, err := w.Write(block); err != nil {
+		return Block{}, fmt.Errorf("files: encode: %w", err)
 	}
-	return Piece{Body: int64(len(piece))}, nil
+	return Block{Body: int64(len(block))}, nil
 }
 
-// Tail is what the file ends with, given all its pieces in the order in which
-// they stand behind the head. An Arrow file takes up to about 2.7 million pieces.
-func (e *Encoder) Tail(pieces iter.Seq[Piece]) ([]byte, error) {
+// Tail is what the file ends with, given all its blocks in the order in which
+// they stand behind the head. An Arrow file takes up to about 2.7 million blocks.
+func (e *Encoder) Tail(blocks iter.Seq[Block]) ([]byte, error) {
 	if e.arrow == nil {
 		return nil, nil
 	}
-	tail, err := e.arrow.tail(pieces)
+	tail, err := e.arrow.tail(blocks)
 	if err != nil {
 		return nil, fmt.Errorf("files: encode: %w", err)
 	}

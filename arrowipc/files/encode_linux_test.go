@@ -92,7 +92,7 @@ func noEdge(*rand.Rand) edge { return edge{} }
 func anyEdge(r *rand.Rand) edge { return edge{1 + r.IntN(20), r.IntN(20)} }
 
 // encode makes a whole file.
-func encode(t require.TestingT, format Format, schema *arrow.Schema, recs ...arrow.Record) (file []byte, pieces []Piece) {
+func encode(t require.TestingT, format Format, schema *arrow.Schema, recs ...arrow.Record) (file []byte, blocks []Block) {
 	e, err := NewEncoder(format, schema)
 	require.NoError(t, err)
 	out := bytes.NewBuffer(bytes.Clone(e.Head()))
@@ -101,12 +101,12 @@ func encode(t require.TestingT, format Format, schema *arrow.Schema, recs ...arr
 		p, err := e.WriteChunk(out, rec)
 		require.NoError(t, err)
 		require.Equal(t, int64(out.Len()-before), p.Len())
-		pieces = append(pieces, p)
+		blocks = append(blocks, p)
 	}
-	tail, err := e.Tail(slices.Values(pieces))
+	tail, err := e.Tail(slices.Values(blocks))
 	require.NoError(t, err)
 	out.Write(tail)
-	return out.Bytes(), pieces
+	return out.Bytes(), blocks
 }
 
 // libraryFile is what Arrow's own writer makes of the records, with the mark of
@@ -184,7 +184,7 @@ func TestEncodeArrowIsRead(t *testing.T) {
 		recs = append(recs, newRecordOf(schema, rows, uint64(i), anyEdge))
 	}
 	defer release(recs)
-	file, pieces := encode(t, Arrow, schema, recs...)
+	file, blocks := encode(t, Arrow, schema, recs...)
 
 	r, err := ipc.NewFileReader(bytes.NewReader(file))
 	require.NoError(t, err)
@@ -218,27 +218,27 @@ func TestEncodeArrowIsRead(t *testing.T) {
 	}
 
 	require.Zero(t, (at-len(f.buf))%alignment)
-	blocks := f.root().vector(3, blockBytes)
-	require.Equal(t, len(recs), blocks.n)
-	require.Zero(t, (blocks.pos)%alignment)
-	for i := range blocks.n {
-		off := f.i64(blocks.pos + blockBytes*i)
+	listed := f.root().vector(3, blockBytes)
+	require.Equal(t, len(recs), listed.n)
+	require.Zero(t, (listed.pos)%alignment)
+	for i := range listed.n {
+		off := f.i64(listed.pos + blockBytes*i)
 		require.Zero(t, off%alignment)
-		require.Equal(t, pieces[i].Meta, int64(f.u32(blocks.pos+blockBytes*i+8)))
-		require.Equal(t, pieces[i].Body, f.i64(blocks.pos+blockBytes*i+16))
+		require.Equal(t, blocks[i].Meta, int64(f.u32(listed.pos+blockBytes*i+8)))
+		require.Equal(t, blocks[i].Body, f.i64(listed.pos+blockBytes*i+16))
 	}
 
 	first, err := NewEncoder(Arrow, schema)
 	require.NoError(t, err)
 	out := bytes.NewBuffer(bytes.Clone(first.Head()))
 	for i, rec := range recs {
-		e, err := NewEncoder(Arrow, schema) // killed after each piece
+		e, err := NewEncoder(Arrow, schema) // killed after each block
 		require.NoError(t, err)
 		p, err := e.WriteChunk(out, rec)
 		require.NoError(t, err)
-		require.Equal(t, pieces[i], p)
+		require.Equal(t, blocks[i], p)
 	}
-	end, err := first.Tail(slices.Values(pieces))
+	end, err := first.Tail(slices.Values(blocks))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(file, append(out.Bytes(), end...)))
 }
@@ -364,12 +364,12 @@ func TestEncodeErrors(t *testing.T) {
 
 	e, err := NewEncoder(Arrow, schema)
 	require.NoError(t, err)
-	for _, p := range []Piece{{}, {Meta: 8}, {Meta: 12, Body: 8}, {Meta: 16, Body: -8}, {Meta: 16, Body: 4}, {Meta: 1 << 40}, {16, math.MaxInt64 &^ 7}} {
-		_, err := e.Tail(slices.Values([]Piece{p}))
+	for _, p := range []Block{{}, {Meta: 8}, {Meta: 12, Body: 8}, {Meta: 16, Body: -8}, {Meta: 16, Body: 4}, {Meta: 1 << 40}, {16, math.MaxInt64 &^ 7}} {
+		_, err := e.Tail(slices.Values([]Block{p}))
 		require.ErrorIs(t, err, ErrCorrupt, "%+v", p)
 	}
-	_, err = e.Tail(func(yield func(Piece) bool) {
-		for yield(Piece{Meta: 16}) {
+	_, err = e.Tail(func(yield func(Block) bool) {
+		for yield(Block{Meta: 16}) {
 		}
 	})
 	require.ErrorContains(t, err, "use larger ones")

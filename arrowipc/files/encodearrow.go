@@ -16,7 +16,7 @@ import (
 )
 
 // arrowEncoder makes an Arrow IPC file of what Arrow's own writer makes: head and
-// footer are those of a file without batches, a piece is what its stream writer
+// footer are those of a file without batches, a block is what its stream writer
 // hands to a PayloadWriter, and the footer gets the blocks spliced in.
 type arrowEncoder struct {
 	schema *arrow.Schema
@@ -55,7 +55,7 @@ func newArrowEncoder(schema *arrow.Schema) (*arrowEncoder, error) {
 
 // write gives Arrow's writer arrays that are as long as their elements: it would
 // write what stands beside them too.
-func (e *arrowEncoder) write(w io.Writer, rec arrow.Record) (Piece, error) {
+func (e *arrowEncoder) write(w io.Writer, rec arrow.Record) (Block, error) {
 	n := int(rec.NumRows())
 	cols := make([]arrow.Array, 0, len(rec.Columns()))
 	defer func() { releaseAll(cols) }()
@@ -65,19 +65,19 @@ func (e *arrowEncoder) write(w io.Writer, rec arrow.Record) (Piece, error) {
 			err = corruptf("%d elements in a record of %d rows", arr.Len(), n)
 		}
 		if err != nil {
-			return Piece{}, fmt.Errorf("column %d %s: %w", i+1, show(rec.ColumnName(i)), err)
+			return Block{}, fmt.Errorf("column %d %s: %w", i+1, show(rec.ColumnName(i)), err)
 		}
 		cols = append(cols, el.array(arr.DataType(), n))
 	}
 	exact := array.NewRecord(e.schema, cols, int64(n))
 	defer exact.Release()
-	e.sink.w, e.sink.err, e.sink.piece = w, nil, Piece{}
+	e.sink.w, e.sink.err, e.sink.block = w, nil, Block{}
 	err := e.writer.Write(exact)
 	if e.sink.err != nil {
 		err = e.sink.err
 	}
 	e.sink.w = nil
-	return e.sink.piece, err
+	return e.sink.block, err
 }
 
 // array is the elements without what lies around them. Only the bits are copied.
@@ -97,7 +97,7 @@ func (el elements) array(typ arrow.DataType, n int) arrow.Array {
 type sink struct {
 	w       io.Writer
 	started bool
-	piece   Piece
+	block   Block
 	err     error
 }
 
@@ -110,33 +110,33 @@ func (s *sink) WritePayload(p ipc.Payload) error {
 		s.started = true // the schema, which the head holds
 		return nil
 	}
-	s.piece, s.err = writePayload(s.w, p)
+	s.block, s.err = writePayload(s.w, p)
 	return s.err
 }
 
 // writePayload writes a message as ipc's file writer does.
-func writePayload(w io.Writer, p ipc.Payload) (Piece, error) {
+func writePayload(w io.Writer, p ipc.Payload) (Block, error) {
 	buf := p.Meta()
 	defer buf.Release()
 	padded := (buf.Len() + alignment - 1) &^ (alignment - 1)
 	if padded > maxMetadata {
-		return Piece{}, unsupportedf("%d bytes of metadata for one chunk, expected at most %d", padded, maxMetadata)
+		return Block{}, unsupportedf("%d bytes of metadata for one chunk, expected at most %d", padded, maxMetadata)
 	}
 	meta := make([]byte, 8+padded)
 	binary.LittleEndian.PutUint32(meta, continuation)
 	binary.LittleEndian.PutUint32(meta[4:], uint32(padded))
 	copy(meta[8:], buf.Bytes())
 	if _, err := w.Write(meta); err != nil {
-		return Piece{}, err
+		return Block{}, err
 	}
 	body := counter{w: w}
 	if err := p.SerializeBody(&body); err != nil {
-		return Piece{}, err
+		return Block{}, err
 	}
 	if body.n%alignment != 0 {
-		return Piece{}, fmt.Errorf("a body of %d bytes is not aligned", body.n)
+		return Block{}, fmt.Errorf("a body of %d bytes is not aligned", body.n)
 	}
-	return Piece{Meta: int64(len(meta)), Body: body.n}, nil
+	return Block{Meta: int64(len(meta)), Body: body.n}, nil
 }
 
 // A footer is that of a file without batches. Its blocks belong behind the length
@@ -169,21 +169,21 @@ func newFooter(empty []byte) (footer, error) {
 	return footer{empty, count, [2]int{t.at(1), t.at(2)}}, nil
 }
 
-func (e *arrowEncoder) tail(pieces iter.Seq[Piece]) ([]byte, error) {
-	var blocks []byte
+func (e *arrowEncoder) tail(blocks iter.Seq[Block]) ([]byte, error) {
+	var list []byte
 	at, n := int64(len(e.head)), 0
-	for p := range pieces {
+	for p := range blocks {
 		if n++; n > maxBlocks {
 			return nil, unsupportedf("more than %d chunks in one Arrow file; use larger ones", maxBlocks)
 		}
 		if p.Meta <= 8 || p.Body < 0 || p.Meta > maxMetadata+8 || p.Meta%alignment != 0 || p.Body%alignment != 0 {
-			return nil, corruptf("piece %d has %d bytes of metadata and %d of body", n, p.Meta, p.Body)
+			return nil, corruptf("block %d has %d bytes of metadata and %d of body", n, p.Meta, p.Body)
 		}
-		blocks = binary.LittleEndian.AppendUint64(blocks, uint64(at))
-		blocks = binary.LittleEndian.AppendUint64(blocks, uint64(p.Meta))
-		blocks = binary.LittleEndian.AppendUint64(blocks, uint64(p.Body))
+		list = binary.LittleEndian.AppendUint64(list, uint64(at))
+		list = binary.LittleEndian.AppendUint64(list, uint64(p.Meta))
+		list = binary.LittleEndian.AppendUint64(list, uint64(p.Body))
 		if at += p.Len(); at < 0 {
-			return nil, corruptf("pieces of more than 2⁶³ bytes")
+			return nil, corruptf("blocks of more than 2⁶³ bytes")
 		}
 	}
 	f := e.footer
@@ -191,12 +191,12 @@ func (e *arrowEncoder) tail(pieces iter.Seq[Piece]) ([]byte, error) {
 	b = append(b, f.empty[:f.count]...)
 	for _, ref := range f.moved {
 		field := b[len(endOfStream)+ref:]
-		binary.LittleEndian.PutUint32(field, binary.LittleEndian.Uint32(field)+uint32(len(blocks)))
+		binary.LittleEndian.PutUint32(field, binary.LittleEndian.Uint32(field)+uint32(len(list)))
 	}
 	b = binary.LittleEndian.AppendUint32(b, uint32(n))
-	b = append(b, blocks...)
+	b = append(b, list...)
 	b = append(b, f.empty[f.count+4:]...)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(f.empty)+len(blocks)))
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(f.empty)+len(list)))
 	return append(b, magic...), nil
 }
 

@@ -44,7 +44,7 @@ func isPlain(name string) bool {
 }
 
 // AppendCSV appends the rows of rec, whose columns are of the types that a Reader
-// hands out, to dst: the piece of an Encoder for CSV. It keeps nothing, so workers
+// hands out, to dst: the block of an Encoder for CSV. It keeps nothing, so workers
 // may call it on arrays in shared memory and hand over the bytes.
 //
 // Lines end with "\n". A null is an empty cell, or "" in quotes where it is the

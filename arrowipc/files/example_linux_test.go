@@ -60,8 +60,8 @@ func ExampleOpen() {
 	// skipped note: text: its first value is "calm" in line 3
 }
 
-// Copy two columns of a table to CSV, a piece for each record. A writer that has
-// kept the pieces' lengths could stop between any two and go on.
+// Copy two columns of a table to CSV, a block for each record. A writer that has
+// kept the blocks' lengths could stop between any two and go on.
 func ExampleEncoder() {
 	run, err := shm.NewRun()
 	if err != nil {
@@ -81,7 +81,7 @@ func ExampleEncoder() {
 	}
 	var out bytes.Buffer
 	out.Write(enc.Head())
-	var pieces []files.Piece
+	var blocks []files.Block
 	for {
 		rec, err := r.Next(context.Background())
 		if err == io.EOF {
@@ -94,17 +94,17 @@ func ExampleEncoder() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		pieces = append(pieces, p)
+		blocks = append(blocks, p)
 		rec.Release()
 	}
-	tail, err := enc.Tail(slices.Values(pieces))
+	tail, err := enc.Tail(slices.Values(blocks))
 	if err != nil {
 		log.Fatal(err)
 	}
 	out.Write(tail)
 	lines := strings.SplitAfter(out.String(), "\n")
 	fmt.Print(strings.Join(lines[:6], ""))
-	fmt.Println(pieces[0].Len(), "bytes in the first of", len(pieces), "pieces")
+	fmt.Println(blocks[0].Len(), "bytes in the first of", len(blocks), "blocks")
 	// Output:
 	// time,gust
 	// 1,
@@ -112,5 +112,5 @@ func ExampleEncoder() {
 	// 3,
 	// 4,
 	// 5,7.5
-	// 32 bytes in the first of 3 pieces
+	// 32 bytes in the first of 3 blocks
 }

@@ -79,13 +79,13 @@ func (f *fussy) Passes() []batch.Pass {
 			return nil, err
 		}
 		future, err := fussyOf.Submit(ctx, p.Pool, fussyIn{c, f.kill, f.fail, f.wait, f.file})
-		return func(ctx context.Context) (batch.Part, error) {
+		return func(ctx context.Context) (batch.Outcome, error) {
 			c, err := future.Wait(ctx)
 			if err != nil {
-				return batch.Part{}, err
+				return batch.Outcome{}, err
 			}
 			out, err := batch.OutOf(c)
-			return batch.Part{Output: []batch.Out{out}}, err
+			return batch.Outcome{Output: []batch.Out{out}}, err
 		}, err
 	}}}
 }

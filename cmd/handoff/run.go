@@ -47,7 +47,7 @@ func newRunCommand(s streams) (*cobra.Command, *runFlags) {
 		Short: "Run a numeric batch over worker processes, and go on where it was killed",
 		Long: `Read Arrow IPC files and streams (known by their content) or CSV files with a
 header (.csv) into shared memory and run an operation over their numeric columns
-in worker processes, which are handed each piece by name. Several inputs with
+in worker processes, which are handed each chunk by name. Several inputs with
 the same columns are one table.
 
 ` + opsHelp() + `

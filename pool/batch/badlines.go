@@ -34,16 +34,14 @@ type badLines struct {
 	kept  int             // how many of them the journal has
 }
 
-// add takes lines of the journal.
-func (b *badLines) add(lines []badLine) {
+// restore takes over the lines of the journal.
+func (b *badLines) restore(lines []badLine) {
 	b.lines, b.kept = lines, len(lines)
 	b.at = make(map[[2]int]bool, len(lines))
 	for _, l := range lines {
 		b.at[[2]int{l.Input, l.Line}] = true
 	}
 }
-
-func (b *badLines) any() bool { return b.count() > 0 }
 
 func (b *badLines) count() int {
 	b.mu.Lock()
@@ -53,18 +51,18 @@ func (b *badLines) count() int {
 
 // badRow leaves a line out that an earlier pass or run has left out, whatever the job
 // says now, because its chunks are cut so; and others if the job says so.
-func (e *engine) badRow(i int, row files.BadRow) error {
-	b := &e.bad
+func (s *source) badRow(i int, row files.BadRow) error {
+	b := &s.bad
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := [2]int{i, row.Line}
 	switch {
 	case b.at[at]:
 		return nil
-	case e.job.InputQuarantine == "":
+	case s.job.InputQuarantine == "":
 		return row.Err
 	case len(b.lines) == mostBad:
-		return fmt.Errorf("%s: %d lines of the inputs cannot be parsed, the most that may be left out, and line %d", e.job.Inputs[i], mostBad, row.Line)
+		return fmt.Errorf("%s: %d lines of the inputs cannot be parsed, the most that may be left out, and line %d", s.job.Inputs[i], mostBad, row.Line)
 	case b.at == nil:
 		b.at = map[[2]int]bool{}
 	}
@@ -76,29 +74,30 @@ func (e *engine) badRow(i int, row files.BadRow) error {
 // mostBad bounds what is kept of an input that is no CSV at all.
 const mostBad = 100_000
 
+// unkept returns the lines that the journal does not have, which is about to get them.
+func (b *badLines) unkept() []badLine {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lines := b.lines[b.kept:]
+	b.kept = len(b.lines)
+	return lines
+}
+
 // appendBad puts the lines into the journal that it does not have. A chunk is
 // committed behind those that were left out ahead of its rows.
 func (e *engine) appendBad() error {
-	if e.store == nil {
+	if e.outputs.store == nil {
 		return nil
 	}
-	e.bad.mu.Lock()
-	lines := e.bad.lines[e.bad.kept:]
-	e.bad.kept = len(e.bad.lines)
-	e.bad.mu.Unlock()
-	for _, l := range lines {
-		rec, err := jsonRecord(recordBad, l)
-		if err == nil {
-			err = e.store.journal.Append(rec)
-		}
-		if err != nil {
+	for _, l := range e.source.bad.unkept() {
+		if err := e.outputs.store.append(recordBad, l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sorted is the lines in the order of the inputs, when all have been read.
+// sorted returns the lines in the order of the inputs, when all have been read.
 func (b *badLines) sorted() []badLine {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,7 +107,7 @@ func (b *badLines) sorted() []badLine {
 }
 
 func (e *engine) unparsed() (all []Unparsed) {
-	for _, l := range e.bad.sorted() {
+	for _, l := range e.source.bad.sorted() {
 		all = append(all, Unparsed{e.job.Inputs[l.Input], l.Line})
 	}
 	return all
@@ -116,17 +115,17 @@ func (e *engine) unparsed() (all []Unparsed) {
 
 // writeBad writes Job.InputQuarantine.
 func (e *engine) writeBad() error {
-	if e.job.InputQuarantine == "" || !e.bad.any() {
+	if e.job.InputQuarantine == "" || e.source.bad.count() == 0 {
 		return nil
 	}
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	w.Write([]string{"file", "line", "text"})
-	for _, l := range e.bad.sorted() {
+	for _, l := range e.source.bad.sorted() {
 		w.Write([]string{e.job.Inputs[l.Input], strconv.Itoa(l.Line), string(l.Text)})
 	}
 	if w.Flush(); w.Error() != nil {
 		return w.Error()
 	}
-	return e.writeFile(e.job.InputQuarantine, b.Bytes())
+	return e.outputs.writeFile(e.job.InputQuarantine, b.Bytes())
 }

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -19,25 +20,18 @@ type commit struct {
 	index       int64
 	input       int
 	first, rows int64
-	units       int
-	left        []Quarantined // found in this pass
-	partials    [][]byte      // of a reduction, by piece and unit
-	extents     []extent      // of output rows, once they are written
-	blocks      []formatted   // until then
+	tasks       int           // of each piece
+	quarantined []Quarantined // found in this pass
+	partials    [][]byte      // of a reduction, by piece and column
+	output      []outRows     // until they are written
+	extents     []extent      // of output rows that are written
 }
 
 func (c *commit) release() {
-	for _, b := range c.blocks {
-		b.release()
+	for _, r := range c.output {
+		releaseOuts(r.columns)
 	}
-	c.blocks = nil
-}
-
-// A formatted is a block of output, and what waits for its bytes if a worker makes
-// these.
-type formatted struct {
-	block
-	text func(context.Context) (shm.OwnedView[byte], error)
+	c.output = nil
 }
 
 type csvIn struct{ Rows arrowipc.Record }
@@ -77,123 +71,133 @@ func schemaOf(arrays []arrow.Array) *arrow.Schema {
 	return arrow.NewSchema(fields, nil)
 }
 
-// format has a block of CSV made in a worker. What cannot be, commit makes itself.
-func (r *passRun) format(ctx context.Context, b block) formatted {
-	f := formatted{block: b}
-	if r.sink.format != files.CSV || b.rows == 0 {
-		return f
+// format has rows made CSV in a worker. Where that fails, commitAll does it.
+func (p *passRun) format(ctx context.Context, out *outRows) {
+	if p.e.outputs.sink.format != files.CSV || out.len() == 0 {
+		return
 	}
-	rows, ok := b.shared()
+	rec, ok := out.shared()
 	if !ok {
-		return f
+		return
 	}
-	future, err := formatCSV.Submit(ctx, r.pool, csvIn{rows})
+	future, err := formatCSV.Submit(ctx, p.e.pool, csvIn{rec})
 	if err != nil {
-		return f
+		return
 	}
-	f.text = func(ctx context.Context) (shm.OwnedView[byte], error) {
+	out.text = func(ctx context.Context) (shm.OwnedView[byte], error) {
 		out, err := future.Wait(ctx)
-		r.copied.Add(out.Copied)
+		p.e.copied.Add(out.Copied)
 		return out.Text, err
 	}
-	return f
+}
+
+// A group is the records of chunks that are written and not durable yet. Whoever
+// completes a chunk adds one, disk's goroutine takes them all.
+type group struct {
+	mu      sync.Mutex // guards records
+	records [][]byte
+}
+
+func (g *group) add(rec []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.records = append(g.records, rec)
+}
+
+func (g *group) take() [][]byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	records := g.records
+	g.records = nil
+	return records
 }
 
 // groupTime is how long a chunk that is done may wait to be made durable together
 // with those after it: what a kill costs at most, beside the chunks that run.
 const groupTime = 100 * time.Millisecond
 
-// commitAll writes what comes of the chunks and makes it durable, in groups. Where a
-// pass has failed it keeps what is done by then. It calls fail when it cannot, and
-// goes on taking chunks until there are no more.
-func (r *passRun) commitAll(ctx context.Context, fail func(error)) {
-	var failed error
-	try := func(err error) {
-		if err != nil && failed == nil {
-			failed = err
+// commitAll writes what comes of the chunks and makes it durable, in groups, also where
+// the pass fails elsewhere. When it cannot, it calls fail and only releases the chunks.
+func (p *passRun) commitAll(ctx context.Context, fail func(error)) {
+	failed := false
+	try := func(f func() error) {
+		if failed {
+			return
+		}
+		if err := f(); err != nil {
+			failed = true
 			fail(err)
 		}
 	}
 	var due <-chan time.Time
-	if r.store != nil {
+	if p.e.outputs.store != nil {
 		t := time.NewTicker(groupTime)
 		defer t.Stop()
 		due = t.C
 	}
 	for {
 		select {
-		case c, ok := <-r.commits:
+		case c, ok := <-p.commits:
 			if !ok {
-				if failed == nil {
-					try(r.sync())
-				}
+				try(p.sync)
 				return
 			}
-			if failed == nil {
-				try(r.write(ctx, c))
-			}
+			try(func() error { return p.write(ctx, c) })
 			c.release()
 		case <-due:
-			if failed == nil {
-				try(r.sync())
-			}
+			try(p.sync)
 		}
 	}
 }
 
 // write writes the rows of a chunk behind those that are there, and puts its record
 // into the next group.
-func (r *passRun) write(ctx context.Context, c *commit) error {
-	from := r.sink.off
-	for _, b := range c.blocks {
-		x, err := r.sink.write(ctx, b)
+func (p *passRun) write(ctx context.Context, c *commit) error {
+	sink := p.e.outputs.sink
+	from := sink.off
+	for _, r := range c.output {
+		x, err := sink.write(ctx, r)
 		if err != nil {
 			if context.Cause(ctx) != nil { // its worker was not waited for
-				return r.sink.rewind(from)
+				return sink.rewind(from)
 			}
 			return err
 		}
 		x.chunk = c.index
 		c.extents = append(c.extents, x)
 	}
-	r.sink.keep(c.extents)
-	r.note(c)
+	sink.extents = append(sink.extents, c.extents...)
+	p.note(c)
 	return nil
 }
 
 // note puts the record of a chunk into the next group.
-func (r *passRun) note(c *commit) {
-	if r.store == nil {
-		return
+func (p *passRun) note(c *commit) {
+	if p.e.outputs.store != nil {
+		p.group.add(appendCommit(nil, c))
 	}
-	rec := appendCommit(nil, c)
-	r.groupMu.Lock()
-	defer r.groupMu.Unlock()
-	r.group = append(r.group, rec)
 }
 
-// sync makes everything written durable: first the rows, then the records of them,
-// which the journal does not get to see before.
-func (r *passRun) sync() error {
-	r.groupMu.Lock()
-	group := r.group
-	r.group = nil
-	r.groupMu.Unlock()
-	if len(group) == 0 {
+// sync makes everything written durable: first the rows, then their records, which the
+// journal does not get before.
+func (p *passRun) sync() error {
+	records := p.group.take()
+	if len(records) == 0 {
 		return nil
 	}
-	if r.pass.Output != nil {
-		if err := r.sink.sync(); err != nil {
+	if p.pass.Output != nil {
+		if err := p.e.outputs.sink.temp.f.Sync(); err != nil {
 			return err
 		}
 	}
-	if err := r.appendBad(); err != nil {
+	if err := p.e.appendBad(); err != nil {
 		return err
 	}
-	for _, rec := range group {
-		if err := r.store.journal.Append(rec); err != nil {
+	j := p.e.outputs.store.journal
+	for _, rec := range records {
+		if err := j.Append(rec); err != nil {
 			return err
 		}
 	}
-	return r.store.journal.Sync()
+	return j.Sync()
 }

@@ -20,7 +20,7 @@
 //	                     disk: rows ▼ behind the rows, sync; record of the chunk, sync
 //
 // The queue is bounded by bytes, and so are the tasks in flight and the chunks that
-// are done and not written: an input larger than memory goes through in pieces. A
+// are done and not written: an input larger than memory goes through in chunks. A
 // chunk's memory returns to the arena when its last column is done.
 //
 // # Copies
@@ -33,7 +33,7 @@
 //     in every pass again;
 //   - numbers that are parsed from CSV into shared memory, 8 bytes each, and a
 //     validity bit for each;
-//   - rows ahead of a piece ([Pass].Halo) that had to be joined from two chunks;
+//   - rows ahead of a piece of a chunk ([Pass].Halo) that had to be joined from two chunks;
 //   - CSV of the output, which a worker makes in its own memory and copies into shared
 //     memory;
 //   - rows that are kept aside because they kill their workers, as an Arrow stream.
@@ -45,8 +45,9 @@
 //
 // # Operations
 //
-// An operation says three things. Map: what a worker does with a piece of a column,
-// or of all columns ([Pass].Whole). Merge, of a reduction: how partial results are
+// An operation says three things. Map: what a worker does with a piece, which is
+// consecutive rows of a chunk (all of them, unless some are in quarantine) in one
+// column, or in all of them ([Pass].Whole). Merge, of a reduction: how partial results are
 // put together, in the order of the rows; or Output, of an operation that gives rows:
 // which columns. Split: how many passes it makes over the rows, and how many rows
 // ahead of a piece its tasks need ([Pass].Halo). [Op].Params are its parameters.

@@ -6,93 +6,77 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/apache/arrow/go/v15/arrow"
-
 	"example.com/handoff/arrowipc"
-	"example.com/handoff/arrowipc/files"
 	"example.com/handoff/pool"
-	"example.com/handoff/pool/batch/outfile"
 	"example.com/handoff/pool/journal"
 )
 
-// An engine is one running job.
+// An engine is one running job. Run's goroutine owns it; the goroutines of a pass
+// read what is set before the first pass. source and outputs say who owns theirs.
 type engine struct {
 	job    *Job
 	op     *Op
 	params map[string]string
 	start  time.Time
-	id     string // of the job
-
-	fs     journal.FS
-	disk   *disk  // where everything with store and sink is done
-	store  *store // nil without State
-	sink   *sink  // nil before there are rows to write
-	whole  *temp  // a reduction's output, once it is written
-	out    string // absolute, not a link; "" without Out
-	inputs []input
 
 	pool   *pool.Pool
 	alloc  *arrowipc.Allocator
-	copied atomic.Int64  // bytes, elsewhere than into the pool's arena
-	ahead  *files.Reader // the first input, opened for its columns
-
-	fields []arrow.Field
-	schema *arrow.Schema // of the output's rows
+	copied atomic.Int64 // bytes, elsewhere than into the pool's arena
 	plan   Plan
 	passes []Pass
 
-	mu         sync.Mutex // of what the reader writes
-	text       []bool     // by field: it turned out to be text
-	skipped    []files.Skipped
-	sawSkipped bool
-	cut        []int // inputs without their end mark
-	bad        badLines
-
-	left      []Quarantined
-	rows      int64 // of the last pass
-	chunks    int64 // of all passes, and those of them that an earlier run has done
-	reused    int64
-	pass      int   // that came last, from 1
-	inPass    int64 // chunks of it
-	value     any
-	summed    *Summary // of a job that was finished before
+	source    source
+	outputs   outputs
+	tally     tally
+	value     any      // of a reduction
+	finished  *Summary // of a job that an earlier run has finished
 	fromStart bool
-	kept      bool // the output has its name
-	warnings  []error
 }
 
-// open gets ready whatever the job needs before its first chunk. done: there is
+// A tally counts what is done, by earlier runs too.
+type tally struct {
+	pass        int   // the last that has begun, from 1
+	rows        int64 // of that pass, without those in quarantine
+	inPass      int64 // chunks of that pass
+	chunks      int64 // of all passes
+	reused      int64 // those of them that an earlier run has done
+	quarantined []Quarantined
+}
+
+// open prepares all that the job needs before its first chunk. With done there is
 // nothing left to do.
 func (e *engine) open(ctx context.Context) (done bool, err error) {
-	if e.inputs, err = identify(e.job.Inputs); err != nil {
+	inputs, err := identify(e.job.Inputs)
+	if err != nil {
 		return false, err
 	}
-	if e.fs = e.job.FS; e.fs == nil {
-		e.fs = journal.OS()
+	o := &e.outputs
+	if o.fs = e.job.FS; o.fs == nil {
+		o.fs = journal.OS()
 	}
-	e.disk = newDisk()
-	if err := e.lookAtOutputs(); err != nil {
+	o.disk = newDisk()
+	if err := o.resolve(e.job); err != nil {
 		return false, err
 	}
+	if o.id, err = newID(); err != nil {
+		return false, err
+	}
+	e.source.job, e.source.inputs = e.job, inputs
 	if e.job.State != "" {
 		if err := e.openStore(ctx); err != nil {
 			return false, err
 		}
-		if e.store.summed != nil {
-			e.summed = e.store.summed
-			return true, e.disk.try(e.checkPublished)
+		if o.store.finished != nil {
+			e.finished = o.store.finished
+			return true, o.disk.try(o.checkPublished)
 		}
-		if e.store.seal != nil {
-			return true, e.disk.try(e.publishSealed)
+		if o.store.seal != nil {
+			return true, o.disk.try(e.publishSealed)
 		}
-	} else if e.id, err = newID(); err != nil {
-		return false, err
 	}
 	if e.pool, err = pool.New(ctx, &e.job.Pool); err != nil {
 		return false, err
@@ -101,36 +85,35 @@ func (e *engine) open(ctx context.Context) (done bool, err error) {
 		e.job.Started(e.pool)
 	}
 	e.alloc = arrowipc.NewAllocator(e.pool.Arena())
+	e.source.alloc = e.alloc
 	return false, e.begin()
 }
 
+// openStore makes the journal, or takes over what that of an earlier run holds.
 func (e *engine) openStore(ctx context.Context) error {
-	id, err := newID()
-	if err != nil {
-		return err
-	}
+	o := &e.outputs
 	h := header{
-		Version: headerVersion, ID: id, Op: e.op.canonical(e.params), Inputs: e.inputs,
-		Columns: e.job.Columns, ChunkRows: e.job.ChunkRows, Out: e.out,
+		Version: headerVersion, ID: o.id, Op: e.op.canonical(e.params), Inputs: e.source.inputs,
+		Columns: e.job.Columns, ChunkRows: e.job.ChunkRows, Out: o.path,
 	}
-	err = e.disk.try(func() (err error) {
-		e.store, e.fromStart, err = openStore(e.job, h)
+	var s *store
+	err := o.disk.try(func() (err error) {
+		s, e.fromStart, err = openStore(e.job, h)
 		return err
 	})
 	if err != nil {
-		e.store = nil
 		return err
 	}
-	e.id = e.store.header.ID
-	if err := e.store.compare(ctx, h); err != nil {
+	o.store, o.id = s, s.header.ID
+	if err := s.compare(ctx, h); err != nil {
 		return err
 	}
-	e.bad.add(e.store.bad)
-	for _, pass := range e.store.chunks {
+	e.source.bad.restore(s.bad)
+	for _, pass := range s.chunks {
 		for _, c := range pass {
-			for _, q := range c.left {
+			for _, q := range c.quarantined {
 				q.Input = e.job.Inputs[q.input]
-				e.left = append(e.left, q)
+				e.tally.quarantined = append(e.tally.quarantined, q)
 			}
 		}
 	}
@@ -143,56 +126,11 @@ func newID() (string, error) {
 	return hex.EncodeToString(b), err
 }
 
-// lookAtOutputs says early what is wrong with the files that the job writes.
-func (e *engine) lookAtOutputs() (err error) {
-	if name := e.job.QuarantineFile; name != "" {
-		if _, err := files.FormatOf(name); err != nil {
-			return err
-		}
-	}
-	e.out = e.job.Out
-	for _, name := range []*string{&e.out, &e.job.QuarantineFile, &e.job.InputQuarantine} {
-		if *name == "" {
-			continue
-		}
-		path, err := outfile.Resolve(*name)
-		if err != nil {
-			return outputError(*name, err)
-		}
-		if e.job.State != "" { // the journal relies on what is in the folder
-			if err := e.disk.try(func() error { return e.fs.SyncDir(filepath.Dir(path)) }); err != nil {
-				return fmt.Errorf("cannot write the output %s: its folder cannot be synced: %w", *name, outfile.Cause(err))
-			}
-		}
-		*name = path
-	}
-	return nil
-}
-
-// begin reads the columns of all inputs and starts the plan.
-func (e *engine) begin() (err error) {
-	if e.ahead, err = e.openInput(0); err != nil {
+// begin reads the columns of all inputs, starts the plan and opens the output.
+func (e *engine) begin() error {
+	columns, err := e.source.columns()
+	if err != nil {
 		return err
-	}
-	if len(e.fields) == 0 {
-		return noColumn(e.job.Inputs[0], e.ahead.Skipped())
-	}
-	for i := range e.job.Inputs[1:] {
-		in, err := e.openInput(i + 1)
-		if err == nil {
-			err = in.Close()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	columns := make([]Column, len(e.fields))
-	for i, f := range e.fields {
-		dtype, ok := arrowipc.DTypeOf(f.Type)
-		if !ok {
-			return fmt.Errorf("batch: column %q of type %v is not numeric", f.Name, f.Type)
-		}
-		columns[i] = Column{Name: f.Name, DType: dtype}
 	}
 	if e.plan, err = e.op.Start(Start{Columns: columns, Params: e.params}); err != nil {
 		return err
@@ -210,45 +148,6 @@ func (e *engine) begin() (err error) {
 	return e.beginOutput()
 }
 
-// beginOutput opens the file for output rows.
-func (e *engine) beginOutput() error {
-	fields := e.passes[len(e.passes)-1].Output
-	if fields == nil {
-		if e.out != "" {
-			return checkResultName(e.out)
-		}
-		return nil
-	}
-	if e.out == "" {
-		return fmt.Errorf("%w: op %s", ErrNoOut, e.op.Name)
-	}
-	if len(fields) == 0 {
-		return fmt.Errorf("%s: there is no numeric column to give to %s", e.job.Inputs[0], e.op.Name)
-	}
-	format, err := files.FormatOf(e.out)
-	if err != nil {
-		return err
-	}
-	e.schema = arrow.NewSchema(fields, nil)
-	var done []extent
-	for _, c := range e.store.done(len(e.passes) - 1) {
-		done = append(done, c.extents...)
-	}
-	return e.disk.try(func() error {
-		t, err := e.openTemp("")
-		if err != nil {
-			return err
-		}
-		if e.sink, err = newSink(t, format, e.schema, done); err != nil {
-			if e.store == nil || e.store.fresh {
-				return errors.Join(err, t.remove())
-			}
-			return errors.Join(err, t.close())
-		}
-		return nil
-	})
-}
-
 // run does the passes and writes the result.
 func (e *engine) run(ctx context.Context) (err error) {
 	defer e.hashInputs(ctx)()
@@ -256,83 +155,50 @@ func (e *engine) run(ctx context.Context) (err error) {
 		if err := e.runPass(ctx, n); err != nil {
 			return err
 		}
-		if !slices.Contains(e.text, false) {
-			return noColumn(e.job.Inputs[0], e.skipped)
+		if !slices.Contains(e.source.text, false) {
+			return noColumn(e.job.Inputs[0], e.source.skipped)
 		}
 	}
-	if e.sink == nil {
-		keep := make([]bool, len(e.fields))
+	if e.outputs.sink == nil {
+		keep := make([]bool, len(e.source.fields))
 		for i := range keep {
-			keep[i] = !e.text[i]
+			keep[i] = !e.source.text[i]
 		}
 		if e.value, err = e.plan.Result(keep); err != nil {
 			return err
 		}
 	}
-	return e.disk.try(e.finish)
+	return e.outputs.disk.try(e.finish)
 }
 
-// endPass notes that a pass has done all its chunks.
-func (e *engine) endPass(r *passRun) error {
-	e.rows = r.rows
-	end := passRecord{Pass: r.n, Chunks: r.whole, Rows: r.rows, Text: e.text, Cut: e.cut}
-	for _, s := range e.skipped {
-		end.Skipped = append(end.Skipped, skippedJSON(s))
-	}
-	return e.disk.try(func() error {
-		if err := e.appendBad(); err != nil {
-			return err
-		}
-		return e.store.note(recordPass, end)
-	})
-}
-
-// restore is endPass's inverse, for a pass that an earlier run has ended.
-func (e *engine) restore(end *passRecord) {
-	e.rows, e.cut, e.skipped, e.sawSkipped = end.Rows, end.Cut, nil, true
-	copy(e.text, end.Text)
-	for _, s := range end.Skipped {
-		e.skipped = append(e.skipped, files.Skipped(s))
-	}
-}
-
-// fruitless reports whether the job has ended early with nothing that is worth to be
-// gone on with.
-func (e *engine) fruitless() bool {
-	return e.store.fresh && e.chunks == 0 && !e.kept && e.summed == nil
-}
-
-// close ends what is open. A journal stays where the job has not succeeded.
+// close releases everything. The journal of a job that has not succeeded stays,
+// unless nothing in it is worth resuming.
 func (e *engine) close(ctx context.Context) error {
 	var errs []error
-	if e.ahead != nil {
-		errs = append(errs, e.ahead.Close())
+	if e.source.ahead != nil {
+		errs = append(errs, e.source.ahead.Close())
 	}
 	if e.pool != nil {
 		errs = append(errs, e.pool.Close(ctx))
 	}
-	if e.disk != nil {
-		e.disk.do(func() {
-			temps := []*temp{e.whole}
-			if e.sink != nil {
-				temps = append(temps, e.sink.temp, e.sink.old)
-			}
-			for _, t := range temps {
-				if t != nil && !e.kept && (e.store == nil || e.fruitless()) {
-					errs = append(errs, t.remove())
-				} else if t != nil {
-					errs = append(errs, t.close())
-				}
-			}
-			if e.store != nil && e.fruitless() {
-				errs = append(errs, e.store.journal.Remove())
-			} else if e.store != nil {
-				if err := e.store.journal.Close(); !errors.Is(err, journal.ErrClosed) {
-					errs = append(errs, err)
-				}
-			}
-		})
-		e.disk.close()
+	if o := &e.outputs; o.disk != nil {
+		errs = append(errs, o.close(e.tally.chunks == 0 && e.finished == nil))
 	}
 	return errors.Join(errs...)
+}
+
+func (e *engine) result() *Result {
+	r := &Result{
+		Value: e.value, Skipped: e.source.skipped, Quarantined: e.tally.quarantined, FromStart: e.fromStart,
+		Unparsed: e.unparsed(), Summary: e.summary(), Finished: e.finished != nil, Warnings: e.outputs.warnings,
+	}
+	for _, text := range e.source.text {
+		if !text {
+			r.Columns++
+		}
+	}
+	if e.finished != nil {
+		r.Columns = -1
+	}
+	return r
 }

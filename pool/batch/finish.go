@@ -36,7 +36,7 @@ func (e *engine) finish() error {
 		return err
 	}
 	id := files.IdentityOf(info)
-	if err := e.store.note(recordSeal, sealRecord{Size: id.Size, Device: id.Device, Inode: id.Inode, Summary: e.summary()}); err != nil {
+	if err := e.outputs.store.note(recordSeal, sealRecord{Size: id.Size, Device: id.Device, Inode: id.Inode, Summary: e.summary()}); err != nil {
 		return err
 	}
 	if err := t.publish(); err != nil {
@@ -46,138 +46,102 @@ func (e *engine) finish() error {
 	return nil
 }
 
-// end is what follows when the output has its name. The job is done then, so what goes
+// end does what follows when the output has its name. The job is done then, so what goes
 // wrong is a warning. As long as the name is not durable the journal stays: after a
 // loss of power another run has to give it again.
 func (e *engine) end() {
-	e.kept = true
-	if e.store != nil {
+	o := &e.outputs
+	o.published = true
+	if o.store != nil {
 		for _, suffix := range []string{"", reordered} {
-			if err := e.fs.Remove(e.tempName(suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				e.warn(fmt.Errorf("a hidden file stays beside the output: %w", err))
+			if err := o.removeIfThere(o.tempName(o.path, suffix)); err != nil {
+				o.warn(fmt.Errorf("a hidden file stays beside the output: %w", err))
 			}
 		}
 	}
-	if err := e.fs.SyncDir(filepath.Dir(e.out)); err != nil {
-		e.warn(fmt.Errorf("the output %s is whole, but its folder cannot be synced: a loss of power may take its name: %w", e.out, outfile.Cause(err)))
+	if err := o.fs.SyncDir(filepath.Dir(o.path)); err != nil {
+		o.warn(fmt.Errorf("the output %s is whole, but its folder cannot be synced: a loss of power may take its name: %w", o.path, outfile.Cause(err)))
 		return
 	}
 	switch {
-	case e.store == nil:
+	case o.store == nil:
 	case e.job.KeepState:
-		if err := e.store.note(recordDone, e.summary()); err != nil {
-			e.warn(fmt.Errorf("the output %s is whole, but the state does not say so: %w", e.out, err))
+		if err := o.store.note(recordDone, e.summary()); err != nil {
+			o.warn(fmt.Errorf("the output %s is whole, but the state does not say so: %w", o.path, err))
 		}
 	default:
-		if err := e.store.journal.Remove(); err != nil {
-			e.warn(fmt.Errorf("the output %s is whole, but its state folder stays: %w", e.out, err))
+		if err := o.store.journal.Remove(); err != nil {
+			o.warn(fmt.Errorf("the output %s is whole, but its state folder stays: %w", o.path, err))
 		}
 	}
 }
 
-func (e *engine) warn(err error) { e.warnings = append(e.warnings, err) }
-
 // removeStale removes an earlier run's files of what was left out, where this run has
 // left nothing out: they would be taken for its own.
 func (e *engine) removeStale() error {
-	stale := []string{}
-	if len(e.left) == 0 {
+	var stale []string
+	if len(e.tally.quarantined) == 0 {
 		stale = append(stale, e.job.QuarantineFile)
 	}
-	if !e.bad.any() {
+	if e.source.bad.count() == 0 {
 		stale = append(stale, e.job.InputQuarantine)
 	}
 	for _, name := range stale {
 		if name == "" {
 			continue
 		}
-		if err := e.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := e.outputs.removeIfThere(name); err != nil {
 			return fmt.Errorf("cannot remove %s, which an earlier run has written: %w", name, outfile.Cause(err))
 		}
 	}
 	return nil
 }
 
-// wholeOutput is the output under its temporary name, synced; nil without Out.
+// wholeOutput returns the output under its temporary name, synced; nil without Out.
 func (e *engine) wholeOutput() (*temp, error) {
-	if e.sink != nil {
-		err := e.sink.seal(func() (*temp, error) { return e.openTemp(reordered) })
-		return e.sink.temp, outputErrorOf(e.out, err)
+	o := &e.outputs
+	if o.sink != nil {
+		err := o.sink.seal(func() (*temp, error) { return o.openTemp(o.path, reordered) })
+		return o.sink.temp, outputErrorOf(o.path, err)
 	}
-	if e.out == "" {
+	if o.path == "" {
 		return nil, nil
 	}
-	b, err := resultBytes(e.value, e.out)
+	b, err := resultBytes(e.value, o.path)
 	if err != nil {
 		return nil, err
 	}
-	e.whole, err = e.writeTemp(e.out, b)
-	return e.whole, err
+	o.result, err = o.writeTemp(o.path, b)
+	return o.result, err
 }
 
-// reordered is the suffix of a second temporary file.
-const reordered = "-2"
-
-// writeTemp writes a whole file under the temporary name of out.
-func (e *engine) writeTemp(out string, b []byte) (*temp, error) {
-	t, err := e.openTempOf(out, "")
-	if err != nil {
-		return nil, err
-	}
-	err = t.f.Truncate(0)
-	if err == nil {
-		_, err = t.f.WriteAt(b, 0)
-	}
-	if err == nil {
-		err = t.f.Sync()
-	}
-	if err != nil {
-		return nil, errors.Join(outputError(out, err), t.remove())
-	}
-	return t, nil
-}
-
-// writeFile makes a whole file appear.
-func (e *engine) writeFile(out string, b []byte) error {
-	t, err := e.writeTemp(out, b)
-	if err != nil {
-		return err
-	}
-	if err := t.publish(); err != nil {
-		return errors.Join(err, t.remove())
-	}
-	if e.store != nil {
-		err = outputErrorOf(out, e.fs.SyncDir(filepath.Dir(out)))
-	}
-	return errors.Join(err, t.close())
-}
-
-// publishSealed goes on where an earlier run has ended between the journal's word
-// that the output is whole and its end.
+// publishSealed goes on where an earlier run has ended after the journal had said that
+// the output is whole.
 func (e *engine) publishSealed() error {
-	seal := e.store.seal
+	o := &e.outputs
 	name := ""
 	for _, suffix := range []string{"", reordered} {
-		if info, err := e.fs.Stat(e.tempName(suffix)); err == nil && seal.is(info) {
-			name = e.tempName(suffix)
+		temp := o.tempName(o.path, suffix)
+		if info, err := o.fs.Stat(temp); err == nil && o.store.seal.is(info) {
+			name = temp
 		}
 	}
 	if name == "" {
-		if err := e.checkPublished(); err != nil {
+		if err := o.checkPublished(); err != nil {
 			return err
 		}
-	} else if err := (&temp{fs: e.fs, name: name, out: e.out}).publish(); err != nil {
+	} else if err := (&temp{fs: o.fs, name: name, out: o.path}).publish(); err != nil {
 		return err
 	}
-	e.summed = &seal.Summary
+	e.finished = &o.store.seal.Summary
 	e.end()
 	return nil
 }
 
-// checkPublished holds the output against the one that the job has written.
-func (e *engine) checkPublished() error {
-	if info, err := e.fs.Stat(e.out); e.store.seal == nil || err != nil || !e.store.seal.is(info) {
-		return fmt.Errorf("the job is finished, and its output %s is not there any more, or is another file: %w", e.out, ErrStartAgain)
+// checkPublished compares the output with the one that the job has written.
+func (o *outputs) checkPublished() error {
+	if info, err := o.fs.Stat(o.path); o.store.seal == nil || err != nil || !o.store.seal.is(info) {
+		return fmt.Errorf("the job is finished, and its output %s is not there any more, or is another file: %w", o.path, ErrStartAgain)
 	}
 	return nil
 }
@@ -188,15 +152,7 @@ func (r *sealRecord) is(info fs.FileInfo) bool {
 	return id.Size == r.Size && id.Device == r.Device && id.Inode == r.Inode
 }
 
-func checkResultName(out string) error {
-	switch ext := strings.ToLower(filepath.Ext(out)); ext {
-	case ".arrow", ".feather", ".ipc", ".parquet":
-		return fmt.Errorf("cannot write the output %s: the result is no rows: JSON, or CSV as .csv", out)
-	}
-	return nil
-}
-
-// resultBytes is the result of a reduction as a file: CSV by its name, else JSON.
+// resultBytes encodes the result of a reduction: CSV by its name, else JSON.
 func resultBytes(v any, out string) ([]byte, error) {
 	if strings.EqualFold(filepath.Ext(out), ".csv") {
 		t, ok := v.(Table)
@@ -213,20 +169,4 @@ func resultBytes(v any, out string) ([]byte, error) {
 	}
 	b, err := json.MarshalIndent(v, "", "  ")
 	return append(b, '\n'), err
-}
-
-func (e *engine) result() *Result {
-	r := &Result{
-		Value: e.value, Skipped: e.skipped, Quarantined: e.left, FromStart: e.fromStart,
-		Unparsed: e.unparsed(), Summary: e.summary(), Finished: e.summed != nil, Warnings: e.warnings,
-	}
-	for _, text := range e.text {
-		if !text {
-			r.Columns++
-		}
-	}
-	if e.summed != nil {
-		r.Columns = -1
-	}
-	return r
 }

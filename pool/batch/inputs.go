@@ -39,7 +39,7 @@ func identify(paths []string) (inputs []input, err error) {
 // ErrOtherJob: the journal is of another job, or its inputs have changed since.
 var ErrOtherJob = errors.New("the state folder is of another job")
 
-// compare holds the job against the one whose journal it is to resume. An input that
+// compare compares the job with the one whose journal it is to resume. An input that
 // another file has replaced, or that was touched, is the same if its content is.
 func (s *store) compare(ctx context.Context, h header) error {
 	was := s.header
@@ -145,11 +145,11 @@ const (
 // without haste: they are asked for only if a file is touched or copied between two
 // runs. wait ends it.
 func (e *engine) hashInputs(ctx context.Context) (wait func()) {
-	if e.store == nil {
+	if e.outputs.store == nil {
 		return func() {}
 	}
 	size := int64(0)
-	for _, in := range e.inputs {
+	for _, in := range e.source.inputs {
 		size += in.Identity.Size
 	}
 	if size <= hashSmall {
@@ -171,8 +171,8 @@ func (e *engine) hashInputs(ctx context.Context) (wait func()) {
 
 // hashAll ends at a file that cannot be read or has changed: the job's reading says so.
 func (e *engine) hashAll(ctx context.Context, pause time.Duration) {
-	for i, in := range e.inputs {
-		if e.store.hashes[i] != nil {
+	for i, in := range e.source.inputs {
+		if e.outputs.store.hashes[i] != nil {
 			continue
 		}
 		sum, err := hashFile(ctx, in.Path, pause)
@@ -180,7 +180,7 @@ func (e *engine) hashAll(ctx context.Context, pause time.Duration) {
 		if err != nil || again != nil || !in.Identity.SameContent(id) {
 			return
 		}
-		if rec, err := jsonRecord(recordHash, hashRecord{i, sum}); err != nil || e.store.journal.Append(rec) != nil {
+		if e.outputs.store.append(recordHash, hashRecord{i, sum}) != nil {
 			return
 		}
 	}

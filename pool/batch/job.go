@@ -193,7 +193,7 @@ func Run(ctx context.Context, job Job) (res *Result, err error) {
 		return e.result(), err
 	}
 	if err := e.run(ctx); err != nil {
-		return e.result(), errors.Join(err, e.disk.try(e.writeQuarantine))
+		return e.result(), errors.Join(err, e.outputs.disk.try(e.writeQuarantine))
 	}
 	return e.result(), nil
 }

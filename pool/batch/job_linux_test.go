@@ -65,9 +65,9 @@ func (c *counter) count(ctx context.Context, p Piece) (Pending, error) {
 		return nil, err
 	}
 	f, err := countRows.Submit(ctx, p.Pool, col)
-	return func(ctx context.Context) (Part, error) {
+	return func(ctx context.Context) (Outcome, error) {
 		n, err := f.Wait(ctx)
-		return Part{Partial: binary.AppendVarint(nil, n)}, err
+		return Outcome{Partial: binary.AppendVarint(nil, n)}, err
 	}, err
 }
 

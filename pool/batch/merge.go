@@ -27,9 +27,8 @@ func (m *merger) add(c *commit) error {
 	}
 	for ; c != nil; c = m.waiting[m.next] {
 		delete(m.waiting, m.next)
-		units := c.units
 		for i, p := range c.partials {
-			if err := m.into(i%units, p); err != nil {
+			if err := m.into(i%c.tasks, p); err != nil {
 				return err
 			}
 		}

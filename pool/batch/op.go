@@ -63,10 +63,10 @@ type Table interface {
 	Table() (header []string, rows [][]string)
 }
 
-// A Pass goes over all rows once: it maps pieces of them in workers and merges
-// what comes of these in the supervisor.
+// A Pass goes over all rows once: it maps pieces of chunks in workers and merges
+// their outcomes in the supervisor.
 type Pass struct {
-	// Halo splits the rows: each piece comes with so many of the rows ahead of it.
+	// Halo is how many of the rows ahead of it each piece comes with.
 	Halo int
 	// Whole hands a piece's columns over together, in one call of Map, and not each
 	// in a call of its own.
@@ -83,8 +83,8 @@ type Pass struct {
 	Merge func(i int, partial []byte) error
 }
 
-// A Piece is rows for a worker. It is dead when Map returns; the pool keeps what
-// a task was given until that ends.
+// A Piece is consecutive rows of a chunk, for one task. It must not be used after Map
+// has returned; the pool keeps what a task was given until that ends.
 type Piece struct {
 	Pool   *pool.Pool
 	Alloc  *arrowipc.Allocator // in whose arena the arrays are
@@ -94,10 +94,10 @@ type Piece struct {
 }
 
 // A Pending waits for what a worker makes of a piece.
-type Pending func(context.Context) (Part, error)
+type Pending func(context.Context) (Outcome, error)
 
-// A Part is what a worker made of a piece.
-type Part struct {
+// An Outcome is what a worker made of a piece.
+type Outcome struct {
 	Partial []byte // of a reduction: what Merge takes
 	Output  []Out  // of a pass with Output: one column, or all of them if Whole
 }
@@ -154,8 +154,8 @@ func Lookup(spec string) (*Op, map[string]string, error) {
 		return op, params, nil
 	}
 	given := map[string]bool{}
-	for part := range strings.SplitSeq(rest, ",") {
-		k, v, ok := strings.Cut(part, "=")
+	for param := range strings.SplitSeq(rest, ",") {
+		k, v, ok := strings.Cut(param, "=")
 		if _, known := params[k]; !known {
 			if names == nil {
 				names = []string{"none"}
@@ -163,11 +163,11 @@ func Lookup(spec string) (*Op, map[string]string, error) {
 			return nil, nil, fmt.Errorf("%w parameter %.60q of %s: there is %s", ErrUnknownOp, k, name, strings.Join(names, ", "))
 		}
 		if !ok || v == "" || given[k] {
-			return nil, nil, fmt.Errorf("parameter %.60q of %s: expected %s=VALUE, once", part, name, k)
+			return nil, nil, fmt.Errorf("parameter %.60q of %s: expected %s=VALUE, once", param, name, k)
 		}
 		if check := checks[k]; check != nil {
 			if err := check(v); err != nil {
-				return nil, nil, fmt.Errorf("parameter %.60q of %s: %w", part, name, err)
+				return nil, nil, fmt.Errorf("parameter %.60q of %s: %w", param, name, err)
 			}
 		}
 		params[k], given[k] = v, true

@@ -1,6 +1,8 @@
 package batch
 
 import (
+	"context"
+
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 
@@ -11,7 +13,7 @@ import (
 // An Out is a column of output rows, and holds it until the engine has written it.
 type Out struct {
 	array arrow.Array
-	add   func(*arrowipc.Record) // nil if it does not lie in shared memory
+	add   func(*arrowipc.Record)
 }
 
 // OutOf is a column that a worker has made in its [pool.Task.Arena] and returned.
@@ -21,50 +23,49 @@ func OutOf[T shm.Element](c arrowipc.OwnedColumn[T]) (Out, error) {
 	return Out{arr, func(r *arrowipc.Record) { arrowipc.AddColumn(r, c.Column()) }}, err
 }
 
-// OutArray is an array that lies anywhere. It takes over one reference.
-func OutArray(a arrow.Array) Out { return Out{array: a} }
-
-func (o Out) release() {
-	if o.array != nil {
-		o.array.Release()
+func releaseOuts(columns []Out) {
+	for _, o := range columns {
+		if o.array != nil {
+			o.array.Release()
+		}
 	}
 }
 
-// A block is rows of the output.
-type block struct {
-	outs []Out
-	rows int64
+func (o Outcome) release() { releaseOuts(o.Output) }
+
+// outRows are output rows of a piece.
+type outRows struct {
+	columns []Out
+	// text, if set, waits for the rows as CSV, which a worker makes.
+	text func(context.Context) (shm.OwnedView[byte], error)
 }
 
-func (b block) release() {
-	for _, o := range b.outs {
-		o.release()
+func (r *outRows) len() int64 {
+	if len(r.columns) == 0 {
+		return 0
 	}
+	return int64(r.columns[0].array.Len())
 }
 
-// record is the block in Arrow. The caller releases both.
-func (b block) record(schema *arrow.Schema) arrow.Record {
-	columns := make([]arrow.Array, len(b.outs))
-	for i, o := range b.outs {
+// record returns the rows in Arrow. The caller releases both.
+func (r *outRows) record(schema *arrow.Schema) arrow.Record {
+	columns := make([]arrow.Array, len(r.columns))
+	for i, o := range r.columns {
 		columns[i] = o.array
 	}
-	return array.NewRecord(schema, columns, b.rows)
+	return array.NewRecord(schema, columns, r.len())
 }
 
-// shared is the block as a task's argument, if all of it lies in shared memory and
-// a task can be given as much.
-func (b block) shared() (r arrowipc.Record, ok bool) {
+// shared returns the rows as a task's argument. ok: a task can be given as much.
+func (r *outRows) shared() (rec arrowipc.Record, ok bool) {
 	arrays := 0
-	for _, o := range b.outs {
-		if o.add == nil {
-			return r, false
-		}
-		o.add(&r)
+	for _, o := range r.columns {
+		o.add(&rec)
 		if arrays++; o.array.NullN() > 0 {
 			arrays++
 		}
 	}
-	return r, arrays <= mostShared
+	return rec, arrays <= mostShared
 }
 
 // mostShared bounds the arrays of a task, whose Refs must fit into one message.

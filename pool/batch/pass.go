@@ -20,305 +20,321 @@ const windowPerWorker = 16
 // commitAhead bounds the chunks that are done and not committed yet.
 const commitAhead = 16
 
-// A passRun is one pass over the rows, on its way.
+// A passRun is one pass over the rows.
 //
-//	read ─▶ queue ─▶ dispatch ─▶ commits ─▶ commit
+//	read ─▶ queue ─▶ dispatch ─▶ commits ─▶ commitAll
+//
+// Run's goroutine dispatches; what is below commits is its own.
 type passRun struct {
-	*engine
-	n       int // which pass, from 0
-	pass    *Pass
-	done    map[int64]*commit // chunks that earlier runs have done
+	e      *engine
+	n      int // which pass, from 0
+	pass   *Pass
+	done   map[int64]*commit // chunks that earlier runs have done; not changed
+	chunks int64             // of the whole pass; set when read has ended
+	stop   stopper
+	group  group
+
 	queue   *queue.Queue[*chunk]
 	commits chan *commit
 
-	groupMu sync.Mutex
-	group   [][]byte // records of chunks that are written and not durable yet
-
-	whole int64 // chunks of the whole pass; written by read
-
 	inFlight []flight
-	live     map[*chunk]bool // handed out and not complete
-	rows     int64           // done, by earlier runs too
+	live     map[*chunk]bool // taken from the queue and not released
 	merge    merger
 	failed   int   // chunks
 	failure  error // of the first of them
-
-	reading  context.Context // ends when nothing new is to begin
-	stopOnce sync.Once
-	stopRead context.CancelCauseFunc
-	stopped  error // why; read when reading has ended
 }
 
-// A flight is a work in a worker's hands.
+// A flight is a task that was submitted.
 type flight struct {
-	work
+	task
 	wait Pending
 	last bool // of its chunk
 }
 
 // runPass runs pass n over the chunks that are not done.
 func (e *engine) runPass(ctx context.Context, n int) error {
-	r := &passRun{engine: e, n: n, pass: &e.passes[n], commits: make(chan *commit, commitAhead), live: map[*chunk]bool{}}
-	r.queue = queue.New[*chunk](&queue.Options{MaxBytes: queueBytes})
-	r.merge.into = r.pass.Merge
-	r.done = e.store.done(n)
-	e.pass, e.inPass = n+1, int64(len(r.done))
-	if err := r.checkDone(); err != nil {
+	p := &passRun{e: e, n: n, pass: &e.passes[n], commits: make(chan *commit, commitAhead), live: map[*chunk]bool{}}
+	p.queue = queue.New[*chunk](&queue.Options{MaxBytes: queueBytes})
+	p.merge.into = p.pass.Merge
+	p.done = e.outputs.store.done(n)
+	if err := p.checkDone(); err != nil {
 		return err
 	}
-	for _, c := range r.done {
-		r.rows += r.rowsKept(c.input, c.first, c.rows)
-		e.chunks++
-		e.reused++
+	e.tally.pass, e.tally.rows, e.tally.inPass = n+1, 0, 0
+	for _, c := range p.done {
+		e.tally.add(c)
+		e.tally.reused++
 	}
-	e.rows = r.rows
-	if err := r.merge.all(r.done); err != nil {
+	if err := p.merge.all(p.done); err != nil {
 		return err
 	}
-	if end := e.store.ended(n); end != nil {
-		e.restore(end)
+	if end := e.outputs.store.ended(n); end != nil {
+		e.tally.rows = end.Rows
+		e.source.restore(end)
 		return nil
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	reading, stopRead := context.WithCancelCause(ctx)
-	r.reading, r.stopRead = reading, stopRead
+	p.stop = stopper{reading: reading, cancel: stopRead, pool: e.pool}
 	defer stopRead(nil)
-	defer r.watchDrain(fail)()
+	defer p.watchDrain(fail)()
 
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		defer r.queue.Close()
-		if err := r.read(reading); err != nil {
-			r.stop(err)
-			if !r.isStop(err) {
+		defer p.queue.Close()
+		if err := p.read(reading); err != nil {
+			p.stop.stop(err)
+			if !isStop(err) {
 				fail(err)
 			}
 		}
 	})
-	wg.Go(func() { r.disk.do(func() { r.commitAll(ctx, fail) }) })
-	if err := r.dispatch(ctx); err != nil {
+	wg.Go(func() { e.outputs.disk.do(func() { p.commitAll(ctx, fail) }) })
+	if err := p.dispatch(ctx); err != nil {
 		fail(err)
 	}
-	close(r.commits)
+	close(p.commits)
 	wg.Wait()
-	r.drop()
+	p.drop()
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if err := r.unfinished(); err != nil {
+	if err := p.unfinished(); err != nil {
 		return err
 	}
-	return e.endPass(r)
+	return e.outputs.disk.try(p.end)
 }
 
-// checkDone holds what a journal says of the pass against what the pass is.
-func (r *passRun) checkDone() error {
-	for _, c := range r.done {
-		if c.units != r.units() || r.pass.Output == nil && len(c.extents) > 0 || r.pass.Output != nil && len(c.partials) > 0 {
-			return fmt.Errorf("%w: chunk %d of pass %d is of another operation", errRecord, c.index, r.n)
+// add counts a chunk that is done.
+func (t *tally) add(c *commit) {
+	t.chunks++
+	t.inPass++
+	t.rows += c.rows - int64(len(t.quarantinedRows(c.input, c.first, c.rows)))
+}
+
+// end notes that a pass has done all its chunks.
+func (p *passRun) end() error {
+	if err := p.e.appendBad(); err != nil {
+		return err
+	}
+	end := passRecord{Pass: p.n, Chunks: p.chunks, Rows: p.e.tally.rows}
+	p.e.source.record(&end)
+	return p.e.outputs.store.note(recordPass, end)
+}
+
+// checkDone compares what a journal says of the pass with what the pass is.
+func (p *passRun) checkDone() error {
+	for _, c := range p.done {
+		if c.tasks != p.tasksPerPiece() || p.pass.Output == nil && len(c.extents) > 0 || p.pass.Output != nil && len(c.partials) > 0 {
+			return fmt.Errorf("%w: chunk %d of pass %d is of another operation", errRecord, c.index, p.n)
 		}
 	}
-	if end := r.store.ended(r.n); end != nil {
+	if end := p.e.outputs.store.ended(p.n); end != nil {
 		for i := range end.Chunks {
-			if r.done[i] == nil {
-				return fmt.Errorf("%w: pass %d has ended without chunk %d", errRecord, r.n, i)
+			if p.done[i] == nil {
+				return fmt.Errorf("%w: pass %d has ended without chunk %d", errRecord, p.n, i)
 			}
 		}
-		if int64(len(r.done)) != end.Chunks || len(end.Text) != len(r.text) {
-			return fmt.Errorf("%w: pass %d has ended after %d chunks of %d columns, and there are %d of %d", errRecord, r.n, end.Chunks, len(end.Text), len(r.done), len(r.text))
+		if columns := len(p.e.source.text); int64(len(p.done)) != end.Chunks || len(end.Text) != columns {
+			return fmt.Errorf("%w: pass %d has ended after %d chunks of %d columns, and there are %d of %d", errRecord, p.n, end.Chunks, len(end.Text), len(p.done), columns)
 		}
 	}
 	return nil
 }
 
-// dispatch hands the chunks out and takes what comes back, in order.
-func (r *passRun) dispatch(ctx context.Context) error {
-	window := windowPerWorker * r.pool.Stats().Width
+// dispatch submits the tasks of the chunks and takes what comes back, in order.
+func (p *passRun) dispatch(ctx context.Context) error {
+	window := windowPerWorker * p.e.pool.Stats().Width
 	for {
-		c, err := r.queue.Get(ctx)
+		c, err := p.queue.Get(ctx)
 		if errors.Is(err, queue.ErrClosed) {
 			break
 		}
 		if err != nil {
 			return context.Cause(ctx)
 		}
-		r.live[c] = true
-		if r.reading.Err() != nil {
+		p.live[c] = true
+		if p.stop.reading.Err() != nil {
 			continue
 		}
-		if err := r.hand(ctx, c, window); err != nil {
+		if err := p.submitChunk(ctx, c, window); err != nil {
 			return err
 		}
 	}
-	for len(r.inFlight) > 0 {
-		if err := r.next(ctx); err != nil {
+	for len(p.inFlight) > 0 {
+		if err := p.next(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// hand submits a chunk's work.
-func (r *passRun) hand(ctx context.Context, c *chunk, window int) error {
-	c.cut(r.leftRows(c))
-	if len(c.pieces) == 0 || r.units() == 0 {
-		return r.complete(ctx, c)
+// submitChunk submits the tasks of a chunk.
+func (p *passRun) submitChunk(ctx context.Context, c *chunk, window int) error {
+	c.cut(p.e.tally.quarantinedRows(c.input, c.first, c.rows))
+	tasks := c.tasks(p.tasksPerPiece())
+	if len(tasks) == 0 {
+		return p.complete(ctx, c)
 	}
-	for _, p := range c.pieces {
-		for unit := range r.units() {
-			for len(r.inFlight) >= window {
-				if err := r.next(ctx); err != nil {
-					return err
-				}
-			}
-			wait, err := r.start(ctx, c, unit, p)
-			if err != nil {
+	for i, t := range tasks {
+		for len(p.inFlight) >= window {
+			if err := p.next(ctx); err != nil {
 				return err
 			}
-			r.inFlight = append(r.inFlight, flight{work{c, p, unit}, wait, false})
 		}
+		wait, err := p.start(ctx, t)
+		if err != nil {
+			return err
+		}
+		p.inFlight = append(p.inFlight, flight{t, wait, i == len(tasks)-1})
 	}
-	r.inFlight[len(r.inFlight)-1].last = true
 	return nil
 }
 
 // next waits for the oldest task, and completes its chunk if it is the last of it.
-func (r *passRun) next(ctx context.Context) error {
-	f := r.inFlight[0]
-	part, err := f.wait(ctx)
-	r.inFlight = r.inFlight[1:]
+func (p *passRun) next(ctx context.Context) error {
+	f := p.inFlight[0]
+	outcome, err := f.wait(ctx)
+	p.inFlight = p.inFlight[1:]
 	if err == nil {
-		f.piece.parts = append(f.piece.parts, part)
-	} else if err := r.taskFailed(ctx, f.work, err); err != nil {
+		f.piece.outcomes[f.column] = outcome
+	} else if err := p.taskFailed(ctx, f.task, err); err != nil {
 		return err
 	}
 	if !f.last {
 		return nil
 	}
-	return r.complete(ctx, f.chunk)
+	return p.complete(ctx, f.chunk)
 }
 
-// taskFailed notes what a task's error means for its chunk; with an error it is the job's.
-func (r *passRun) taskFailed(ctx context.Context, w work, err error) error {
+// taskFailed notes what a task's error means for its chunk. An error ends the job.
+func (p *passRun) taskFailed(ctx context.Context, t task, err error) error {
 	switch {
 	case context.Cause(ctx) != nil:
 		return context.Cause(ctx)
-	case errors.Is(err, pool.ErrCancelled) && r.reading.Err() != nil:
-		w.chunk.unrun = append(w.chunk.unrun, w)
-		w.piece.parts = append(w.piece.parts, Part{})
+	case errors.Is(err, pool.ErrCancelled) && p.stop.reading.Err() != nil:
+		t.chunk.cancelled = append(t.chunk.cancelled, t)
 		return nil
-	case r.job.Quarantine > 0 && errors.Is(err, pool.ErrWorkerDied):
-		w.chunk.sick = append(w.chunk.sick, w)
-		w.piece.parts = append(w.piece.parts, Part{})
+	case p.e.job.Quarantine > 0 && errors.Is(err, pool.ErrWorkerDied):
+		t.chunk.died = append(t.chunk.died, t)
 		return nil
 	}
 	select {
-	case <-r.pool.Done():
+	case <-p.e.pool.Done():
 		return err
 	default:
 	}
-	w.piece.parts = append(w.piece.parts, Part{})
-	return r.chunkFailed(w.chunk, err)
+	return p.chunkFailed(t.chunk, err)
 }
 
-// chunkFailed is an error if the job ends at once.
-func (r *passRun) chunkFailed(c *chunk, err error) error {
-	err = fmt.Errorf("%s, rows %d to %d: %w", r.job.Inputs[c.input], c.first, c.first+c.rows, err)
-	if r.job.Halt == "" || r.job.Halt == HaltNow {
+// chunkFailed notes that a chunk has failed. An error ends the job.
+func (p *passRun) chunkFailed(c *chunk, err error) error {
+	err = fmt.Errorf("%s, rows %d to %d: %w", p.e.job.Inputs[c.input], c.first, c.first+c.rows, err)
+	if p.e.job.Halt == "" || p.e.job.Halt == HaltNow {
 		return err
 	}
 	if c.err == nil {
 		c.err = err
 	}
-	if r.job.Halt == HaltSoon {
-		r.stop(err)
+	if p.e.job.Halt == HaltSoon {
+		p.stop.stop(err)
 	}
 	return nil
 }
 
-// complete takes what came of a chunk.
-func (r *passRun) complete(ctx context.Context, c *chunk) error {
-	if c.notBegun(r.units()) {
-		r.end(c)
-		return nil
+// complete takes what came of a chunk of which all tasks have ended.
+func (p *passRun) complete(ctx context.Context, c *chunk) error {
+	done, err := p.outcome(ctx, c)
+	if err != nil || done == nil {
+		return err
+	}
+	if p.pass.Output == nil {
+		if err := p.merge.add(done); err != nil {
+			return err
+		}
+		p.note(done)
+	}
+	p.e.tally.quarantined = append(p.e.tally.quarantined, done.quarantined...)
+	p.e.tally.add(done)
+	if p.pass.Output != nil {
+		select {
+		case p.commits <- done:
+		case <-ctx.Done():
+			done.release()
+			p.stop.stop(context.Cause(ctx))
+		}
+	}
+	if p.e.job.Progress != nil {
+		c.progress.Rows = p.e.tally.rows
+		p.e.job.Progress(c.progress)
+	}
+	return nil
+}
+
+// outcome releases a chunk and returns what is to be committed of it; nil if its tasks
+// were cancelled, or it has failed and others go on. An error ends the job.
+func (p *passRun) outcome(ctx context.Context, c *chunk) (*commit, error) {
+	defer p.release(c)
+	if c.allCancelled(p.tasksPerPiece()) {
+		return nil, nil
 	}
 	if c.err == nil {
-		if err := r.mend(ctx, c); err != nil {
+		if err := p.remedy(ctx, c); err != nil {
 			if context.Cause(ctx) != nil {
-				return context.Cause(ctx)
+				return nil, context.Cause(ctx)
 			}
-			if err := r.chunkFailed(c, err); err != nil {
-				return err
+			if err := p.chunkFailed(c, err); err != nil {
+				return nil, err
 			}
 		}
 	}
 	if c.err != nil {
-		r.failed++
-		if r.failure == nil {
-			r.failure = c.err
+		p.failed++
+		if p.failure == nil {
+			p.failure = c.err
 		}
-		r.end(c)
-		return nil
+		return nil, nil
 	}
-	done := &commit{pass: r.n, index: c.index, input: c.input, first: c.first, rows: c.rows, left: c.left, units: r.units()}
-	for _, p := range c.pieces {
-		b := block{}
-		for _, part := range p.parts {
-			b.outs = append(b.outs, part.Output...)
-			if r.pass.Output == nil {
-				done.partials = append(done.partials, part.Partial)
-			}
-		}
-		p.parts = nil
-		if r.pass.Output != nil {
-			if len(b.outs) > 0 {
-				b.rows = int64(b.outs[0].array.Len())
-			}
-			done.blocks = append(done.blocks, r.format(ctx, b))
-		}
-	}
-	if r.pass.Output == nil {
-		if err := r.merge.add(done); err != nil {
-			return err
-		}
-		r.note(done)
-	}
-	r.left = append(r.left, c.left...)
-	r.end(c)
-	r.rows += r.rowsKept(c.input, c.first, c.rows)
-	r.engine.chunks++
-	r.engine.inPass++
-	r.engine.rows = r.rows
-	if r.pass.Output != nil {
-		select {
-		case r.commits <- done:
-		case <-ctx.Done():
-			done.release()
-			r.stop(context.Cause(ctx))
-		}
-	}
-	if r.job.Progress != nil {
-		c.where.Rows = r.rows
-		r.job.Progress(c.where)
-	}
-	return nil
+	return p.newCommit(ctx, c), nil
 }
 
-// end gives back what a chunk holds.
-func (r *passRun) end(c *chunk) {
-	delete(r.live, c)
+// newCommit moves the outcomes of a chunk into what is to be committed.
+func (p *passRun) newCommit(ctx context.Context, c *chunk) *commit {
+	done := &commit{
+		pass: p.n, index: c.index, input: c.input, first: c.first, rows: c.rows, quarantined: c.quarantined, tasks: p.tasksPerPiece(),
+	}
+	for _, piece := range c.pieces {
+		var out outRows
+		for _, o := range piece.outcomes {
+			if p.pass.Output == nil {
+				done.partials = append(done.partials, o.Partial)
+			}
+			out.columns = append(out.columns, o.Output...)
+		}
+		piece.outcomes = nil
+		if p.pass.Output != nil {
+			p.format(ctx, &out)
+			done.output = append(done.output, out)
+		}
+	}
+	return done
+}
+
+// release gives back what a chunk holds.
+func (p *passRun) release(c *chunk) {
+	delete(p.live, c)
 	c.release()
 }
 
 // drop gives back what a pass that has ended early still holds. Tasks have pins of
 // their own.
-func (r *passRun) drop() {
-	for c := range r.live {
+func (p *passRun) drop() {
+	for c := range p.live {
 		c.release()
 	}
 	for { // the reader has ended, so the queue is closed
-		c, err := r.queue.Get(context.Background())
+		c, err := p.queue.Get(context.Background())
 		if err != nil {
 			return
 		}

@@ -25,7 +25,7 @@ func TestReadState(t *testing.T) {
 		require.True(t, killed)
 		s, err := batch.ReadState(dir)
 		require.NoError(t, err)
-		if s.Committed() > 0 {
+		if committed(s) > 0 {
 			break
 		}
 		tr.Resume = true
@@ -40,9 +40,9 @@ func TestReadState(t *testing.T) {
 	require.Len(t, s.Passes, 1)
 	require.Equal(t, []string{filepath.Join(tr.Dir, "in.csv")}, s.Inputs)
 	require.Equal(t, filepath.Join(tr.Dir, "out.csv"), s.Out)
-	require.Equal(t, s.Committed()*rowsOfChunk, s.Passes[0].Rows)
+	require.Equal(t, committed(s)*rowsOfChunk, s.Passes[0].Rows)
 	require.False(t, s.Finished)
-	require.Len(t, tr.committed(t), int(s.Committed()))
+	require.Len(t, tr.committed(t), int(committed(s)))
 
 	tr.KillAt, tr.Resume = 0, true
 	_, killed := tr.start(t)
@@ -70,9 +70,17 @@ func TestReadState(t *testing.T) {
 	require.NoError(t, j.Close())
 	s, err = batch.ReadState(dir)
 	require.NoError(t, err)
-	require.Equal(t, int64(600/rowsOfChunk+1), s.Committed())
+	require.Equal(t, int64(600/rowsOfChunk+1), committed(s))
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "journal"), []byte("nothing of ours"), 0o600))
 	_, err = batch.ReadState(dir)
 	require.ErrorIs(t, err, journal.ErrForeign)
+}
+
+// committed counts the chunks that are done, in all passes.
+func committed(s *batch.State) (n int64) {
+	for _, p := range s.Passes {
+		n += int64(len(p.Chunks))
+	}
+	return n
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"example.com/handoff/arrowipc/files"
 )
 
 // The records of a job's journal. Each begins with a letter:
@@ -70,21 +72,56 @@ func jsonRecord(letter byte, v any) ([]byte, error) {
 	return append([]byte{letter}, b...), err
 }
 
-// An extent is rows of the output in the file.
+func readHeader(b []byte) (h header, err error) {
+	if err := json.Unmarshal(b, &h); err != nil {
+		return h, fmt.Errorf("%w: header: %w", errRecord, err)
+	}
+	if h.Version != headerVersion {
+		return h, fmt.Errorf("the journal is of version %d, expected %d: use the program that began the job", h.Version, headerVersion)
+	}
+	return h, nil
+}
+
+// readRecord returns a *commit, *hashRecord, *badLine, *passRecord, *sealRecord or
+// *Summary. It borrows rec.
+func readRecord(rec []byte) (r any, err error) {
+	if len(rec) == 0 {
+		return nil, errRecord
+	}
+	switch rec[0] {
+	case recordCommit:
+		return readCommit(rec[1:])
+	case recordHash:
+		r = new(hashRecord)
+	case recordBad:
+		r = new(badLine)
+	case recordPass:
+		r = new(passRecord)
+	case recordSeal:
+		r = new(sealRecord)
+	case recordDone:
+		r = new(Summary)
+	default:
+		return nil, fmt.Errorf("%w: kind %q", errRecord, rec[0])
+	}
+	return r, json.Unmarshal(rec[1:], r)
+}
+
+// An extent is where rows of a chunk lie in the output's file.
 type extent struct {
 	chunk    int64
 	off, len int64
 	crc      uint32 // CRC-32C of its bytes
-	piece    [2]int64
+	block    files.Block
 }
 
 // appendCommit appends the record of a chunk. Numbers are varints.
 func appendCommit(b []byte, c *commit) []byte {
 	b = append(b, recordCommit)
-	for _, v := range []int64{int64(c.pass), c.index, int64(c.input), c.first, c.rows, int64(c.units), int64(len(c.left)), int64(len(c.partials)), int64(len(c.extents))} {
+	for _, v := range []int64{int64(c.pass), c.index, int64(c.input), c.first, c.rows, int64(c.tasks), int64(len(c.quarantined)), int64(len(c.partials)), int64(len(c.extents))} {
 		b = binary.AppendUvarint(b, uint64(v))
 	}
-	for _, q := range c.left {
+	for _, q := range c.quarantined {
 		b = binary.AppendUvarint(b, uint64(q.Row))
 		b = appendBytes(b, q.Column)
 		b = appendBytes(b, q.Reason)
@@ -94,7 +131,7 @@ func appendCommit(b []byte, c *commit) []byte {
 		b = appendBytes(b, p)
 	}
 	for _, x := range c.extents {
-		for _, v := range []int64{x.off, x.len, int64(x.crc), x.piece[0], x.piece[1]} {
+		for _, v := range []int64{x.off, x.len, int64(x.crc), x.block.Meta, x.block.Body} {
 			b = binary.AppendUvarint(b, uint64(v))
 		}
 	}
@@ -143,20 +180,20 @@ func (d *decoder) bytes() []byte {
 // readCommit reads a record without its letter. What it returns borrows b.
 func readCommit(b []byte) (*commit, error) {
 	d := &decoder{b: b}
-	c := &commit{pass: int(d.number()), index: d.number(), input: int(d.number()), first: d.number(), rows: d.number(), units: int(d.number())}
-	left, partials, extents := d.count(4), d.count(1), d.count(5)
-	for range left {
-		c.left = append(c.left, Quarantined{Row: d.number(), Column: string(d.bytes()), Reason: string(d.bytes()), values: d.bytes(), input: c.input})
+	c := &commit{pass: int(d.number()), index: d.number(), input: int(d.number()), first: d.number(), rows: d.number(), tasks: int(d.number())}
+	quarantined, partials, extents := d.count(4), d.count(1), d.count(5)
+	for range quarantined {
+		c.quarantined = append(c.quarantined, Quarantined{Row: d.number(), Column: string(d.bytes()), Reason: string(d.bytes()), values: d.bytes(), input: c.input})
 	}
 	for range partials {
 		c.partials = append(c.partials, d.bytes())
 	}
 	for range extents {
 		x := extent{chunk: c.index, off: d.number(), len: d.number(), crc: uint32(d.number())}
-		x.piece = [2]int64{d.number(), d.number()}
+		x.block = files.Block{Meta: d.number(), Body: d.number()}
 		c.extents = append(c.extents, x)
 	}
-	if d.bad || len(d.b) != 0 || partials > 0 && (c.units <= 0 || partials%c.units != 0) {
+	if d.bad || len(d.b) != 0 || partials > 0 && (c.tasks <= 0 || partials%c.tasks != 0) {
 		return nil, fmt.Errorf("%w: a chunk of %d bytes", errRecord, len(b))
 	}
 	return c, nil

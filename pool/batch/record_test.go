@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"example.com/handoff/arrowipc/files"
 )
 
 func TestCommitRecord(t *testing.T) {
@@ -15,20 +17,20 @@ func TestCommitRecord(t *testing.T) {
 		b := rapid.SliceOf(rapid.Byte())
 		c := &commit{
 			pass: small.Draw(t, "pass"), index: number.Draw(t, "index"), input: small.Draw(t, "input"),
-			first: number.Draw(t, "first"), rows: number.Draw(t, "rows"), units: 1 + small.Draw(t, "units"),
+			first: number.Draw(t, "first"), rows: number.Draw(t, "rows"), tasks: 1 + small.Draw(t, "tasks"),
 		}
-		for range small.Draw(t, "left") {
-			c.left = append(c.left, Quarantined{
+		for range small.Draw(t, "quarantined") {
+			c.quarantined = append(c.quarantined, Quarantined{
 				Row: number.Draw(t, "row"), Column: rapid.String().Draw(t, "column"), Reason: rapid.String().Draw(t, "reason"), values: b.Draw(t, "values"), input: c.input,
 			})
 		}
-		for range c.units * small.Draw(t, "partials") {
+		for range c.tasks * small.Draw(t, "partials") {
 			c.partials = append(c.partials, b.Draw(t, "partial"))
 		}
 		for range small.Draw(t, "extents") {
 			c.extents = append(c.extents, extent{
 				chunk: c.index, off: number.Draw(t, "off"), len: number.Draw(t, "len"), crc: rapid.Uint32().Draw(t, "crc"),
-				piece: [2]int64{number.Draw(t, "meta"), number.Draw(t, "body")},
+				block: files.Block{Meta: number.Draw(t, "meta"), Body: number.Draw(t, "body")},
 			})
 		}
 		rec := appendCommit(nil, c)
@@ -44,7 +46,7 @@ func TestCommitRecord(t *testing.T) {
 
 // Whatever is in a journal's record, taking it is an error or gives what can be written again.
 func FuzzTake(f *testing.F) {
-	f.Add(appendCommit(nil, &commit{units: 1, partials: [][]byte{{1, 2}}, left: []Quarantined{{Row: 3, Column: "x"}}}))
+	f.Add(appendCommit(nil, &commit{tasks: 1, partials: [][]byte{{1, 2}}, quarantined: []Quarantined{{Row: 3, Column: "x"}}}))
 	f.Add(appendCommit(nil, &commit{pass: 1, index: 7, extents: []extent{{off: 4, len: 9, crc: 1 << 31}}}))
 	f.Add([]byte(`H{"input":0,"sha256":"AA=="}`))
 	f.Add([]byte(`P{"pass":0,"chunks":3,"rows":9,"text":[true],"skipped":[{"Name":"a"}],"bad":[{"line":3}]}`))

@@ -108,7 +108,7 @@ func (w *twice) run(ctx context.Context, p batch.Piece) (batch.Pending, error) {
 		return nil, err
 	}
 	f, err := twiceOf.Submit(ctx, p.Pool, twiceIn{col, w.log, w.fails, w.kills})
-	return func(ctx context.Context) (part batch.Part, err error) {
+	return func(ctx context.Context) (part batch.Outcome, err error) {
 		c, err := f.Wait(ctx)
 		if err != nil {
 			return part, err
@@ -119,10 +119,10 @@ func (w *twice) run(ctx context.Context, p batch.Piece) (batch.Pending, error) {
 				sum += uint64(v)
 			}
 			c.Values.Release()
-			return batch.Part{Partial: binary.LittleEndian.AppendUint64(nil, sum)}, nil
+			return batch.Outcome{Partial: binary.LittleEndian.AppendUint64(nil, sum)}, nil
 		}
 		out, err := batch.OutOf(c)
-		return batch.Part{Output: []batch.Out{out}}, err
+		return batch.Outcome{Output: []batch.Out{out}}, err
 	}, err
 }
 

@@ -15,14 +15,14 @@ import (
 	"example.com/handoff/arrowipc/files"
 )
 
-// A sink is a job's rows on their way into the output: the file's head, a piece for
-// each chunk, and the tail, under a temporary name.
+// A sink writes the output's rows: the file's head, extents of each chunk, and the
+// tail, under a temporary name. Disk's goroutine owns it, but for what newSink sets.
 //
-// Pieces are behind one another as the chunks were done. That is their order, but
-// where a chunk has failed and was done later; then seal puts them in order.
+// The extents follow one another as the chunks were done. That is their order, unless a
+// chunk has failed and was done later; then seal puts them in order.
 type sink struct {
 	temp    *temp
-	old     *temp // what temp was before seal has put the pieces in order; nil if they were
+	old     *temp // what temp was before seal has put the extents in order; nil if they were
 	format  files.Format
 	schema  *arrow.Schema
 	encoder *files.Encoder
@@ -83,60 +83,59 @@ func (s *sink) check() error {
 	return nil
 }
 
-// write writes a block of rows.
-func (s *sink) write(ctx context.Context, b formatted) (extent, error) {
+// write writes rows.
+func (s *sink) write(ctx context.Context, r outRows) (extent, error) {
 	if err := s.temp.untouched(s.off); err != nil {
 		return extent{}, err
 	}
-	w := &spot{f: s.temp.f, off: s.off}
+	w := &sumWriter{f: s.temp.f, off: s.off}
 	out := bufio.NewWriterSize(w, 64<<10)
-	piece, err := s.encode(ctx, out, b)
+	block, err := s.encode(ctx, out, r)
 	if err == nil {
 		err = out.Flush()
 	}
 	if err != nil {
 		return extent{}, err
 	}
-	x := extent{off: s.off, len: w.off - s.off, crc: w.crc, piece: piece}
+	x := extent{off: s.off, len: w.off - s.off, crc: w.crc, block: block}
 	s.off = w.off
 	return x, nil
 }
 
-func (s *sink) encode(ctx context.Context, w io.Writer, b formatted) (piece [2]int64, err error) {
-	if b.text != nil {
-		text, err := b.text(ctx)
+func (s *sink) encode(ctx context.Context, w io.Writer, r outRows) (block files.Block, err error) {
+	if r.text != nil {
+		text, err := r.text(ctx)
 		if err == nil {
 			_, err = w.Write(text.Data())
 			text.Release()
-			return piece, err
+			return block, err
 		}
 		if ctx.Err() != nil {
-			return piece, err
+			return block, err
 		}
 		// Its worker died: the rows are here.
 	}
-	rec := b.record(s.schema)
+	rec := r.record(s.schema)
 	defer rec.Release()
-	p, err := s.encoder.WriteChunk(w, rec)
-	return [2]int64{p.Meta, p.Body}, err
+	return s.encoder.WriteChunk(w, rec)
 }
 
-// A spot writes from an offset on.
-type spot struct {
+// A sumWriter writes from an offset on, and sums up what it writes.
+type sumWriter struct {
 	f   io.WriterAt
 	off int64
 	crc uint32
 }
 
-func (s *spot) Write(b []byte) (int, error) {
+func (s *sumWriter) Write(b []byte) (int, error) {
 	n, err := s.f.WriteAt(b, s.off)
 	s.off += int64(n)
 	s.crc = crc32.Update(s.crc, castagnoli, b[:n])
 	return n, err
 }
 
-// rewind takes back what was written from an offset on: the blocks of a chunk that
-// was not finished, which would be a gap between those that are recorded.
+// rewind takes back what was written from an offset on: rows of a chunk that was not
+// finished, which would be a gap between those that are recorded.
 func (s *sink) rewind(from int64) error {
 	if s.off == from {
 		return nil
@@ -145,21 +144,7 @@ func (s *sink) rewind(from int64) error {
 	return s.temp.f.Truncate(from)
 }
 
-// keep notes extents that belong to the output.
-func (s *sink) keep(x []extent) {
-	if s != nil {
-		s.extents = append(s.extents, x...)
-	}
-}
-
-func (s *sink) sync() error {
-	if s == nil {
-		return nil
-	}
-	return s.temp.f.Sync()
-}
-
-// seal makes the file whole. next makes a second temporary file, for pieces that are
+// seal makes the file whole. next makes a second temporary file, for extents that are
 // not in order.
 func (s *sink) seal(next func() (*temp, error)) error {
 	inOrder := func(a, b extent) int { return int(a.chunk - b.chunk) }
@@ -178,9 +163,9 @@ func (s *sink) seal(next func() (*temp, error)) error {
 	if err := s.temp.untouched(s.off); err != nil {
 		return err
 	}
-	tail, err := s.encoder.Tail(func(yield func(files.Piece) bool) {
+	tail, err := s.encoder.Tail(func(yield func(files.Block) bool) {
 		for _, x := range s.extents {
-			if !yield(files.Piece{Meta: x.piece[0], Body: x.piece[1]}) {
+			if !yield(x.block) {
 				return
 			}
 		}
@@ -198,7 +183,7 @@ func (s *sink) reorder(t *temp) error {
 	if err := t.f.Truncate(0); err != nil { // an earlier run's
 		return err
 	}
-	to := &spot{f: t.f}
+	to := &sumWriter{f: t.f}
 	if _, err := to.Write(s.encoder.Head()); err != nil {
 		return err
 	}

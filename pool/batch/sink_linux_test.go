@@ -16,33 +16,34 @@ import (
 	"example.com/handoff/shm"
 )
 
-// A chunk that is given up between two of its blocks leaves no gap before the next one.
+// A chunk that is given up between two of its pieces leaves no gap before the next one.
 func TestGivenUpChunkLeavesNoGap(t *testing.T) {
-	e := &engine{fs: journal.OS(), out: filepath.Join(t.TempDir(), "out.csv"), id: "test", store: &store{}}
-	file, err := e.openTemp("")
+	e := &engine{outputs: outputs{fs: journal.OS(), path: filepath.Join(t.TempDir(), "out.csv"), id: "test", store: &store{}}}
+	o := &e.outputs
+	file, err := o.openTemp(o.path, "")
 	require.NoError(t, err)
 	schema := arrow.NewSchema([]arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Float64}}, nil)
-	e.sink, err = newSink(file, files.CSV, schema, nil)
+	o.sink, err = newSink(file, files.CSV, schema, nil)
 	require.NoError(t, err)
-	rows := func() formatted {
+	rows := func() outRows {
 		b := array.NewFloat64Builder(memory.DefaultAllocator)
 		b.Append(7)
-		return formatted{block: block{outs: []Out{OutArray(b.NewArray())}, rows: 1}}
+		return outRows{columns: []Out{{array: b.NewArray()}}}
 	}
-	r := &passRun{engine: e, pass: &Pass{Output: schema.Fields()}}
+	p := &passRun{e: e, pass: &Pass{Output: schema.Fields()}}
 	ctx, cancel := context.WithCancel(context.Background())
 	late := rows()
 	late.text = func(context.Context) (shm.OwnedView[byte], error) {
 		cancel()
 		return shm.OwnedView[byte]{}, errors.New("not waited for")
 	}
-	require.NoError(t, r.write(ctx, &commit{index: 0, units: 1, blocks: []formatted{rows(), late}}))
-	require.NoError(t, r.write(context.Background(), &commit{index: 1, units: 1, blocks: []formatted{rows()}}))
-	require.Len(t, e.sink.extents, 1)
-	require.Len(t, r.group, 1)
+	require.NoError(t, p.write(ctx, &commit{index: 0, tasks: 1, output: []outRows{rows(), late}}))
+	require.NoError(t, p.write(context.Background(), &commit{index: 1, tasks: 1, output: []outRows{rows()}}))
+	require.Len(t, o.sink.extents, 1)
+	require.Len(t, p.group.take(), 1)
 
-	again, err := newSink(file, files.CSV, schema, e.sink.extents) // as a later run does
+	again, err := newSink(file, files.CSV, schema, o.sink.extents) // as a later run does
 	require.NoError(t, err)
-	require.Equal(t, e.sink.off, again.off)
+	require.Equal(t, o.sink.off, again.off)
 	require.NoError(t, file.close())
 }

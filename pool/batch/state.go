@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,14 +26,6 @@ type StatePass struct {
 	Rows   int64   // of them, those that were left out included
 	Ended  bool
 	Whole  int64 // if Ended: how many chunks the pass has, with indexes from 0
-}
-
-// Committed is the number of chunks that are done, in all passes.
-func (s *State) Committed() (n int64) {
-	for _, p := range s.Passes {
-		n += int64(len(p.Chunks))
-	}
-	return n
 }
 
 // ReadState says how far the job is whose [Job].State is dir. It changes nothing there,
@@ -73,12 +64,9 @@ func readState(dir string) (*State, error) {
 }
 
 func (s *State) begin(b []byte) error {
-	var h header
-	if err := json.Unmarshal(b, &h); err != nil {
-		return fmt.Errorf("%w: header: %w", errRecord, err)
-	}
-	if h.Version != headerVersion {
-		return fmt.Errorf("the journal is of version %d, expected %d: use the program that began the job", h.Version, headerVersion)
+	h, err := readHeader(b)
+	if err != nil {
+		return err
 	}
 	s.Op, s.Out = h.Op, h.Out
 	for _, in := range h.Inputs {
@@ -88,38 +76,28 @@ func (s *State) begin(b []byte) error {
 }
 
 func (s *State) take(rec []byte) error {
-	if len(rec) == 0 {
-		return errRecord
+	r, err := readRecord(rec)
+	if err != nil {
+		return err
 	}
-	switch letter, b := rec[0], rec[1:]; letter {
-	case recordCommit:
-		c, err := readCommit(b)
+	switch r := r.(type) {
+	case *commit:
+		p, err := s.pass(r.pass)
 		if err != nil {
 			return err
 		}
-		p, err := s.pass(c.pass)
+		p.Chunks = append(p.Chunks, r.index)
+		p.Rows += r.rows
+	case *passRecord:
+		p, err := s.pass(r.Pass)
 		if err != nil {
 			return err
 		}
-		p.Chunks = append(p.Chunks, c.index)
-		p.Rows += c.rows
-	case recordPass:
-		var end passRecord
-		if err := json.Unmarshal(b, &end); err != nil {
-			return err
-		}
-		p, err := s.pass(end.Pass)
-		if err != nil {
-			return err
-		}
-		p.Ended, p.Whole = true, end.Chunks
-	case recordSeal:
+		p.Ended, p.Whole = true, r.Chunks
+	case *sealRecord:
 		s.Sealed = true
-	case recordDone:
+	case *Summary:
 		s.Finished = true
-	case recordHash, recordBad:
-	default:
-		return fmt.Errorf("%w: kind %q", errRecord, letter)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"example.com/handoff/pool/journal"
 )
@@ -16,12 +17,12 @@ type store struct {
 	header  header
 	fresh   bool // it was made by this run
 
-	chunks []map[int64]*commit // by pass and index
-	passes []*passRecord       // nil for one that has not ended
-	hashes map[int][]byte      // by input
-	bad    []badLine
-	seal   *sealRecord
-	summed *Summary // of a job that is done
+	chunks   []map[int64]*commit // by pass and index
+	passes   []*passRecord       // nil for one that has not ended
+	hashes   map[int][]byte      // by input
+	bad      []badLine
+	seal     *sealRecord
+	finished *Summary // of a job that is done
 }
 
 // openStore makes the journal of a new job or, to resume, opens that of an old one.
@@ -55,14 +56,9 @@ func openStore(j *Job, h header) (s *store, fromStart bool, err error) {
 }
 
 // load reads an earlier run's records.
-func (s *store) load() error {
-	d := json.NewDecoder(bytes.NewReader(s.journal.Header()))
-	s.header = header{}
-	if err := d.Decode(&s.header); err != nil {
-		return fmt.Errorf("%w: header: %w", errRecord, err)
-	}
-	if s.header.Version != headerVersion {
-		return fmt.Errorf("the journal is of version %d, expected %d: use the program that began the job", s.header.Version, headerVersion)
+func (s *store) load() (err error) {
+	if s.header, err = readHeader(s.journal.Header()); err != nil {
+		return err
 	}
 	n := 0
 	for rec, err := range s.journal.Records() {
@@ -70,64 +66,50 @@ func (s *store) load() error {
 			return err
 		}
 		n++
-		if err := s.take(rec); err != nil {
+		if err := s.take(bytes.Clone(rec)); err != nil {
 			return fmt.Errorf("record %d: %w", n, err)
 		}
 	}
 	return nil
 }
 
-func (s *store) take(rec []byte) (err error) {
-	if len(rec) == 0 {
-		return errRecord
+// take takes a record over, and the memory of rec.
+func (s *store) take(rec []byte) error {
+	r, err := readRecord(rec)
+	if err != nil {
+		return err
 	}
-	switch letter, b := rec[0], rec[1:]; letter {
-	case recordCommit:
-		c, err := readCommit(bytes.Clone(b))
-		if err != nil {
-			return err
-		}
-		for len(s.chunks) <= c.pass && c.pass < mostPasses {
+	noInput := func(i int) bool { return i < 0 || i >= len(s.header.Inputs) }
+	switch r := r.(type) {
+	case *commit:
+		for len(s.chunks) <= r.pass && r.pass < mostPasses {
 			s.chunks = append(s.chunks, map[int64]*commit{})
 		}
-		if c.pass >= mostPasses || s.chunks[c.pass][c.index] != nil || c.input >= len(s.header.Inputs) {
-			return fmt.Errorf("%w: chunk %d of pass %d, again or impossible", errRecord, c.index, c.pass)
+		if r.pass >= mostPasses || s.chunks[r.pass][r.index] != nil || noInput(r.input) {
+			return fmt.Errorf("%w: chunk %d of pass %d, again or impossible", errRecord, r.index, r.pass)
 		}
-		s.chunks[c.pass][c.index] = c
-	case recordHash:
-		var h hashRecord
-		if err = json.Unmarshal(b, &h); err == nil {
-			s.hashes[h.Input] = h.SHA256
+		s.chunks[r.pass][r.index] = r
+	case *hashRecord:
+		s.hashes[r.Input] = r.SHA256
+	case *badLine:
+		if noInput(r.Input) {
+			return fmt.Errorf("%w: a line of input %d", errRecord, r.Input)
 		}
-	case recordBad:
-		var l badLine
-		if err = json.Unmarshal(b, &l); err == nil {
-			if l.Input < 0 || l.Input >= len(s.header.Inputs) {
-				return fmt.Errorf("%w: a line of input %d", errRecord, l.Input)
-			}
-			s.bad = append(s.bad, l)
+		s.bad = append(s.bad, *r)
+	case *passRecord:
+		if r.Pass != len(s.passes) || r.Pass >= mostPasses {
+			return fmt.Errorf("%w: the end of pass %d", errRecord, r.Pass)
 		}
-	case recordPass:
-		var p passRecord
-		if err = json.Unmarshal(b, &p); err == nil {
-			if p.Pass != len(s.passes) || p.Pass >= mostPasses {
-				return fmt.Errorf("%w: the end of pass %d", errRecord, p.Pass)
-			}
-			for _, i := range p.Cut {
-				if i < 0 || i >= len(s.header.Inputs) {
-					return fmt.Errorf("%w: input %d of %d", errRecord, i, len(s.header.Inputs))
-				}
-			}
-			s.passes = append(s.passes, &p)
+		if i := slices.IndexFunc(r.Cut, noInput); i >= 0 {
+			return fmt.Errorf("%w: input %d of %d", errRecord, r.Cut[i], len(s.header.Inputs))
 		}
-	case recordSeal:
-		err = json.Unmarshal(b, &s.seal)
-	case recordDone:
-		err = json.Unmarshal(b, &s.summed)
-	default:
-		err = fmt.Errorf("%w: kind %q", errRecord, letter)
+		s.passes = append(s.passes, r)
+	case *sealRecord:
+		s.seal = r
+	case *Summary:
+		s.finished = r
 	}
-	return err
+	return nil
 }
 
 // mostPasses bounds what a record can make of memory.
@@ -147,17 +129,22 @@ func (s *store) ended(pass int) *passRecord {
 	return s.passes[pass]
 }
 
+// append writes a record that the next sync makes durable.
+func (s *store) append(letter byte, v any) error {
+	rec, err := jsonRecord(letter, v)
+	if err != nil {
+		return err
+	}
+	return s.journal.Append(rec)
+}
+
 // note writes a record that has to be durable before what follows it.
 func (s *store) note(letter byte, v any) error {
 	if s == nil {
 		return nil
 	}
-	rec, err := jsonRecord(letter, v)
-	if err == nil {
-		err = s.journal.Append(rec)
+	if err := s.append(letter, v); err != nil {
+		return err
 	}
-	if err == nil {
-		err = s.journal.Sync()
-	}
-	return err
+	return s.journal.Sync()
 }

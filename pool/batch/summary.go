@@ -6,7 +6,7 @@ import (
 	"example.com/handoff/pool"
 )
 
-// A Summary says what a job did, in the JSON of `handoff run --json`.
+// A Summary is what a job did, in the JSON of `handoff run --json`.
 type Summary struct {
 	Rows         int64                    `json:"rows"`
 	Chunks       int64                    `json:"chunks"`        // that the rows came in: of the last pass, as Rows
@@ -31,19 +31,18 @@ type Worker struct {
 	Tasks int64 `json:"tasks"`
 }
 
-// dyingTime bounds the wait until it is known of what workers have died.
+// dyingTime bounds the wait until the causes of deaths are known.
 const dyingTime = 2 * time.Second
 
-// summary says what the job has done so far.
 func (e *engine) summary() Summary {
 	s := Summary{
-		Rows: e.rows, Chunks: e.inPass, Passes: e.pass, ChunksReused: e.reused, WallS: time.Since(e.start).Seconds(),
-		Workers: []Worker{}, NoEndMark: []string{}, Deaths: map[pool.ExitClass]int64{}, Quarantined: int64(len(e.left)), Unparsed: int64(e.bad.count()),
+		Rows: e.tally.rows, Chunks: e.tally.inPass, Passes: e.tally.pass, ChunksReused: e.tally.reused, WallS: time.Since(e.start).Seconds(),
+		Workers: []Worker{}, NoEndMark: []string{}, Deaths: map[pool.ExitClass]int64{}, Quarantined: int64(len(e.tally.quarantined)), Unparsed: int64(e.source.bad.count()),
 	}
-	for _, i := range e.cut {
+	for _, i := range e.source.cut {
 		s.NoEndMark = append(s.NoEndMark, e.job.Inputs[i])
 	}
-	if old := e.summed; old != nil {
+	if old := e.finished; old != nil {
 		s.Rows, s.Chunks, s.Passes, s.Quarantined, s.Unparsed = old.Rows, old.Chunks, old.Passes, old.Quarantined, old.Unparsed
 		s.ChunksReused = old.Chunks * int64(max(old.Passes, 1))
 		s.NoEndMark = append(s.NoEndMark, old.NoEndMark...)

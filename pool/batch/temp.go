@@ -20,34 +20,66 @@ type temp struct {
 	own  *outfile.File // without a journal; nil with one
 }
 
-// openTemp opens the job's temporary file, which may be there from an earlier run.
-func (e *engine) openTemp(suffix string) (*temp, error) { return e.openTempOf(e.out, suffix) }
+// reordered is the suffix of a second temporary file.
+const reordered = "-2"
 
-// openTempOf makes a file that is gone with this process where no journal is there by
-// which another one would go on with it.
-func (e *engine) openTempOf(out, suffix string) (*temp, error) {
-	if e.store == nil {
+// openTemp opens a temporary file of an output. With a journal an earlier run may have
+// made it; without one it is gone with this process.
+func (o *outputs) openTemp(out, suffix string) (*temp, error) {
+	if o.store == nil {
 		own, err := outfile.Create(out)
 		if err != nil {
 			return nil, outputError(out, err)
 		}
-		return &temp{fs: e.fs, f: own, name: own.Name(), out: out, own: own}, nil
+		return &temp{fs: o.fs, f: own, name: own.Name(), out: out, own: own}, nil
 	}
-	t := &temp{fs: e.fs, out: out, name: e.tempNameOf(out, suffix)}
-	f, err := e.fs.OpenFile(t.name, os.O_RDWR|os.O_CREATE, 0o666)
+	t := &temp{fs: o.fs, out: out, name: o.tempName(out, suffix)}
+	f, err := o.fs.OpenFile(t.name, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, outputError(out, err)
 	}
 	t.f = f
-	if err := e.fs.SyncDir(filepath.Dir(out)); err != nil { // the journal is about to rely on it
+	if err := o.fs.SyncDir(filepath.Dir(out)); err != nil { // the journal is about to rely on it
 		return nil, errors.Join(outputError(out, err), t.remove())
 	}
 	return t, nil
 }
 
-func (e *engine) tempName(suffix string) string { return e.tempNameOf(e.out, suffix) }
+func (o *outputs) tempName(out, suffix string) string { return outfile.HiddenName(out, o.id+suffix) }
 
-func (e *engine) tempNameOf(out, suffix string) string { return outfile.HiddenName(out, e.id+suffix) }
+// writeTemp writes a whole file under the temporary name of out.
+func (o *outputs) writeTemp(out string, b []byte) (*temp, error) {
+	t, err := o.openTemp(out, "")
+	if err != nil {
+		return nil, err
+	}
+	err = t.f.Truncate(0)
+	if err == nil {
+		_, err = t.f.WriteAt(b, 0)
+	}
+	if err == nil {
+		err = t.f.Sync()
+	}
+	if err != nil {
+		return nil, errors.Join(outputError(out, err), t.remove())
+	}
+	return t, nil
+}
+
+// writeFile makes a whole file appear.
+func (o *outputs) writeFile(out string, b []byte) error {
+	t, err := o.writeTemp(out, b)
+	if err != nil {
+		return err
+	}
+	if err := t.publish(); err != nil {
+		return errors.Join(err, t.remove())
+	}
+	if o.store != nil {
+		err = outputErrorOf(out, o.fs.SyncDir(filepath.Dir(out)))
+	}
+	return errors.Join(err, t.close())
+}
 
 // untouched reports, as an error, that somebody else has cut, lengthened, removed or
 // replaced the file. Between this and the next write it goes unnoticed.

@@ -25,7 +25,7 @@ var schema = arrow.NewSchema([]arrow.Field{
 type writer struct {
 	w       io.Writer
 	encoder *files.Encoder
-	pieces  []files.Piece
+	blocks  []files.Block
 }
 
 func newWriter(w io.Writer, format files.Format) (*writer, error) {
@@ -60,13 +60,13 @@ func (w *writer) write(_ context.Context, s smoothed) error {
 	}
 	rec := array.NewRecord(schema, columns, int64(rows))
 	defer rec.Release()
-	piece, err := w.encoder.WriteChunk(w.w, rec)
-	w.pieces = append(w.pieces, piece)
+	block, err := w.encoder.WriteChunk(w.w, rec)
+	w.blocks = append(w.blocks, block)
 	return err
 }
 
 func (w *writer) end() error {
-	tail, err := w.encoder.Tail(slices.Values(w.pieces))
+	tail, err := w.encoder.Tail(slices.Values(w.blocks))
 	if err != nil {
 		return err
 	}

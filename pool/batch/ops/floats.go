@@ -22,13 +22,13 @@ func floatFields(columns []batch.Column) (fields []arrow.Field) {
 
 // output waits for a column of floats that a worker returns.
 func output(f pool.Future[arrowipc.OwnedColumn[float64]]) batch.Pending {
-	return func(ctx context.Context) (batch.Part, error) {
+	return func(ctx context.Context) (batch.Outcome, error) {
 		c, err := f.Wait(ctx)
 		if err != nil {
-			return batch.Part{}, err
+			return batch.Outcome{}, err
 		}
 		out, err := batch.OutOf(c)
-		return batch.Part{Output: []batch.Out{out}}, err
+		return batch.Outcome{Output: []batch.Out{out}}, err
 	}
 }
 

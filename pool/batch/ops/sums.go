@@ -67,16 +67,16 @@ func (s *sums) submit(ctx context.Context, p batch.Piece) (batch.Pending, error)
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) (batch.Part, error) {
+	return func(ctx context.Context) (batch.Outcome, error) {
 		part, err := future.Wait(ctx)
 		if err == nil && part.Sums.N+part.Nulls != n {
 			err = fmt.Errorf("a worker counted %d values and %d nulls in %d rows", part.Sums.N, part.Nulls, n)
 		}
 		if err != nil {
-			return batch.Part{}, err
+			return batch.Outcome{}, err
 		}
 		b, err := part.AppendBinary(nil)
-		return batch.Part{Partial: b}, err
+		return batch.Outcome{Partial: b}, err
 	}, nil
 }
 
