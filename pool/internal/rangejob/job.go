@@ -148,7 +148,6 @@ func (j *Job) Result(s *Share, block uint32, result []byte) (Taken, error) {
 // finish is that all of a block is done or left out.
 func (j *Job) finish(block uint32) {
 	j.done.set(block)
-	j.given.clear(block)
 	if j.left--; j.left == 0 {
 		j.stop()
 	}
@@ -280,4 +279,3 @@ type bitSet []uint64
 func newBits(n int) bitSet         { return make(bitSet, (n+63)/64) }
 func (b bitSet) has(i uint32) bool { return b[i/64]&(1<<(i%64)) != 0 }
 func (b bitSet) set(i uint32)      { b[i/64] |= 1 << (i % 64) }
-func (b bitSet) clear(i uint32)    { b[i/64] &^= 1 << (i % 64) }

@@ -20,6 +20,7 @@ type walk struct {
 	pending []*Share
 	workers []*walkWorker
 	over    bool
+	strayed bool
 	failed  Kind // why, if it has failed
 	walkRules
 }
@@ -74,6 +75,7 @@ func (w *walk) carryOut(settle bool) {
 func (w *walk) command(c Command) {
 	switch c.Kind {
 	case Give:
+		w.checkGive(&c.Share)
 		w.pending = slices.Insert(w.pending, 0, &c.Share)
 	case Stop:
 		w.stopped = true
@@ -100,7 +102,31 @@ func (w *walk) command(c Command) {
 	}
 }
 
+// checkGive looks whether a share may be given out: the job has not failed, and nobody has
+// the same already, but where somebody has written to the counter.
+func (w *walk) checkGive(s *Share) {
+	given := slices.Clone(w.pending)
+	for _, u := range w.workers {
+		given = append(given, u.lane...)
+		if u.busy && u.lane[0].Block == wire.AnyBlock {
+			given = append(given, &Share{Block: u.block})
+		}
+	}
+	twice := slices.ContainsFunc(given, func(o *Share) bool {
+		return o.Block == s.Block && (s.Block != wire.PartOfBlock || o.Of == s.Of && o.Lo < s.Hi && s.Lo < o.Hi) ||
+			s.Block != wire.PartOfBlock && o.Block == wire.PartOfBlock && o.Of == s.Block
+	})
+	if w.Job.failed || twice && !w.strayed {
+		panic(fmt.Sprintf("%+v is given out: failed %v, twice %v", *s, w.Job.failed, twice))
+	}
+}
+
 func (w *walk) dispatch() {
+	for _, s := range w.pending {
+		if s.Block == wire.PartOfBlock && w.done.has(s.Of) {
+			panic(fmt.Sprintf("%+v waits and its block is done", *s))
+		}
+	}
 	for ; len(w.pending) > 0; w.pending = w.pending[1:] {
 		u := slices.MinFunc(w.workers, func(a, b *walkWorker) int { return len(a.lane) - len(b.lane) })
 		u.lane = append(u.lane, w.pending[0])
@@ -180,7 +206,7 @@ func (w *walk) do(t testing.TB, e walkEvent) {
 		w.die(u, true)
 	case "stray":
 		w.stray--
-		w.next = 0
+		w.next, w.strayed = 0, true
 	}
 	w.carryOut(true)
 }
