@@ -119,11 +119,7 @@ func (j *Journal) create(made bool) (err error) {
 	b = j.prefix.appendFrame(b, prefixBytes, kindHeader, 0, 0, j.header)
 	seal := int64(len(b))
 	b = j.prefix.appendFrame(b, seal, kindSeal, 1, seal, nil)
-	n, err := j.file.WriteAt(b, 0)
-	if err == nil && n < len(b) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
+	if err := writeFull(j.file, b, 0); err != nil {
 		return err
 	}
 	if err := j.file.Sync(); err != nil {
@@ -139,7 +135,8 @@ func (j *Journal) create(made bool) (err error) {
 
 // begin sets where the first group goes: behind a seal that ends at an offset.
 func (j *Journal) begin(at int64, number uint64) {
-	j.sealed, j.at, j.number, j.base = at, at, number, at-frameBytes
+	j.durable = at
+	j.pending.begin(at, number)
 }
 
 // removeLeftover removes what a killed Create has left. The caller has the lock.

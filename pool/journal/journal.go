@@ -36,26 +36,23 @@ type Journal struct {
 	lock   io.Closer
 	prefix prefix
 	header []byte
-	count  int    // records at Open
-	found  extent // where they lie
-	cut    int64
+	found  found // not changed after Open
 
-	// syncMu lets one goroutine write to the file at a time. It is taken before mu.
-	syncMu   sync.Mutex
-	sealed   int64 // what lies after this offset was not acknowledged
-	sealSoft bool  // the last seal is not synced
-	sealBuf  []byte
+	pending pending // has a lock of its own
 
-	// mu is not held while a call to the file runs: Append goes on during a Sync.
-	mu     sync.Mutex
-	buf    []byte // frames to be written
-	spare  []byte
-	at     int64  // where buf goes
-	number uint64 // of the next record
-	base   int64  // of the next record
-	group  bool   // something was appended since the last Sync
-	err    error  // why it has stopped
-	closed bool
+	// syncMu guards what follows: one goroutine writes to the file at a time. It is
+	// taken before pending's lock.
+	syncMu       sync.Mutex
+	durable      int64 // what lies after this offset was not acknowledged
+	unsyncedSeal bool  // the last seal is not synced
+	sealBuf      []byte
+}
+
+// found is what Open has found.
+type found struct {
+	records int
+	extent  extent // where they lie
+	cut     int64  // bytes of the torn tail
 }
 
 // Header returns the bytes that were given to Create. They belong to the journal and
@@ -63,10 +60,10 @@ type Journal struct {
 func (j *Journal) Header() []byte { return j.header }
 
 // Len returns how many records there were at Open; 0 after Create.
-func (j *Journal) Len() int { return j.count }
+func (j *Journal) Len() int { return j.found.records }
 
 // Cut returns how many bytes of a torn tail Open has cut off.
-func (j *Journal) Cut() int64 { return j.cut }
+func (j *Journal) Cut() int64 { return j.found.cut }
 
 func (j *Journal) path() string { return filepath.Join(j.dir, fileName) }
 
@@ -79,20 +76,11 @@ func (j *Journal) Append(rec []byte) error {
 	if len(rec) > MaxRecord {
 		return j.wrap("append to", fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(rec), MaxRecord))
 	}
-	j.mu.Lock()
-	if err := j.usableLocked(); err != nil {
-		j.mu.Unlock()
-		return j.wrap("append to", err)
-	}
-	before := len(j.buf)
-	j.buf = j.prefix.appendFrame(j.buf, j.at+int64(before), kindRecord, j.number, j.base, rec)
-	j.number++
-	j.group = true
-	flush := len(j.buf) >= flushBytes
-	long := j.at+int64(len(j.buf))-j.base >= groupBytes
-	j.mu.Unlock()
+	flush, sync, err := j.pending.add(j.prefix, rec)
 	switch {
-	case long:
+	case err != nil:
+		return j.wrap("append to", err)
+	case sync:
 		return j.Sync()
 	case flush:
 		return j.wrap("append to", j.flush())
@@ -104,13 +92,10 @@ func (j *Journal) Append(rec []byte) error {
 func (j *Journal) flush() error {
 	j.syncMu.Lock()
 	defer j.syncMu.Unlock()
-	j.mu.Lock()
-	if err := j.usableLocked(); err != nil {
-		j.mu.Unlock()
+	b, at, err := j.pending.take()
+	if err != nil {
 		return err
 	}
-	b, at := j.takeLocked()
-	j.mu.Unlock()
 	return j.write(b, at)
 }
 
@@ -124,46 +109,32 @@ func (j *Journal) Sync() error {
 	return j.wrap("sync", j.syncGroup())
 }
 
-// syncGroup is Sync with syncMu held.
+// syncGroup does Sync, with syncMu held.
 func (j *Journal) syncGroup() error {
-	j.mu.Lock()
-	if err := j.usableLocked(); err != nil || !j.group {
-		j.mu.Unlock()
+	b, at, number, ok, err := j.pending.takeGroup()
+	if err != nil || !ok {
 		return err
 	}
-	b, at := j.takeLocked()
-	end, number := j.at, j.number
-	j.at += frameBytes // for the seal; what is appended from here on is written after it
-	j.base = end
-	j.group = false
-	j.mu.Unlock()
-
 	if err := j.write(b, at); err != nil {
 		return err
 	}
 	if err := j.file.Sync(); err != nil {
 		return j.stop(err)
 	}
-	j.seal(end, number)
+	// The next call returns the error of a seal, for what has been synced is durable.
+	_ = j.seal(at+int64(len(b)), number)
 	return nil
 }
 
-// seal writes a seal, not synced. If that fails, it is the next call that finds the
-// journal stopped, for what has been synced is durable.
-func (j *Journal) seal(at int64, number uint64) {
-	j.sealed = at
+// seal writes a seal, not synced, with syncMu held.
+func (j *Journal) seal(at int64, number uint64) error {
+	j.durable = at
 	j.sealBuf = j.prefix.appendFrame(j.sealBuf[:0], at, kindSeal, number, at, nil)
-	if j.writeAll(j.sealBuf, at) == nil {
-		j.sealed, j.sealSoft = at+frameBytes, true
+	err := j.writeAll(j.sealBuf, at)
+	if err == nil {
+		j.durable, j.unsyncedSeal = at+frameBytes, true
 	}
-}
-
-// takeLocked returns the frames in memory and where they go.
-func (j *Journal) takeLocked() (b []byte, at int64) {
-	b, at = j.buf, j.at
-	j.buf, j.spare = j.spare[:0], nil
-	j.at += int64(len(b))
-	return b, at
+	return err
 }
 
 // write writes frames and gives their memory back, with syncMu held.
@@ -171,46 +142,36 @@ func (j *Journal) write(b []byte, at int64) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if err := j.writeAll(b, at); err != nil {
-		return err
+	err := j.writeAll(b, at)
+	if err == nil {
+		j.pending.recycle(b)
 	}
-	j.mu.Lock()
-	if cap(b) > cap(j.spare) && cap(b) <= 2*flushBytes {
-		j.spare = b[:0]
-	}
-	j.mu.Unlock()
-	return nil
+	return err
 }
 
 // writeAll writes b or stops the journal, with syncMu held.
 func (j *Journal) writeAll(b []byte, at int64) error {
-	n, err := j.file.WriteAt(b, at)
-	if err == nil && n < len(b) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
+	if err := writeFull(j.file, b, at); err != nil {
 		return j.stop(err)
 	}
 	return nil
+}
+
+func writeFull(f File, b []byte, at int64) error {
+	n, err := f.WriteAt(b, at)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return err
 }
 
 // stop ends the journal for good, with syncMu held. What was not acknowledged is cut
 // off if that works; if not, Open finds it to be a torn tail, or whole.
 func (j *Journal) stop(err error) error {
 	err = fmt.Errorf("the journal has stopped: %w", err)
-	j.mu.Lock()
-	j.err = err
-	j.buf, j.spare = nil, nil
-	j.mu.Unlock()
-	_ = j.file.Truncate(j.sealed)
+	j.pending.stop(err)
+	_ = j.file.Truncate(j.durable)
 	return err
-}
-
-func (j *Journal) usableLocked() error {
-	if j.closed {
-		return ErrClosed
-	}
-	return j.err
 }
 
 // Close syncs what was appended, and the last seal, and lets go of the journal, which
@@ -223,18 +184,14 @@ func (j *Journal) Close() error {
 	if errors.Is(err, ErrClosed) {
 		return nil
 	}
-	if err == nil && j.sealSoft {
+	if err == nil && j.unsyncedSeal {
 		if err = j.file.Sync(); err != nil {
 			err = j.stop(err)
 		}
 	}
-	j.mu.Lock()
-	if err == nil {
-		err = j.err // of the seal
+	if stopped := j.pending.close(); err == nil {
+		err = stopped // of the seal
 	}
-	j.closed = true
-	j.buf, j.spare = nil, nil
-	j.mu.Unlock()
 	return j.wrap("close", errors.Join(err, j.file.Close(), j.lock.Close()))
 }
 

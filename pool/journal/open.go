@@ -73,10 +73,10 @@ func (j *Journal) load(flag int) (s *scanner, err error) {
 	if j.header, err = s.open(); err != nil {
 		return nil, err
 	}
-	if j.found, err = s.all(); err != nil {
+	if j.found.extent, err = s.all(); err != nil {
 		return nil, err
 	}
-	j.prefix, j.count = s.prefix, int(s.number-1)
+	j.prefix, j.found.records = s.prefix, int(s.number-1)
 	return s, nil
 }
 
@@ -100,8 +100,8 @@ func (j *Journal) open() error {
 // a failed fdatasync that has left them in the cache, clean. A length to which it has
 // cut the file is not durable either.
 func (j *Journal) settle(s *scanner) error {
-	x := j.found
-	if j.cut = s.size - x.end; j.cut > 0 {
+	x := j.found.extent
+	if j.found.cut = s.size - x.end; j.found.cut > 0 {
 		if err := j.file.Truncate(x.end); err != nil {
 			return err
 		}
@@ -126,6 +126,5 @@ func (j *Journal) settle(s *scanner) error {
 		return nil
 	}
 	j.begin(x.end+frameBytes, s.number)
-	j.seal(x.end, s.number)
-	return j.err
+	return j.seal(x.end, s.number)
 }

@@ -35,5 +35,5 @@ func Read(dir string, opts *Options, header, record func([]byte) error) (torn in
 			return 0, err
 		}
 	}
-	return s.size - j.found.end, nil
+	return s.size - j.found.extent.end, nil
 }

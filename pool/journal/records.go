@@ -12,8 +12,8 @@ import "iter"
 func (j *Journal) Records() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		s := &scanner{
-			window: window{f: j.file, path: j.path(), size: j.found.end},
-			prefix: j.prefix, at: j.found.first, number: 1, base: j.found.first - frameBytes,
+			window: window{f: j.file, path: j.path(), size: j.found.extent.end},
+			prefix: j.prefix, at: j.found.extent.first, number: 1, base: j.found.extent.first - frameBytes,
 		}
 		for s.at < s.size {
 			f, rec, bad, err := s.next()

@@ -7,18 +7,13 @@ import (
 )
 
 // Remove ends the journal without a sync and removes its file; then its folder, if
-// Create has made it, nothing else is in it and it was not opened through a link. When it returns nil, that is durable.
-// The journal is closed afterwards, also after an error, and may still be in its
+// Create has made it, nothing else is in it and it was not opened through a link. When
+// it returns nil, that is durable. The journal is closed afterwards, also after an error, and may still be in its
 // folder then. Remove returns ErrClosed after Close.
 func (j *Journal) Remove() error {
 	j.syncMu.Lock()
 	defer j.syncMu.Unlock()
-	j.mu.Lock()
-	closed := j.closed
-	j.closed = true
-	j.buf, j.spare = nil, nil
-	j.mu.Unlock()
-	if closed {
+	if errors.Is(j.pending.close(), ErrClosed) {
 		return j.wrap("remove", ErrClosed)
 	}
 	err := j.fs.Remove(j.path())
