@@ -208,12 +208,19 @@ func TestPartDied(t *testing.T) {
 // With Quarantine each death halves what is left, and an index that has killed two alone
 // is left out.
 func TestQuarantine(t *testing.T) {
+	for _, order := range [][2]int{{0, 1}, {1, 0}} {
+		testQuarantine(t, order)
+	}
+}
+
+func testQuarantine(t *testing.T, order [2]int) {
 	j := New(Config{N: 2, Grain: 2, Workers: 1, Attempts: 9, Quarantine: 2})
 	j.Joined()
 	j.Died(&Share{Block: wire.AnyBlock}, 0, false)
 	require.Equal(t, ReportSplit, j.commands[0].Kind)
-	lower, upper := j.commands[1].Share, j.commands[2].Share
-	for _, s := range []Share{upper, lower} { // the later one first
+	parts := []Share{j.commands[1].Share, j.commands[2].Share}
+	for _, i := range order {
+		s := parts[i]
 		kinds(j)
 		require.Zero(t, s.Deaths)
 		j.Died(&s, wire.AnyBlock, false)
@@ -236,6 +243,23 @@ func TestQuarantineOfABlock(t *testing.T) {
 	j.Died(&Share{Block: wire.AnyBlock}, 0, false)
 	require.Equal(t, 1, j.commands[1].Share.Deaths)
 	require.Equal(t, []Kind{ReportSplit, Give}, kinds(j))
+}
+
+// A block that comes whole ends its split: parts that wait are withdrawn, and what comes
+// of the others is dropped.
+func TestSplitBlockComes(t *testing.T) {
+	j := New(Config{N: 2, Grain: 2, Workers: 1, Attempts: 9, Quarantine: 2})
+	j.Joined()
+	j.Died(&Share{Block: wire.AnyBlock}, 0, false)
+	part := j.commands[1].Share
+	require.Equal(t, []Kind{ReportSplit, Give, Give}, kinds(j))
+	_, err := j.Result(&Share{Block: wire.AnyBlock}, 0, nil)
+	require.NoError(t, err)
+	require.Equal(t, []Kind{WithdrawParts, Stop, Withdraw}, kinds(j))
+	taken, err := j.Result(&part, wire.PartOfBlock, nil)
+	require.NoError(t, err)
+	require.Equal(t, Late, taken)
+	require.Zero(t, j.Splits())
 }
 
 // What was taken back is given to others unless it has come meanwhile.
