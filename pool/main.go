@@ -2,8 +2,12 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
+	"sync"
+	"time"
 
 	"example.com/handoff/pool/internal/wire"
 	workerside "example.com/handoff/pool/internal/worker"
@@ -30,4 +34,122 @@ func Main() {
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// initHooks are what workers do beside tasks, in the order of registration.
+var initHooks struct {
+	mu       sync.Mutex
+	names    map[string]bool
+	init     []initHook
+	teardown []initHook
+}
+
+type initHook struct {
+	name string
+	f    func() error
+}
+
+func addHook(list *[]initHook, kind, name string, f func() error) struct{} {
+	initHooks.mu.Lock()
+	defer initHooks.mu.Unlock()
+	if initHooks.names == nil {
+		initHooks.names = map[string]bool{}
+	}
+	if name == "" || f == nil || initHooks.names[kind+name] {
+		panic(fmt.Sprintf("pool: %s %q is registered twice, or has no name or function", kind, name))
+	}
+	initHooks.names[kind+name] = true
+	*list = append(*list, initHook{name, f})
+	return struct{}{}
+}
+
+// Init registers what each worker process does before its first task: what must
+// not come from the supervisor, such as connections, handles and caches, is opened
+// here. Call it in a package-level variable:
+//
+//	var _ = pool.Init("database", func() (err error) { db, err = sql.Open(…); return err })
+//
+// Inits run in the order in which they were registered, each time that a worker
+// starts, within Options.Timeouts.Start. An error or panic ends the worker. Where none
+// is left, five starts in a row that fail end the pool, whose tasks fail with that
+// error: that takes some milliseconds, so what may come back, a database say, is
+// tried again in here.
+// With Isolation = Goroutine they run once for each pool, in this process, and one that
+// takes longer is left behind.
+func Init(name string, f func() error) struct{} { return addHook(&initHooks.init, "Init", name, f) }
+
+// Teardown registers what each worker process does after its last task, when it
+// ends in order: at Close, and when it is retired. A worker that dies does not come to
+// it. Close waits for it as for a task, for Options.Timeouts.Close. An error is
+// written to standard error, and Options.Logger hears of it. Teardowns run in the reverse order of their
+// registration.
+func Teardown(name string, f func() error) struct{} {
+	return addHook(&initHooks.teardown, "Teardown", name, f)
+}
+
+// runInit runs all Inits. One that has not returned when ctx ends is left behind.
+func runInit(ctx context.Context) error {
+	initHooks.mu.Lock()
+	list := initHooks.init
+	initHooks.mu.Unlock()
+	for _, h := range list {
+		if err := waitFor(ctx, 0, h.run); err != nil {
+			return fmt.Errorf("Init %q: %w", h.name, err)
+		}
+	}
+	return nil
+}
+
+// runTeardown runs all Teardowns, also after one has failed. One that has not returned
+// when ctx ends, or takes longer than longest, if that is not 0, is left behind.
+func runTeardown(ctx context.Context, longest time.Duration) (errs []error) {
+	initHooks.mu.Lock()
+	list := initHooks.teardown
+	initHooks.mu.Unlock()
+	for i := len(list) - 1; i >= 0; i-- {
+		if err := waitFor(ctx, longest, list[i].run); err != nil {
+			errs = append(errs, fmt.Errorf("Teardown %q: %w", list[i].name, err))
+		}
+	}
+	return errs
+}
+
+func (h initHook) run() error { return contained(h.f) }
+
+// waitFor runs f and waits for it until ctx ends, and no longer than longest if that is
+// not 0.
+func waitFor(ctx context.Context, longest time.Duration, f func() error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- f() }()
+	var late <-chan time.Time
+	if longest > 0 {
+		timer := time.NewTimer(longest)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-late:
+		return fmt.Errorf("it took longer than %v", longest)
+	case <-ctx.Done():
+		return fmt.Errorf("it has not returned: %w", context.Cause(ctx))
+	}
+}
+
+// contained runs f on a goroutine of its own: a panic and runtime.Goexit are errors.
+func contained(f func() error) error {
+	ended := make(chan error, 1)
+	go func() {
+		debug.SetPanicOnFault(true)
+		err := errors.New("it called runtime.Goexit")
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("panic: %.1000v", v)
+			}
+			ended <- err
+		}()
+		err = f()
+	}()
+	return <-ended
 }
