@@ -94,7 +94,7 @@ func TestAnonymousKeepsNoDescriptors(t *testing.T) {
 		}
 		require.Equal(t, before, len(fds))
 	}
-	require.Equal(t, 30+2, strings.Count(mapsOf(t, p.Stats().Workers[0].PID), "/memfd:"), "the segments, its lane, and the bell")
+	require.Equal(t, 30+2, strings.Count(mapsOf(t, p.Stats().Workers[0].PID), "/memfd:"), "the segments, its lane, and the doorbell")
 }
 
 // A memfd of somebody else's, which was attached by its descriptor, cannot be handed on.

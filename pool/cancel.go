@@ -25,7 +25,7 @@ func (p *Pool) cancelQueuedLocked(t *task) bool {
 		t.delayed = false
 	case t.state == taskPending:
 		p.tasks.pending.remove(t)
-	case t.state == taskSent && t.place.worker.lane.TakeBack(t.place.at):
+	case t.state == taskSent && t.place.worker.lane.Revoke(t.place.at):
 		t.tries.Attempt--
 	default:
 		return false

@@ -179,7 +179,7 @@ func (p *Pool) end(cause error) {
 	}
 	for _, w := range p.sched.open {
 		for t := range w.waitingLocked() {
-			if t.share.job == nil && w.lane.TakeBack(t.place.at) {
+			if t.share.job == nil && w.lane.Revoke(t.place.at) {
 				t.tries.Attempt--
 				p.resolveLocked(t, nil, p.endedLocked())
 			}

@@ -62,12 +62,12 @@ var die = Func("test.die", func(t *Task, in dieIn) (float64, error) {
 		lane := t.call.Lane()
 		lane.Up.Put(wire.AppendResult(nil, wire.StatusOK, wire.TaskID{Index: 77, Epoch: 3}))
 		lane.Up.Publish()
-		lane.Supervisor.Ring()
+		lane.Supervisor.Notify()
 	case "no result":
 		lane := t.call.Lane()
 		lane.Up.Put([]byte("garbage"))
 		lane.Up.Publish()
-		lane.Supervisor.Ring()
+		lane.Supervisor.Notify()
 	case "grandchild":
 		cmd := exec.Command("sleep", "1000")
 		cmd.Stdout = os.Stdout // holds the pipe open

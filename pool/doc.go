@@ -25,8 +25,8 @@
 //	Release ──────────────────────▶ free, before the next task ──▶ block free again
 //
 // A lane (lane.go) is a sealed memfd that one worker and the supervisor share: a
-// ring of records each way (package ring) and the bell at which the worker
-// sleeps. The supervisor sleeps at one bell for all. While both sides are busy no
+// ring of records each way (package ring) and the doorbell at which the worker
+// sleeps. The supervisor sleeps at one doorbell for all. While both sides are busy no
 // system call is made and nothing is allocated for a task. A worker has up to 256
 // tasks in its lane, takes the next by itself and runs it on the goroutine that
 // looks at the ring. What waits in a lane behind a long task is taken back and
@@ -59,7 +59,7 @@
 // own tasks; all of them resolve. What it can do is to its own results: it may deliver
 // wrong ones, and change arrays of a result after it has delivered it, while it lives.
 // One that says that it runs its task is believed until Options.TaskTimeout.
-// The memory that all workers share holds hints only: the supervisor's bell, whose
+// The memory that all workers share holds hints only: the supervisor's doorbell, whose
 // sleeps are bounded, and the counters of ranges, which are checked against what
 // was reported.
 //

@@ -98,7 +98,7 @@ func (p *Pool) stopDispatch() {
 	p.unlock()
 	p.helpers.running.Wait()
 	p.mu.Lock()
-	p.preemptUnlocking() // for good: the bell is about to go, and who waits still is told by who resolves
+	p.preemptUnlocking() // for good: the doorbell is about to go, and who waits still is told by who resolves
 	p.leader.unhook()
 	p.leader.current = nil
 	p.unlock()
@@ -186,7 +186,7 @@ func (p *Pool) watchLocked(awake time.Duration) (look []*worker) {
 		}
 		t := w.runningLocked()
 		seen := life.Seen{
-			Position: w.lane.Position(), Begun: w.lane.OldestBegun(), Running: t != nil, Asleep: w.lane.Bell.Asleep(),
+			Position: w.lane.Position(), Begun: w.lane.OldestStarted(), Running: t != nil, Asleep: w.lane.Doorbell.Asleep(),
 			Retiring: w.retired != "", Cancelled: t != nil && t.cancel.asked && !t.cancel.cooperative,
 		}
 		if t != nil && t.share.job != nil {

@@ -48,7 +48,7 @@ func newPuppet(t *testing.T, p *Pool) *puppet {
 	})
 	<-process.Dead()
 	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, incarnation: incarnation{proc: process}}, end: make(chan error, 1)}
-	u.lane, err = lane.NewWorker(l.Memory().Bytes, p.ranges.control.Bytes, l.Bell, p.leader.doorbell)
+	u.lane, err = lane.NewWorker(l.Memory().Bytes, p.ranges.control.Bytes, l.Doorbell, p.leader.doorbell)
 	require.NoError(t, err)
 	u.w.mu(func() { p.slots.width.Resize(p.slots.width.Now() + 1) })
 	u.w.begin(ours, l)
@@ -77,8 +77,8 @@ func (u *puppet) receive(kind byte) []byte {
 // take is the next record of its lane.
 func (u *puppet) take() []byte {
 	u.t.Helper()
-	require.True(u.t, u.lane.Bell.Wait(u.lane.Down.Ready, time.Minute))
-	record, _, ok := u.lane.Down.Begin(make([]byte, lane.RecordBytes))
+	require.True(u.t, u.lane.Doorbell.Wait(u.lane.Down.Ready, time.Minute))
+	record, _, ok := u.lane.Down.Start(make([]byte, lane.RecordBytes))
 	require.True(u.t, ok)
 	return record
 }
@@ -96,7 +96,7 @@ func (u *puppet) put(record []byte) {
 	_, ok := u.lane.Up.Put(record)
 	require.True(u.t, ok)
 	u.lane.Up.Publish()
-	u.lane.Supervisor.Ring()
+	u.lane.Supervisor.Notify()
 }
 
 func (u *puppet) answer(id wire.TaskID, payload []byte) {

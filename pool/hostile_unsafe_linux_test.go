@@ -51,7 +51,7 @@ var vandal = Func("test.vandal", func(t *Task, how string) (int, error) {
 		lane := t.call.Lane()
 		lane.Up.Put(wire.AppendResult(nil, wire.StatusRevoked, t.call.ID()))
 		lane.Up.Publish()
-		lane.Supervisor.Ring()
+		lane.Supervisor.Notify()
 	case "descriptor":
 		unix.Sendmsg(proc.SocketFD, nil, unix.UnixRights(1), nil, 0)
 	case "leave":

@@ -87,23 +87,23 @@ func (p *Pool) openLane() (*lane.Lane, error) {
 	return lane.New(mem, p.opts.Isolation == Goroutine)
 }
 
-// makeControl makes what all workers share: the one bell at which they ring, and
+// makeControl makes what all workers share: the one doorbell that they use, and
 // the counters of ranges.
 func (p *Pool) makeControl() (err error) {
 	if p.ranges.control, err = p.share(lane.ControlBytes); err != nil {
 		return err
 	}
 	if p.opts.Isolation == Goroutine {
-		p.leader.doorbell = ring.NewLocalBell()
+		p.leader.doorbell = ring.NewLocalDoorbell()
 		return nil
 	}
-	p.leader.doorbell, err = lane.Bell(p.ranges.control.Bytes)
+	p.leader.doorbell, err = lane.Doorbell(p.ranges.control.Bytes)
 	return err
 }
 
 // serveLocal runs a worker as goroutines of this process.
 func (p *Pool) serveLocal(local *proc.Local, link proc.Link, l *lane.Lane, me wire.Hello, slot int) error {
-	mine, err := lane.NewWorker(l.Memory().Bytes, p.ranges.control.Bytes, l.Bell, p.leader.doorbell)
+	mine, err := lane.NewWorker(l.Memory().Bytes, p.ranges.control.Bytes, l.Doorbell, p.leader.doorbell)
 	if err != nil {
 		return err
 	}

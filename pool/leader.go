@@ -17,7 +17,7 @@ import (
 // so that one who waits for a short task can lead at once and does not get its result
 // through two hands. The pattern is Leader/Followers (Schmidt et al., POSA2, 2000).
 //
-// The leader may take from the upward rings and wait at the supervisor's bell, and look at
+// The leader may take from the upward rings and wait at the supervisor's doorbell, and look at
 // the rings without Pool.mu.
 //
 //	       ┌──────── nobody waits ────────┐
@@ -40,7 +40,7 @@ import (
 // A leader is what leading needs. Guarded by Pool.mu, but for kicks and what is the
 // leader's alone.
 type leader struct {
-	doorbell  *ring.Bell // the supervisor's
+	doorbell  *ring.Doorbell // the supervisor's
 	kicks     atomic.Uint32
 	held      bool       // somebody leads
 	draining  bool       // and is in drainUnlocking, past which it looks at its own task
@@ -62,7 +62,7 @@ type leader struct {
 // kick makes the leader look at more than the rings.
 func (l *leader) kick() {
 	l.kicks.Add(1)
-	l.doorbell.Ring()
+	l.doorbell.Notify()
 }
 
 // listOf is the list that w is in, or will be.
@@ -215,7 +215,7 @@ func (p *Pool) preemptUnlocking() {
 	p.mu.Lock()
 }
 
-// longestSleep bounds what a hostile worker can do to the supervisor's bell.
+// longestSleep bounds what a hostile worker can do to the supervisor's doorbell.
 const longestSleep = time.Second
 
 // leadUnlocking leads until w is over (with nil: until no task is unresolved, or somebody
@@ -290,7 +290,7 @@ func (p *Pool) hookEnd(ctx context.Context, done <-chan struct{}) {
 }
 
 // contextEnded is a kick under the lock: not between the leader's look at its
-// context and that at the kicks, and not when the bell is gone.
+// context and that at the kicks, and not when the doorbell is gone.
 func (p *Pool) contextEnded() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 // step is what is done under Pool.mu at a time, or touches what is not under it
 // once, so that all orders of the steps are all that can happen. Sleep is over
 // when ready says so and not before: that no ring is slept through is the matter of
-// the bell, and no time passes.
+// the doorbell, and no time passes.
 //
 // A waiter waits once under each of some contexts that end, and then, if it may,
 // under one that does not.

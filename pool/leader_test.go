@@ -54,7 +54,7 @@ func TestContextEndsBehindThePoller(t *testing.T) {
 }
 
 // What hears of a context's end is a goroutine: it may run when the pool is gone,
-// and its bell with it.
+// and its doorbell with it.
 func TestContextEndsAfterClose(t *testing.T) {
 	p := newPool(t, &Options{Workers: 1})
 	require.NoError(t, p.Close(background()))

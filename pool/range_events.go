@@ -202,7 +202,7 @@ func (p *Pool) withdrawLocked(j *rangeJob, of func(*task) bool, cancel bool) {
 			continue
 		case t.state == taskPending:
 			p.tasks.pending.remove(t)
-		case !t.place.worker.lane.TakeBack(t.place.at):
+		case !t.place.worker.lane.Revoke(t.place.at):
 			if cancel {
 				t.place.worker.link.Send(wire.AppendCancel(nil, t.id), -1)
 			}

@@ -45,7 +45,7 @@ func (s *rangeShare) movable() bool { return s.job == nil || s.Block != wire.Any
 
 // ranges are the ranges under way. Guarded by Pool.mu, but for counters.
 type ranges struct {
-	control            lane.Memory   // the bell, and the counters of ranges
+	control            lane.Memory   // the doorbell, and the counters of ranges
 	counters           chan struct{} // holds a token for each range under way
 	running            []*rangeJob
 	lastJob, lastShare uint32

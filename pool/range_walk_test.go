@@ -79,7 +79,7 @@ func newRangeWalk(t testing.TB, rules rangeWalkRules) *rangeWalk {
 
 // newBarePool is a pool without goroutines: its caller, who has its lock, does all.
 func newBarePool(workers int) *Pool {
-	p := &Pool{leader: leader{record: walkRecord, doorbell: ring.NewLocalBell()}, slots: slots{width: life.NewWidth(workers)}, ranges: ranges{counters: make(chan struct{}, 1), shares: map[uint32]*task{}}}
+	p := &Pool{leader: leader{record: walkRecord, doorbell: ring.NewLocalDoorbell()}, slots: slots{width: life.NewWidth(workers)}, ranges: ranges{counters: make(chan struct{}, 1), shares: map[uint32]*task{}}}
 	p.opts.Isolation, p.opts.Attempts, p.opts.Logger = Goroutine, wire.MaxAttempts, slog.New(slog.DiscardHandler)
 	p.ranges.control = lane.LocalMemory(lane.ControlBytes)
 	p.mu.Lock()
@@ -90,7 +90,7 @@ func newBarePool(workers int) *Pool {
 func (r *rangeWalk) start(t testing.TB, slot int) *walkWorker {
 	u := &walkWorker{w: r.p.startBare(t, slot)}
 	var err error
-	u.lane, err = lane.NewWorker(u.w.lane.Memory().Bytes, r.p.ranges.control.Bytes, u.w.lane.Bell, r.p.leader.doorbell)
+	u.lane, err = lane.NewWorker(u.w.lane.Memory().Bytes, r.p.ranges.control.Bytes, u.w.lane.Doorbell, r.p.leader.doorbell)
 	require.NoError(t, err)
 	return u
 }
@@ -164,11 +164,11 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 // take is what server.share does up to the block.
 func (r *rangeWalk) take(t testing.TB, u *walkWorker) {
 	if u.share.Job == 0 {
-		record, back, ok := u.lane.Down.Begin(walkRecord)
+		record, revoked, ok := u.lane.Down.Start(walkRecord)
 		require.True(t, ok)
 		u.share, _, ok = wire.ReadRangeShare(record)
 		require.True(t, ok)
-		if back {
+		if revoked {
 			u.end(t, wire.StatusRevoked)
 			return
 		}
@@ -244,7 +244,7 @@ func (r *rangeWalk) state() string {
 				t = r.p.taskOf(sent.ID)
 			}
 			of(t)
-			fmt.Fprint(&s, u.w.lane.BegunAt(i))
+			fmt.Fprint(&s, u.w.lane.StartedAt(i))
 		}
 	}
 	return s.String()

@@ -144,7 +144,7 @@ func (p *Pool) stealLocked() (moved bool) {
 			continue
 		}
 		t := p.taskOf(s.ID)
-		if !t.share.movable() || i == 0 && !t.tries.Movable() || !l.TakeBack(t.place.at) {
+		if !t.share.movable() || i == 0 && !t.tries.Movable() || !l.Revoke(t.place.at) {
 			continue
 		}
 		if i == 0 {

@@ -117,7 +117,7 @@ func (w *worker) retireLocked(why string) {
 	p, l := w.pool, w.lane
 	for t := range w.waitingLocked() {
 		switch {
-		case !l.TakeBack(t.place.at):
+		case !l.Revoke(t.place.at):
 		case t.share.movable():
 			p.requeueLocked(t)
 		default:

@@ -14,14 +14,14 @@ const pausesPerLook = 1
 // within it; one that does not will not for many times as long.
 const spinTime = time.Microsecond
 
-// mostPatience is how often Look may take twice as long.
-const mostPatience = 3
+// maxSpinLevel is how often Look may take twice as long.
+const maxSpinLevel = 3
 
-// spinAgain is after how many Looks one takes the whole spinTime although the
+// fullSpinEvery is after how many Looks one takes the whole spinTime although the
 // last ones were for nothing. If each took it, a round trip between processes that
 // share a core would take 1.7 times as long: pool's
 // BenchmarkHot/op=roundtrip/workers=2/beside=wait.
-const spinAgain = 8
+const fullSpinEvery = 8
 
 // spins is how many looks fit into spinTime on this machine.
 var spins = sync.OnceValue(func() int {
@@ -40,8 +40,8 @@ var spins = sync.OnceValue(func() int {
 // What waking takes is measured between these bounds, so that no odd moment
 // of the machine makes every Wait burn a core, or sleep at once.
 const (
-	leastWake = 20 * time.Microsecond
-	mostWake  = 100 * time.Microsecond
+	minWake = 20 * time.Microsecond
+	maxWake = 100 * time.Microsecond
 )
 
 // knownWake is the wake time that was measured, here or by another process; 0 if none.
@@ -59,21 +59,23 @@ func WakeTime() time.Duration {
 }
 
 // SetWakeTime is for a process whose peer on the same machine has measured it.
-func SetWakeTime(d time.Duration) { knownWake.Store(int64(min(max(d, leastWake), mostWake))) }
+func SetWakeTime(d time.Duration) { knownWake.Store(int64(min(max(d, minWake), maxWake))) }
 
 // measureTime bounds the measurement, on a machine that has other things to do.
 const measureTime = 20 * time.Millisecond
 
 var measuredWake = sync.OnceValue(func() time.Duration {
-	there, err := NewBell(alignedWords())
-	back, err2 := NewBell(alignedWords())
+	there, err := NewDoorbell(doorbellMemory())
+	back, err2 := NewDoorbell(doorbellMemory())
 	if err != nil || err2 != nil {
-		return leastWake
+		return minWake
 	}
 	const rounds = 15
 	until := time.Now().Add(measureTime)
-	rung := func(b *Bell, round int) func() bool { return func() bool { return b.rings.load() > uint32(round) } }
-	sleep := func(b *Bell, round int) bool { // which may end too early
+	rung := func(b *Doorbell, round int) func() bool {
+		return func() bool { return b.notified.load() > uint32(round) }
+	}
+	sleep := func(b *Doorbell, round int) bool { // which may end too early
 		for ready := rung(b, round); time.Now().Before(until); {
 			if b.Sleep(ready, time.Until(until)) {
 				return true
@@ -101,18 +103,18 @@ var measuredWake = sync.OnceValue(func() time.Duration {
 	}
 	ended.Wait()
 	if len(took) == 0 {
-		return mostWake
+		return maxWake
 	}
 	slices.Sort(took)
-	return min(max(took[len(took)/2], leastWake), mostWake)
+	return min(max(took[len(took)/2], minWake), maxWake)
 })
 
-// alignedWords is memory for a bell of this process.
-func alignedWords() []byte {
-	mem := make([]byte, 2*BellBytes)
-	for at := range BellBytes {
+// doorbellMemory is memory for a doorbell of this process.
+func doorbellMemory() []byte {
+	mem := make([]byte, 2*DoorbellBytes)
+	for at := range DoorbellBytes {
 		if aligned(mem[at:]) {
-			return mem[at : at+BellBytes : at+BellBytes]
+			return mem[at : at+DoorbellBytes : at+DoorbellBytes]
 		}
 	}
 	return nil

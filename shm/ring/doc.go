@@ -1,14 +1,14 @@
 // Package ring is a single-producer single-consumer queue of records in shared
-// memory, and the bell that wakes a side that sleeps.
+// memory, and the doorbell that wakes a side that sleeps.
 //
 // # A short tour
 //
 //   - [Producer] and [Consumer] are the two ends of a ring, one in each process,
 //     over the same [Size] bytes of memory. No end ever waits in them: a full or
 //     an empty ring is said to be so.
-//   - [Bell] is where one process sleeps until something is there for it, and
+//   - [Doorbell] is where one process sleeps until something is there for it, and
 //     what others ring, at the cost of one load while it does not sleep. One
-//     bell serves any number of rings.
+//     doorbell serves any number of rings.
 //
 // # Layout
 //
@@ -29,7 +29,7 @@
 //	    64      4  0
 //	    68     60  more of the record, and so on
 //
-// A bell:
+// A doorbell:
 //
 //	offset   size  writer    what
 //	     0      4  ringers   rings so far: the futex word
@@ -66,10 +66,10 @@
 //
 // # Concurrency
 //
-// Each end belongs to one goroutine at a time. [Bell.Ring] and [Bell.Wake] may be
+// Each end belongs to one goroutine at a time. [Doorbell.Notify] and [Doorbell.Wake] may be
 // called from everywhere, the waits by one goroutine of the owning process.
 //
 // # Platforms
 //
-// Linux. Elsewhere everything compiles; a Bell only yields and sleeps a little.
+// Linux. Elsewhere everything compiles; a Doorbell only yields and sleeps a little.
 package ring

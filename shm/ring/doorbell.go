@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// BellBytes is the size of a bell: a cache line.
-const BellBytes = 64
+// DoorbellBytes is the size of a doorbell: a cache line.
+const DoorbellBytes = 64
 
-// A Bell is where one process waits for others. Its memory is shared by all of them.
-type Bell struct {
-	rings, asleep word
-	core          word          // of the owner, plus 1, when it was last asked for; a hint
-	local         chan struct{} // of a local bell: holds the ring that nobody has heard yet
+// A Doorbell is where one process waits for others. Its memory is shared by all of them.
+type Doorbell struct {
+	notified, asleep word
+	core             word          // of the owner, plus 1, when it was last asked for; a hint
+	local            chan struct{} // of a local doorbell: holds the ring that nobody has heard yet
 
 	// Of the owner: how many looks in a row the first step of Look was for
 	// nothing, and how many there were.
@@ -22,27 +22,27 @@ type Bell struct {
 	yielded       uint // Looks in a row that ended in the second step
 	// How often the second step of Look takes twice as long, because sleeps have
 	// been short lately.
-	patience uint
+	spinLevel uint
 }
 
-// NewBell is the bell in mem: zeroed, BellBytes bytes, beginning at a cache line,
-// mapped for as long as the Bell is used.
-func NewBell(mem []byte) (*Bell, error) {
-	if len(mem) != BellBytes || !aligned(mem) {
-		return nil, errors.New("ring: a bell is one cache line")
+// NewDoorbell is the doorbell in mem: zeroed, DoorbellBytes bytes, beginning at a cache line,
+// mapped for as long as the Doorbell is used.
+func NewDoorbell(mem []byte) (*Doorbell, error) {
+	if len(mem) != DoorbellBytes || !aligned(mem) {
+		return nil, errors.New("ring: a doorbell is one cache line")
 	}
-	return &Bell{rings: wordAt(mem, 0), asleep: wordAt(mem, 4), core: wordAt(mem, 8)}, nil
+	return &Doorbell{notified: wordAt(mem, 0), asleep: wordAt(mem, 4), core: wordAt(mem, 8)}, nil
 }
 
-// NewLocalBell is a bell for goroutines of one process: its owner does not keep
+// NewLocalDoorbell is a doorbell for goroutines of one process: its owner does not keep
 // a processor from the others while it sleeps.
-func NewLocalBell() *Bell {
+func NewLocalDoorbell() *Doorbell {
 	var words [3]atomic.Uint32
-	return &Bell{rings: word{&words[0]}, asleep: word{&words[1]}, core: word{&words[2]}, local: make(chan struct{}, 1)}
+	return &Doorbell{notified: word{&words[0]}, asleep: word{&words[1]}, core: word{&words[2]}, local: make(chan struct{}, 1)}
 }
 
 // Ring wakes the owner if it sleeps. Call it after Publish.
-func (b *Bell) Ring() {
+func (b *Doorbell) Notify() {
 	if b.Asleep() {
 		b.Wake()
 	}
@@ -50,11 +50,11 @@ func (b *Bell) Ring() {
 
 // Asleep reports whether the owner sleeps in Sleep or is about to, as far as one can
 // tell from outside: it is the owner's word.
-func (b *Bell) Asleep() bool { return b.asleep.load() != 0 }
+func (b *Doorbell) Asleep() bool { return b.asleep.load() != 0 }
 
 // Wake ends the owner's present sleep. What it is to find must be there for its
 // ready before.
-func (b *Bell) Wake() {
+func (b *Doorbell) Wake() {
 	if b.local != nil {
 		select {
 		case b.local <- struct{}{}:
@@ -62,14 +62,14 @@ func (b *Bell) Wake() {
 		}
 		return
 	}
-	b.rings.add(1)
-	futexWake(b.rings)
+	b.notified.add(1)
+	futexWake(b.notified)
 }
 
 // Wait returns once ready reports true, Ring or Wake was called while it slept,
 // or most has passed; it reports what ready said last. It waits in three steps:
 // the two of Look, then Sleep.
-func (b *Bell) Wait(ready func() bool, most time.Duration) bool {
+func (b *Doorbell) Wait(ready func() bool, most time.Duration) bool {
 	began := time.Now()
 	if b.Look(ready, most) {
 		return true
@@ -78,21 +78,21 @@ func (b *Bell) Wait(ready func() bool, most time.Duration) bool {
 	return rest > 0 && b.Sleep(ready, rest)
 }
 
-// crowdedAfter is after how many successful Looks in a row that had to yield a
-// bell's owner says on which core it is. Without [Bell.MoveAway] a round trip takes
+// leaveAfter is after how many successful Looks in a row that had to yield a
+// doorbell's owner says on which core it is. Without [Doorbell.MoveAway] a round trip takes
 // some four times as long: pool's BenchmarkHot/op=roundtrip/workers=1.
-const crowdedAfter = 64
+const leaveAfter = 64
 
-// mostYields bounds the looks at a local bell, beside the time: under a fake clock
+// maxYields bounds the looks at a local doorbell, beside the time: under a fake clock
 // none passes while somebody looks.
-const mostYields = 1024
+const maxYields = 1024
 
 // MoveAway moves this thread to another core than the one on which the owner of
 // peer was last, if both have had to yield for long and are on the same one: the
 // kernel puts a process that was woken beside the one that has woken it, and leaves
 // it there while each yields to the other. The owner of b calls it after a Look.
-func (b *Bell) MoveAway(peer *Bell) {
-	if b.yielded >= crowdedAfter {
+func (b *Doorbell) MoveAway(peer *Doorbell) {
+	if b.yielded >= leaveAfter {
 		b.yielded = 0
 		moveFrom(peer.core.load(), b.core)
 	}
@@ -107,9 +107,9 @@ func (b *Bell) MoveAway(peer *Bell) {
 // processor (with one, the scheduler would move this goroutine over there, onto
 // the core that the peer needs). ready must be cheap and is called by this
 // goroutine alone.
-func (b *Bell) Look(ready func() bool, most time.Duration) bool {
+func (b *Doorbell) Look(ready func() bool, most time.Duration) bool {
 	step := spins()
-	if b.looks++; b.looks%spinAgain != 0 {
+	if b.looks++; b.looks%fullSpinEvery != 0 {
 		step >>= min(b.misses, 5)
 	}
 	for range step + 1 {
@@ -121,14 +121,14 @@ func (b *Bell) Look(ready func() bool, most time.Duration) bool {
 	}
 	b.misses++
 	began, alone := time.Now(), b.local != nil || runtime.GOMAXPROCS(0) == 1
-	yields := min(WakeTime()<<b.patience, most)
-	for n := 0; time.Since(began) < yields && (b.local == nil || n < mostYields); n++ {
+	yields := min(WakeTime()<<b.spinLevel, most)
+	for n := 0; time.Since(began) < yields && (b.local == nil || n < maxYields); n++ {
 		if alone {
 			runtime.Gosched()
 		}
 		schedYield()
 		if ready() {
-			if b.yielded++; b.yielded%crowdedAfter == 0 {
+			if b.yielded++; b.yielded%leaveAfter == 0 {
 				b.core.store(currentCore() + 1)
 			}
 			return true
@@ -144,28 +144,28 @@ func (b *Bell) Look(ready func() bool, most time.Duration) bool {
 // Either the ringer, who has published first, finds asleep set and wakes, or
 // ready finds what was published; and a wake between the look and the sleep has
 // changed rings, so that the kernel does not begin it.
-func (b *Bell) Sleep(ready func() bool, most time.Duration) bool {
-	seen, began := b.rings.load(), time.Now()
+func (b *Doorbell) Sleep(ready func() bool, most time.Duration) bool {
+	seen, began := b.notified.load(), time.Now()
 	b.asleep.store(1)
 	if !ready() {
 		if b.local != nil {
 			b.sleepLocal(most)
 		} else {
-			futexWait(b.rings, seen, most)
+			futexWait(b.notified, seen, most)
 		}
 	}
 	b.asleep.store(0)
 	came := ready()
 	switch slept, wake := time.Since(began), time.Duration(knownWake.Load()); {
 	case came && slept < 16*wake:
-		b.patience = min(b.patience+1, mostPatience)
-	case slept > 32*wake && b.patience > 0:
-		b.patience--
+		b.spinLevel = min(b.spinLevel+1, maxSpinLevel)
+	case slept > 32*wake && b.spinLevel > 0:
+		b.spinLevel--
 	}
 	return came
 }
 
-func (b *Bell) sleepLocal(most time.Duration) {
+func (b *Doorbell) sleepLocal(most time.Duration) {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {

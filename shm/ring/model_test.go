@@ -7,13 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A bellModel is the words that the two sides of a bell share, and how far each
+// A doorbellModel is the words that the two sides of a doorbell share, and how far each
 // side is. Every step touches shared memory at most once, so that all orders of
 // the steps are all that can happen.
-type bellModel struct {
-	tail, rings uint32 // rings counts wakes
-	asleep      bool
-	blocked     bool // in the kernel
+type doorbellModel struct {
+	tail, notified uint32 // notified counts wakes
+	asleep         bool
+	blocked        bool // in the kernel
 
 	sleeper, ringer int
 	seen            uint32
@@ -22,9 +22,9 @@ type bellModel struct {
 	sleeperDone     bool
 }
 
-// steps of the sleeper: 0 look · 1 seen = rings · 2 asleep = 1 · 3 look again ·
-// 4 sleep if rings is what was seen · 5 asleep = 0. As in Bell.sleep.
-func (m bellModel) sleep(lookAgain, compare bool) (bellModel, bool) {
+// steps of the sleeper: 0 look · 1 seen = notified · 2 asleep = 1 · 3 look again ·
+// 4 sleep if notified is what was seen · 5 asleep = 0. As in Doorbell.sleep.
+func (m doorbellModel) sleep(lookAgain, compare bool) (doorbellModel, bool) {
 	if m.sleeperDone || m.blocked {
 		return m, false
 	}
@@ -37,7 +37,7 @@ func (m bellModel) sleep(lookAgain, compare bool) (bellModel, bool) {
 			m.sleeper = 1
 		}
 	case 1:
-		m.seen, m.sleeper = m.rings, 2
+		m.seen, m.sleeper = m.notified, 2
 	case 2:
 		m.asleep, m.sleeper = true, 3
 	case 3:
@@ -45,16 +45,16 @@ func (m bellModel) sleep(lookAgain, compare bool) (bellModel, bool) {
 			m.sleeper = 5
 		}
 	case 4:
-		m.blocked, m.sleeper = !compare || m.rings == m.seen, 5
+		m.blocked, m.sleeper = !compare || m.notified == m.seen, 5
 	case 5:
 		m.asleep, m.sleeper = false, 0
 	}
 	return m, true
 }
 
-// steps of the ringer: 0 publish · 1 asleep? · 2 rings++ · 3 wake. As in Publish
-// and Bell.Ring.
-func (m bellModel) ring() (bellModel, bool) {
+// steps of the ringer: 0 publish · 1 asleep? · 2 notified++ · 3 wake. As in Publish
+// and Doorbell.Notify.
+func (m doorbellModel) ring() (doorbellModel, bool) {
 	switch m.ringer {
 	case 0:
 		if m.left == 0 {
@@ -68,7 +68,7 @@ func (m bellModel) ring() (bellModel, bool) {
 			m.ringer = 2
 		}
 	case 2:
-		m.rings++
+		m.notified++
 		m.ringer = 3
 	case 3:
 		m.blocked, m.ringer = false, 0
@@ -81,14 +81,14 @@ const records = 3
 // explore walks through all orders of the two sides' steps and returns the
 // states in which nothing can go on although the sleeper has not got everything.
 func explore(lookAgain, compare bool) (states int, stuck []string) {
-	start := bellModel{left: records}
-	seen := map[bellModel]bool{start: true}
-	for todo := []bellModel{start}; len(todo) > 0; {
+	start := doorbellModel{left: records}
+	seen := map[doorbellModel]bool{start: true}
+	for todo := []doorbellModel{start}; len(todo) > 0; {
 		m := todo[0]
 		todo = todo[1:]
 		moved := false
-		for _, next := range []func() (bellModel, bool){
-			func() (bellModel, bool) { return m.sleep(lookAgain, compare) },
+		for _, next := range []func() (doorbellModel, bool){
+			func() (doorbellModel, bool) { return m.sleep(lookAgain, compare) },
 			m.ring,
 		} {
 			if n, ok := next(); ok {

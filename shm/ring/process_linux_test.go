@@ -18,35 +18,35 @@ import (
 
 const echoSlots = 256
 
-// An echo is what two processes share: a ring each way, and a bell for each.
+// An echo is what two processes share: a ring each way, and a doorbell for each.
 //
-//	0 parent's bell · 64 child's bell · 128 ring to the child · … ring back
+//	0 parent's doorbell · 64 child's doorbell · 128 ring to the child · … ring back
 type echo struct {
 	out        *Producer
 	in         *Consumer
-	mine, peer *Bell
+	mine, peer *Doorbell
 	buf        []byte
 }
 
-func echoBytes() int { return 2*BellBytes + 2*Size(echoSlots) }
+func echoBytes() int { return 2*DoorbellBytes + 2*Size(echoSlots) }
 
 func newEcho(t require.TestingT, mem []byte, parent bool) *echo {
-	bells := [2]*Bell{}
-	for i := range bells {
+	doorbells := [2]*Doorbell{}
+	for i := range doorbells {
 		var err error
-		bells[i], err = NewBell(mem[i*BellBytes : (i+1)*BellBytes])
+		doorbells[i], err = NewDoorbell(mem[i*DoorbellBytes : (i+1)*DoorbellBytes])
 		require.NoError(t, err)
 	}
-	there, back := mem[2*BellBytes:2*BellBytes+Size(echoSlots)], mem[2*BellBytes+Size(echoSlots):echoBytes()]
+	there, back := mem[2*DoorbellBytes:2*DoorbellBytes+Size(echoSlots)], mem[2*DoorbellBytes+Size(echoSlots):echoBytes()]
 	if !parent {
 		there, back = back, there
-		bells[0], bells[1] = bells[1], bells[0]
+		doorbells[0], doorbells[1] = doorbells[1], doorbells[0]
 	}
 	out, err := NewProducer(there)
 	require.NoError(t, err)
 	in, err := NewConsumer(back)
 	require.NoError(t, err)
-	return &echo{out, in, bells[0], bells[1], buffer(in)}
+	return &echo{out, in, doorbells[0], doorbells[1], buffer(in)}
 }
 
 type failNow struct{}
@@ -86,7 +86,7 @@ func TestMain(m *testing.M) {
 			}
 		}
 		e.out.Publish()
-		e.peer.Ring()
+		e.peer.Notify()
 	}
 	os.Exit(0)
 }
@@ -120,7 +120,7 @@ func (e *echo) ask(t testing.TB, n uint64) {
 		t.Fatal("full", e.out.Err())
 	}
 	e.out.Publish()
-	e.peer.Ring()
+	e.peer.Notify()
 	got, ok := e.in.Take(e.buf)
 	for ; !ok; got, ok = e.in.Take(e.buf) {
 		if !e.mine.Wait(e.in.Ready, time.Minute) && e.in.Err() != nil {
@@ -156,7 +156,7 @@ func TestDeadPeer(t *testing.T) {
 		sent++
 	}
 	e.out.Publish()
-	e.peer.Ring()
+	e.peer.Notify()
 	require.Error(t, cmd.Wait())
 	require.False(t, e.mine.Wait(e.in.Ready, 10*time.Millisecond))
 	for put(e.out, make([]byte, 8)) {
@@ -164,7 +164,7 @@ func TestDeadPeer(t *testing.T) {
 	}
 	require.LessOrEqual(t, sent, 2*echoSlots)
 	e.out.Publish()
-	e.peer.Ring() // nobody is there: asleep may be set for ever
+	e.peer.Notify() // nobody is there: asleep may be set for ever
 	require.NoError(t, e.in.Err())
 	require.NoError(t, e.out.Err())
 }
@@ -230,7 +230,7 @@ func BenchmarkThroughput(b *testing.B) {
 			record := make([]byte, inlineBytes)
 			for i := range b.N {
 				for !put(p, record) {
-					if len(p.fresh) > 0 {
+					if len(p.unpublished) > 0 {
 						p.Publish()
 					}
 					pause(1)

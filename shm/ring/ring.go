@@ -11,9 +11,9 @@ const SlotBytes = 64
 
 // offsets within the header and within a slot
 const (
-	begunAt = 0
-	headAt  = 4
-	slotsAt = 64
+	startedAt = 0
+	headAt    = 4
+	slotsAt   = 64
 
 	markAt  = 0
 	wordOff = 4
@@ -31,8 +31,8 @@ const (
 const inlineBytes = firstBytes
 
 const (
-	lengthMask = 1<<16 - 1
-	takenBack  = 1 << 16
+	lengthMask  = 1<<16 - 1
+	revokedFlag = 1 << 16
 )
 
 // MaxSlots is the most slots of a ring.
@@ -67,12 +67,12 @@ func check(mem []byte) (slots int, err error) {
 
 // An end is what both have.
 type end struct {
-	begun, head word // the consumer's, in shared memory
-	slots       []byte
-	size        uint64
-	lap         uint // binary logarithm of size
-	most        int  // MaxRecord
-	err         error
+	started, head word // the consumer's, in shared memory
+	slots         []byte
+	size          uint64
+	lapBits       uint // binary logarithm of size
+	maxRecord     int  // MaxRecord
+	err           error
 }
 
 func newEnd(mem []byte) (end, error) {
@@ -80,10 +80,10 @@ func newEnd(mem []byte) (end, error) {
 	if err != nil {
 		return end{}, err
 	}
-	e := end{begun: wordAt(mem, begunAt), head: wordAt(mem, headAt), slots: mem[slotsAt:], size: uint64(size)}
-	for ; 1<<e.lap < size; e.lap++ {
+	e := end{started: wordAt(mem, startedAt), head: wordAt(mem, headAt), slots: mem[slotsAt:], size: uint64(size)}
+	for ; 1<<e.lapBits < size; e.lapBits++ {
 	}
-	e.most = min(firstBytes+(max(size/2, 1)-1)*nextBytes, lengthMask)
+	e.maxRecord = min(firstBytes+(max(size/2, 1)-1)*nextBytes, lengthMask)
 	return e, nil
 }
 
@@ -92,7 +92,7 @@ func newEnd(mem []byte) (end, error) {
 func (e *end) Err() error { return e.err }
 
 // MaxRecord is the size of the largest record: half of the ring.
-func (e *end) MaxRecord() int { return e.most }
+func (e *end) MaxRecord() int { return e.maxRecord }
 
 // slot is the memory of slot number i.
 func (e *end) slot(i uint64) *[SlotBytes]byte {
@@ -102,15 +102,15 @@ func (e *end) slot(i uint64) *[SlotBytes]byte {
 
 // mark is what commits slot number i: different from what any slot holds that
 // was not written in this lap.
-func (e *end) mark(i uint64) uint32 { return uint32(i>>e.lap)<<1 | 1 }
+func (e *end) mark(i uint64) uint32 { return uint32(i>>e.lapBits)<<1 | 1 }
 
 // A Producer is the end that sends.
 type Producer struct {
 	end
-	tail  uint64   // slots put
-	freed uint64   // slots that the consumer has given back, as last seen
-	sent  uint64   // slots published
-	fresh []uint64 // numbers of the records put and not yet published
+	tail        uint64   // slots put
+	freed       uint64   // slots that the consumer has given back, as last seen
+	sent        uint64   // slots published
+	unpublished []uint64 // numbers of the records put and not yet published
 }
 
 // NewProducer is the sending end of the ring in mem: zeroed, Size(n) bytes,
@@ -125,7 +125,7 @@ func NewProducer(mem []byte) (*Producer, error) {
 // Publish, and returns its number. It reports whether there was room; with
 // false, Err tells a full ring (nil) from a useless one.
 func (p *Producer) Put(record []byte) (number uint32, ok bool) {
-	if len(record) > p.most {
+	if len(record) > p.maxRecord {
 		panic(fmt.Sprintf("ring: a record of %d bytes, at most %d", len(record), p.MaxRecord()))
 	}
 	need := uint64(Slots(len(record)))
@@ -142,7 +142,7 @@ func (p *Producer) Put(record []byte) (number uint32, ok bool) {
 		rest = rest[copy(s[nextAt:], rest):]
 	}
 	number = uint32(p.tail)
-	p.fresh = append(p.fresh, p.tail)
+	p.unpublished = append(p.unpublished, p.tail)
 	p.tail += need
 	return number, true
 }
@@ -169,35 +169,35 @@ func (p *Producer) look() bool {
 // Publish lets the consumer see all that was put: once for a batch, so that the
 // first record's cache line goes to the other core when the rest is ready.
 func (p *Producer) Publish() {
-	for i := len(p.fresh) - 1; i >= 0; i-- {
-		n := p.fresh[i]
+	for i := len(p.unpublished) - 1; i >= 0; i-- {
+		n := p.unpublished[i]
 		wordIn(p.slot(n), markAt).store(p.mark(n))
 	}
-	p.fresh = p.fresh[:0]
+	p.unpublished = p.unpublished[:0]
 	p.sent = p.tail
 }
 
 // Fits reports whether a record of n bytes can be put now.
 func (p *Producer) Fits(n int) bool { return p.fits(uint64(Slots(n))) }
 
-// TakeBack takes a published record back whose slots the consumer has not given
+// Revoke takes a published record back whose slots the consumer has not given
 // back. It reports whether it is certain that the consumer, if it uses Begin,
 // finds it taken back; if not, the consumer has begun it, and may or may not
 // have found it so.
-func (p *Producer) TakeBack(number uint32) bool {
-	wordIn(p.slot(uint64(number)), wordOff).or(takenBack)
-	return !p.Begun(number) && p.err == nil
+func (p *Producer) Revoke(number uint32) bool {
+	wordIn(p.slot(uint64(number)), wordOff).or(revokedFlag)
+	return !p.Started(number) && p.err == nil
 }
 
-// Begun reports whether the consumer has begun a published record. It is false where the
+// Started reports whether the consumer has begun a published record. It is false where the
 // consumer says that it has begun what was not published: see Err.
-func (p *Producer) Begun(number uint32) bool {
-	begun := p.begun.load()
-	if uint32(p.sent)-begun > uint32(2*p.size) { // at most a ring and one record behind what was published
+func (p *Producer) Started(number uint32) bool {
+	started := p.started.load()
+	if uint32(p.sent)-started > uint32(2*p.size) { // at most a ring and one record behind what was published
 		p.err = ErrCorrupt
 		return false
 	}
-	return int32(begun-number) > 0
+	return int32(started-number) > 0
 }
 
 // A Consumer is the end that receives.
@@ -229,9 +229,9 @@ func (c *Consumer) Take(buf []byte) (record []byte, ok bool) {
 
 // Begin is Take for a producer that may take records back: the producer can tell
 // from now on that this one was begun. back reports that it was taken back.
-func (c *Consumer) Begin(buf []byte) (record []byte, back, ok bool) { return c.take(buf, true) }
+func (c *Consumer) Start(buf []byte) (record []byte, revoked, ok bool) { return c.take(buf, true) }
 
-func (c *Consumer) take(buf []byte, begin bool) (record []byte, back, ok bool) {
+func (c *Consumer) take(buf []byte, begin bool) (record []byte, revoked, ok bool) {
 	if !c.Ready() {
 		return nil, false, false
 	}
@@ -241,11 +241,11 @@ func (c *Consumer) take(buf []byte, begin bool) (record []byte, back, ok bool) {
 		return nil, false, false
 	}
 	if begin {
-		c.begun.store(uint32(c.next) + 1)
+		c.started.store(uint32(c.next) + 1)
 	}
 	word := wordIn(first, wordOff).load()
 	n := int(word & lengthMask)
-	if n > c.most || n > len(buf) {
+	if n > c.maxRecord || n > len(buf) {
 		c.err = ErrCorrupt
 		return nil, false, false
 	}
@@ -258,5 +258,5 @@ func (c *Consumer) take(buf []byte, begin bool) (record []byte, back, ok bool) {
 		c.freed = c.next
 		c.head.store(uint32(c.next))
 	}
-	return record, word&takenBack != 0, true
+	return record, word&revokedFlag != 0, true
 }

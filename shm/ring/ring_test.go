@@ -13,8 +13,8 @@ import (
 
 // The layout is what doc.go draws: another program may be on the other side.
 const (
-	_ = uint(begunAt - 0)
-	_ = uint(0 - begunAt)
+	_ = uint(startedAt - 0)
+	_ = uint(0 - startedAt)
 	_ = uint(headAt - 4)
 	_ = uint(4 - headAt)
 	_ = uint(slotsAt - 64)
@@ -29,8 +29,8 @@ const (
 	_ = uint(8 - firstAt)
 	_ = uint(nextAt - 4)
 	_ = uint(4 - nextAt)
-	_ = uint(takenBack - 1<<16)
-	_ = uint(1<<16 - takenBack)
+	_ = uint(revokedFlag - 1<<16)
+	_ = uint(1<<16 - revokedFlag)
 )
 
 // pair is both ends of a ring on the heap, where the race detector looks.
@@ -84,10 +84,10 @@ func TestLayout(t *testing.T) {
 		require.Equal(t, byte(2*lap+1), mem[slotsAt])
 		require.Equal(t, []byte{inlineBytes, 0, 0, 0}, mem[slotsAt+4:slotsAt+8])
 		require.Equal(t, one, mem[slotsAt+8:slotsAt+SlotBytes])
-		got, back, ok := c.Begin(buf)
-		require.True(t, ok && !back)
+		got, revoked, ok := c.Start(buf)
+		require.True(t, ok && !revoked)
 		require.Equal(t, one, got)
-		require.Equal(t, byte(8*lap+1), mem[begunAt])
+		require.Equal(t, byte(8*lap+1), mem[startedAt])
 
 		two := numbered(0xff<<56|uint64(lap), inlineBytes+61)
 		number, ok = p.Put(two)
@@ -99,14 +99,14 @@ func TestLayout(t *testing.T) {
 		require.Equal(t, []byte{0, 0, 0, 0}, mem[at+64:at+68])
 		require.Equal(t, two[56:116], mem[at+68:at+128])
 		require.Equal(t, []byte{0, 0, 0, 0, two[116]}, mem[at+128:at+133])
-		require.True(t, p.TakeBack(number))
+		require.True(t, p.Revoke(number))
 		require.Equal(t, []byte{inlineBytes + 61, 0, 1, 0}, mem[at+4:at+8])
-		require.False(t, p.Begun(number))
-		got, back, ok = c.Begin(buf)
-		require.True(t, ok && back)
+		require.False(t, p.Started(number))
+		got, revoked, ok = c.Start(buf)
+		require.True(t, ok && revoked)
 		require.Equal(t, two, got)
-		require.True(t, p.Begun(number))
-		require.False(t, p.TakeBack(number))
+		require.True(t, p.Started(number))
+		require.False(t, p.Revoke(number))
 		require.Equal(t, byte(8*lap+4), mem[headAt])
 
 		for range 4 {
@@ -131,7 +131,7 @@ func TestRingRefusesMemory(t *testing.T) {
 	mem := alignedHeap(Size(2) + 8)
 	_, err := NewProducer(mem[8:])
 	require.ErrorContains(t, err, "cache line")
-	_, err = NewBell(make([]byte, 63))
+	_, err = NewDoorbell(make([]byte, 63))
 	require.Error(t, err)
 	_, err = NewProducer(alignedHeap(Size(1)))
 	require.NoError(t, err)
@@ -173,7 +173,7 @@ func TestNumbersWrap(t *testing.T) {
 		p, c, mem := pair(t, 4)
 		p.tail, p.sent, p.freed, c.next, c.freed = start, start, start, start, start
 		wordAt(mem, headAt).store(uint32(start))
-		wordAt(mem, begunAt).store(uint32(start))
+		wordAt(mem, startedAt).store(uint32(start))
 		for i := range 4 { // as the lap before has left them
 			wordAt(mem, slotsAt+i*SlotBytes).store(p.mark(start - 4))
 		}
@@ -184,13 +184,13 @@ func TestNumbersWrap(t *testing.T) {
 			require.Equal(t, uint32(start+i), number)
 			require.False(t, c.Ready())
 			p.Publish()
-			require.Equal(t, i%2 == 0, i%2 == 0 && p.TakeBack(number))
-			got, back, ok := c.Begin(buf)
+			require.Equal(t, i%2 == 0, i%2 == 0 && p.Revoke(number))
+			got, revoked, ok := c.Start(buf)
 			require.True(t, ok)
-			require.Equal(t, i%2 == 0, back)
+			require.Equal(t, i%2 == 0, revoked)
 			require.Equal(t, numbered(i, 20), got)
-			require.True(t, p.Begun(number))
-			require.False(t, p.Begun(number+1))
+			require.True(t, p.Started(number))
+			require.False(t, p.Started(number+1))
 		}
 		require.Equal(t, uint32(start+20), wordAt(mem, headAt).load())
 	}
@@ -213,7 +213,7 @@ func TestConcurrently(t *testing.T) {
 		go func() {
 			buf := buffer(c)
 			for want := uint64(0); want < n; {
-				got, back, ok := c.Begin(buf)
+				got, revoked, ok := c.Start(buf)
 				if !ok {
 					runtime.Gosched()
 					continue
@@ -222,7 +222,7 @@ func TestConcurrently(t *testing.T) {
 					done <- want
 					return
 				}
-				if !back {
+				if !revoked {
 					runtime.Gosched() // time for the producer to say that it was certain
 					if certain[want].Load() {
 						wrong.Add(1)
@@ -249,7 +249,7 @@ func TestConcurrently(t *testing.T) {
 			}
 			p.Publish()
 			for k, number := range numbers {
-				if rnd.IntN(4) == 0 && p.tail-p.freed <= p.size && !p.Begun(number) && p.TakeBack(number) {
+				if rnd.IntN(4) == 0 && p.tail-p.freed <= p.size && !p.Started(number) && p.Revoke(number) {
 					certain[before+uint64(k)].Store(true)
 				}
 			}
@@ -294,7 +294,7 @@ func TestCorruptWords(t *testing.T) {
 	require.True(t, put(p, nil))
 	p.Publish()
 	wordAt(mem, slotsAt+wordOff).store(uint32(c.MaxRecord()) + 1)
-	_, _, ok := c.Begin(buffer(c))
+	_, _, ok := c.Start(buffer(c))
 	require.False(t, ok)
 	require.ErrorIs(t, c.Err(), ErrCorrupt)
 
@@ -328,7 +328,7 @@ func FuzzMemory(f *testing.F) {
 			junk = junk[n:]
 			taken, wrote := 0, 0
 			for {
-				got, _, ok := c.Begin(buf)
+				got, _, ok := c.Start(buf)
 				if !ok {
 					break
 				}
@@ -346,8 +346,8 @@ func FuzzMemory(f *testing.F) {
 			if p.tail-p.freed > uint64(slots) || c.next-c.freed > uint64(slots) {
 				t.Fatalf("producer at %d of %d, consumer at %d of %d in a ring of %d", p.tail, p.freed, c.freed, c.next, slots)
 			}
-			p.TakeBack(uint32(rnd.Uint64()))
-			p.Begun(uint32(rnd.Uint64()))
+			p.Revoke(uint32(rnd.Uint64()))
+			p.Started(uint32(rnd.Uint64()))
 			p.Publish()
 		}
 	})
@@ -356,13 +356,13 @@ func FuzzMemory(f *testing.F) {
 // A ring ends at random moments of the sleeper's way to sleep: none is lost, or
 // a Wait would take its whole bound.
 func TestNoWakeUpIsLost(t *testing.T) {
-	bell, err := NewBell(alignedHeap(BellBytes))
+	doorbell, err := NewDoorbell(alignedHeap(DoorbellBytes))
 	require.NoError(t, err)
-	t.Run("shared", func(t *testing.T) { loseNone(t, bell) })
-	t.Run("local", func(t *testing.T) { loseNone(t, NewLocalBell()) })
+	t.Run("shared", func(t *testing.T) { loseNone(t, doorbell) })
+	t.Run("local", func(t *testing.T) { loseNone(t, NewLocalDoorbell()) })
 }
 
-func loseNone(t *testing.T, bell *Bell) {
+func loseNone(t *testing.T, doorbell *Doorbell) {
 	const bound = 20 * time.Second
 	p, c, _ := pair(t, 64)
 	n := uint64(20_000)
@@ -382,7 +382,7 @@ func loseNone(t *testing.T, bell *Bell) {
 				runtime.Gosched()
 			}
 			p.Publish()
-			bell.Ring()
+			doorbell.Notify()
 		}
 	}()
 	buf := buffer(c)
@@ -390,31 +390,31 @@ func loseNone(t *testing.T, bell *Bell) {
 		got, ok := c.Take(buf)
 		for ; !ok; got, ok = c.Take(buf) {
 			if want%2 == 0 { // every other one goes to sleep at once
-				bell.Sleep(c.Ready, bound)
+				doorbell.Sleep(c.Ready, bound)
 			} else {
-				bell.Wait(c.Ready, bound)
+				doorbell.Wait(c.Ready, bound)
 			}
 		}
 		require.Equal(t, numbered(want, 16), got)
 	}
 	require.Less(t, time.Since(began), bound, "a wake-up was lost")
-	require.Zero(t, bell.asleep.load())
+	require.Zero(t, doorbell.asleep.load())
 }
 
 // A Wait ends by its bound, or by Wake.
 func TestWaitEnds(t *testing.T) {
-	bell, err := NewBell(alignedHeap(BellBytes))
+	doorbell, err := NewDoorbell(alignedHeap(DoorbellBytes))
 	require.NoError(t, err)
 	never := func() bool { return false }
-	require.False(t, bell.Wait(never, 0))
-	require.False(t, bell.Wait(never, 5*time.Millisecond))
+	require.False(t, doorbell.Wait(never, 0))
+	require.False(t, doorbell.Wait(never, 5*time.Millisecond))
 	done := make(chan bool)
-	go func() { done <- bell.Wait(never, time.Hour) }()
-	for bell.asleep.load() == 0 {
+	go func() { done <- doorbell.Wait(never, time.Hour) }()
+	for doorbell.asleep.load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	for ended := false; !ended; {
-		bell.Wake()
+		doorbell.Wake()
 		select {
 		case ready := <-done:
 			ended = true
@@ -422,19 +422,19 @@ func TestWaitEnds(t *testing.T) {
 		case <-time.After(time.Millisecond): // it had not slept yet
 		}
 	}
-	require.True(t, bell.Wait(func() bool { return true }, time.Hour))
+	require.True(t, doorbell.Wait(func() bool { return true }, time.Hour))
 }
 
 func TestCalibration(t *testing.T) {
 	require.Positive(t, spins())
-	require.GreaterOrEqual(t, WakeTime(), leastWake)
-	require.LessOrEqual(t, WakeTime(), mostWake)
+	require.GreaterOrEqual(t, WakeTime(), minWake)
+	require.LessOrEqual(t, WakeTime(), maxWake)
 	t.Logf("%d looks in %v, a wake takes %v", spins(), spinTime, WakeTime())
 	defer knownWake.Store(int64(WakeTime()))
 	SetWakeTime(30 * time.Microsecond)
 	require.Equal(t, 30*time.Microsecond, WakeTime())
 	SetWakeTime(-1)
-	require.Equal(t, leastWake, WakeTime())
+	require.Equal(t, minWake, WakeTime())
 }
 
 // BenchmarkLocal is what both ends cost where no line has to go anywhere.

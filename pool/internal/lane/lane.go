@@ -11,10 +11,10 @@ import (
 // A Lane is the supervisor's side of one. All of it is guarded by the supervisor's lock
 // but Take, Ready and Broken, which belong to the leader of the waiters, and MemoryTasks.
 type Lane struct {
-	mem  Memory
-	Bell *ring.Bell
-	down *ring.Producer
-	up   *ring.Consumer
+	mem      Memory
+	Doorbell *ring.Doorbell
+	down     *ring.Producer
+	up       *ring.Consumer
 
 	claim *atomic.Uint64
 	begun Begun
@@ -49,10 +49,10 @@ type Slot struct {
 // New makes the lane of a new incarnation in mem, of Bytes, which it owns from now on:
 // for a process, or for goroutines of this one.
 func New(mem Memory, local bool) (*Lane, error) {
-	l := &Lane{mem: mem, Bell: ring.NewLocalBell(), claim: word64(mem.Bytes, ClaimAt), begun: begunIn(mem.Bytes)}
+	l := &Lane{mem: mem, Doorbell: ring.NewLocalDoorbell(), claim: word64(mem.Bytes, ClaimAt), begun: begunIn(mem.Bytes)}
 	var err error
 	if !local {
-		l.Bell, err = Bell(mem.Bytes)
+		l.Doorbell, err = Doorbell(mem.Bytes)
 	}
 	if err == nil {
 		l.down, err = ring.NewProducer(mem.Bytes[DownAt:UpAt])
@@ -97,7 +97,7 @@ func (l *Lane) FitsMessage(bytes int) bool { return l.down.Fits(bytes) }
 
 // Push puts the record of a task into the ring, which has room for it; the worker sees
 // it after Publish. memory says that it may ask for memory. The task's position is for
-// TakeBack.
+// Revoke.
 func (l *Lane) Push(record []byte, id wire.TaskID, memory bool) (position uint64, ok bool) {
 	number, ok := l.down.Put(record)
 	if !ok {
@@ -140,14 +140,14 @@ func (l *Lane) Publish() {
 	if l.unpublished > 0 {
 		l.unpublished = 0
 		l.down.Publish()
-		l.Bell.Ring()
+		l.Doorbell.Notify()
 	}
 }
 
 // Err is what the worker has done to the ring down.
 func (l *Lane) Err() error { return l.down.Err() }
 
-// At is slot i of Len, oldest first. It is good until the next Push, Pop or TakeBack.
+// At is slot i of Len, oldest first. It is good until the next Push, Pop or Revoke.
 func (l *Lane) At(i int) *Slot { return &l.slots[l.first+i] }
 
 // Oldest is what the worker must answer next; nil if there is nothing.
@@ -166,16 +166,16 @@ func (l *Lane) Position() uint64 {
 	return l.base + 1
 }
 
-// BegunAt reports whether the worker has begun slot i, as far as one can tell from
+// StartedAt reports whether the worker has begun slot i, as far as one can tell from
 // outside.
-func (l *Lane) BegunAt(i int) bool { return l.down.Begun(l.At(i).number) }
+func (l *Lane) StartedAt(i int) bool { return l.down.Started(l.At(i).number) }
 
-// OldestBegun is that of the oldest, if there is one.
-func (l *Lane) OldestBegun() bool { return l.Len() > 0 && l.BegunAt(0) }
+// OldestStarted is that of the oldest, if there is one.
+func (l *Lane) OldestStarted() bool { return l.Len() > 0 && l.StartedAt(0) }
 
 // Running is the task that the worker has begun; ok is false if there is none.
 func (l *Lane) Running() (id wire.TaskID, ok bool) {
-	if s := l.Oldest(); s != nil && s.Live && l.BegunAt(0) {
+	if s := l.Oldest(); s != nil && s.Live && l.StartedAt(0) {
 		return s.ID, true
 	}
 	return wire.TaskID{}, false
@@ -204,14 +204,14 @@ func (l *Lane) drop(s *Slot) {
 	}
 }
 
-// TakeBack takes the task at a position out of the lane unless the worker has begun it.
+// Revoke takes the task at a position out of the lane unless the worker has begun it.
 // It reports whether it did: then the worker will never run it.
-func (l *Lane) TakeBack(position uint64) bool {
+func (l *Lane) Revoke(position uint64) bool {
 	s := l.At(int(position - l.base))
-	if s.Decoding || l.down.Begun(s.number) {
+	if s.Decoding || l.down.Started(s.number) {
 		return false
 	}
-	if s.Asked = true; !l.down.TakeBack(s.number) {
+	if s.Asked = true; !l.down.Revoke(s.number) {
 		return false
 	}
 	l.drop(s)
@@ -239,7 +239,7 @@ func (l *Lane) Look() (same bool) {
 // Stuck reports whether the oldest, which is there, was not begun for as long as that
 // since the first Look at it.
 func (l *Lane) Stuck(after time.Duration) bool {
-	if l.OldestBegun() {
+	if l.OldestStarted() {
 		l.Unbegun = time.Time{}
 		return false
 	}

@@ -12,7 +12,7 @@ const Slots = 512
 
 // Offsets of the parts of a lane, and its size, in bytes.
 const (
-	ClaimAt = ring.BellBytes
+	ClaimAt = ring.DoorbellBytes
 	begunAt = ClaimAt + 8
 	DownAt  = ClaimAt + ring.SlotBytes
 )
@@ -53,5 +53,5 @@ const (
 // SplitClaim is the range of a claim, and what it says of the worker there.
 func SplitClaim(claim uint64) (number, what uint32) { return uint32(claim >> 32), uint32(claim) }
 
-// Bell is the bell at the beginning of mem.
-func Bell(mem []byte) (*ring.Bell, error) { return ring.NewBell(mem[:ring.BellBytes]) }
+// Doorbell is the doorbell at the beginning of mem.
+func Doorbell(mem []byte) (*ring.Doorbell, error) { return ring.NewDoorbell(mem[:ring.DoorbellBytes]) }

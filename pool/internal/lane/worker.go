@@ -9,19 +9,19 @@ import (
 
 // A Worker is the worker's side of a lane.
 type Worker struct {
-	Bell, Supervisor *ring.Bell
-	Down             *ring.Consumer
-	Up               *ring.Producer
-	Claim            *atomic.Uint64
-	Begun            Begun
-	Control          []byte
-	Flight           *wire.FlightRecorder
+	Doorbell, Supervisor *ring.Doorbell
+	Down                 *ring.Consumer
+	Up                   *ring.Producer
+	Claim                *atomic.Uint64
+	Begun                Begun
+	Control              []byte
+	Flight               *wire.FlightRecorder
 }
 
 // NewWorker is the worker's side of the lane in mem. mem and control stay the caller's,
 // and must be there for as long as the Worker is used.
-func NewWorker(mem, control []byte, bell, supervisor *ring.Bell) (w Worker, err error) {
-	w.Bell, w.Supervisor, w.Control, w.Claim = bell, supervisor, control, word64(mem, ClaimAt)
+func NewWorker(mem, control []byte, doorbell, supervisor *ring.Doorbell) (w Worker, err error) {
+	w.Doorbell, w.Supervisor, w.Control, w.Claim = doorbell, supervisor, control, word64(mem, ClaimAt)
 	w.Begun = begunIn(mem)
 	w.Flight = wire.NewFlightRecorder(mem[FlightAt:Bytes])
 	if w.Down, err = ring.NewConsumer(mem[DownAt:UpAt]); err == nil {

@@ -23,7 +23,7 @@ type Seen struct {
 	Begun    bool   // it has begun that
 	Claim    uint64 // its block of a range; 0 where it runs none
 	Running  bool   // what it has begun was not taken back
-	Asleep   bool   // at its bell
+	Asleep   bool   // at its doorbell
 	Retiring bool   // it is to end when it has nothing left to do
 	// Cancelled: the task that it runs is, and may be ended by force.
 	Cancelled bool

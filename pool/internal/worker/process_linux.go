@@ -130,15 +130,15 @@ func inheritedLane() (w lane.Worker, err error) {
 	if err != nil {
 		return w, err
 	}
-	bell, err := lane.Bell(mem)
+	doorbell, err := lane.Doorbell(mem)
 	if err != nil {
 		return w, err
 	}
-	supervisor, err := lane.Bell(control)
+	supervisor, err := lane.Doorbell(control)
 	if err != nil {
 		return w, err
 	}
-	return lane.NewWorker(mem, control, bell, supervisor)
+	return lane.NewWorker(mem, control, doorbell, supervisor)
 }
 
 // attach maps a segment, once read-only for Views and, where the worker writes

@@ -87,7 +87,7 @@ func Serve(link proc.Link, mine lane.Worker, funcs []Func, me wire.Hello, host H
 			continue
 		}
 		s.ended.Store(true)
-		s.lane.Bell.Wake()
+		s.lane.Doorbell.Wake()
 		s.mu.Lock()
 		s.gone = true
 		s.stop()
@@ -147,7 +147,7 @@ func (s *server) hear(msg []byte, fd int) error {
 		s.lane.Flight.Message(wire.FlightDrain, 0)
 		step("drain-heard")
 		s.draining.Store(true)
-		s.lane.Bell.Wake()
+		s.lane.Doorbell.Wake()
 	default:
 		ok = false
 	}
@@ -205,7 +205,7 @@ func (s *server) announced(a wire.Announce, fd int) error {
 	return nil
 }
 
-// longestSleep bounds what a hostile writer can do to the worker's bell.
+// longestSleep bounds what a hostile writer can do to the worker's doorbell.
 const longestSleep = time.Second
 
 // work runs tasks. A task that ends this goroutine is reported, and another
@@ -224,10 +224,10 @@ func (s *server) work() {
 	}()
 	for !s.ended.Load() {
 		draining := s.draining.Load()
-		record, back, ok := s.lane.Down.Begin(s.in)
+		record, revoked, ok := s.lane.Down.Start(s.in)
 		switch {
 		case ok:
-			s.take(record, back)
+			s.take(record, revoked)
 		case s.lane.Down.Err() != nil:
 			s.giveUp(s.lane.Down.Err())
 		case draining:
@@ -242,9 +242,9 @@ func (s *server) work() {
 			s.mu.Unlock()
 		default:
 			step("idle")
-			s.lane.Bell.Wait(s.ready, longestSleep)
+			s.lane.Doorbell.Wait(s.ready, longestSleep)
 			if s.host.Spread {
-				s.lane.Bell.MoveAway(s.lane.Supervisor)
+				s.lane.Doorbell.MoveAway(s.lane.Supervisor)
 			}
 		}
 	}
@@ -254,7 +254,7 @@ func (s *server) work() {
 }
 
 // take acts on a record of the lane.
-func (s *server) take(record []byte, back bool) {
+func (s *server) take(record []byte, revoked bool) {
 	if len(record) > 0 && record[0] == wire.MsgFree {
 		if blocks, ok := wire.ReadFree(record); ok {
 			s.results.freed(blocks)
@@ -262,7 +262,7 @@ func (s *server) take(record []byte, back bool) {
 		}
 	}
 	if fn, id, attempt, args, ok := wire.ReadTask(record); ok && s.known(fn, false) {
-		if back || s.short {
+		if revoked || s.short {
 			s.skip(id)
 		} else {
 			s.run(fn, id, attempt, args)
@@ -270,7 +270,7 @@ func (s *server) take(record []byte, back bool) {
 		return
 	}
 	if r, args, ok := wire.ReadRangeShare(record); ok && s.known(r.Func, true) {
-		if back || s.short {
+		if revoked || s.short {
 			s.skip(r.ID)
 		} else {
 			s.share(r, args)
@@ -409,7 +409,7 @@ func (s *server) finish(arrays bool) {
 func (s *server) answer() {
 	wire.SetFreesRead(s.out, uint16(s.frees.Load()))
 	s.put(s.out)
-	s.lane.Supervisor.Ring()
+	s.lane.Supervisor.Notify()
 	step("result-rung")
 }
 
@@ -430,8 +430,8 @@ func (s *server) put(record []byte) {
 			s.giveUp(err)
 			return
 		}
-		s.lane.Supervisor.Ring()
-		s.lane.Bell.Wait(func() bool { return s.lane.Up.Fits(len(record)) || s.ended.Load() }, roomTick)
+		s.lane.Supervisor.Notify()
+		s.lane.Doorbell.Wait(func() bool { return s.lane.Up.Fits(len(record)) || s.ended.Load() }, roomTick)
 	}
 	step("result-put")
 	s.lane.Up.Publish()

@@ -97,7 +97,7 @@ func (s *server) indices(r wire.RangeShare, run Body, b uint32, lo, hi int) erro
 	step("block-ran")
 	s.put(s.part)
 	if !s.lane.Up.Fits(s.lane.Up.MaxRecord()) { // half full: else nobody needs it before the share's end
-		s.lane.Supervisor.Ring()
+		s.lane.Supervisor.Notify()
 	}
 	step("block-done")
 	return nil
