@@ -21,14 +21,9 @@ func (s *shared) copied() int64 { return s.sent }
 
 // ask hands a view over by its Ref and waits for the answer.
 func (s *shared) ask(ctx context.Context, x shm.View[float64]) (float64, error) {
-	f, err := touchShared.Submit(ctx, s.pool, touchIn{x, s.ends})
-	if err != nil {
-		return 0, err
-	}
-	out, err := f.Wait(ctx)
+	out, err := touchShared.Call(ctx, s.pool, touchIn{x, s.ends})
 	switch {
 	case err != nil && ctx.Err() != nil:
-		f.Discard()
 		return 0, context.Cause(ctx)
 	case err != nil:
 		return 0, err

@@ -283,7 +283,7 @@ func TestAttemptsInStorm(t *testing.T) {
 	require.Equal(t, p.Stats().Retries, int64(lost))
 	done := 0
 	for _, a := range log.of(0) {
-		if a.Func == resting.Name() && a.Kind == "" && a.Exit == "" {
+		if a.Func == resting.e.name && a.Kind == "" && a.Exit == "" {
 			done += a.Hi - a.Lo
 		}
 	}

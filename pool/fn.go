@@ -35,9 +35,6 @@ func Func[In, Out any](name string, f func(t *Task, in In) (Out, error)) *Fn[In,
 	return &Fn[In, Out]{e, f}
 }
 
-// Name is the name the function was registered under.
-func (f *Fn[In, Out]) Name() string { return f.e.name }
-
 // Submit hands one task to p and returns at once; it fails if ctx has ended, and
 // does not look at it afterwards. The views in `in` are pinned until the task is resolved; the caller may
 // release them at any time. The error is [ErrFull], [ErrClosed], [ErrTooLarge],
@@ -48,6 +45,29 @@ func (f *Fn[In, Out]) Submit(ctx context.Context, p *Pool, in In) (Future[Out], 
 	}
 	id, seq, err := submit(p, f.e, &in, nil, 0)
 	return Future[Out]{p: p, plan: f.e.out, id: id, seq: seq}, err
+}
+
+// Call runs the function once in a worker of p and waits for its result: a Submit and a
+// Wait in one. It may be called from several goroutines, and they share the workers.
+//
+// The views in `in` are pinned until the task is resolved; the caller may release them when
+// Call has returned. The OwnedViews in the result are the caller's to release. When ctx ends
+// first, its error is returned, the task is cancelled ([Future.Cancel]), and what it still
+// returns is released. The other errors are those of Submit and of [Future.Wait]: the
+// task's own ([*TaskError]), a [*WorkerExitError] if workers died under every attempt,
+// [ErrFull], [ErrClosed], [ErrTooLarge], [shm.ErrReleased], or what broke the pool.
+func (f *Fn[In, Out]) Call(ctx context.Context, p *Pool, in In) (Out, error) {
+	future, err := f.Submit(ctx, p, in)
+	if err != nil {
+		var none Out
+		return none, err
+	}
+	out, err := future.Wait(ctx)
+	if err != nil { // of ctx, or the future has been waited for and the next two do nothing
+		future.Cancel()
+		future.Discard()
+	}
+	return out, err
 }
 
 // Inline calls the function here, on the calling goroutine, without a pool and without

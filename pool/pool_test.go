@@ -429,3 +429,25 @@ func TestSegmentIsAnnouncedOnceAndRetired(t *testing.T) {
 	eventually(t, func() bool { return len(mappingsOf(t, pid, seg.Name())) == 0 }, "the worker keeps the segment mapped")
 	require.Empty(t, p.segments.byID)
 }
+
+// A Call whose context ends returns, and leaves neither a task nor a result behind.
+func TestCallEnds(t *testing.T) {
+	p := newPool(t, &Options{Workers: 1})
+	ctx, cancel := context.WithCancel(background())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := failWhenCancelled.Call(ctx, p, struct{}{})
+		ended <- err
+	}()
+	eventually(t, func() bool { return p.Stats().Attempts == 1 }, "not started")
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
+	eventually(t, func() bool { return p.Stats().Cancelled == 1 }, "not cancelled")
+	eventually(t, func() bool { return p.Stats().Unresolved == 0 }, "still there")
+
+	_, err := failWhenCancelled.Call(ctx, p, struct{}{})
+	require.ErrorIs(t, err, context.Canceled)
+	v, err := addOne.Call(background(), p, 1)
+	require.NoError(t, err)
+	require.Equal(t, int64(2), v)
+}

@@ -68,9 +68,6 @@ func RangeFunc[In any](name string, f func(t *Task, in In, lo, hi int) error) *R
 	})}
 }
 
-// Name is the name the function was registered under.
-func (f *RangeFn[In]) Name() string { return f.e.name }
-
 // ForRange calls the function for all of the indices 0 to n−1, in blocks, in all
 // workers at once. The workers take the blocks themselves, large ones first, by a
 // counter in shared memory: a block costs no more than that, so that indices of a
@@ -99,9 +96,6 @@ type ReduceFn[In, Out any] struct {
 func ReduceFunc[In, Out any](name string, f func(t *Task, in In, lo, hi int) (Out, error), merge func(a, b Out) Out) *ReduceFn[In, Out] {
 	return &ReduceFn[In, Out]{newRange(name, f), merge}
 }
-
-// Name is the name the function was registered under.
-func (f *ReduceFn[In, Out]) Name() string { return f.e.name }
 
 // Reduce is ForRange with a result: those of the blocks, merged in the order of
 // the indices, whoever was done first. The blocks are the same for the same n,

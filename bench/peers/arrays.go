@@ -107,13 +107,9 @@ func (s *session) handoff(_ context.Context, p *pool.Pool, bytes int) (stat.Side
 }
 
 func expect(ctx context.Context, fn *pool.Fn[array, float64], p *pool.Pool, in array, want float64) error {
-	f, err := fn.Submit(ctx, p, in)
-	if err != nil {
-		return err
-	}
-	got, err := f.Wait(ctx)
+	got, err := fn.Call(ctx, p, in)
 	if err == nil && got != want {
-		err = fmt.Errorf("%w: %v from %s, expected %v", errAnswer, got, fn.Name(), want)
+		err = fmt.Errorf("%w: %v, expected %v", errAnswer, got, want)
 	}
 	return err
 }

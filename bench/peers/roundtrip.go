@@ -73,11 +73,7 @@ func (s *session) taskTrips(ctx context.Context, how func(func(context.Context) 
 	}
 	x := int64(0)
 	return how(func(ctx context.Context) error {
-		f, err := tiny.Submit(ctx, p, x)
-		if err != nil {
-			return err
-		}
-		y, err := f.Wait(ctx)
+		y, err := tiny.Call(ctx, p, x)
 		if err != nil {
 			return err
 		}
