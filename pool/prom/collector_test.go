@@ -2,6 +2,7 @@ package prom
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -167,12 +168,16 @@ func TestLabels(t *testing.T) {
 }
 
 // constants are those of a type of package pool, from its source.
-func constants(t *testing.T, file, prefix, typ string) (values []string) {
+func constants(t *testing.T, prefix, typ string) (values []string) {
 	t.Helper()
-	text, err := os.ReadFile("../" + file)
+	sources, err := filepath.Glob("../*.go")
 	require.NoError(t, err)
-	for _, m := range regexp.MustCompile(`(?m)^\t`+prefix+`\w+ +`+typ+` += "(\w+)"`).FindAllStringSubmatch(string(text), -1) {
-		values = append(values, m[1])
+	for _, name := range sources {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`(?m)^\t`+prefix+`\w+ +`+typ+` += "(\w+)"`).FindAllStringSubmatch(string(text), -1) {
+			values = append(values, m[1])
+		}
 	}
 	require.NotEmpty(t, values)
 	return values
@@ -183,12 +188,12 @@ func TestAllClassesAndStates(t *testing.T) {
 	for _, c := range classes {
 		have = append(have, string(c))
 	}
-	require.ElementsMatch(t, constants(t, "exit_class.go", "Exit", "ExitClass"), have)
+	require.ElementsMatch(t, constants(t, "Exit", "ExitClass"), have)
 	have = []string{string(pool.StateStarting), string(pool.StateDead)}
 	for _, s := range states {
 		have = append(have, string(s))
 	}
-	require.ElementsMatch(t, constants(t, "state.go", "State", "State"), have)
+	require.ElementsMatch(t, constants(t, "State", "State"), have)
 }
 
 // names are the metrics that a text names, each once and sorted.
