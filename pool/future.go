@@ -85,3 +85,27 @@ func (f Future[Out]) Discard() {
 		f.p.discard(f.id)
 	}
 }
+
+// take is the result of a resolved task, which it frees. It unlocks p.mu. dry
+// reports that the caller had to wait for it, and that a worker has nothing to do.
+func take[Out any](p *Pool, plan *codec.Plan, t *task) (v Out, dry bool, err error) {
+	switch {
+	case t.out.err != nil:
+		err = t.out.err
+	case t.out.value != nil:
+		v = *t.out.value.(*Out)
+		t.out.views = nil // they are the caller's now
+	default:
+		if err = codec.Decode(plan, t.out.bytes, &v, nil); err != nil {
+			err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
+		}
+	}
+	if t.hadToWait {
+		for _, w := range p.sched.open {
+			dry = dry || w.lane.Tasks() == 0
+		}
+	}
+	p.freeLocked(t)
+	p.unlock()
+	return v, dry, err
+}

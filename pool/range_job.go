@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"fmt"
-	"iter"
 	"slices"
 	"sync/atomic"
 
@@ -54,35 +53,6 @@ type ranges struct {
 
 // shareIndex is the index of the ids of shares, which are in no table of tasks.
 const shareIndex = 1<<32 - 1
-
-// taskOf is the task of the table, or the share of a range, that is in a lane under an id.
-func (p *Pool) taskOf(id wire.TaskID) *task {
-	if id.Index == shareIndex {
-		return p.ranges.shares[id.Epoch]
-	}
-	return p.tasks.all[id.Index]
-}
-
-// runningLocked is the task that w has begun, as far as one can tell from outside; nil
-// if there is none.
-func (w *worker) runningLocked() *task {
-	if id, ok := w.lane.Running(); ok {
-		return w.pool.taskOf(id)
-	}
-	return nil
-}
-
-// waitingLocked are the tasks in w's lane, the youngest first. Each may be taken back
-// meanwhile.
-func (w *worker) waitingLocked() iter.Seq[*task] {
-	return func(yield func(*task) bool) {
-		for i := w.lane.Len() - 1; i >= 0; i-- {
-			if s := w.lane.At(i); s.Live && !yield(w.pool.taskOf(s.ID)) {
-				return
-			}
-		}
-	}
-}
 
 // runRange runs a job and returns the results of its blocks.
 func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opts *RangeOptions) ([][]byte, error) {

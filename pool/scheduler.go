@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"iter"
 	"time"
 
 	policy "example.com/handoff/pool/internal/task"
@@ -167,4 +168,33 @@ func (p *Pool) unbegunLocked() bool {
 		}
 	}
 	return false
+}
+
+// taskOf is the task of the table, or the share of a range, that is in a lane under an id.
+func (p *Pool) taskOf(id wire.TaskID) *task {
+	if id.Index == shareIndex {
+		return p.ranges.shares[id.Epoch]
+	}
+	return p.tasks.all[id.Index]
+}
+
+// runningLocked is the task that w has begun, as far as one can tell from outside; nil
+// if there is none.
+func (w *worker) runningLocked() *task {
+	if id, ok := w.lane.Running(); ok {
+		return w.pool.taskOf(id)
+	}
+	return nil
+}
+
+// waitingLocked are the tasks in w's lane, the youngest first. Each may be taken back
+// meanwhile.
+func (w *worker) waitingLocked() iter.Seq[*task] {
+	return func(yield func(*task) bool) {
+		for i := w.lane.Len() - 1; i >= 0; i-- {
+			if s := w.lane.At(i); s.Live && !yield(w.pool.taskOf(s.ID)) {
+				return
+			}
+		}
+	}
 }
