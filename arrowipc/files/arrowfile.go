@@ -18,7 +18,7 @@ type arrowFile struct {
 	at     int     // the next of them
 }
 
-// A block is where the footer says that a message lies.
+// A block is the bytes of one message that the footer lists.
 type block struct{ off, end int64 }
 
 // openArrowFile reads the footer of a file. It is the table at its end:
@@ -105,9 +105,9 @@ func (f *arrowFile) vector(v fbVector) (blocks []block, err error) {
 	return blocks, nil
 }
 
-// cover holds the blocks to be the whole file, but for the schema that it may begin
-// with: rows that a footer passes over would be missing without a word, as where two
-// files were put together and only the second footer counts.
+// cover checks that the blocks are the whole file, apart from a schema at its
+// beginning. Else rows that no footer lists would be missing without an error, as where
+// two files were put together and only the second footer counts.
 func (f *arrowFile) cover(all []block) error {
 	from := int64(headBytes)
 	if m, err := readMessage(f.in, from, f.footer); err == nil && m.kind == headerSchema {

@@ -47,7 +47,7 @@ type decoders struct {
 }
 
 // decode fills dst with the first bytes of the compressed buffer in. The
-// libraries below are held to return, whatever in says.
+// libraries below must return, whatever in holds.
 func (d *decoders) decode(c codec, dst []byte, in io.Reader) error {
 	var prefix [sizePrefix]byte
 	if _, err := io.ReadFull(in, prefix[:]); err != nil {
@@ -66,7 +66,7 @@ func (d *decoders) decode(c codec, dst []byte, in io.Reader) error {
 		n, err = readFull(in, dst)
 	}
 	if err != nil {
-		d.close() // after a panic they are good for nothing
+		d.close() // after a panic they cannot be used
 		return corruptf("decompression: %v after %d of %d bytes", err, n, len(dst))
 	}
 	return nil

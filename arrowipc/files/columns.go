@@ -5,10 +5,9 @@ import (
 	"strings"
 )
 
-// A fileColumn is what Options.Columns is held against.
 type fileColumn struct{ name, why string } // why it is not numeric; "" if it is
 
-// checkColumns holds the names that were asked for against the file's columns.
+// checkColumns compares the names that were asked for with the file's columns.
 // Those of one name are asked for together; one that is numeric is enough.
 func checkColumns(asked []string, has []fileColumn, hint string) error {
 	if len(asked) == 0 {

@@ -11,7 +11,7 @@ var (
 	errTooLarge  = errors.New("is too large for a float64")
 )
 
-// parseNumber is what a cell, without blanks around it, says.
+// parseNumber parses a cell without blanks around it.
 func parseNumber(cell string) (float64, error) {
 	if !isNumber(cell) {
 		return 0, errNotNumber

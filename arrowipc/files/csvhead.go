@@ -34,7 +34,6 @@ func (s *csvSource) see(cell string, field int) glimpse {
 	return glimpse{strings.Clone(strings.TrimSpace(cell)), s.line(field), s.line(0)}
 }
 
-// A headColumn is what the head holds of a column.
 type headColumn struct {
 	number, text glimpse  // the first of each
 	texts        []string // different ones, no more than manyTexts

@@ -230,5 +230,5 @@ func (s *csvSource) line(field int) int {
 	return line
 }
 
-// offset is where the next row starts in the file, or blank lines before it.
+// offset returns the position in the file of the next row, or of blank lines before it.
 func (s *csvSource) offset() int64 { return s.start + s.rows.InputOffset() }

@@ -56,12 +56,12 @@
 //
 // # What a file may not do
 //
-// A file is input from a stranger. Lengths, offsets and counts in it are held
-// against the file's size before anything is read or allocated by them; a
+// A file is untrusted. Lengths, offsets and counts in it are compared with
+// the file's size before anything is read or allocated by them; a
 // truncated or inconsistent file is an error that names it, and so is what is of another
 // type than its name says (gzip, Parquet, UTF-16 …). A stream may end
 // without its end mark, as the format allows, but only between two messages, and
-// [Reader.Cut] tells of it; behind an end mark nothing may lie but another stream. A
+// [Reader.Cut] tells of it; after an end mark nothing may follow but another stream. A
 // file must have its footer, and that must list all that is in it. Decompressed sizes are bounded by what the codec
 // could make of the bytes, and by the arena. Metadata is bounded to 64 MiB, a CSV
 // row to [Options.RowBytes]. Only regular files are opened.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/bitutil"
+
+	"example.com/handoff/arrowipc"
 )
 
 // A Format is a kind of file that an [Encoder] makes.
@@ -97,7 +99,7 @@ func NewEncoder(format Format, schema *arrow.Schema) (*Encoder, error) {
 	return e, nil
 }
 
-// Head is what the file begins with. It is the Encoder's own.
+// Head returns the bytes that the file begins with. They must not be changed.
 func (e *Encoder) Head() []byte { return e.head }
 
 // WriteChunk writes the block of rec to w and says how long it is. An Arrow
@@ -131,8 +133,8 @@ func (e *Encoder) WriteChunk(w io.Writer, rec arrow.Record) (Block, error) {
 	return Block{Body: int64(len(block))}, nil
 }
 
-// Tail is what the file ends with, given all its blocks in the order in which
-// they stand behind the head. An Arrow file takes up to about 2.7 million blocks.
+// Tail returns the bytes that the file ends with, given all its blocks in the order in
+// which they follow the head. An Arrow file takes up to about 2.7 million blocks.
 func (e *Encoder) Tail(blocks iter.Seq[Block]) ([]byte, error) {
 	if e.arrow == nil {
 		return nil, nil
@@ -159,15 +161,11 @@ func (e *Encoder) check(rec arrow.Record) error {
 }
 
 func isNumeric(t arrow.DataType) bool {
-	switch t.ID() {
-	case arrow.INT8, arrow.INT16, arrow.INT32, arrow.INT64,
-		arrow.UINT8, arrow.UINT16, arrow.UINT32, arrow.UINT64, arrow.FLOAT32, arrow.FLOAT64:
-		return true
-	}
-	return false
+	_, ok := arrowipc.DTypeOf(t)
+	return ok
 }
 
-// elements is what of a numeric array's buffers its elements are.
+// elements are a numeric array's values and validity bits, cut out of its buffers.
 type elements struct {
 	values []byte
 	valid  []byte // nil without nulls

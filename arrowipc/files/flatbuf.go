@@ -68,7 +68,7 @@ func (f *flatbuf) i64(off int) int64 {
 	return int64(binary.LittleEndian.Uint64(f.buf[off:]))
 }
 
-// follow is where the reference at off points; 0 if that is outside.
+// follow returns the target of the reference at off; 0 if that is outside.
 func (f *flatbuf) follow(off int) int {
 	by := int64(f.u32(off))
 	if by == 0 || by >= int64(len(f.buf)-off) {
@@ -98,7 +98,7 @@ func (f *flatbuf) tableAt(pos int) fbTable {
 	return t
 }
 
-// at is where field i of the table stands; 0 if it has its default.
+// at returns the position of field i of the table; 0 if it has its default.
 func (t fbTable) at(i int) int {
 	if slot := 4 + 2*i; t.pos != 0 && slot+2 <= t.vsize {
 		if off := int(t.f.u16(t.vtab + slot)); off != 0 {

@@ -5,9 +5,9 @@ import "bytes"
 // signatures are bytes of files that are not read here, whatever their name says. None
 // is what a table of text could begin with.
 var signatures = []struct {
-	at         int
-	magic      string
-	what, mend string
+	at           int
+	magic        string
+	what, remedy string
 }{
 	{0, "\x1f\x8b", "gzip", unpack},
 	{4, "1AY&SY", "bzip2", unpack}, // behind BZh and a digit
@@ -43,14 +43,13 @@ const (
 	reencode = "convert it to UTF-8 first"
 )
 
-// foreignBytes is how much of a file's head is looked at for foreign bytes.
-const foreignBytes = 4 << 10
+const foreignBytes = 4 << 10 // of a file's head
 
 // foreign refuses by its first bytes a file that is neither Arrow nor text.
 func foreign(head []byte) error {
 	for _, s := range signatures {
 		if len(head) > s.at && bytes.HasPrefix(head[s.at:], []byte(s.magic)) {
-			return unsupportedf("it is %s: %s; %s", s.what, s.mend, supported)
+			return unsupportedf("it is %s: %s; %s", s.what, s.remedy, supported)
 		}
 	}
 	at := bytes.IndexByte(head, 0)

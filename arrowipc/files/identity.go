@@ -79,7 +79,6 @@ func checkUnchanged(f *os.File, id Identity) error {
 	return &changed{id.Diff(now)}
 }
 
-// changed is what a file that changed while it was read is refused for.
 type changed struct{ how string }
 
 func (e *changed) Error() string { return "changed while it was read: " + e.how }

@@ -32,10 +32,10 @@ type Options struct {
 	// BadRow is handed each row of a CSV file that can't be used, for the number of
 	// its cells, a bad cell in a numeric column, or its quotes. The row is left out
 	// of the records, in the file's order, and if BadRow gives an error, reading ends
-	// with that. It is called by Next and by Skip. A row that ends in no line cannot be left out: one that is longer than
-	// RowBytes, and one of several lines with a quote that is open up to the end of
-	// the file. A quote that is closed in a later line makes one row of all lines up
-	// to there. nil: a bad row is an error.
+	// with that. It is called by Next and by Skip. A row whose end is not found cannot be left
+	// out: one that is longer than RowBytes, and one of several lines with a quote that
+	// is open up to the end of the file. A quote that is closed in a later line makes
+	// one row of all lines up to there. nil: a bad row is an error.
 	BadRow func(BadRow) error
 }
 
@@ -46,7 +46,7 @@ const (
 	minRows           = 8
 )
 
-// rows is how many rows of rowBytes bytes a record may have.
+// rows returns the most rows of rowBytes bytes for one record.
 func (o *Options) rows(rowBytes int64) int64 {
 	fit := max(o.ChunkBytes/max(rowBytes, 1)&^7, minRows) // a multiple of 8 keeps validity bits in whole bytes
 	return min(int64(o.ChunkRows), fit)

@@ -86,7 +86,7 @@ func (r *Reader) Next(ctx context.Context) (arrow.Record, error) {
 	return nil, err
 }
 
-// Identity is what the file was when it was opened.
+// Identity returns the identity that the file had when it was opened.
 func (r *Reader) Identity() Identity { return r.id }
 
 // BytesRead is how much of the file has been read and its size when it was

@@ -14,7 +14,7 @@ import (
 // that are left out do not count and are handed to it again.
 //
 // ctx bounds the work and is looked at between records. After an error the Reader
-// is good for nothing but Close.
+// can only be closed.
 func (r *Reader) Skip(ctx context.Context, rows int64) error {
 	if rows == 0 || r.err != nil {
 		return r.err

@@ -33,7 +33,7 @@ func TestResumeLeavesOutWhatWasLeftOut(t *testing.T) {
 	for out, op := range map[string]string{"out.csv": "twice:log=LOG,fails=401", "out.json": "twice:log=LOG,fails=401,reduce=yes"} {
 		t.Run(out, func(t *testing.T) {
 			whole := newTrial(t, op, out, 600)
-			require.NoError(t, os.WriteFile(filepath.Join(whole.Dir, "mended"), nil, 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(whole.Dir, "repaired"), nil, 0o600))
 			_, err := batch.Run(context.Background(), whole.job())
 			require.NoError(t, err)
 
@@ -44,7 +44,7 @@ func TestResumeLeavesOutWhatWasLeftOut(t *testing.T) {
 			job.Halt = batch.HaltNever // so that chunks are committed
 			_, err = batch.Run(context.Background(), job)
 			require.ErrorContains(t, err, "thirteen")
-			require.NoError(t, os.WriteFile(filepath.Join(tr.Dir, "mended"), nil, 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(tr.Dir, "repaired"), nil, 0o600))
 
 			tr.LeaveOut, tr.Resume, tr.Keep = false, true, true
 			for _, finished := range []bool{false, true} {

@@ -19,7 +19,7 @@ import (
 	"example.com/handoff/pool/batch"
 )
 
-// BenchmarkJob holds jobs over one Arrow file against each other, in rounds: with and
+// BenchmarkJob compares jobs over one Arrow file, in rounds: with and
 // without a state folder, by two workers and by one, by processes and by goroutines, in random order. Its
 // metrics are medians of the ratios of wall-clock in one round. The file is
 // HANDOFF_BENCH_FILE, or HANDOFF_BENCH_MIB (64) of two int16 columns and a float32.

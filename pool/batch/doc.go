@@ -89,7 +89,7 @@
 // rows that kill their workers are found by halving the chunk, left out of all
 // columns and named in the [Result]. A chunk that fails ends the job, at once or
 // later ([Job].Halt). The output appears whole or not at all. Errors of the disk end
-// the job; with a state folder it goes on when they are mended. Errors are those of
+// the job; with a state folder it can be resumed when they are repaired. Errors are those of
 // packages files, pool and journal, [ErrOtherJob], [ErrDrained], [ErrUnknownOp].
 //
 // # Concurrency

@@ -96,7 +96,7 @@ type Job struct {
 	FS journal.FS
 }
 
-// Progress is how far a job is.
+// Progress counts the rows and bytes of a job that are done.
 type Progress struct {
 	Rows  int64 // of this pass that are done, by earlier runs too
 	Done  int64 // bytes of all inputs that were read, in all passes
@@ -105,7 +105,7 @@ type Progress struct {
 	Pass  int   // of the operation, from 0
 }
 
-// A Result is what a job gave.
+// A Result is the outcome of a job. The caller owns it.
 type Result struct {
 	Value   any // of a reduction, for encoding/json; nil of a job that was finished before
 	Summary Summary

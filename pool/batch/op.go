@@ -35,7 +35,7 @@ type Param struct {
 	Check func(value string) error
 }
 
-// A Start is what a job gives its operation.
+// A Start is the argument of Op.Start.
 type Start struct {
 	Columns []Column          // of the input, the numeric ones
 	Params  map[string]string // all of them, defaults filled in
@@ -66,7 +66,7 @@ type Table interface {
 // A Pass goes over all rows once: it maps pieces of chunks in workers and merges
 // their outcomes in the supervisor.
 type Pass struct {
-	// Halo is how many of the rows ahead of it each piece comes with.
+	// Halo rows ahead of it come with each piece, or as many as there are.
 	Halo int
 	// Whole hands a piece's columns over together, in one call of Map, and not each
 	// in a call of its own.

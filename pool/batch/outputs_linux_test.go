@@ -189,7 +189,7 @@ func TestReorderingCanBeGoneOnWith(t *testing.T) {
 		job.Halt = batch.HaltNever
 		_, err := batch.Run(background(), job)
 		require.ErrorContains(t, err, "thirteen")
-		require.NoError(t, os.WriteFile(filepath.Join(tr.Dir, "mended"), nil, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(tr.Dir, "repaired"), nil, 0o600))
 		job.Resume = true
 		return tr, job
 	}
@@ -266,7 +266,7 @@ func TestStaleQuarantine(t *testing.T) {
 		require.ErrorContains(t, err, "thirteen")
 		require.FileExists(t, job.QuarantineFile)
 		require.FileExists(t, job.InputQuarantine)
-		require.NoError(t, os.WriteFile(filepath.Join(tr.Dir, "mended"), nil, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(tr.Dir, "repaired"), nil, 0o600))
 		_, err = batch.Run(background(), job)
 		require.NoError(t, err)
 		tr.nothingLeft(t)

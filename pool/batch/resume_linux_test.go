@@ -32,7 +32,7 @@ import (
 
 // twice is an operation of the tests whose workers log the chunks that they do, and
 // behave as a value says: 13 fails, 15 kills its worker, as long as the file
-// "mended" is not beside the log.
+// "repaired" is not beside the log.
 var twiceOf = pool.Func("batch.test.twice", func(t *pool.Task, in twiceIn) (arrowipc.OwnedColumn[float64], error) {
 	values := in.Rows.Values.Data()
 	f, err := os.OpenFile(in.Log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
@@ -41,7 +41,7 @@ var twiceOf = pool.Func("batch.test.twice", func(t *pool.Task, in twiceIn) (arro
 	}
 	fmt.Fprintf(f, "%d %d\n", int(values[0])/rowsOfChunk, os.Getppid())
 	f.Close()
-	_, err = os.Stat(filepath.Join(filepath.Dir(in.Log), "mended"))
+	_, err = os.Stat(filepath.Join(filepath.Dir(in.Log), "repaired"))
 	out, makeErr := shm.MakeWait[float64](t.Context(), t.Arena(), len(values))
 	if makeErr != nil {
 		return arrowipc.OwnedColumn[float64]{}, makeErr
@@ -271,7 +271,7 @@ func (tr trial) nothingLeft(t *testing.T) {
 	require.NoError(t, err)
 	var names []string
 	for _, e := range entries {
-		if e.Name() != "log" && e.Name() != "mended" {
+		if e.Name() != "log" && e.Name() != "repaired" {
 			names = append(names, e.Name())
 		}
 	}

@@ -271,7 +271,7 @@ func TestHalt(t *testing.T) {
 				require.Len(t, committed, 19)
 				require.ErrorContains(t, err, "rows 200 to 250")
 			}
-			require.NoError(t, os.WriteFile(filepath.Join(tr.Dir, "mended"), nil, 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(tr.Dir, "repaired"), nil, 0o600))
 			require.NoError(t, os.Remove(filepath.Join(tr.Dir, "log")))
 			job.Resume = true
 			res, err := batch.Run(background(), job)
@@ -312,8 +312,8 @@ func TestDrain(t *testing.T) {
 	require.Equal(t, 100_001, strings.Count(tr.output(t), "\n"))
 }
 
-// Three poisonous rows are left out and written to a file; done again when the op is
-// mended, they are what was missing.
+// Three rows that kill their workers are left out and written to a file; done again when the op is
+// repaired, they are what was missing.
 func TestQuarantine(t *testing.T) {
 	for _, kill := range []bool{false, true} {
 		for _, ext := range []string{".csv", ".arrow"} {
@@ -336,7 +336,7 @@ func TestQuarantine(t *testing.T) {
 			require.EqualValues(t, 310, res.Quarantined[1].Row)
 			require.NotEmpty(t, res.Quarantined[0].Reason)
 
-			require.NoError(t, os.WriteFile(filepath.Join(tr.Dir, "mended"), nil, 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(tr.Dir, "repaired"), nil, 0o600))
 			rest := job
 			rest.Inputs, rest.Out, rest.State, rest.Quarantine, rest.QuarantineFile, rest.Resume = []string{file}, filepath.Join(tr.Dir, "rest.csv"), "", 0, "", false
 			_, err = batch.Run(background(), rest)

@@ -21,7 +21,7 @@ type FS interface {
 	ReadDir(name string) ([]fs.DirEntry, error)
 	// SyncDir makes durable which names are in a folder.
 	SyncDir(name string) error
-	// Lock makes a file and holds it locked against everybody, also in this process,
+	// Lock makes a file and holds a lock on it that excludes everybody, also in this process,
 	// until Close, which removes it, or the end of the process. It returns a
 	// *LockedError at once if somebody else has it.
 	Lock(name string) (io.Closer, error)

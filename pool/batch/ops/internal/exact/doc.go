@@ -106,7 +106,7 @@
 //
 // # Failure
 //
-// A value from another process is input from a stranger: the Merge methods run
+// A value from another process is untrusted: the Merge methods run
 // Check on their argument and return [ErrCorrupt]; to read such a value without
 // merging it, call Check first. A method that returns an error has changed
 // nothing. No bit pattern makes any method panic or run long.
