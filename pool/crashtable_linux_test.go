@@ -218,12 +218,7 @@ func TestStepCrashTable(t *testing.T) {
 // workers have.
 func TestStepCrashTableNames(t *testing.T) {
 	cells := map[string]bool{}
-	source := ""
-	for _, name := range []string{"internal/worker/serve.go", "../shm/ring/ring.go", "crashtable_linux_test.go"} {
-		b, err := os.ReadFile(name)
-		require.NoError(t, err)
-		source += strings.ReplaceAll(string(b), "workerside.Step", "step")
-	}
+	source := stepSource(t, "internal/worker/*.go") + stepSource(t, "../shm/ring/ring.go") + stepSource(t, "crashtable_linux_test.go")
 	for _, at := range tablePoints {
 		require.Equal(t, 1, strings.Count(source, fmt.Sprintf("\tstep(%q)\n", at.step)), at.step)
 		for h, harm := range tableHarms {

@@ -46,7 +46,7 @@ func (p *Pool) launchAs(slot int, cfg proc.Config) (proc.Process, proc.Link, *la
 		Version: want.Version, Slot: slot, Nonce: want.Nonce, SegmentBytes: p.opts.Arenas.Results.SegmentBytes,
 		Wake: ring.WakeTime(), Spread: p.opts.Workers < usableCores(), Measure: p.hooks.measured(),
 	}
-	cfg.Files = []*os.File{l.Memory().File(), p.ranges.control.File()} // in the order of the descriptors in main_linux.go
+	cfg.Files = []*os.File{l.Memory().File(), p.ranges.control.File()} // in the order of the descriptors in internal/worker/process_linux.go
 	cfg.Set = append([]string{wire.WorkerEnv + "=" + start.String()}, p.opts.workerLimits()...)
 	cfg.Env = p.opts.Env
 	cfg.Cores = p.opts.coresOf(slot)
@@ -115,8 +115,7 @@ func (p *Pool) serveLocal(local *proc.Local, link proc.Link, l *lane.Lane, me wi
 		Clock:        clock,
 		Slot:         slot,
 		SegmentBytes: p.opts.Arenas.Results.SegmentBytes,
-		DrainOnClose: true,            // its memory must not go before it
-		AtRelease:    local.AtRelease, // its results go last: their segments are the supervisor's, who may not have taken all
+		InProcess:    local.AtRelease,
 		Attach: func(a wire.Announce, fd int) workerside.Mapping {
 			proc.CloseFD(fd)
 			if seg := p.segments.find(a.ID); seg != nil {

@@ -27,9 +27,12 @@ func Main() {
 	}
 	os.Unsetenv(wire.WorkerEnv) // the task's own children are no workers
 	table := newTable()
-	inits := func() error { return runInit(context.Background()) }
-	teardowns := func() []error { return runTeardown(context.Background(), 0) }
-	if err := workerside.Run(v, table.workerFuncs(), table.hash, inits, teardowns); err != nil {
+	program := workerside.Program{
+		Funcs: table.workerFuncs(), Registry: table.hash,
+		Init:     func() error { return runInit(context.Background()) },
+		Teardown: func() []error { return runTeardown(context.Background(), 0) },
+	}
+	if err := program.Run(v); err != nil {
 		fmt.Fprintln(os.Stderr, wire.StderrPrefix+err.Error())
 		os.Exit(1)
 	}

@@ -358,21 +358,12 @@ func TestStepDeathsInRange(t *testing.T) {
 
 // Each step is one that workers have: a misspelled one would test nothing.
 func TestStepNames(t *testing.T) {
-	source := ""
-	for _, name := range []string{"internal/worker/serve.go", "internal/worker/bind.go"} {
-		b, err := os.ReadFile(name)
-		require.NoError(t, err)
-		source += string(b)
-	}
-	share, err := os.ReadFile("internal/worker/share.go")
-	require.NoError(t, err)
+	source, here := stepSource(t, "internal/worker/*.go"), stepSource(t, "step_linux_test.go")
 	for _, at := range rangeSteps {
-		require.Equal(t, 1, strings.Count(source+string(share), fmt.Sprintf("\tstep(%q)\n", at.name)), at.name)
+		require.Equal(t, 1, strings.Count(source, fmt.Sprintf("\tstep(%q)\n", at.name)), at.name)
 	}
-	here, err := os.ReadFile("step_linux_test.go")
-	require.NoError(t, err)
 	for _, at := range workerSteps {
-		require.Equal(t, 1, strings.Count(source+strings.ReplaceAll(string(here), "workerside.Step", "step"), fmt.Sprintf("\tstep(%q)\n", at.name)), at.name)
+		require.Equal(t, 1, strings.Count(source+here, fmt.Sprintf("\tstep(%q)\n", at.name)), at.name)
 	}
 }
 
@@ -398,4 +389,17 @@ func TestStepPlan(t *testing.T) {
 		_, err = New(background(), &Options{Workers: 1, Env: []string{workerside.FaultEnv + "=" + plan}})
 		require.ErrorContains(t, err, "expected STEP:N or STEP:N:stop")
 	}
+}
+
+// stepSource is the text of files, with the calls of tests as those of workers.
+func stepSource(t *testing.T, pattern string) (source string) {
+	names, err := filepath.Glob(pattern)
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		require.NoError(t, err)
+		source += strings.ReplaceAll(string(b), "workerside.Step(", "step(")
+	}
+	return source
 }

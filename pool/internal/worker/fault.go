@@ -22,7 +22,7 @@ func fault(v any, args []argument) (text string, known bool) {
 	var hit *argument // of arguments that overlap, the smallest: it says most
 	at, store := 0, false
 	for i, a := range args {
-		if offset, readable, ok := shm.FaultIn(v, a.mem); ok && (hit == nil || len(a.mem) < len(hit.mem)) {
+		if offset, readable, ok := shm.FaultIn(v, a.memory); ok && (hit == nil || len(a.memory) < len(hit.memory)) {
 			hit, at, store = &args[i], offset, readable
 		}
 	}

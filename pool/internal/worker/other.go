@@ -5,4 +5,4 @@ package worker
 import "example.com/handoff/pool/internal/proc"
 
 // Run fails: there are no worker processes here.
-func Run(string, []Func, [16]byte, func() error, func() []error) error { return proc.ErrPlatform }
+func (Program) Run(string) error { return proc.ErrPlatform }

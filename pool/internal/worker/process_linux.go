@@ -17,17 +17,16 @@ import (
 	"example.com/handoff/shm/ring"
 )
 
-// The descriptors of a worker: its socket, its lane, and what it shares with all.
+// The descriptors that a worker process inherits after its socket: its lane, and what it
+// shares with all.
 const (
-	workerSocket  = proc.SocketFD
-	workerLaneFD  = workerSocket + 1
-	workerControl = workerSocket + 2
+	laneFD    = proc.SocketFD + 1
+	controlFD = proc.SocketFD + 2
 )
 
-// Run is the life of a worker process that finds env in its environment. funcs are all
-// functions, in the order of their numbers, and registry is a hash of them.
-func Run(env string, funcs []Func, registry [16]byte, inits func() error, teardowns func() []error) error {
-	for fd := workerSocket; fd <= workerControl; fd++ {
+// Run is the life of a worker process that finds env in its environment.
+func (p Program) Run(env string) error {
+	for fd := proc.SocketFD; fd <= controlFD; fd++ {
 		unix.CloseOnExec(fd) // first of all: a child of a task must not hold it open
 	}
 	start, err := wire.ParseWorkerStart(env)
@@ -38,11 +37,10 @@ func Run(env string, funcs []Func, registry [16]byte, inits func() error, teardo
 		os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0) // else ps says exe
 	}
 	ring.SetWakeTime(start.Wake)
-	me := wire.Hello{Version: start.Version, PID: uint32(os.Getpid()), Nonce: start.Nonce}
+	me := wire.Hello{Version: start.Version, PID: uint32(os.Getpid()), Registry: p.Registry, Nonce: start.Nonce}
 	if me.Build, err = proc.BuildID(); err != nil {
 		return err
 	}
-	me.Registry = registry
 	link, err := proc.InheritedSocket()
 	if err != nil {
 		return err
@@ -60,36 +58,39 @@ func Run(env string, funcs []Func, registry [16]byte, inits func() error, teardo
 	mine.Flight.Message(wire.FlightInit, 0)
 	initiated := make(chan struct{})
 	go endWithSupervisor(initiated)
-	err = inits()
+	err = p.Init()
 	close(initiated)
 	if err != nil {
 		return err
 	}
-	var clock *proc.Clock
-	if start.Measure {
-		clock = new(proc.ProcessClock())
-	}
-	err = Serve(link, mine, funcs, me, Host{
-		Clock: clock,
-		Teardown: func() {
-			for _, err := range teardowns() {
-				fmt.Fprintln(os.Stderr, wire.StderrPrefix+err.Error())
-			}
-		},
-		Slot:         start.Slot,
-		SegmentBytes: start.SegmentBytes,
-		Spread:       start.Spread,
-		Attach:       attach,
-		Detach: func(a Mapping) {
-			a.Segment.Close()
-			a.Views.Close()
-		},
-	})
-	if err == io.EOF { // nobody is left to work for
+	if err = Serve(link, mine, p.Funcs, me, p.host(start)); err == io.EOF { // nobody is left to work for
 		proc.EndGroup()
 	}
 	return err
 }
+
+func (p Program) host(start wire.WorkerStart) Host {
+	h := Host{
+		Slot: start.Slot, SegmentBytes: start.SegmentBytes, Spread: start.Spread,
+		Teardown: func() {
+			for _, err := range p.Teardown() {
+				fmt.Fprintln(os.Stderr, wire.StderrPrefix+err.Error())
+			}
+		},
+		Attach: attach,
+		Detach: func(m Mapping) {
+			m.Segment.Close()
+			m.Views.Close()
+		},
+	}
+	if start.Measure {
+		h.Clock = new(proc.ProcessClock())
+	}
+	return h
+}
+
+// initLook is how often an Init, which may hang, is interrupted by a look at the supervisor.
+const initLook = 200 * time.Millisecond
 
 // endWithSupervisor looks, until the messages are read, whether the supervisor is
 // still there: an Init may hang.
@@ -100,14 +101,12 @@ func endWithSupervisor(until <-chan struct{}) {
 			return
 		case <-time.After(initLook):
 		}
-		fds := []unix.PollFd{{Fd: workerSocket, Events: unix.POLLRDHUP}}
+		fds := []unix.PollFd{{Fd: proc.SocketFD, Events: unix.POLLRDHUP}}
 		if n, err := unix.Poll(fds, 0); n > 0 && err == nil && fds[0].Revents&(unix.POLLHUP|unix.POLLRDHUP) != 0 {
 			proc.EndGroup()
 		}
 	}
 }
-
-const initLook = 200 * time.Millisecond
 
 // inheritedLane maps the memory that the supervisor has passed on. It is mapped
 // for as long as the worker lives.
@@ -122,11 +121,11 @@ func inheritedLane() (w lane.Worker, err error) {
 		m, err := lane.MapMemory(seg, bytes)
 		return m.Bytes, err
 	}
-	mem, err := open(workerLaneFD, "lane", lane.Bytes)
+	mem, err := open(laneFD, "lane", lane.Bytes)
 	if err != nil {
 		return w, err
 	}
-	control, err := open(workerControl, "control", lane.ControlBytes)
+	control, err := open(controlFD, "control", lane.ControlBytes)
 	if err != nil {
 		return w, err
 	}

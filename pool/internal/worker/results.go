@@ -15,13 +15,13 @@ import (
 type resultArena struct {
 	arena  *shm.Arena
 	link   proc.Link
-	answer chan growth   // to the one growth that is asked for
-	gone   chan struct{} // closed when there will be no answer any more
+	answer chan growth     // to the one growth that is asked for
+	gone   <-chan struct{} // closed when there will be no answer any more
 
-	mu   sync.Mutex
-	own  map[*shm.Segment]uint32       // the arena's segments
-	pins map[wire.Allocation][]shm.Pin // of results that the supervisor has
-	made map[wire.Allocation][]shm.Pin // of the running task's
+	mu       sync.Mutex                    // guards what follows
+	segments map[*shm.Segment]uint32       // the arena's, with their numbers
+	returned map[wire.Allocation][]shm.Pin // of results that the supervisor has
+	made     map[wire.Allocation][]shm.Pin // of the running task's result
 }
 
 type growth struct {
@@ -31,14 +31,14 @@ type growth struct {
 
 // newResultArena makes an arena without a budget of its own: the supervisor has
 // it, who hears then that the worker waits.
-func newResultArena(link proc.Link, segmentBytes int64) *resultArena {
+func newResultArena(link proc.Link, segmentBytes int64, gone <-chan struct{}) *resultArena {
 	r := &resultArena{
-		link:   link,
-		answer: make(chan growth, 1),
-		gone:   make(chan struct{}),
-		own:    map[*shm.Segment]uint32{},
-		pins:   map[wire.Allocation][]shm.Pin{},
-		made:   map[wire.Allocation][]shm.Pin{},
+		link:     link,
+		answer:   make(chan growth, 1),
+		gone:     gone,
+		segments: map[*shm.Segment]uint32{},
+		returned: map[wire.Allocation][]shm.Pin{},
+		made:     map[wire.Allocation][]shm.Pin{},
 	}
 	r.arena = shm.NewArena(r.grow, &shm.ArenaOptions{SegmentBytes: segmentBytes, Scratch: true})
 	return r
@@ -64,11 +64,11 @@ func (r *resultArena) grown(id uint32, seg *shm.Segment, err error) error {
 	}
 	if seg != nil {
 		r.mu.Lock()
-		r.own[seg] = id
+		r.segments[seg] = id
 		r.mu.Unlock()
 		seg.OnUnmap(func() { // the arena has no use for it, or the worker ends
 			r.mu.Lock()
-			delete(r.own, seg)
+			delete(r.segments, seg)
 			r.mu.Unlock()
 			r.link.Send(wire.AppendShrink(nil, id), -1)
 		})
@@ -87,23 +87,23 @@ func (r *resultArena) freed(blocks []wire.Allocation) {
 	var back []shm.Pin
 	r.mu.Lock()
 	for _, b := range blocks {
-		pins := r.pins[b]
+		pins := r.returned[b]
 		if len(pins) == 0 {
 			continue
 		}
 		back = append(back, pins[len(pins)-1])
 		if pins = pins[:len(pins)-1]; len(pins) == 0 {
-			delete(r.pins, b)
+			delete(r.returned, b)
 		} else {
-			r.pins[b] = pins
+			r.returned[b] = pins
 		}
 	}
 	r.mu.Unlock()
 	release(back)
 }
 
-// wire pins an OwnedView of the running task's result.
-func (r *resultArena) wire(b shm.Binder) (shm.WireRef, error) {
+// ref pins an OwnedView of the running task's result.
+func (r *resultArena) ref(b shm.Binder) (shm.WireRef, error) {
 	pin, err := b.Pin()
 	if err != nil {
 		return shm.WireRef{}, err
@@ -114,7 +114,7 @@ func (r *resultArena) wire(b shm.Binder) (shm.WireRef, error) {
 		return shm.WireRef{Ref: ref}, nil
 	}
 	r.mu.Lock()
-	id, ours := r.own[pin.Segment()]
+	id, ours := r.segments[pin.Segment()]
 	r.mu.Unlock()
 	if !ours {
 		pin.Release()
@@ -134,7 +134,7 @@ func (r *resultArena) finish(ok bool) {
 	r.mu.Lock()
 	for at, pins := range r.made {
 		if ok {
-			r.pins[at] = append(r.pins[at], pins...)
+			r.returned[at] = append(r.returned[at], pins...)
 		} else {
 			back = append(back, pins...)
 		}
@@ -150,10 +150,10 @@ func (r *resultArena) finish(ok bool) {
 func (r *resultArena) end() {
 	var back []shm.Pin
 	r.mu.Lock()
-	for _, pins := range r.pins {
+	for _, pins := range r.returned {
 		back = append(back, pins...)
 	}
-	clear(r.pins)
+	clear(r.returned)
 	r.mu.Unlock()
 	r.arena.Close()
 	release(back)

@@ -16,7 +16,7 @@ import (
 func TestUnmappableResultSegment(t *testing.T) {
 	ours, theirs := proc.LocalPair()
 	defer ours.Close()
-	r := newResultArena(theirs, 0)
+	r := newResultArena(theirs, 0, nil)
 	why := errors.New("too many open files")
 	require.NoError(t, r.grown(7, nil, why))
 	require.Equal(t, why, (<-r.answer).err)
@@ -32,7 +32,7 @@ func TestResultArena(t *testing.T) {
 	require.NoError(t, err)
 	defer run.Close()
 	ours, theirs := proc.LocalPair()
-	r := newResultArena(theirs, 0)
+	r := newResultArena(theirs, 0, nil)
 	asked := make(chan int64)
 	go func() {
 		buf := make([]byte, wire.MaxMessage)
@@ -60,7 +60,7 @@ func TestResultArena(t *testing.T) {
 	x, err := shm.Make[byte](r.arena, 100)
 	require.NoError(t, err)
 	v := x.View()
-	w, err := r.wire(&v)
+	w, err := r.ref(&v)
 	require.NoError(t, err)
 	r.finish(true)
 	require.Equal(t, int64(128), r.arena.Stats().Live)

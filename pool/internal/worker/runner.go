@@ -1,0 +1,262 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"example.com/handoff/pool/internal/lane"
+	"example.com/handoff/pool/internal/wire"
+	"example.com/handoff/shm"
+)
+
+// A runner takes tasks from the lane, runs them and answers. All of it belongs to the
+// goroutine of loop.
+type runner struct {
+	*worker
+	funcs []function // by number
+	meter *meter     // nil: attempts are not measured
+	ready func() bool
+
+	in, out        []byte // the record of a task, and that of its result
+	part           []byte // the record of a block
+	lo, hi         int    // of the block that has not returned; hi is 0 if there is none
+	lacksResources bool   // it runs no more tasks: the supervisor replaces it
+}
+
+// A function is a Func made ready to be called.
+type function struct {
+	arrays   bool
+	run      func(args, dst []byte) ([]byte, error)
+	runRange func(args []byte) (Body, error)
+}
+
+func newRunner(w *worker, funcs []Func) *runner {
+	r := &runner{worker: w, funcs: make([]function, len(funcs)), in: make([]byte, lane.RecordBytes)}
+	for i, f := range funcs {
+		r.funcs[i].arrays = f.Arrays
+		if f.RangeRunner != nil {
+			r.funcs[i].runRange = f.RangeRunner(&w.call)
+		} else {
+			r.funcs[i].run = f.Runner(&w.call)
+		}
+	}
+	if w.host.Clock != nil {
+		r.meter = &meter{clock: *w.host.Clock}
+	}
+	r.ready = func() bool { return r.lane.Down.Ready() || r.draining.Load() || r.ended.Load() }
+	return r
+}
+
+// longestSleep bounds what a hostile writer can do to the worker's doorbell.
+const longestSleep = time.Second
+
+// loop runs tasks. One that ends this goroutine is answered, and another goroutine goes on.
+func (r *runner) loop() {
+	debug.SetPanicOnFault(true) // of this goroutine: see fault
+	if r.meter != nil && r.host.InProcess != nil {
+		runtime.LockOSThread() // whose clock it is
+		defer runtime.UnlockOSThread()
+	}
+	over := false
+	defer func() {
+		if !over {
+			go r.loop()
+		}
+	}()
+	for !r.ended.Load() {
+		draining := r.draining.Load() // before Start: then there is nothing more to come
+		record, revoked, ok := r.lane.Down.Start(r.in)
+		switch {
+		case ok:
+			r.handleRecord(record, revoked)
+		case r.lane.Down.Err() != nil:
+			r.laneBroken(r.lane.Down.Err())
+		case draining:
+			r.drained()
+		default:
+			step("idle")
+			r.lane.Doorbell.Wait(r.ready, longestSleep)
+			if r.host.Spread {
+				r.lane.Doorbell.MoveAway(r.lane.Supervisor)
+			}
+		}
+	}
+	over = true
+	r.link.Close() // ends receive
+	close(r.finished)
+}
+
+// drained runs the teardown. The supervisor has given and will give no more tasks.
+func (r *runner) drained() {
+	step("drained")
+	if r.host.Teardown != nil {
+		r.lane.Flight.Task(wire.FlightTeardown, 0, 0, 0, 0)
+		r.host.Teardown()
+	}
+	r.end(nil)
+}
+
+// laneBroken ends the worker: what is in its lane is not the supervisor's, or no longer.
+func (r *runner) laneBroken(why error) {
+	r.end(fmt.Errorf("its lane was written over: %w", why))
+	r.link.Close()
+}
+
+// end is the end of tasks, for the first reason that there was.
+func (r *runner) end(why error) {
+	select {
+	case r.outcome <- why:
+	default:
+	}
+	r.ended.Store(true)
+}
+
+// handleRecord acts on a record of the lane.
+func (r *runner) handleRecord(record []byte, revoked bool) {
+	if len(record) > 0 && record[0] == wire.MsgFree {
+		if blocks, ok := wire.ReadFree(record); ok {
+			r.results.freed(blocks)
+			return
+		}
+	}
+	if fn, id, attempt, args, ok := wire.ReadTask(record); ok && int(fn) < len(r.funcs) && r.funcs[fn].run != nil {
+		if revoked || r.lacksResources {
+			r.answerRevoked(id)
+		} else {
+			r.run(fn, id, attempt, args)
+		}
+		return
+	}
+	if share, args, ok := wire.ReadRangeShare(record); ok && int(share.Func) < len(r.funcs) && r.funcs[share.Func].runRange != nil {
+		if revoked || r.lacksResources {
+			r.answerRevoked(share.ID)
+		} else {
+			r.runShare(share, args)
+		}
+		return
+	}
+	r.laneBroken(wire.ErrMalformed)
+}
+
+// answerRevoked answers a task that does not run here.
+func (r *runner) answerRevoked(id wire.TaskID) {
+	r.out = wire.AppendResult(r.out[:0], wire.StatusRevoked, id)
+	if r.meter != nil {
+		r.out = wire.Usage{}.Append(r.out)
+	}
+	r.answer()
+}
+
+// run runs a task and answers it.
+func (r *runner) run(fn uint16, id wire.TaskID, attempt int, args []byte) {
+	f := &r.funcs[fn]
+	r.lane.Flight.Task(wire.FlightTask, attempt, fn, id.Index, id.Epoch)
+	step("task-begun")
+	r.begin(id, attempt)
+	defer r.finish(f.arrays)
+	step("task-run")
+	out, err := f.run(args, r.out)
+	if err == nil {
+		r.out = out
+	}
+	r.setOutcome(err)
+}
+
+// begin makes a task the running one.
+func (r *runner) begin(id wire.TaskID, attempt int) {
+	r.call.begin(id, attempt)
+	r.meter.begin(id, r.lane.Begun)
+	r.out = wire.AppendResult(r.out[:0], wire.StatusGoexit, id) // unless it returns or panics
+}
+
+// setOutcome puts what the function has returned into the answer.
+func (r *runner) setOutcome(err error) {
+	var lacks *shortage
+	switch {
+	case err == nil:
+		wire.SetResultStatus(r.out, wire.StatusOK)
+	case errors.As(err, &lacks):
+		r.lacksResources = true
+		r.fail(wire.StatusResources, err.Error(), "")
+	case errors.Is(err, shm.ErrFull):
+		r.fail(wire.StatusFull, err.Error(), "")
+	default:
+		r.fail(wire.StatusError, err.Error(), "")
+	}
+}
+
+// fail makes the answer a failure.
+func (r *runner) fail(status wire.Status, text, stack string) {
+	if r.hi > 0 {
+		text = fmt.Sprintf("[%d, %d): %s", r.lo, r.hi, text)
+		r.lo, r.hi = 0, 0
+	}
+	r.out = wire.AppendFailure(r.out[:wire.ResultBytes], text, stack)
+	wire.SetResultStatus(r.out, status)
+}
+
+// finish ends what the task had and answers it, however its function has ended.
+func (r *runner) finish(arrays bool) {
+	if v := recover(); v != nil {
+		r.failPanic(v)
+	} else if wire.ResultStatus(r.out) == wire.StatusGoexit {
+		r.fail(wire.StatusGoexit, "the function called runtime.Goexit", "")
+	}
+	if usedArena := r.call.end(); arrays || usedArena {
+		r.results.finish(wire.ResultStatus(r.out) == wire.StatusOK)
+	}
+	step("task-ran")
+	r.out = r.meter.end(r.out)
+	r.answer()
+}
+
+// failPanic makes the answer a failure by a panic, or by a fault in an argument. After
+// any other fault nobody knows what else was stored to: that ends the process.
+func (r *runner) failPanic(v any) {
+	text, inArgument := fault(v, r.call.arguments)
+	status := wire.StatusPanic
+	switch {
+	case inArgument:
+		status = wire.StatusFault
+	case text != "" && r.host.InProcess == nil:
+		panic(v)
+	default:
+		text = fmt.Sprintf("%.1000v", v)
+	}
+	r.fail(status, text, string(debug.Stack()))
+}
+
+func (r *runner) answer() {
+	wire.SetFreesRead(r.out, uint16(r.freesRead.Load()))
+	r.put(r.out)
+	r.lane.Supervisor.Notify()
+	step("result-rung")
+}
+
+// fullTick is how often a worker looks whether its lane has become less full.
+const fullTick = time.Millisecond
+
+// put puts a record into the lane, without a ring. Where the supervisor has not taken
+// enough of those before, it waits.
+func (r *runner) put(record []byte) {
+	for {
+		if _, ok := r.lane.Up.Put(record); ok {
+			break
+		}
+		if r.ended.Load() {
+			return
+		}
+		if err := r.lane.Up.Err(); err != nil {
+			r.laneBroken(err)
+			return
+		}
+		r.lane.Supervisor.Notify()
+		r.lane.Doorbell.Wait(func() bool { return r.lane.Up.Fits(len(record)) || r.ended.Load() }, fullTick)
+	}
+	step("result-put")
+	r.lane.Up.Publish()
+	step("result-published")
+}
