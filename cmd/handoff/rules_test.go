@@ -24,7 +24,10 @@ import (
 	"testing"
 )
 
-const ruleModule = "example.com/handoff"
+const (
+	ruleModule = "example.com/handoff"
+	ruleInside = "pool/internal"
+)
 
 // ruleRow says what the production code of one folder may import: folders of this module, and other modules. What an
 // imported folder may import itself is allowed too, but only for folders of this module.
@@ -75,6 +78,21 @@ var ruleTable = map[string]ruleRow{
 	"pool/batch/outfile":       {nil, []string{ruleSys}},
 	"pool/journal/journaltest": {[]string{"pool/journal"}, nil},
 	"cmd/examples/weather":     {[]string{"pool", "pool/pipeline", "pool/tune", "arrowipc", "arrowipc/files"}, []string{ruleArrow}},
+}
+
+// ruleInner is the same picture inside pool/internal: what each package there may import of the others. The worker's side
+// and the supervisor's share wire, lane, codec, proc and rangejob, and never import each other.
+var ruleInner = map[string][]string{
+	"wire":     nil,
+	"codec":    {"wire"},
+	"lane":     {"wire"},
+	"proc":     nil,
+	"fate":     {"wire", "proc"},
+	"life":     nil,
+	"rangejob": {"wire"},
+	"task":     {"wire", "life"},
+	"hook":     nil,
+	"worker":   {"wire", "codec", "lane", "proc", "rangejob"},
 }
 
 // ruleLibrary is every folder below bench and the command.
@@ -144,6 +162,10 @@ func ruleDirection(folder string, imports []string) (wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("%s imports %s, which is for %s alone", folder, inside, target))
 		case own && inside == owner && folder != owner:
 			wrong = append(wrong, fmt.Sprintf("%s imports %s, which is built on it", folder, inside))
+		case own && ruleUnder(folder, ruleInside) && ruleUnder(inside, ruleInside):
+			if name, other := path.Base(folder), path.Base(inside); !slices.Contains(ruleInner[name], other) {
+				wrong = append(wrong, fmt.Sprintf("%s imports %s: only what ruleInner says (%v)", folder, inside, ruleInner[name]))
+			}
 		case own && (target == owner || slices.Contains(ruleReach(owner), target)):
 		case own:
 			wrong = append(wrong, fmt.Sprintf("%s imports %s, against the direction of imports (allowed: %v)", folder, inside, ruleReach(owner)))
@@ -432,7 +454,10 @@ func TestRulesCatch(t *testing.T) {
 		{"shm imports its ring", ruleDirection("shm", one(mod+"shm/ring")), 1},
 		{"shm/internal has the row of shm", ruleDirection("shm/internal/x", one(mod+"shm/ring")), 1},
 		{"pool/classify imports an internal package of pool", ruleDirection("pool/classify", []string{mod + "pool", mod + "pool/internal/x"}), 1},
-		{"pool/internal imports pool", ruleDirection("pool/internal/x", []string{mod + "pool/internal/y", mod + "pool"}), 1},
+		{"pool/internal imports pool", ruleDirection("pool/internal/codec", []string{mod + "pool/internal/wire", mod + "pool"}), 1},
+		{"the worker's side imports the supervisor's", ruleDirection("pool/internal/worker", []string{mod + "pool/internal/lane", mod + "pool/internal/life"}), 1},
+		{"the supervisor's side imports the worker's", ruleDirection("pool/internal/life", one(mod+"pool/internal/worker")), 1},
+		{"an inner package of pool without a row", ruleDirection("pool/internal/x", one(mod+"pool/internal/wire")), 1},
 		{"pool imports pool/classify", ruleDirection("pool", one(mod+"pool/classify")), 1},
 		{"shm imports arrow", ruleDirection("shm", one(ruleArrow+"/arrow")), 1},
 		{"pool imports bench", ruleDirection("pool", one(mod+"bench")), 1},
