@@ -143,11 +143,3 @@ func (w *worker) shortLocked(t *task, u wire.Usage, err *TaskError) {
 		p.retryLocked(t)
 	}
 }
-
-// recycleLocked retires a worker that has finished as many tasks, or blocks, as one
-// may.
-func (w *worker) recycleLocked() {
-	if most := w.pool.opts.Replacement.AfterTasks; most > 0 && w.done >= most {
-		w.retireLocked(fmt.Sprintf("it has finished %d tasks", w.done))
-	}
-}

@@ -65,12 +65,6 @@ func attemptKind(err error) string {
 	return own.Kind
 }
 
-// numberTaskLocked is the number of the next task or range.
-func (p *Pool) numberTaskLocked() uint64 {
-	p.tasks.lastNumber++
-	return p.tasks.lastNumber
-}
-
 // indices are those of a block of a range, or of a part of one.
 func (t *task) indices(block uint32) (lo, hi int) {
 	if t.share.job == nil {

@@ -6,23 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"example.com/handoff/pool/internal/hook"
 	"example.com/handoff/pool/internal/wire"
 )
-
-// An ending is how the pool ends.
-type ending struct {
-	cause   error         // why it has ended; nil while it runs. Guarded by Pool.mu
-	ended   chan struct{} // closed when no task can be started any more
-	owners  sync.WaitGroup
-	closing atomic.Bool
-	closed  chan struct{} // closed when Close has returned
-	result  error         // of Close, once it has
-}
 
 // Close ends the pool: tasks that no worker has resolve with [ErrClosed],
 // running ones may finish for Options.Timeouts.Close or until ctx ends, then their
@@ -192,18 +180,4 @@ func (p *Pool) end(cause error) {
 			w.proc.Kill()
 		}
 	}
-}
-
-// endedLocked is why no task can be started; nil while one can.
-func (p *Pool) endedLocked() error {
-	if p.ending.cause == nil || errors.Is(p.ending.cause, ErrClosed) {
-		return p.ending.cause
-	}
-	return fmt.Errorf("%w: %w", ErrClosed, p.ending.cause)
-}
-
-func (p *Pool) broken() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.endedLocked()
 }

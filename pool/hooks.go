@@ -107,12 +107,3 @@ func (h *hooks) log(level slog.Level, text string, args ...any) {
 func (h *hooks) all() []*hook.State {
 	return []*hook.State{&h.events.State, &h.attempts.State, &h.logs.State, &h.output.State}
 }
-
-func (h *hooks) stats() HookStats {
-	return HookStats{
-		EventsWaiting:   h.events.Unreturned(),
-		AttemptsWaiting: h.attempts.Unreturned(),
-		RecordsWaiting:  h.logs.Unreturned(),
-		LinesWaiting:    h.output.Unreturned(),
-	}
-}

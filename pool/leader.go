@@ -271,13 +271,6 @@ func (p *Pool) leadUnlocking(ctx context.Context, done <-chan struct{}, w *waite
 	}
 }
 
-// unlocked calls f without Pool.mu, and holds it again however f has ended.
-func (p *Pool) unlocked(f func()) {
-	p.unlock()
-	defer p.mu.Lock()
-	f()
-}
-
 // hookEnd makes the end of ctx a kick. It stays until there is another context to
 // wait under, so that a context that is used again costs nothing.
 func (p *Pool) hookEnd(ctx context.Context, done <-chan struct{}) {

@@ -163,12 +163,6 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 	}
 }
 
-// A group is tasks of which any will do next.
-type completionSet struct {
-	waiter
-	ready []*task // resolved, and not yet taken
-}
-
 // awaitAny returns with p.mu held and a task of the group resolved and the
 // caller's to free, or with an error and without p.mu.
 func (p *Pool) awaitAny(ctx context.Context, g *completionSet) (*task, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/handoff/pool/internal/lane"
@@ -140,3 +141,27 @@ func (p *Pool) Done() <-chan struct{} { return p.ending.ended }
 
 // Run is the pool's run, for segments beside its arenas.
 func (p *Pool) Run() *shm.Run { return p.segments.run }
+
+// An ending is how the pool ends.
+type ending struct {
+	cause   error         // why it has ended; nil while it runs. Guarded by Pool.mu
+	ended   chan struct{} // closed when no task can be started any more
+	owners  sync.WaitGroup
+	closing atomic.Bool
+	closed  chan struct{} // closed when Close has returned
+	result  error         // of Close, once it has
+}
+
+// endedLocked is why no task can be started; nil while one can.
+func (p *Pool) endedLocked() error {
+	if p.ending.cause == nil || errors.Is(p.ending.cause, ErrClosed) {
+		return p.ending.cause
+	}
+	return fmt.Errorf("%w: %w", ErrClosed, p.ending.cause)
+}
+
+func (p *Pool) broken() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.endedLocked()
+}

@@ -69,14 +69,6 @@ func (w *worker) shareEndedLocked(t *task, status wire.Status, u wire.Usage, pay
 	return nil
 }
 
-// withdrawShareLocked ends a share that is in no lane any more and that nobody else is to
-// do in its place.
-func (p *Pool) withdrawShareLocked(t *task) {
-	delete(p.ranges.shares, t.id.Epoch)
-	t.share.job.machine.Withdrawn()
-	p.settleRangeLocked(t.share.job)
-}
-
 // shareDiedUnlocking ends a share whose worker is dead, and its rings are drained. The
 // caller leads the waiters. It lets go of Pool.mu meanwhile.
 func (p *Pool) shareDiedUnlocking(w *worker, t *task, death *WorkerExitError) {

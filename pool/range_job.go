@@ -218,3 +218,11 @@ func (t *task) shareRecord() wire.RangeShare {
 	r.Block, r.Lo, r.Hi = s.Block, s.Lo, s.Hi
 	return r
 }
+
+// withdrawShareLocked ends a share that is in no lane any more and that nobody else is to
+// do in its place.
+func (p *Pool) withdrawShareLocked(t *task) {
+	delete(p.ranges.shares, t.id.Epoch)
+	t.share.job.machine.Withdrawn()
+	p.settleRangeLocked(t.share.job)
+}

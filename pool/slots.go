@@ -3,6 +3,7 @@ package pool
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,9 +56,6 @@ func (w *worker) stateLocked() State {
 	}
 	return StateIdle
 }
-
-// open reports whether w may be given tasks.
-func (w *worker) open() bool { return w.reason == nil && w.retired == "" }
 
 // admit waits until the pool wants one worker more and reports whether it does:
 // false when it has ended.
@@ -195,4 +193,27 @@ func (p *Pool) climb() {
 	if again {
 		p.slots.climber.Reset(life.ClimbAfter)
 	}
+}
+
+// addLaneLocked lets w be given tasks.
+func (p *Pool) addLaneLocked(w *worker) {
+	p.sched.open = append(p.sched.open[:len(p.sched.open):len(p.sched.open)], w) // a new slice: the leader looks at the old one
+	slices.SortFunc(p.sched.open, func(a, b *worker) int { return a.slot - b.slot })
+	p.leader.kick()
+}
+
+// openLocked is how many workers can be given tasks.
+func (p *Pool) openLocked() (n int) {
+	for _, w := range p.sched.open {
+		if w.open() {
+			n++
+		}
+	}
+	return n
+}
+
+// workerCPU sums the CPU time of worker processes. Pool.mu guards it.
+type workerCPU struct {
+	dead time.Duration // of those that have died
+	most time.Duration // the most that was ever returned
 }

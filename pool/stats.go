@@ -97,12 +97,6 @@ func (p *Pool) Stats() Stats {
 	return s
 }
 
-// workerCPU sums the CPU time of worker processes. Pool.mu guards it.
-type workerCPU struct {
-	dead time.Duration // of those that have died
-	most time.Duration // the most that was ever returned
-}
-
 // WorkerCPU returns the user and system time that the pool's worker processes have used
 // since New, the dead ones included; the difference of two calls is what they used
 // between. It never falls. It costs about a microsecond for each living worker, and may
@@ -131,4 +125,17 @@ func (p *Pool) WorkerCPU() (cpu time.Duration, ok bool) {
 	defer p.mu.Unlock()
 	p.slots.used.most = max(p.slots.used.most, cpu)
 	return p.slots.used.most, true
+}
+
+func (h *hooks) stats() HookStats {
+	return HookStats{
+		EventsWaiting:   h.events.Unreturned(),
+		AttemptsWaiting: h.attempts.Unreturned(),
+		RecordsWaiting:  h.logs.Unreturned(),
+		LinesWaiting:    h.output.Unreturned(),
+	}
+}
+
+func (w *worker) statsLocked() WorkerStats {
+	return WorkerStats{Slot: w.slot, PID: w.proc.PID(), Tasks: w.done, Incarnation: w.number, State: w.stateLocked(), PrivateBytes: w.memory.private}
 }

@@ -384,3 +384,22 @@ func (l *taskList) remove(t *task) {
 	t.prev, t.next = nil, nil
 	l.n--
 }
+
+// A group is tasks of which any will do next.
+type completionSet struct {
+	waiter
+	ready []*task // resolved, and not yet taken
+}
+
+// unlocked calls f without Pool.mu, and holds it again however f has ended.
+func (p *Pool) unlocked(f func()) {
+	p.unlock()
+	defer p.mu.Lock()
+	f()
+}
+
+// numberTaskLocked is the number of the next task or range.
+func (p *Pool) numberTaskLocked() uint64 {
+	p.tasks.lastNumber++
+	return p.tasks.lastNumber
+}

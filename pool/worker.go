@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"time"
 
 	"example.com/handoff/pool/internal/fate"
@@ -218,23 +217,6 @@ func (w *worker) begin(link proc.Link, l *lane.Lane) {
 	p.dispatchLocked()
 }
 
-// addLaneLocked lets w be given tasks.
-func (p *Pool) addLaneLocked(w *worker) {
-	p.sched.open = append(p.sched.open[:len(p.sched.open):len(p.sched.open)], w) // a new slice: the leader looks at the old one
-	slices.SortFunc(p.sched.open, func(a, b *worker) int { return a.slot - b.slot })
-	p.leader.kick()
-}
-
-// openLocked is how many workers can be given tasks.
-func (p *Pool) openLocked() (n int) {
-	for _, w := range p.sched.open {
-		if w.open() {
-			n++
-		}
-	}
-	return n
-}
-
 // listen takes the incarnation's messages until it has no more. The error is
 // what it did wrong, nil for an end of the socket.
 func (w *worker) listen(link proc.Link, buf []byte) error {
@@ -292,6 +274,13 @@ func (w *worker) terminateLocked() {
 
 func (w *worker) killLocked() { w.proc.Kill() }
 
-func (w *worker) statsLocked() WorkerStats {
-	return WorkerStats{Slot: w.slot, PID: w.proc.PID(), Tasks: w.done, Incarnation: w.number, State: w.stateLocked(), PrivateBytes: w.memory.private}
+// recycleLocked retires a worker that has finished as many tasks, or blocks, as one
+// may.
+func (w *worker) recycleLocked() {
+	if most := w.pool.opts.Replacement.AfterTasks; most > 0 && w.done >= most {
+		w.retireLocked(fmt.Sprintf("it has finished %d tasks", w.done))
+	}
 }
+
+// open reports whether w may be given tasks.
+func (w *worker) open() bool { return w.reason == nil && w.retired == "" }
