@@ -83,8 +83,8 @@ func (b *badLines) unkept() []badLine {
 	return lines
 }
 
-// appendBad puts the lines into the journal that it does not have. A chunk is
-// committed behind those that were left out ahead of its rows.
+// appendBad puts the lines into the journal that it does not have. It is called before
+// chunks are committed, so that the lines left out before their rows precede them.
 func (e *engine) appendBad() error {
 	if e.outputs.store == nil {
 		return nil

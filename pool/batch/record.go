@@ -13,7 +13,7 @@ import (
 //
 //	C  a chunk that is done: binary, as appendCommit writes it
 //	H  the hash of an input's content (hashRecord, JSON)
-//	B  a line of an input that is left out (badLine, JSON), ahead of the chunks behind it
+//	B  a line of an input that is left out (badLine, JSON), before the chunks that follow it
 //	P  the end of a pass (passRecord, JSON)
 //	S  the output is whole under its temporary name (sealRecord, JSON)
 //	D  the job is done (Summary, JSON)
@@ -26,7 +26,7 @@ const (
 	recordDone   = 'D'
 )
 
-// A header is what a job is: the journal's first record. Resuming compares it.
+// A header identifies a job. It is the journal's header; resuming compares it.
 type header struct {
 	Version   int      `json:"version"`
 	ID        string   `json:"id"` // of the job, in the names of its temporary files

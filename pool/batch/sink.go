@@ -158,7 +158,7 @@ func (s *sink) seal(next func() (*temp, error)) error {
 		if err := s.reorder(t); err != nil {
 			return errors.Join(err, t.remove())
 		}
-		s.temp, s.old = t, old // until the journal says that the new one is whole, it is what a later run goes on with
+		s.temp, s.old = t, old // until the journal says that the new one is whole, a later run goes on with the old one
 	}
 	if err := s.temp.untouched(s.off); err != nil {
 		return err

@@ -48,7 +48,7 @@ type Journal struct {
 	sealBuf      []byte
 }
 
-// found is what Open has found.
+// found describes the file as Open has left it.
 type found struct {
 	records int
 	extent  extent // where they lie

@@ -40,7 +40,7 @@ func TestMoments(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var s Sums
-			if err := s.AddFloat64s(c.values); err != nil {
+			if err := AddSums(&s, c.values, nil, 0); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Check(); err != nil {
@@ -76,7 +76,7 @@ func TestMeanOfTenths(t *testing.T) {
 		values[i] = 0.1
 	}
 	var s Sums
-	if err := s.AddFloat64s(values); err != nil {
+	if err := AddSums(&s, values, nil, 0); err != nil {
 		t.Fatal(err)
 	}
 	if mean, _ := s.Mean(); mean != 0.1 {
@@ -93,7 +93,7 @@ func TestStdHighPrecision(t *testing.T) {
 		for seed := range uint64(50) {
 			values := generate(name, seed, 2+int(seed))
 			var s Sums
-			if err := s.AddFloat64s(values); err != nil {
+			if err := AddSums(&s, values, nil, 0); err != nil {
 				t.Fatal(err)
 			}
 			got, _ := s.Std()
@@ -121,7 +121,7 @@ func TestNearTies(t *testing.T) {
 		t.Run("mean/"+c.name, func(t *testing.T) {
 			values[2] = c.extra
 			var s Sums
-			if err := s.AddFloat64s(values); err != nil {
+			if err := AddSums(&s, values, nil, 0); err != nil {
 				t.Fatal(err)
 			}
 			if got, _ := s.Mean(); got != c.want {

@@ -44,15 +44,6 @@ type Sums struct {
 	Q      [squareLimbs]uint64 // sum of their squares, in units of 2^-2148
 }
 
-// AddFloat64s adds every element of values; it is [AddSums] without nulls. It
-// costs 4 to 5 ns per element on one core of a shared EPYC machine, plus about a
-// microsecond per call.
-//
-// It returns ErrTooMany if N would pass 2^63-1; nothing has then been added.
-func (s *Sums) AddFloat64s(values []float64) error {
-	return AddSums(s, values, nil, 0)
-}
-
 // Merge adds the multiset o to s. It commutes and associates exactly. o is not
 // changed, and may be s itself.
 //

@@ -15,7 +15,7 @@ func TestFloatsAgainstRat(t *testing.T) {
 				for seed := range uint64(20) {
 					values := generate(name, seed, n)
 					var s Sums
-					if err := s.AddFloat64s(values); err != nil {
+					if err := AddSums(&s, values, nil, 0); err != nil {
 						t.Fatal(err)
 					}
 					refFloats(values).verify(t, &s)
@@ -23,7 +23,7 @@ func TestFloatsAgainstRat(t *testing.T) {
 			}
 			values := generate(name, 99, 3000)
 			var s Sums
-			if err := s.AddFloat64s(values); err != nil {
+			if err := AddSums(&s, values, nil, 0); err != nil {
 				t.Fatal(err)
 			}
 			refFloats(values).verify(t, &s)
@@ -44,7 +44,7 @@ func TestFullBins(t *testing.T) {
 					values[i] = sign * v
 				}
 				var s Sums
-				if err := s.AddFloat64s(values); err != nil {
+				if err := AddSums(&s, values, nil, 0); err != nil {
 					t.Fatal(err)
 				}
 				r := &reference{n: int64(n)}
@@ -121,7 +121,7 @@ func TestHugeCounts(t *testing.T) {
 		{math.SmallestNonzeroFloat64}, {-math.SmallestNonzeroFloat64, 0}, {1e308, 0}, {0.1, 0.2, -7},
 	} {
 		var s Sums
-		if err := s.AddFloat64s(seed); err != nil {
+		if err := AddSums(&s, seed, nil, 0); err != nil {
 			t.Fatal(err)
 		}
 		r := refFloats(seed)
@@ -141,14 +141,14 @@ func TestHugeCounts(t *testing.T) {
 		if err := s.Merge(&s); !errors.Is(err, ErrTooMany) {
 			t.Errorf("Merge past 2^63: %v, want ErrTooMany", err)
 		}
-		if err := s.AddFloat64s(make([]float64, 1)); err != nil {
+		if err := AddSums(&s, make([]float64, 1), nil, 0); err != nil {
 			t.Errorf("Add one more: %v", err)
 		}
 		if s.N != before.N+1 || s.S != before.S || s.Q != before.Q {
 			t.Error("a zero changed the sums")
 		}
 		s.N = math.MaxInt64
-		if err := s.AddFloat64s(make([]float64, 1)); !errors.Is(err, ErrTooMany) {
+		if err := AddSums(&s, make([]float64, 1), nil, 0); !errors.Is(err, ErrTooMany) {
 			t.Errorf("Add past 2^63: %v, want ErrTooMany", err)
 		}
 	}
