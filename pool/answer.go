@@ -55,9 +55,17 @@ func (w *worker) answerUnlocking(record []byte) error {
 		w.shortLocked(t, u, taskError(t.entry.name, status, payload))
 		return nil
 	}
+	return w.finishUnlocking(t, status, u, payload, wire.FreesRead(record))
+}
+
+// finishUnlocking resolves a task that w has run. The error is what the worker did wrong.
+// frees is how many messages of free blocks it had read by then. It lets go of Pool.mu
+// meanwhile; the caller leads the waiters.
+func (w *worker) finishUnlocking(t *task, status wire.Status, u wire.Usage, payload []byte, frees uint16) error {
+	p, l := w.pool, w.lane
 	var got boundResult
 	if status == wire.StatusOK && t.entry.take != nil {
-		s.Decoding = true // else a worker that has lied about what it has begun would lose it meanwhile
+		l.Oldest().Decoding = true // else a worker that has lied about what it has begun would lose it meanwhile
 		var err error
 		if got, err = w.bindUnlocking(t, payload); err != nil {
 			return err
@@ -65,7 +73,7 @@ func (w *worker) answerUnlocking(record []byte) error {
 	}
 	l.Pop()
 	if t.entry.out.Arrays() {
-		w.results.satisfied(wire.FreesRead(record))
+		w.results.satisfied(frees)
 	}
 	w.done++
 	w.recycleLocked()

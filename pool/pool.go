@@ -74,23 +74,10 @@ func start(ctx context.Context, opts *Options, launch launcher) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pool: %w", err)
 	}
-	p := &Pool{
-		opts:     o,
-		launcher: launch,
-		table:    newTable(),
-		ending:   ending{ended: make(chan struct{}), closed: make(chan struct{})},
-		helpers:  helpers{dispatcherWork: make(chan struct{}, 1), watchdogWork: make(chan struct{}, 1)},
-		segments: segments{run: run, anonymous: o.Arenas.Anonymous, numbered: map[*shm.Segment]*announced{}, byID: map[uint32]*announced{}},
-		slots:    slots{width: life.NewWidth(o.Workers), firstReady: make(chan struct{})},
-		ranges:   ranges{counters: make(chan struct{}, lane.MaxRanges), shares: map[uint32]*task{}},
-		leader:   leader{record: make([]byte, lane.RecordBytes)},
-	}
-	p.hooks.open(&p.opts)
+	p := emptyPool(o, launch, run)
 	if swept.Segments > 0 || sweepErr != nil {
 		p.hooks.log(slog.LevelInfo, "removed what dead runs left in shared memory", "segments", swept.Segments, "bytes", swept.Bytes, "error", sweepErr)
 	}
-	p.leader.readyFunc = p.leader.ready
-	p.slots.wanted.L = &p.mu
 	if o.Isolation == Goroutine {
 		init, cancel := context.WithTimeout(ctx, o.Timeouts.Start)
 		err := runInit(init)
@@ -127,6 +114,25 @@ func start(ctx context.Context, opts *Options, launch launcher) (*Pool, error) {
 	done, cancel := context.WithCancel(context.Background())
 	cancel()
 	return nil, errors.Join(err, p.Close(done))
+}
+
+// emptyPool is a pool without workers, goroutines and shared memory.
+func emptyPool(o Options, launch launcher, run *shm.Run) *Pool {
+	p := &Pool{
+		opts:     o,
+		launcher: launch,
+		table:    newTable(),
+		ending:   ending{ended: make(chan struct{}), closed: make(chan struct{})},
+		helpers:  helpers{dispatcherWork: make(chan struct{}, 1), watchdogWork: make(chan struct{}, 1)},
+		segments: segments{run: run, anonymous: o.Arenas.Anonymous, numbered: map[*shm.Segment]*announced{}, byID: map[uint32]*announced{}},
+		slots:    slots{width: life.NewWidth(o.Workers), firstReady: make(chan struct{})},
+		ranges:   ranges{counters: make(chan struct{}, lane.MaxRanges), shares: map[uint32]*task{}},
+		leader:   leader{record: make([]byte, lane.RecordBytes)},
+	}
+	p.hooks.open(&p.opts)
+	p.leader.readyFunc = p.leader.ready
+	p.slots.wanted.L = &p.mu
+	return p
 }
 
 // Arena is where inputs are made: workers map its segments read-only.
