@@ -200,7 +200,10 @@ func measureGob(strategy string, size int64, n int) (float64, error) {
 func measureQueue(ctx context.Context, n int) (float64, error) {
 	const items = 2000
 	batch, err := stat.Repeat(n, func() (time.Duration, error) {
-		q := queue.New[int](nil)
+		q, err := queue.New[int](nil)
+		if err != nil {
+			return 0, err
+		}
 		put := make(chan error, 1)
 		begin := time.Now()
 		go func() {
@@ -213,7 +216,6 @@ func measureQueue(ctx context.Context, n int) (float64, error) {
 			}
 			put <- nil
 		}()
-		var err error
 		for err == nil {
 			_, err = q.Get(ctx)
 		}

@@ -52,9 +52,11 @@ type flight struct {
 }
 
 // runPass runs pass n over the chunks that are not done.
-func (e *engine) runPass(ctx context.Context, n int) error {
+func (e *engine) runPass(ctx context.Context, n int) (err error) {
 	p := &passRun{e: e, n: n, pass: &e.passes[n], commits: make(chan *commit, commitAhead), live: map[*chunk]bool{}}
-	p.queue = queue.New[*chunk](&queue.Options{MaxBytes: queueBytes})
+	if p.queue, err = queue.New[*chunk](&queue.Options{MaxBytes: queueBytes}); err != nil {
+		return err
+	}
 	p.merge.into = p.pass.Merge
 	p.done = e.outputs.store.done(n)
 	if err := p.checkDone(); err != nil {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -17,7 +18,7 @@ import (
 const DefaultBytes = 256 << 20
 
 // Options bounds a Pipeline. The zero value and nil work; a negative number
-// is a caller's mistake.
+// is an error of Drain.
 type Options struct {
 	// MaxBytes is the most bytes in flight at once: of the items in queues, of what
 	// stages work on and of the results they are about to return, in this process's
@@ -68,6 +69,7 @@ type Options struct {
 // bytes copies them, or holds a Pin.
 type Pipeline struct {
 	opts Options
+	bad  error // the first option that cannot be; Drain returns it
 
 	mu     sync.Mutex
 	stages []*stage // the source first, write last
@@ -78,21 +80,22 @@ type Pipeline struct {
 
 // linked is a Flow of any type.
 type linked interface {
-	open(r *run)  // makes the queue
-	flush(r *run) // drops what is left in it
+	open(r *run) error // makes the queue
+	flush(r *run)      // drops what is left in it
 	stats() queue.Stats
 	ended() bool // somebody takes from it
 }
 
 // New returns an empty pipeline. A nil opts means the defaults; opts is copied.
-// It panics if a bound is negative.
+// A negative bound is an error of Drain.
 func New(opts *Options) *Pipeline {
-	var o Options
+	pl := &Pipeline{}
+	o := &pl.opts
 	if opts != nil {
-		o = *opts
+		*o = *opts
 	}
 	if o.MaxBytes < 0 || o.QueueItems < 0 || o.Window < 0 {
-		panic(fmt.Sprintf("pipeline: New: negative bound in MaxBytes %d, QueueItems %d, Window %d", o.MaxBytes, o.QueueItems, o.Window))
+		pl.bad = fmt.Errorf("pipeline: New: negative bound in MaxBytes %d, QueueItems %d, Window %d", o.MaxBytes, o.QueueItems, o.Window)
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = DefaultBytes
@@ -100,7 +103,7 @@ func New(opts *Options) *Pipeline {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Pipeline{opts: o}
+	return pl
 }
 
 // A Flow carries the results of a stage to the next. Exactly one stage, or Drain, takes it.
@@ -152,8 +155,8 @@ func FromErr[T any](pl *Pipeline, seq iter.Seq2[T, error]) *Flow[T] {
 // Go adds a stage that runs f in goroutines of this process, width items at a time;
 // 0: four times the usable cores, for a function that waits, which is what goroutines
 // are for. f gets a context that ends with the pipeline, and must then return: Drain
-// waits for it. A panic in f and runtime.Goexit are the item's error. Go panics if the
-// name is taken or in has its stage already.
+// waits for it. A panic in f and runtime.Goexit are the item's error. A negative width is
+// an error of Drain. Go panics if the name is taken or in has its stage already.
 func Go[In, Out any](pl *Pipeline, name string, in *Flow[In], f func(context.Context, In) (Out, error), width int) *Flow[Out] {
 	if f == nil {
 		panic(fmt.Sprintf("pipeline: Go %q: the function is nil", name))
@@ -200,11 +203,12 @@ func cores() int { return min(runtime.GOMAXPROCS(0), runtime.NumCPU()) }
 
 // add appends a stage.
 func (pl *Pipeline) add(name string, kind Kind, width int) *stage {
-	if width < 0 {
-		panic(fmt.Sprintf("pipeline: width %d of stage %q", width, name))
-	}
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
+	if width < 0 {
+		pl.bad = cmp.Or(pl.bad, fmt.Errorf("pipeline: width %d of stage %q, expected 0 or more", width, name))
+		width = 1
+	}
 	if slices.ContainsFunc(pl.stages, func(s *stage) bool { return s.name == name }) {
 		panic(fmt.Sprintf("pipeline: there is a stage %q already", name))
 	}
@@ -242,13 +246,14 @@ func (f *Flow[T]) take(pl *Pipeline, s *stage) {
 
 func (f *Flow[T]) ended() bool { return f.taker != nil }
 
-func (f *Flow[T]) open(r *run) {
+func (f *Flow[T]) open(r *run) (err error) {
 	n := r.pl.opts.QueueItems
 	if n == 0 {
 		n = max(16, 2*f.taker.width)
 	}
 	// Its bytes are bounded by the budget.
-	f.queue = queue.New[item[T]](&queue.Options{MaxItems: n, MaxBytes: maxInt64})
+	f.queue, err = queue.New[item[T]](&queue.Options{MaxItems: n, MaxBytes: maxInt64})
+	return err
 }
 
 func (f *Flow[T]) flush(r *run) {

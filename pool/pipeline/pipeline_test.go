@@ -445,12 +445,10 @@ func TestRemedies(t *testing.T) {
 func TestMisuse(t *testing.T) {
 	ctx := t.Context()
 	pass := func(_ context.Context, n int) (int, error) { return n, nil }
-	require.Panics(t, func() { New(&Options{MaxBytes: -1}) })
 	require.Panics(t, func() { From[int](New(nil), nil) })
 	for name, misuse := range map[string]func(pl *Pipeline, in *Flow[int]){
 		"two sources":        func(pl *Pipeline, in *Flow[int]) { From(pl, numbers(1)) },
 		"no function":        func(pl *Pipeline, in *Flow[int]) { Go[int, int](pl, "a", in, nil, 1) },
-		"negative width":     func(pl *Pipeline, in *Flow[int]) { Go(pl, "a", in, pass, -1) },
 		"taken":              func(pl *Pipeline, in *Flow[int]) { Go(pl, "a", in, pass, 1); Go(pl, "b", in, pass, 1) },
 		"taken name":         func(pl *Pipeline, in *Flow[int]) { Go(pl, "a", Go(pl, "a", in, pass, 1), pass, 1) },
 		"other pipeline":     func(pl *Pipeline, in *Flow[int]) { Go(New(nil), "a", in, pass, 1) },
@@ -463,6 +461,10 @@ func TestMisuse(t *testing.T) {
 		in := From(pl, numbers(1))
 		require.Panics(t, func() { misuse(pl, in) }, name)
 	}
+	bad := New(&Options{MaxBytes: -1})
+	require.ErrorContains(t, Drain(ctx, From(bad, numbers(1)), slowly(0)), "negative bound in MaxBytes -1")
+	bad = New(nil)
+	require.ErrorContains(t, Drain(ctx, Go(bad, "a", From(bad, numbers(1)), pass, -1), slowly(0)), `width -1 of stage "a"`)
 	pl := New(nil)
 	a := From(pl, numbers(1))
 	Go(pl, "a", a, pass, 1)

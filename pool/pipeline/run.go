@@ -42,7 +42,7 @@ type run struct {
 // its way.
 //
 // Drain panics if last has a stage already or the pipeline was run, and is an error if the
-// output of another stage goes nowhere.
+// output of another stage goes nowhere, or an option or a width is negative.
 func Drain[T any](ctx context.Context, last *Flow[T], write func(ctx context.Context, v T) error) (err error) {
 	if last == nil || write == nil {
 		panic("pipeline: Drain: the flow or the function is nil")
@@ -104,6 +104,9 @@ func (pl *Pipeline) begin(ctx context.Context) (*run, error) {
 func (pl *Pipeline) prepare(ctx context.Context) (*run, error) {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
+	if pl.bad != nil {
+		return nil, pl.bad
+	}
 	if pl.stages[0].kind != KindSource {
 		return nil, errors.New("pipeline: Drain: the pipeline has no source: declare it with From first")
 	}
@@ -121,7 +124,9 @@ func (pl *Pipeline) prepare(ctx context.Context) (*run, error) {
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	r.self = selfCPU()
 	for _, f := range pl.flows {
-		f.open(r)
+		if err := f.open(r); err != nil {
+			return nil, err
+		}
 	}
 	pl.run = r
 	return r, nil

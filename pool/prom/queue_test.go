@@ -14,11 +14,12 @@ import (
 )
 
 func TestQueue(t *testing.T) {
-	q := queue.New[string](&queue.Options{MaxItems: 3, MaxBytes: 50})
+	q, err := queue.New[string](&queue.Options{MaxItems: 3, MaxBytes: 50})
+	require.NoError(t, err)
 	for _, s := range []string{"one", "two"} {
 		require.NoError(t, q.Put(t.Context(), s, 20))
 	}
-	_, err := q.Get(t.Context())
+	_, err = q.Get(t.Context())
 	require.NoError(t, err)
 	c := NewQueue(q.Stats, prometheus.Labels{"pool": "x"})
 	v := values(t, pedantic(t, c))

@@ -12,7 +12,10 @@ import (
 // that no more than MaxItems wait at once, and a closed queue ends the loop.
 func ExampleQueue() {
 	ctx := context.Background()
-	q := queue.New[string](&queue.Options{MaxItems: 2})
+	q, err := queue.New[string](&queue.Options{MaxItems: 2})
+	if err != nil {
+		log.Fatal(err)
+	}
 	go func() {
 		defer q.Close()
 		for i := range 5 {

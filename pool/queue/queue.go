@@ -25,10 +25,10 @@ var ErrClosed = errors.New("queue: closed")
 // Options bounds a Queue. The zero value is ready to use.
 type Options struct {
 	// MaxItems is the largest number of items held. Zero means
-	// DefaultItems; a negative number is a caller's mistake.
+	// DefaultItems; a negative number is an error of New.
 	MaxItems int
 	// MaxBytes is the largest sum of the byte charges held. Zero means
-	// DefaultBytes; a negative number is a caller's mistake.
+	// DefaultBytes; a negative number is an error of New.
 	MaxBytes int64
 }
 
@@ -91,17 +91,17 @@ type waiter[T any] struct {
 }
 
 // New returns an empty queue. A nil opts means the defaults; opts is
-// copied. New panics if a bound is negative.
-func New[T any](opts *Options) *Queue[T] {
+// copied. A negative bound is an error.
+func New[T any](opts *Options) (*Queue[T], error) {
 	var o Options
 	if opts != nil {
 		o = *opts
 	}
 	if o.MaxItems < 0 {
-		panic(fmt.Sprintf("queue: New: MaxItems is %d", o.MaxItems))
+		return nil, fmt.Errorf("queue: New: MaxItems is %d, expected 0 or more", o.MaxItems)
 	}
 	if o.MaxBytes < 0 {
-		panic(fmt.Sprintf("queue: New: MaxBytes is %d", o.MaxBytes))
+		return nil, fmt.Errorf("queue: New: MaxBytes is %d, expected 0 or more", o.MaxBytes)
 	}
 	if o.MaxItems == 0 {
 		o.MaxItems = DefaultItems
@@ -111,7 +111,7 @@ func New[T any](opts *Options) *Queue[T] {
 	}
 	q := &Queue[T]{maxItems: o.MaxItems, maxBytes: o.MaxBytes, born: time.Now()}
 	q.empty.enter(q.born)
-	return q
+	return q, nil
 }
 
 // Put appends v, charged with the given number of bytes, and blocks while

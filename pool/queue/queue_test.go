@@ -18,13 +18,21 @@ import (
 	"go.uber.org/goleak"
 )
 
+func newQueue[T any](opts *Options) *Queue[T] {
+	q, err := New[T](opts)
+	if err != nil {
+		panic(err)
+	}
+	return q
+}
+
 func TestOptions(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		opts      *Options
 		wantItems int
 		wantBytes int64
-		wantPanic string
+		wantError string
 	}{
 		{"nil", nil, DefaultItems, DefaultBytes, ""},
 		{"zero", &Options{}, DefaultItems, DefaultBytes, ""},
@@ -34,15 +42,16 @@ func TestOptions(t *testing.T) {
 		{"negative bytes", &Options{MaxBytes: -8}, 0, 0, "queue: New: MaxBytes is -8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.wantPanic != "" {
-				require.PanicsWithValue(t, tt.wantPanic, func() { New[int](tt.opts) })
+			if tt.wantError != "" {
+				_, err := New[int](tt.opts)
+				require.ErrorContains(t, err, tt.wantError)
 				return
 			}
 			var before Options
 			if tt.opts != nil {
 				before = *tt.opts
 			}
-			q := New[int](tt.opts)
+			q := newQueue[int](tt.opts)
 			s := q.Stats()
 			if s.MaxItems != tt.wantItems || s.MaxBytes != tt.wantBytes {
 				t.Errorf("bounds: got %d items, %d bytes, want %d, %d", s.MaxItems, s.MaxBytes, tt.wantItems, tt.wantBytes)
@@ -54,7 +63,7 @@ func TestOptions(t *testing.T) {
 		})
 	}
 	require.PanicsWithValue(t, "queue: Queue.Put: bytes is -1", func() {
-		New[int](nil).Put(t.Context(), 0, -1)
+		newQueue[int](nil).Put(t.Context(), 0, -1)
 	})
 }
 
@@ -78,7 +87,7 @@ func TestBounds(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				q := New[int](&tt.opts)
+				q := newQueue[int](&tt.opts)
 				for i, size := range tt.sizes {
 					go func() { q.Put(t.Context(), i, size) }()
 					synctest.Wait() // so that they arrive in order
@@ -99,7 +108,7 @@ func TestBounds(t *testing.T) {
 func TestClose(t *testing.T) {
 	ctx := context.Background()
 	t.Run("drains", func(t *testing.T) {
-		q := New[string](nil)
+		q := newQueue[string](nil)
 		require.NoError(t, q.Put(ctx, "a", 1))
 		require.NoError(t, q.Put(ctx, "b", 1))
 		require.NoError(t, q.Close())
@@ -115,7 +124,7 @@ func TestClose(t *testing.T) {
 	})
 	t.Run("wakes blocked Puts", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			q := New[int](&Options{MaxItems: 1})
+			q := newQueue[int](&Options{MaxItems: 1})
 			require.NoError(t, q.Put(ctx, 0, 1))
 			var refused atomic.Int32
 			for range 10 {
@@ -138,7 +147,7 @@ func TestClose(t *testing.T) {
 	})
 	t.Run("wakes blocked Gets", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			q := New[int](nil)
+			q := newQueue[int](nil)
 			var refused atomic.Int32
 			for range 10 {
 				go func() {
@@ -157,7 +166,7 @@ func TestClose(t *testing.T) {
 
 func TestEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	q := New[int](nil)
+	q := newQueue[int](nil)
 	require.NoError(t, q.Put(ctx, 1, 1))
 	cancel()
 	require.ErrorIs(t, q.Put(ctx, 2, 1), context.Canceled)
@@ -167,7 +176,7 @@ func TestEndedContext(t *testing.T) {
 }
 
 func TestLetsGo(t *testing.T) {
-	q := New[*[64]byte](nil)
+	q := newQueue[*[64]byte](nil)
 	v := new([64]byte)
 	seen := weak.Make(v)
 	require.NoError(t, q.Put(t.Context(), v, 64))
@@ -183,7 +192,7 @@ func TestLetsGo(t *testing.T) {
 // and must be admitted although nobody takes anything.
 func TestCancelPassesTheTurnOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[string](&Options{MaxBytes: 10})
+		q := newQueue[string](&Options{MaxBytes: 10})
 		require.NoError(t, q.Put(t.Context(), "first", 6))
 		ctx, cancel := context.WithCancel(t.Context())
 		go q.Put(ctx, "large", 8)
@@ -201,7 +210,7 @@ func TestCancelPassesTheTurnOn(t *testing.T) {
 
 func TestBlockedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[int](&Options{MaxItems: 1})
+		q := newQueue[int](&Options{MaxItems: 1})
 		go q.Get(t.Context())
 		go q.Get(t.Context())
 		synctest.Wait()
@@ -234,7 +243,7 @@ func TestBlockedTime(t *testing.T) {
 // Full is what makes a Put wait: items, bytes, or a large one that came before.
 func TestFullTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[int](&Options{MaxItems: 2, MaxBytes: 10})
+		q := newQueue[int](&Options{MaxItems: 2, MaxBytes: 10})
 		full := func(want time.Duration) {
 			t.Helper()
 			require.Equal(t, want, q.Stats().FullTime)
@@ -265,7 +274,7 @@ func TestFullTime(t *testing.T) {
 // A large item waits for those before it, however many small ones come after it.
 func TestStarvesNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[int](&Options{MaxItems: 100, MaxBytes: 10})
+		q := newQueue[int](&Options{MaxItems: 100, MaxBytes: 10})
 		for i := range 9 {
 			q.Put(t.Context(), i, 1)
 		}
@@ -284,7 +293,7 @@ func TestStarvesNobody(t *testing.T) {
 }
 
 func TestAll(t *testing.T) {
-	q := New[int](nil)
+	q := newQueue[int](nil)
 	for i := range 10 {
 		require.NoError(t, q.Put(t.Context(), i, 1))
 	}
@@ -327,7 +336,7 @@ func TestAll(t *testing.T) {
 func TestCountsEveryItemOnce(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	const producers, consumers, each = 8, 8, 2000
-	q := New[int](&Options{MaxItems: 4, MaxBytes: 64})
+	q := newQueue[int](&Options{MaxItems: 4, MaxBytes: 64})
 	var putOK, taken [producers * each]atomic.Int32
 	// A deadline of some microseconds falls before, into and after the wait.
 	brief := func(r *rand.Rand) (context.Context, context.CancelFunc) {
@@ -399,7 +408,7 @@ func TestCloseRaces(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	ctx := context.Background()
 	for range 300 {
-		q := New[int](&Options{MaxItems: 2})
+		q := newQueue[int](&Options{MaxItems: 2})
 		var in, out atomic.Int32
 		var wg sync.WaitGroup
 		for range 4 {
@@ -457,7 +466,7 @@ type queueCall struct {
 
 func runQueueModel(t *testing.T, steps []byte) {
 	const maxItems, maxBytes = 3, 20
-	q := New[int](&Options{MaxItems: maxItems, MaxBytes: maxBytes})
+	q := newQueue[int](&Options{MaxItems: maxItems, MaxBytes: maxBytes})
 	var calls []*queueCall // an item's value is the index of its Put
 	var held, putters, getters []int
 	closed := false
@@ -572,7 +581,7 @@ func BenchmarkQueue(b *testing.B) {
 	for _, items := range []int{1, 16, 256} {
 		b.Run(fmt.Sprintf("impl=queue/items=%d", items), func(b *testing.B) {
 			b.ReportAllocs()
-			q := New[int](&Options{MaxItems: items})
+			q := newQueue[int](&Options{MaxItems: items})
 			go func() {
 				for i := 0; q.Put(ctx, i, 8) == nil; i++ {
 				}
@@ -607,7 +616,7 @@ func BenchmarkUncontended(b *testing.B) {
 	ctx := context.Background()
 	b.Run("impl=queue", func(b *testing.B) {
 		b.ReportAllocs()
-		q := New[int](nil)
+		q := newQueue[int](nil)
 		for b.Loop() {
 			q.Put(ctx, 1, 8)
 			q.Get(ctx)
