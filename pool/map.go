@@ -163,7 +163,7 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 	}
 }
 
-// awaitAny returns with p.mu held and a task of the group resolved and the
+// awaitAny returns with p.mu held and a task of the set resolved and the
 // caller's to free, or with an error and without p.mu.
 func (p *Pool) awaitAny(ctx context.Context, g *completionSet) (*task, error) {
 	done := ctx.Done()
@@ -180,7 +180,7 @@ func (p *Pool) awaitAny(ctx context.Context, g *completionSet) (*task, error) {
 	return t, nil
 }
 
-// leave gives up what is left of a group.
+// leave gives up what is left of a set.
 func (p *Pool) leave(g *completionSet) {
 	p.mu.Lock()
 	var left []wire.TaskID

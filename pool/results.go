@@ -15,7 +15,7 @@ import (
 	"example.com/handoff/shm/ring"
 )
 
-// A results is the supervisor's side of the result arena of one incarnation: it
+// A resultSegments is the supervisor's side of the result arena of one incarnation: it
 // makes and owns the segments from which the worker allocates, and tells the
 // worker which blocks are free again. Everything that the worker says of them is
 // a stranger's.
