@@ -400,7 +400,7 @@ func TestErrorsAreEscaped(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, verb := range []string{"bench", "classify", "run", "chaos", "shm", "shm ls", "shm stat", "shm rm", "shm gc", "doctor"} {
+	for _, verb := range []string{"bench", "classify", "run", "tune", "chaos", "shm", "shm ls", "shm stat", "shm rm", "shm gc", "doctor"} {
 		stdout, stderr, code := handoff(t, append(strings.Fields(verb), "--help")...)
 		require.Zero(t, code)
 		require.Empty(t, stderr)

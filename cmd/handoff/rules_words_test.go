@@ -22,10 +22,10 @@ var ruleForeignFlags = []string{"--shm-size"}
 
 // ruleEnvironment lists the files that read the environment, for reasons that are not a test's.
 var ruleEnvironment = []string{
-	"pool/main.go",            // a worker is told that it is one
-	"pool/step_on_linux.go",   // under the build tag handoff_fault
-	"shm/shmtest",             // for tests of other packages
-	"cmd/handoff/progress.go", // TERM
+	"pool/main.go",                          // a worker is told that it is one
+	"pool/internal/worker/step_on_linux.go", // under the build tag handoff_fault
+	"shm/shmtest",                           // for tests of other packages
+	"cmd/handoff/progress.go",               // TERM
 }
 
 // ruleWords checks what a production file of a library says, and what any reads from the environment.
