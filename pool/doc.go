@@ -16,6 +16,8 @@
 //
 // # Data flow
 //
+// Which file does what is in ARCHITECTURE.md: one task and one death, step by step.
+//
 //	caller            supervisor (this process)              worker process
 //	Submit ──encode──▶ task table ──task record──▶ lane ──▶ decode, bind views
 //	                      ▲                                     │ fn(t, in)
