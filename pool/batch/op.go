@@ -96,7 +96,7 @@ type Piece struct {
 // A Pending waits for what a worker makes of a piece.
 type Pending func(context.Context) (Outcome, error)
 
-// An Outcome is what a worker made of a piece.
+// An Outcome is a task's contribution to the result. The engine takes it over.
 type Outcome struct {
 	Partial []byte // of a reduction: what Merge takes
 	Output  []Out  // of a pass with Output: one column, or all of them if Whole

@@ -37,7 +37,7 @@ type header struct {
 	Out       string   `json:"out"` // absolute
 }
 
-// headerVersion is that of what the records mean.
+// headerVersion changes with the meaning of any record.
 const headerVersion = 2
 
 type hashRecord struct {
@@ -107,7 +107,7 @@ func readRecord(rec []byte) (r any, err error) {
 	return r, json.Unmarshal(rec[1:], r)
 }
 
-// An extent is where rows of a chunk lie in the output's file.
+// An extent locates rows of a chunk in the output's file.
 type extent struct {
 	chunk    int64
 	off, len int64

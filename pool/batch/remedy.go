@@ -12,7 +12,7 @@ import (
 	"example.com/handoff/pool"
 )
 
-// tries is how often rows that have killed no worker alone are handed out again.
+// tries bounds the attempts for rows that have killed no worker alone.
 const tries = 3
 
 // remedy does what is missing of a chunk of which all tasks have ended: those that were

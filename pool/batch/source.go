@@ -146,7 +146,7 @@ func (s *source) restore(end *passRecord) {
 	}
 }
 
-// progress is how far a pass that reads an input has come.
+// progress counts the bytes that were read, in this pass and those before it.
 func (s *source) progress(in *files.Reader, i, pass, passes int) Progress {
 	done, _ := in.BytesRead()
 	p := Progress{Done: done, Input: i, Pass: pass}

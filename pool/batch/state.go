@@ -9,7 +9,7 @@ import (
 	"example.com/handoff/pool/journal"
 )
 
-// A State is what the journal in a job's state folder says.
+// A State describes a job by the journal in its state folder.
 type State struct {
 	Op     string   // with all parameters
 	Inputs []string // absolute

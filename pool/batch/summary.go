@@ -6,7 +6,7 @@ import (
 	"example.com/handoff/pool"
 )
 
-// A Summary is what a job did, in the JSON of `handoff run --json`.
+// A Summary counts the work of a job, in the JSON of `handoff run --json`.
 type Summary struct {
 	Rows         int64                    `json:"rows"`
 	Chunks       int64                    `json:"chunks"`        // that the rows came in: of the last pass, as Rows

@@ -175,7 +175,7 @@ func (w *window[T]) leave(v T, null bool) {
 	}
 }
 
-// value is what the window gives; false for null.
+// value returns the statistic of the window; false for null.
 func (w *window[T]) value() (float64, bool) {
 	switch {
 	case len(w.rows) < w.n || w.nulls > 0:

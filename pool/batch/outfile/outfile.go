@@ -49,7 +49,7 @@ func createNamed(path string) (*File, error) {
 	return nil, errBusy
 }
 
-// mostHidden is how many processes can have a named hidden file for one output.
+// mostHidden bounds the processes that have a named hidden file for one output.
 const mostHidden = 16
 
 var errBusy = fmt.Errorf("%d other processes are writing it", mostHidden)

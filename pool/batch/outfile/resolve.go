@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// mostLinks is how many symbolic links a name may lead through, as in the kernel.
+// mostLinks bounds the symbolic links that a name leads through, as in the kernel.
 const mostLinks = 40
 
 var (
@@ -90,7 +90,7 @@ func Same(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(ia, ib)
 }
 
-// Cause is what went wrong, without the name of a file that a user has not given.
+// Cause returns the innermost reason of an error, without the name of a file that a user has not given.
 func Cause(err error) error {
 	var path *fs.PathError
 	var link *os.LinkError

@@ -2,7 +2,7 @@ package exact
 
 import "math/bits"
 
-// Number is what may be added: the integers and floats of fixed width.
+// Number has the integers and floats of fixed width.
 type Number interface {
 	~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~float32 | ~float64
 }
