@@ -30,7 +30,7 @@ func NewAllocator(arena *shm.Arena) *Allocator {
 	return &Allocator{arena: arena, blocks: map[*byte]shm.Array[byte]{}}
 }
 
-// blockBytes is what Arrow pads its buffers to, and the arena its blocks.
+// blockBytes is the padding of Arrow's buffers, in bytes, and the size class of the arena.
 const blockBytes = 64
 
 // Allocate returns size zeroed bytes that start at a multiple of 64; nil for

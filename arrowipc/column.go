@@ -95,7 +95,7 @@ func part[T shm.Element](a *Allocator, b []byte, n int) (shm.View[T], error) {
 	if !ok {
 		return shm.View[T]{}, ErrNotShared
 	}
-	return shm.Cast[T](v, 0, n)
+	return shm.Reinterpret[T](v, 0, n)
 }
 
 var typeIDs = map[shm.DType]arrow.Type{
@@ -115,7 +115,8 @@ func DTypeOf(t arrow.DataType) (shm.DType, bool) {
 	return 0, false
 }
 
-// layout is what of an array's buffers its elements are, checked.
+// A layout holds the parts of an array's buffers that its elements occupy. Its bounds are
+// checked.
 type layout struct {
 	values    []byte // n elements
 	valid     []byte // the bytes of the bitmap that cover them; nil without nulls

@@ -75,11 +75,11 @@ var makeResult = Func("test.makeResult", func(t *Task, in makeIn) (out makeOut, 
 		return out, fmt.Errorf("byte 63 of a new array is %v", raw.Data()[63])
 	}
 	raw.Data()[8], raw.Data()[63] = 7, 1
-	ints, err := shm.Cast[int32](raw.View(), 8, 2)
+	ints, err := shm.Reinterpret[int32](raw.View(), 8, 2)
 	if err != nil {
 		return out, err
 	}
-	flags, err := shm.Cast[bool](raw.View(), 62, 2)
+	flags, err := shm.Reinterpret[bool](raw.View(), 62, 2)
 	if err != nil {
 		return out, err
 	}

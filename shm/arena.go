@@ -66,7 +66,7 @@ type slab struct {
 	starts *starts // of these, once the arena is indexed
 }
 
-// A blockID is where a block begins.
+// A blockID names a block by its first byte.
 type blockID struct {
 	slab *slab
 	off  int64

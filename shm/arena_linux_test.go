@@ -116,7 +116,7 @@ func TestCast(t *testing.T) {
 	require.NoError(t, err)
 	defer x.Release()
 	x.Data()[16] = 7
-	v, err := Cast[int64](x.View(), 8, 2, 3)
+	v, err := Reinterpret[int64](x.View(), 8, 2, 3)
 	require.NoError(t, err)
 	require.Equal(t, int64(7), v.At(0, 1))
 	require.Equal(t, x.Ref().Offset+8, v.Ref().Offset)
@@ -125,20 +125,20 @@ func TestCast(t *testing.T) {
 	defer got.Release()
 	require.Equal(t, v.Data(), got.Data())
 	for name, f := range map[string]func() error{
-		"past the end": func() error { _, err := Cast[int64](x.View(), 8, 8); return err },
-		"misaligned":   func() error { _, err := Cast[int64](x.View(), 4, 1); return err },
-		"negative":     func() error { _, err := Cast[int64](x.View(), -8, 1); return err },
+		"past the end": func() error { _, err := Reinterpret[int64](x.View(), 8, 8); return err },
+		"misaligned":   func() error { _, err := Reinterpret[int64](x.View(), 4, 1); return err },
+		"negative":     func() error { _, err := Reinterpret[int64](x.View(), -8, 1); return err },
 		"misaligned below": func() error {
-			odd, err := Cast[byte](x.View(), 1, 32)
+			odd, err := Reinterpret[byte](x.View(), 1, 32)
 			require.NoError(t, err)
-			_, err = Cast[int64](odd, 0, 1)
+			_, err = Reinterpret[int64](odd, 0, 1)
 			return err
 		},
-		"not bools": func() error { _, err := Cast[bool](x.View(), 0, 64); return err },
+		"not bools": func() error { _, err := Reinterpret[bool](x.View(), 0, 64); return err },
 	} {
 		require.Error(t, f(), name)
 	}
-	none, err := Cast[int64](x.View(), 0, 0)
+	none, err := Reinterpret[int64](x.View(), 0, 0)
 	require.NoError(t, err)
 	require.Empty(t, none.Data())
 }

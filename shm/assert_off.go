@@ -6,7 +6,8 @@ package shm
 // detector) finds mistakes of the caller: see assert_on.go. Here it compiles away.
 const assertions = false
 
-// A holdRef is how an arena knows the hold of a block in use.
+// A holdRef leads an arena to the hold of a block in use. Here it keeps the hold alive; in
+// assertion builds it does not, so that a lost one can be reported.
 type holdRef struct{ h *hold }
 
 func refTo(h *hold, _ bool) holdRef { return holdRef{h} }

@@ -42,7 +42,7 @@ func refTo(h *hold, keep bool) holdRef {
 
 func (r holdRef) get() *hold { return r.h.Value() }
 
-// size is that of the block, also where the hold is lost.
+// size is kept here because the hold may be lost.
 func (r holdRef) size() int64 { return r.bytes }
 
 // A leakWatch reports a hold that is lost. It is part of the hold.
@@ -62,7 +62,7 @@ func (w *leakWatch) begin(h *hold) {
 
 func (w *leakWatch) end() { w.cleanup.Stop() }
 
-// reportLeak is where reports go; a test listens in.
+// reportLeak is a variable so that a test can read the reports.
 var reportLeak = func(text string) { fmt.Fprint(os.Stderr, text) }
 
 func (l *lost) report() {

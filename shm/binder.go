@@ -19,7 +19,7 @@ type OwnedBinder interface {
 	Release()
 }
 
-// A Kind is which of its types a [Binder] is.
+// A Kind tells the types that implement [Binder] apart.
 type Kind uint8
 
 const (

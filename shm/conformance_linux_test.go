@@ -243,7 +243,7 @@ func TestKindsSizes(t *testing.T) {
 			require.Equal(t, size, space.Asked)
 			require.Positive(t, space.Free)
 			require.NotEmpty(t, space.Where)
-			require.NotEmpty(t, space.Mend)
+			require.NotEmpty(t, space.Remedy)
 		}
 		require.Len(t, filesOf(t, r.ID()), 1, "only the lock may be there")
 		require.Empty(t, grep(descriptors(t), r.ID()+"-"))

@@ -38,17 +38,17 @@ func (e *RefError) Unwrap() error { return e.Err }
 // unwraps to the errno (ENOSPC for /dev/shm, a cgroup or the machine, ENOMEM
 // for address space), also when the request was refused before the kernel saw it.
 type SpaceError struct {
-	Name  string // segment name
-	Asked int64  // bytes
-	Free  int64  // bytes, at the time of the check
-	Where string // the mount or limit that is too small
-	Mend  string // what the user can do
-	Err   error
+	Name   string // segment name
+	Asked  int64  // bytes
+	Free   int64  // bytes, at the time of the check
+	Where  string // the mount or limit that is too small
+	Remedy string // what the user can do
+	Err    error
 }
 
 func (e *SpaceError) Error() string {
 	return fmt.Sprintf("shm: reserve %q: asked for %d bytes, %d free in %s: %v; %s",
-		e.Name, e.Asked, e.Free, e.Where, e.Err, e.Mend)
+		e.Name, e.Asked, e.Free, e.Where, e.Err, e.Remedy)
 }
 
 func (e *SpaceError) Unwrap() error { return e.Err }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A RunInfo is what is in /dev/shm of one run.
+// A RunInfo describes a run by its files in /dev/shm.
 type RunInfo struct {
 	ID       string        `json:"run"`
 	State    State         `json:"state"`

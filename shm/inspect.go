@@ -5,7 +5,7 @@ import "math"
 // Unlimited stands for a bound that is not set or not known.
 const Unlimited = math.MaxInt64
 
-// A Machine is what bounds shared memory here, and the processes that use it.
+// A Machine holds the limits on shared memory and on processes that apply to this process.
 type Machine struct {
 	Mount     Mount   // /dev/shm
 	Available int64   // bytes of memory and swap that the kernel thinks can be had; [Unlimited] if unknown

@@ -151,7 +151,8 @@ func (h *hold) pin(use uint32) (Pin, error) {
 	return Pin{h, use}, nil
 }
 
-// Segment is where the pinned array lies; nil for one without elements.
+// Segment returns the segment of the pinned array; nil for an array without elements. It
+// may be used until Release.
 func (p Pin) Segment() *Segment {
 	if p.h == nil {
 		return nil

@@ -62,7 +62,7 @@ func mapFile(f *os.File, size int64, mode Mode) (mapping, error) {
 func mapForeign(f *os.File, size int64, mode Mode) (mapping, error) {
 	m, err := mapFile(f, size, mode)
 	if errors.Is(err, unix.ENOMEM) {
-		err = fmt.Errorf("no address space or number left for a mapping of %d bytes: %w; %s", size, err, mendSpace)
+		err = fmt.Errorf("no address space or number left for a mapping of %d bytes: %w; %s", size, err, remedySpace)
 	}
 	return m, err
 }

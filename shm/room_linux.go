@@ -15,11 +15,11 @@ import (
 
 // What is too small, and what the user can do about it.
 const (
-	mendMount  = "release arrays, remove what dead programs have left (GC), or enlarge it (mount -o remount,size=… /dev/shm; of a container where it is started, in Docker by --shm-size)"
-	mendInodes = "remove files from it or raise nr_inodes (mount -o remount,nr_inodes=… /dev/shm)"
-	mendCgroup = "raise the memory limit of this container or unit, or ask for less"
-	mendMemory = "free memory on this machine, or ask for less"
-	mendSpace  = "close segments, or raise ulimit -v and vm.max_map_count"
+	remedyMount  = "release arrays, remove what dead programs have left (GC), or enlarge it (mount -o remount,size=… /dev/shm; of a container where it is started, in Docker by --shm-size)"
+	remedyInodes = "remove files from it or raise nr_inodes (mount -o remount,nr_inodes=… /dev/shm)"
+	mendCgroup   = "raise the memory limit of this container or unit, or ask for less"
+	remedyMemory = "free memory on this machine, or ask for less"
+	remedySpace  = "close segments, or raise ulimit -v and vm.max_map_count"
 )
 
 // A room is what a recent look at the memory limits allows a run to make
@@ -41,11 +41,11 @@ func (r *room) check(name string, size int64, anonymous bool) error {
 	if size <= 0 || size != int64(int(size)) {
 		return fmt.Errorf("shm: create %q: size %d, expected more than 0 bytes", name, size)
 	}
-	refuse := func(free int64, where, mend string) error {
-		return &SpaceError{Name: name, Asked: size, Free: max(free, 0), Where: where, Mend: mend, Err: unix.ENOSPC}
+	refuse := func(free int64, where, remedy string) error {
+		return &SpaceError{Name: name, Asked: size, Free: max(free, 0), Where: where, Remedy: remedy, Err: unix.ENOSPC}
 	}
 	if free := mountFree(); !anonymous && size > free {
-		return refuse(free, dir, mendMount)
+		return refuse(free, dir, remedyMount)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,7 +60,7 @@ func (r *room) check(name string, size int64, anonymous bool) error {
 	}
 	inMachine := memoryFree("") - r.pending
 	if size > inMachine {
-		return refuse(inMachine, "this machine's memory", mendMemory)
+		return refuse(inMachine, "this machine's memory", remedyMemory)
 	}
 	// Others take memory too: a quarter of what is left before looking again.
 	r.bytes, r.until = (min(inGroup, inMachine)-size)/4, time.Now().Add(roomLasts)
@@ -80,22 +80,22 @@ func spaceError(name string, size int64, anonymous bool, err error) error {
 	e := &SpaceError{Name: name, Asked: size, Err: err}
 	switch {
 	case errors.Is(err, unix.ENOMEM):
-		e.Free, e.Where, e.Mend = memoryFree(""), "this machine, but not in this process's address space or number of mappings", mendSpace
+		e.Free, e.Where, e.Remedy = memoryFree(""), "this machine, but not in this process's address space or number of mappings", remedySpace
 	case errors.Is(err, unix.EFBIG):
-		e.Free, e.Where, e.Mend = fileSizeLimit(), "the file size limit of this process", "raise ulimit -f"
+		e.Free, e.Where, e.Remedy = fileSizeLimit(), "the file size limit of this process", "raise ulimit -f"
 	case !errors.Is(err, unix.ENOSPC):
 		return fmt.Errorf("shm: create %q (%d bytes): %w", name, size, err)
 	case !anonymous && mountFree() < size:
-		e.Free, e.Where, e.Mend = mountFree(), dir, mendMount
+		e.Free, e.Where, e.Remedy = mountFree(), dir, remedyMount
 	case !anonymous && !inodesFree():
-		e.Free, e.Where, e.Mend = mountFree(), dir+" but no inodes", mendInodes
+		e.Free, e.Where, e.Remedy = mountFree(), dir+" but no inodes", remedyInodes
 	default: // the kernel overcommits no memory
-		e.Free, e.Where, e.Mend = memoryFree(""), "this machine's memory", mendMemory
+		e.Free, e.Where, e.Remedy = memoryFree(""), "this machine's memory", remedyMemory
 	}
 	return e
 }
 
-// mountFree is what /dev/shm has left, in bytes.
+// mountFree is the free space of /dev/shm in bytes; MaxInt64 where it has no size limit.
 func mountFree() int64 {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil || st.Blocks == 0 { // no size set
@@ -119,7 +119,8 @@ func inodesFree() bool {
 	return unix.Statfs(dir, &st) != nil || st.Files == 0 || st.Ffree > 0
 }
 
-// memoryFree is what the kernel thinks can be had without pushing anything out.
+// memoryFree is the kernel's estimate, in bytes, of the memory and swap that programs can
+// take without making others swap.
 func memoryFree(root string) int64 {
 	b, _ := os.ReadFile(root + "/proc/meminfo")
 	free, found := int64(0), false

@@ -83,7 +83,7 @@ func AttachFile(f *os.File, name string, minBytes int64, mode Mode) (*Segment, e
 	return &Segment{name: name, mapping: m, writable: mode == ReadWrite, anonymous: true}, nil
 }
 
-// Name is what Refs call the segment: a named one's file below /dev/shm.
+// Name is the segment's name in Refs. A named segment's file is /dev/shm/Name.
 func (s *Segment) Name() string { return s.name }
 
 // Size is the mapped size in bytes.

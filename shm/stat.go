@@ -9,7 +9,7 @@ import (
 // ErrAlive: the segment belongs to a living run.
 var ErrAlive = errors.New("its run is alive")
 
-// A SegmentStat is what can be said of one segment from outside.
+// A SegmentStat describes a segment to a process that need not have it mapped.
 type SegmentStat struct {
 	SegmentInfo
 	Run      string    `json:"run"`

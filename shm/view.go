@@ -31,7 +31,7 @@ type Array[T Element] struct {
 	borrowed bool // a part of another array, or a task's argument
 }
 
-// span is what View, OwnedView and Array share.
+// A span is the implementation of View, OwnedView and Array.
 type span[T Element] struct {
 	raw []byte // the elements, capped
 	ref Ref
@@ -224,9 +224,9 @@ func (s *Segment) checkBools(r Ref, raw []byte) error {
 	})
 }
 
-// Cast is the dims elements of type T that start byteOffset bytes into b: it is dead
+// Reinterpret is the dims elements of type T that start byteOffset bytes into b: it is dead
 // when b is. What does not fit or is not aligned is a [*RefError].
-func Cast[T Element](b View[byte], byteOffset int64, dims ...int) (View[T], error) {
+func Reinterpret[T Element](b View[byte], byteOffset int64, dims ...int) (View[T], error) {
 	shape, err := ShapeOf(dims...)
 	if err != nil {
 		return View[T]{}, err

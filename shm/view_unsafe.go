@@ -20,5 +20,5 @@ func bytesOf[T Element](src []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(src))), len(src)*int(unsafe.Sizeof(zero)))
 }
 
-// address is where b begins. Mappings do not move.
+// address identifies b for as long as it is mapped: mappings do not move.
 func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }

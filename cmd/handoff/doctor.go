@@ -13,9 +13,9 @@ func doctorCommand(s streams) *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at what this machine allows, and say what to mend",
+		Short: "Look at what this machine allows, and say what to change",
 		Long: `Look at /dev/shm, at what dead runs left there, and at the limits of this
-process, its cgroups and the kernel, and say what was found and how to mend it.
+process, its cgroups and the kernel, and say what was found and what to do about it.
 Nothing is changed. A warning means that runs work, but slower or not in every
 case; a problem means that a run would fail, and the exit code is 1.`,
 		Example: "  handoff doctor\n  handoff doctor --json - | jq '.checks[] | select(.status != \"ok\")'",

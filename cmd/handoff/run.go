@@ -214,9 +214,9 @@ func (f *runFlags) advise(ctx context.Context, err error, began bool) error {
 	case errors.Is(err, files.ErrCell) && (f.job.State == "" || !began):
 		return fmt.Errorf("%w\nto read other columns only, name them with --columns NAMES", err)
 	case errors.Is(err, batch.ErrDrained):
-		return fmt.Errorf("%w: go on by the same command with --resume", err)
+		return fmt.Errorf("%w: continue by the same command with --resume", err)
 	case f.job.State != "" && ctx.Err() != nil && errors.Is(err, context.Canceled):
-		return errors.New("interrupted: go on by the same command with --resume")
+		return errors.New("interrupted: continue by the same command with --resume")
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return errors.New("interrupted")
 	case f.job.State == "" || !began || errors.Is(err, files.ErrChanged) || errors.Is(err, batch.ErrStartAgain):
@@ -229,9 +229,9 @@ func (f *runFlags) advise(ctx context.Context, err error, began bool) error {
 		if errors.Is(err, files.ErrCell) {
 			advice += "leave its column out with --columns NAMES, or "
 		}
-		return fmt.Errorf("%w\n"+advice+"mend the input and begin again with another --state", err, f.job.State)
+		return fmt.Errorf("%w\n"+advice+"correct the input and start again with another --state", err, f.job.State)
 	}
-	return fmt.Errorf("%w\nwhat is done is kept in %s: mend this and go on by the same command with --resume", err, f.job.State)
+	return fmt.Errorf("%w\nwhat is done is kept in %s: correct this and continue by the same command with --resume", err, f.job.State)
 }
 
 // isInputError reports that it is an input that would have to be mended, which makes

@@ -126,7 +126,7 @@ func TestAdvice(t *testing.T) {
 	args := []string{"run", in, "--op", "zscore", "--chunk-rows", "10", "--out", "out.csv", "--state", "st", "--workers", "1", "--quiet"}
 	_, stderr, code := handoff(t, args...)
 	require.Equal(t, 1, code)
-	require.NotContains(t, stderr, "mend this")
+	require.NotContains(t, stderr, "correct this")
 	requireShort(t, stderr)
 	_, stderr, code = handoff(t, append(args, "--resume", "--input-quarantine", "bad.csv")...)
 	require.Equal(t, exitSome, code, stderr)
@@ -139,8 +139,8 @@ func TestAdvice(t *testing.T) {
 	}
 	for _, err := range []error{&files.RowError{Path: in, Line: 32, Reason: "x"}, fmt.Errorf("x: %w", files.ErrCorrupt)} {
 		told := f.advise(context.Background(), err, true).Error()
-		require.Contains(t, told, "mend the input and begin again with another --state")
-		require.NotContains(t, told, "mend this")
+		require.Contains(t, told, "correct the input and start again with another --state")
+		require.NotContains(t, told, "correct this")
 	}
 	require.ErrorContains(t, f.advise(context.Background(), unix.ENOSPC, true), "--resume")
 	require.Equal(t, unix.ENOSPC, f.advise(context.Background(), unix.ENOSPC, false))

@@ -74,7 +74,7 @@ func (m *CMatrix) RawCMatrix() cblas128.General {
 	return cblas128.General{Rows: m.rows, Cols: m.cols, Stride: max(1, m.cols), Data: m.view.Data()}
 }
 
-// elements is what the three share.
+// elements implements gonum's Dims and At for the three types.
 type elements[T float64 | complex128] struct {
 	view       shm.View[T]
 	rows, cols int

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// pausesPerLook is how often the processor is told to wait between two looks.
+// pausesPerLook counts the PAUSE instructions between two looks.
 const pausesPerLook = 1
 
 // spinTime is the first step of a Wait. A peer that answers at once does so
 // within it; one that does not will not for many times as long.
 const spinTime = time.Microsecond
 
-// maxSpinLevel is how often Look may take twice as long.
+// maxSpinLevel bounds Look to eight times the wake time.
 const maxSpinLevel = 3
 
 // fullSpinEvery is after how many Looks one takes the whole spinTime although the
@@ -23,7 +23,7 @@ const maxSpinLevel = 3
 // BenchmarkHot/op=roundtrip/workers=2/beside=wait.
 const fullSpinEvery = 8
 
-// spins is how many looks fit into spinTime on this machine.
+// spins is the number of looks that take spinTime on this machine, measured once.
 var spins = sync.OnceValue(func() int {
 	const looks = 1000
 	took := time.Duration(1 << 62)

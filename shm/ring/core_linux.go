@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// currentCore is where this thread runs.
+// currentCore is the number of the core that this thread runs on; 0 if the kernel does not
+// tell. It may be out of date when it returns.
 func currentCore() uint32 {
 	cpu, _, err := getcpu()
 	if err != nil {

@@ -7,7 +7,7 @@
 //     over the same [Size] bytes of memory. No end ever waits in them: a full or
 //     an empty ring is said to be so.
 //   - [Doorbell] is where one process sleeps until something is there for it, and
-//     what others ring, at the cost of one load while it does not sleep. One
+//     others notify it, at the cost of one load while it does not sleep. One
 //     doorbell serves any number of rings.
 //
 // # Layout
@@ -15,7 +15,7 @@
 // A ring of n slots, a power of two; little-endian words:
 //
 //	offset   size  writer    what
-//	     0      4  consumer  begun: the number of the last record begun, plus 1
+//	     0      4  consumer  started: the number of the last record started, plus 1
 //	     4      4  consumer  head: slots given back so far, modulo 2³²
 //	    64   64·n  producer  slots; number i lies at 64 + 64·(i mod n)
 //
@@ -24,7 +24,7 @@
 //	offset   size  what
 //	     0      4  mark: 2·(i div n) + 1 once the record is there, modulo 2³²
 //	     4      2  length of the record in bytes
-//	     6      2  1 if it was taken back, else 0
+//	     6      2  1 if it was revoked, else 0
 //	     8     56  the record
 //	    64      4  0
 //	    68     60  more of the record, and so on
@@ -32,7 +32,7 @@
 // A doorbell:
 //
 //	offset   size  writer    what
-//	     0      4  ringers   rings so far: the futex word
+//	     0      4  others    notifications so far: the futex word
 //	     4      4  owner     1 while the owner sleeps or is about to, else 0
 //	     8      4  owner     the core it was last seen on, plus 1: a hint
 //	    12     52  –         unused
@@ -50,18 +50,18 @@
 // The producer stores the record, then its mark; the consumer loads the mark,
 // then copies the record, then stores head; the producer loads head, then
 // overwrites. All loads and stores of words are sequentially consistent, which
-// also makes the sleeper's "asleep, then look again" and the ringer's "publish,
+// also makes the sleeper's "asleep, then look again" and the notifier's "publish,
 // then asleep?" such that one of them sees the other, so that no wake-up is lost;
-// and likewise the consumer's "begun, then taken back?" and the producer's "taken
-// back, then begun?", so that no record is both run by the one and given to
+// and likewise the consumer's "started, then revoked?" and the producer's "revoked,
+// then started?", so that no record is both run by the one and given to
 // somebody else by the other.
 //
-// # Strangers
+// # Untrusted peers
 //
-// What the other side writes is a stranger's. A word is loaded once and must be
-// what it can be, or every later call answers [ErrCorrupt]; a record is copied
+// What the other side writes is untrusted. A word is loaded once and must be in
+// its range, or every later call answers [ErrCorrupt]; a record is copied
 // once, so that it cannot change between a check and its use. A hostile or dead
-// peer can make its own ring useless, ring too often or not at all: every sleep
+// peer can make its own ring useless, notify too often or not at all: every sleep
 // is bounded.
 //
 // # Concurrency

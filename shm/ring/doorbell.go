@@ -10,17 +10,18 @@ import (
 // DoorbellBytes is the size of a doorbell: a cache line.
 const DoorbellBytes = 64
 
-// A Doorbell is where one process waits for others. Its memory is shared by all of them.
+// A Doorbell lets its owner, one process, sleep until another process notifies it. The
+// words are in memory that all of them map.
 type Doorbell struct {
 	notified, asleep word
 	core             word          // of the owner, plus 1, when it was last asked for; a hint
-	local            chan struct{} // of a local doorbell: holds the ring that nobody has heard yet
+	local            chan struct{} // of a local doorbell: holds the wake that the owner has not seen yet
 
 	// Of the owner: how many looks in a row the first step of Look was for
 	// nothing, and how many there were.
 	misses, looks uint
 	yielded       uint // Looks in a row that ended in the second step
-	// How often the second step of Look takes twice as long, because sleeps have
+	// The second step of Look takes 2^spinLevel times the wake time, because sleeps have
 	// been short lately.
 	spinLevel uint
 }
@@ -141,7 +142,7 @@ func (b *Doorbell) Look(ready func() bool, most time.Duration) bool {
 // Sleep is the last step of Wait: a system call of which the Go scheduler knows,
 // so that other goroutines run meanwhile.
 //
-// Either the ringer, who has published first, finds asleep set and wakes, or
+// Either the notifying side, which has published first, finds asleep set and wakes, or
 // ready finds what was published; and a wake between the look and the sleep has
 // changed rings, so that the kernel does not begin it.
 func (b *Doorbell) Sleep(ready func() bool, most time.Duration) bool {

@@ -38,14 +38,15 @@ const (
 // MaxSlots is the most slots of a ring.
 const MaxSlots = 1 << 20
 
-// ErrCorrupt: the other side has written what cannot be. The ring is of no use
-// any more.
-var ErrCorrupt = errors.New("ring: the peer has written what cannot be")
+// ErrCorrupt: the memory holds values that no correct peer writes. Retrying does not help:
+// end the peer and make a new ring.
+var ErrCorrupt = errors.New("ring: the shared memory holds values that no correct peer writes")
 
-// Size is how many bytes a ring of that many slots takes.
+// Size is the size in bytes of the memory of a ring. slots is a power of two, at most
+// [MaxSlots].
 func Size(slots int) int { return slotsAt + slots*SlotBytes }
 
-// Slots is how many slots a record of n bytes takes.
+// Slots is the number of slots that a record of n bytes takes, 1 or more.
 func Slots(n int) int {
 	if n <= firstBytes {
 		return 1
@@ -65,7 +66,7 @@ func check(mem []byte) (slots int, err error) {
 	return n, nil
 }
 
-// An end is what both have.
+// An end is the common part of Producer and Consumer.
 type end struct {
 	started, head word // the consumer's, in shared memory
 	slots         []byte
@@ -87,8 +88,7 @@ func newEnd(mem []byte) (end, error) {
 	return e, nil
 }
 
-// Err is [ErrCorrupt] once the other side was found to have written what cannot
-// be, else nil.
+// Err is [ErrCorrupt] once the other side was found to have written such values, else nil.
 func (e *end) Err() error { return e.err }
 
 // MaxRecord is the size of the largest record: half of the ring.
@@ -180,17 +180,16 @@ func (p *Producer) Publish() {
 // Fits reports whether a record of n bytes can be put now.
 func (p *Producer) Fits(n int) bool { return p.fits(uint64(Slots(n))) }
 
-// Revoke takes a published record back whose slots the consumer has not given
-// back. It reports whether it is certain that the consumer, if it uses Begin,
-// finds it taken back; if not, the consumer has begun it, and may or may not
-// have found it so.
+// Revoke marks a published record, whose slots the consumer has not given back, as revoked.
+// True means that the consumer, if it uses Start, will certainly see the mark. False means
+// that the consumer had started the record already, and may or may not have seen it.
 func (p *Producer) Revoke(number uint32) bool {
 	wordIn(p.slot(uint64(number)), wordOff).or(revokedFlag)
 	return !p.Started(number) && p.err == nil
 }
 
-// Started reports whether the consumer has begun a published record. It is false where the
-// consumer says that it has begun what was not published: see Err.
+// Started reports whether the consumer has started a published record. It is false where
+// the consumer claims to have started what was not published: see Err.
 func (p *Producer) Started(number uint32) bool {
 	started := p.started.load()
 	if uint32(p.sent)-started > uint32(2*p.size) { // at most a ring and one record behind what was published
@@ -227,8 +226,8 @@ func (c *Consumer) Take(buf []byte) (record []byte, ok bool) {
 	return record, ok
 }
 
-// Begin is Take for a producer that may take records back: the producer can tell
-// from now on that this one was begun. back reports that it was taken back.
+// Start is Take for a producer that may revoke records: from now on the producer can see
+// that this one was started. revoked reports that it was revoked before, and must not be used.
 func (c *Consumer) Start(buf []byte) (record []byte, revoked, ok bool) { return c.take(buf, true) }
 
 func (c *Consumer) take(buf []byte, begin bool) (record []byte, revoked, ok bool) {

@@ -24,11 +24,11 @@ const (
 )
 
 const (
-	mendMount    = "mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /dev/shm"
+	remedyMount  = "mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /dev/shm"
 	mendSize     = "enlarge it (mount -o remount,size=… /dev/shm; in a container --shm-size), or remove what is in it"
-	mendInodes   = "raise nr_inodes (mount -o remount,nr_inodes=… /dev/shm), or remove files from it"
+	remedyInodes = "raise nr_inodes (mount -o remount,nr_inodes=… /dev/shm), or remove files from it"
 	mendCgroup   = "raise the memory limit of this container or unit"
-	mendMemory   = "free memory on this machine"
+	remedyMemory = "free memory on this machine"
 	mendTasks    = "raise 'ulimit -u', TasksMax of the unit or --pids-limit of the container, or use fewer --workers"
 	mendFiles    = "raise 'ulimit -n', or use fewer --workers"
 	mendFileSize = "ulimit -f unlimited"
@@ -81,14 +81,14 @@ func checkMount(m shm.Mount, err error) Check {
 	switch {
 	case err != nil:
 		c.Found = err.Error()
-		c.worse(Problem, mendMount)
+		c.worse(Problem, remedyMount)
 	case m.ReadOnly:
 		c.Found += ", read-only"
 		c.worse(Problem, "mount -o remount,rw /dev/shm")
 	case m.Type == "":
 		c.Status, c.Found = Unknown, "/dev/shm is there, its type is not known"
 	case m.Type != "tmpfs":
-		c.worse(Warning, "bytes may go to a disk: "+mendMount)
+		c.worse(Warning, "bytes may go to a disk: "+remedyMount)
 	}
 	return c
 }
@@ -131,7 +131,7 @@ func checkInodes(m shm.Mount) Check {
 	if m.Inodes != shm.Unlimited {
 		c.Values["used_inodes"] = m.Inodes - m.FreeInodes
 	}
-	c.rate(m.FreeInodes, leastInodes, enoughInodes, mendInodes)
+	c.rate(m.FreeInodes, leastInodes, enoughInodes, remedyInodes)
 	return c
 }
 
@@ -206,7 +206,7 @@ func checkMemory(available int64) Check {
 	if available == shm.Unlimited {
 		c.Status, c.Found = Unknown, "/proc/meminfo has no MemAvailable"
 	}
-	c.rate(available, leastMemory, enoughMemory, mendMemory)
+	c.rate(available, leastMemory, enoughMemory, remedyMemory)
 	return c
 }
 
