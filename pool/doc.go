@@ -1,18 +1,78 @@
-// Package pool runs functions of this program in worker processes and hands
-// them arrays by name: a task carries [shm.View] arguments as Refs, the bytes
-// stay where they are, and a worker that crashes costs one attempt of one task.
+// Package pool runs functions of this program in worker processes and hands them arrays by
+// name: a task carries [shm.View] arguments as Refs, the bytes stay where they are, and a
+// worker that crashes costs one attempt of one task.
 //
-// # A short tour
+//	var square = pool.Func("square", func(t *pool.Task, x float64) (float64, error) { return x * x, nil })
 //
-//   - [Func] registers a typed function in a package-level variable; its
+//	pool.Main()                                // first thing in main
+//	p, err := pool.New(ctx, nil)               // as many workers as usable cores
+//	defer p.Close(ctx)
+//	y, err := square.Call(ctx, p, 3)           // or square.Map(ctx, p, inputs)
+//
+// # Types
+//
+//   - [Func] registers a typed function in a package-level variable and returns a [Fn]; its
 //     argument and result types are compiled into a plan of how to hand them over, there and then.
-//   - [Main], first thing in main, turns a copy of the program that the pool
+//   - [Main], first thing in main and in TestMain, turns a copy of the program that the pool
 //     started into a worker; elsewhere it returns at once.
-//   - [New] starts the workers, [Fn.Submit] hands out one task and returns a
-//     [Future], [Fn.Map] hands out a sequence and yields its results in order,
-//     [Pool.Close] ends everything.
+//   - [New] starts the workers of a [Pool], as [Options] says, and [Pool.Close] ends everything.
+//   - [Fn.Call] runs one task and waits for it. [Fn.Submit] returns a [Future] at once.
+//     [Fn.Map] hands out a sequence and yields an [Item] for each input, in order.
 //   - [RangeFunc] and [ReduceFunc] register functions over a range of indices
 //     that the workers share out among themselves.
+//   - A [TaskError] is the task's own failure, and a [WorkerExitError] the death of its worker
+//     in the last attempt. Both are errors of one task: Map goes on with the next.
+//
+// # Lifetimes
+//
+// A submitted task pins its arguments until it is resolved, whatever happens to
+// the caller's own references. In the worker, views are dead when the function
+// returns, and so is every array of [Task.Arena] that it does not return. A
+// Future is waited for once.
+//
+// The OwnedViews of a result are the caller's from [Future.Wait] on, and dead after
+// their Release; until then they outlive the worker that made them, its death and
+// the pool. Results that nobody takes, by [Future.Discard] or the end of a
+// sequence or of the pool, are released by the pool. A dead worker's segments
+// are removed when the last View over them is released. An attempt begins
+// after the last process of the one before is dead, and with no array of it but
+// one: an Array argument holds what a dead attempt has already written. So write
+// outputs, do not add to them.
+//
+// # Concurrency
+//
+// A Pool and a Fn may be used from several goroutines of the process that made them, and
+// from no other process.
+//
+// # Failure
+//
+// A store through a read-only input, and a load from a segment that another
+// program has truncated, are that task's own error and name the field and the
+// element ([TaskError]); the worker lives. This holds for the goroutine that runs
+// the function; in one that it started, and at any other address, a fault ends the
+// worker: its memory may be damaged. With Isolation = Goroutine inputs are mapped
+// writable, and a fault elsewhere is the task's panic.
+//
+// The death of a worker is what its pidfd says, whoever reaps it; one that was killed
+// and that a debugger or the kernel holds counts as dead after 10 s, since it never
+// runs the program again. The task it ran is tried again
+// on another worker, three times in all, at once the first time and after a pause
+// from then on; what waited in its lane goes to others. Of a range, the blocks that
+// it had taken and not done do (internal/rangejob), and with Quarantine they are halved
+// (internal/rangejob). A watchdog (helpers.go) looks at what runs and reads /proc: it kills
+// what overruns its bounds. Where memory is short fewer run (internal/life). When the
+// supervisor itself is killed, workers see the end of the socket and kill their
+// own process group; the parent-death signal, SIGCONT, wakes a stopped one so that
+// it sees it too. Descendants that left the group are out of reach.
+//
+// Options.OnAttempt is for a log of the job: a line for each attempt, lost ones too,
+// with its times and memory, as the workers measure them where it is set.
+//
+// # Platforms
+//
+// Linux 5.10 or newer. Elsewhere New returns an error that wraps
+// [errors.ErrUnsupported]; with Options.Isolation = Goroutine too, because the
+// arenas are shared memory.
 //
 // # Data flow
 //
@@ -26,7 +86,7 @@
 //	results' OwnedViews ◀═══════ the same pages ══════════ arrays in t.Arena()
 //	Release ──────────────────────▶ free, before the next task ──▶ block free again
 //
-// A lane (lane.go) is a sealed memfd that one worker and the supervisor share: a
+// A lane (internal/lane) is a sealed memfd that one worker and the supervisor share: a
 // ring of records each way (package ring) and the doorbell at which the worker
 // sleeps. The supervisor sleeps at one doorbell for all. While both sides are busy no
 // system call is made and nothing is allocated for a task. A worker has up to 256
@@ -65,22 +125,6 @@
 // sleeps are bounded, and the counters of ranges, which are checked against what
 // was reported.
 //
-// # Lifetimes
-//
-// A submitted task pins its arguments until it is resolved, whatever happens to
-// the caller's own references. In the worker, views are dead when the function
-// returns, and so is every array of [Task.Arena] that it does not return. A
-// Future is waited for once.
-//
-// The OwnedViews of a result are the caller's from [Future.Wait] on, and dead after
-// their Release; until then they outlive the worker that made them, its death and
-// the pool. Results that nobody takes, by [Future.Discard] or the end of a
-// sequence or of the pool, are released by the pool. A dead worker's segments
-// are removed when the last View over them is released. An attempt begins
-// after the last process of the one before is dead, and with no array of it but
-// one: an Array argument holds what a dead attempt has already written. So write
-// outputs, do not add to them.
-//
 // # States
 //
 // A task is pending, in a lane, running or resolved, and is resolved exactly once:
@@ -98,40 +142,5 @@
 //	   └── it says nothing, or the wrong thing ──▶ dead
 //
 // A dead slot waits: until the pool wants as many workers (slots.go), and after
-// lives that were short, longer and longer. How a life ended is a [ExitClass] (exit_class.go).
-//
-// # Failure
-//
-// A store through a read-only input, and a load from a segment that another
-// program has truncated, are that task's own error and name the field and the
-// element ([TaskError]); the worker lives. This holds for the goroutine that runs
-// the function; in one that it started, and at any other address, a fault ends the
-// worker: its memory may be damaged. With Isolation = Goroutine inputs are mapped
-// writable, and a fault elsewhere is the task's panic.
-//
-// The death of a worker is what its pidfd says, whoever reaps it; one that was killed
-// and that a debugger or the kernel holds counts as dead after 10 s, since it never
-// runs the program again. The task it ran is tried again
-// on another worker, three times in all, at once the first time and after a pause
-// from then on; what waited in its lane goes to others. Of a range, the blocks that
-// it had taken and not done do (internal/rangejob), and with Quarantine they are halved
-// (internal/rangejob). A watchdog (helpers.go) looks at what runs and reads /proc: it kills
-// what overruns its bounds. Where memory is short fewer run (internal/life). When the
-// supervisor itself is killed, workers see the end of the socket and kill their
-// own process group; the parent-death signal, SIGCONT, wakes a stopped one so that
-// it sees it too. Descendants that left the group are out of reach.
-//
-// Options.OnAttempt is for a log of the job: a line for each attempt, lost ones too,
-// with its times and memory, as the workers measure them where it is set.
-//
-// # Concurrency
-//
-// A Pool and a Fn may be used from several goroutines of the process that made them, and
-// from no other process.
-//
-// # Platforms
-//
-// Linux 5.10 or newer. Elsewhere New returns an error that wraps
-// [errors.ErrUnsupported]; with Options.Isolation = Goroutine too, because the
-// arenas are shared memory.
+// lives that were short, longer and longer. How a life ended is a [ExitClass].
 package pool
