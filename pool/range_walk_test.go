@@ -161,7 +161,7 @@ func (r *rangeWalk) do(t testing.TB, e walkEvent) {
 	r.p.drainUnlocking()
 }
 
-// take is what server.share does up to the block.
+// take is what the runner of package worker does up to the block.
 func (r *rangeWalk) take(t testing.TB, u *walkWorker) {
 	if u.share.Job == 0 {
 		record, revoked, ok := u.lane.Down.Start(walkRecord)
