@@ -90,7 +90,8 @@ func Same(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(ia, ib)
 }
 
-// Cause returns the innermost reason of an error, without the name of a file that a user has not given.
+// Cause returns the reason of a path or link error without its name, which may be of a
+// file that the user has not given. It returns any other error as it is.
 func Cause(err error) error {
 	var path *fs.PathError
 	var link *os.LinkError
