@@ -102,14 +102,16 @@ func (r *Run) NewArena(opts *ArenaOptions) *Arena { return NewArena(r.Create, op
 // NewArena makes an arena of the segments that grow makes: at least as large as
 // asked for, zeroed, writable here, and the arena's to close. grow is called by
 // one goroutine at a time, from within [Make] and its siblings; an error of it
-// that wraps [ErrFull], and not [ErrTooLarge], is one that [MakeWait] waits over.
+// that wraps [ErrFull], and not [ErrTooLarge], is one that [MakeWait] waits over. Negative
+// options are the error of each Make.
 func NewArena(grow func(bytes int64) (*Segment, error), opts *ArenaOptions) *Arena {
 	a := &Arena{grow: grow, space: newSpace(), live: map[blockID]liveBlock{}}
 	if opts != nil {
 		a.opts = *opts
 	}
 	if a.opts.SegmentBytes < 0 || a.opts.MaxBytes < 0 {
-		panic(fmt.Sprintf("shm: NewArena with negative sizes %+v", a.opts))
+		bad := fmt.Errorf("shm: NewArena with negative sizes %+v", a.opts)
+		a.opts, a.grow = ArenaOptions{}, func(int64) (*Segment, error) { return nil, bad }
 	}
 	if a.opts.SegmentBytes == 0 {
 		a.opts.SegmentBytes = defaultSegmentBytes

@@ -313,3 +313,12 @@ func TestArenaGivesIdleSegmentsBack(t *testing.T) {
 	x.Release()
 	small[0].Release()
 }
+
+func TestArenaNegativeOptions(t *testing.T) {
+	for _, opts := range []ArenaOptions{{SegmentBytes: -1}, {MaxBytes: -1}} {
+		a := NewArena(func(int64) (*Segment, error) { panic("not with these") }, &opts)
+		_, err := Make[int64](a, 1)
+		require.ErrorContains(t, err, "negative sizes")
+		require.NoError(t, a.Close())
+	}
+}
