@@ -7,25 +7,25 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/gob"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/perf/benchfmt"
-	"golang.org/x/sys/unix"
 
+	"example.com/handoff/bench/internal/cores"
 	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 )
+
+// canaryTime is about what 200 round trips between two cores take.
+const canaryTime = 50 * time.Microsecond
 
 // BenchmarkSuite measures tasks beside what one would use instead:
 //
@@ -80,7 +80,7 @@ func beside(b *testing.B, n int, task way, name string, other way) {
 		if err := pairs.Take(b.Context(), batch(task), batch(other)); err != nil {
 			b.Fatal(err)
 		}
-		if ns, ok := canary(b); ok {
+		if ns := cores.Canary(canaryTime); ns > 0 {
 			canaries = append(canaries, ns)
 		}
 	}
@@ -231,86 +231,6 @@ func goroutines(workers int) way {
 	}
 }
 
-// canary is nanoseconds for two words, in cache lines of their own, to a thread on
-// another core and back: the median over batches. Not ok where this process has
-// one core.
-func canary(b *testing.B) (ns float64, ok bool) {
-	const batches, trips = 10, 20
-	cores := usable(b)
-	if len(cores) < 2 || runtime.GOMAXPROCS(0) < 2 {
-		return 0, false
-	}
-	var there, back struct {
-		atomic.Uint64
-		_ [120]byte
-	}
-	ask := func() []float64 {
-		means, x := make([]float64, batches), uint64(0)
-		for i := range means {
-			began := time.Now()
-			for range trips {
-				x++
-				there.Store(x)
-				for back.Load() < x {
-				}
-			}
-			means[i] = float64(time.Since(began).Nanoseconds()) / trips
-		}
-		return means
-	}
-	answer := func() {
-		for x := uint64(1); x <= batches*trips; x++ {
-			for there.Load() < x {
-			}
-			back.Store(x)
-		}
-	}
-	var errs [2]error
-	var wg sync.WaitGroup
-	for side := range errs {
-		wg.Go(func() {
-			errs[side] = onCore(cores[side], func() {
-				if side == 0 {
-					ns = stat.Median(ask())
-				} else {
-					answer()
-				}
-			})
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
-	return ns, true
-}
-
-// usable lists the cores that this thread may run on.
-func usable(tb testing.TB) (cores []int) {
-	var set unix.CPUSet
-	require.NoError(tb, unix.SchedGetaffinity(0, &set))
-	for i := range len(set) * 64 {
-		if set.IsSet(i) {
-			cores = append(cores, i)
-		}
-	}
-	return cores
-}
-
-// onCore runs f on a thread that may use one core alone. Where it may not, or the
-// thread keeps that, f has run all the same: the other side waits for it.
-func onCore(core int, f func()) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var all, one unix.CPUSet
-	one.Set(core)
-	err := errors.Join(unix.SchedGetaffinity(0, &all), unix.SchedSetaffinity(0, &one))
-	f()
-	return errors.Join(err, unix.SchedSetaffinity(0, &all))
-}
-
 // The suites print what benchstat reads, every figure for every run, on one core
 // too.
 func TestSuiteFormat(t *testing.T) {
@@ -330,7 +250,7 @@ func TestSuiteFormat(t *testing.T) {
 				other, _, _ = strings.Cut(other, "-")
 				runs[other]++
 				units := []string{"ns-task", "ns-" + other, "x-" + other}
-				if procs > 1 && len(usable(t)) > 1 {
+				if all, err := cores.Usable(); procs > 1 && err == nil && len(all) > 1 {
 					units = append(units, "ns-canary")
 				}
 				var found []string

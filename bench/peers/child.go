@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"time"
 
+	"example.com/handoff/bench/internal/cores"
 	"example.com/handoff/bench/stat"
 )
 
@@ -74,7 +75,7 @@ func (s *session) start(cmd *exec.Cmd) (*child, error) {
 		return nil
 	})
 	if s.other >= 0 {
-		return c, moveTo(cmd.Process.Pid, s.other)
+		return c, cores.MoveTo(cmd.Process.Pid, s.other)
 	}
 	return c, nil
 }

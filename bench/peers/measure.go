@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"time"
 
+	"example.com/handoff/bench/internal/cores"
 	"example.com/handoff/bench/stat"
 	"example.com/handoff/shm"
 )
@@ -98,17 +99,17 @@ func (r row) inProcess(ctx context.Context, n int, quick bool) rowAnswer {
 }
 
 func (r row) ordered(ctx context.Context, o rowRequest) (out rowAnswer, err error) {
-	var cores []int
+	var usable []int
 	if r.place != anywhere {
-		if cores, err = usable(); err != nil {
+		if usable, err = cores.Usable(); err != nil {
 			return out, err
 		}
 	}
 	if r.place == twoCores {
-		if len(cores) < 2 {
+		if len(usable) < 2 {
 			return out, skip("there is one core")
 		}
-		o.Other = cores[1]
+		o.Other = usable[1]
 	}
 	argument, err := json.Marshal(o)
 	if err != nil {
@@ -130,7 +131,7 @@ func (r row) ordered(ctx context.Context, o rowRequest) (out rowAnswer, err erro
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	start := cmd.Start
 	if r.place != anywhere {
-		start = func() error { return onCore(cores[0], cmd.Start) }
+		start = func() error { return cores.On(usable[0], cmd.Start) }
 	}
 	if err := start(); err != nil {
 		return out, err

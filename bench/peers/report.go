@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"example.com/handoff/bench/internal/cores"
 )
 
 // A report is the table.
@@ -50,7 +52,7 @@ func compare(ctx context.Context, chosen []row, n int, quick bool, t *table) *re
 		if row.bytes {
 			res.Unit = "bytes"
 		}
-		res.Canary = canary(canaryTime)
+		res.Canary = cores.Canary(canaryTime)
 		out := row.inProcess(ctx, n, quick)
 		if ctx.Err() != nil {
 			break
@@ -67,7 +69,7 @@ func compare(ctx context.Context, chosen []row, n int, quick bool, t *table) *re
 		r.Rows = append(r.Rows, res)
 		t.row(res)
 	}
-	r.Canary = canary(canaryTime)
+	r.Canary = cores.Canary(canaryTime)
 	t.end(r)
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handoff/bench/internal/cores"
 	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
@@ -65,7 +66,7 @@ func (s *session) poolOf(ctx context.Context, opts *pool.Options) (*pool.Pool, e
 	})
 	if s.other >= 0 {
 		for _, w := range p.Stats().Workers {
-			if err := moveTo(w.PID, s.other); err != nil {
+			if err := cores.MoveTo(w.PID, s.other); err != nil {
 				return nil, err
 			}
 		}

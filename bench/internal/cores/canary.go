@@ -1,20 +1,23 @@
-package main
+// Package cores places threads and processes on cores, and measures how far apart two
+// cores are, for package bench and for bench/peers.
+package cores
 
 import (
 	"math"
+	"runtime"
 	"sync/atomic"
 	"time"
 
 	"example.com/handoff/bench/stat"
 )
 
-// canary is what a round trip between two threads takes that spin on two cores,
+// Canary is what a round trip between two threads takes that spin on two cores,
 // over two words in cache lines of their own, in nanoseconds: the median over
 // batches. It says how far apart the cores are at the moment and how busy, and
-// nothing of any program. 0 where there is one core.
-func canary(span time.Duration) float64 {
-	cores, err := usable()
-	if err != nil || len(cores) < 2 {
+// nothing of any program. 0 where this process has one core.
+func Canary(span time.Duration) float64 {
+	cores, err := Usable()
+	if err != nil || len(cores) < 2 || runtime.GOMAXPROCS(0) < 2 {
 		return 0
 	}
 	const batch, end = 20, math.MaxUint64
@@ -25,7 +28,7 @@ func canary(span time.Duration) float64 {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := onCore(cores[1], func() error {
+		err := On(cores[1], func() error {
 			for x, seen := uint64(0), uint64(0); x != end; x = there.Load() {
 				if x != seen {
 					seen = x
@@ -39,7 +42,7 @@ func canary(span time.Duration) float64 {
 		}
 	}()
 	var means []float64
-	_ = onCore(cores[0], func() error {
+	_ = On(cores[0], func() error {
 		x := uint64(0)
 		for began := time.Now(); time.Since(began) < span; {
 			start := time.Now()

@@ -1,4 +1,4 @@
-package main
+package cores
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// usable lists the cores that this process may run on.
-func usable() (cores []int, err error) {
+// Usable lists the cores that this process may run on.
+func Usable() (cores []int, err error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
 		return nil, os.NewSyscallError("sched_getaffinity", err)
@@ -24,9 +24,9 @@ func usable() (cores []int, err error) {
 	return cores, nil
 }
 
-// onCore runs f on a thread that may use one core alone. A process that f starts
+// On runs f on a thread that may use one core alone. A process that f starts
 // inherits that, and its Go runtime sees one core.
-func onCore(core int, f func() error) error {
+func On(core int, f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var all unix.CPUSet
@@ -46,9 +46,9 @@ func setCore(thread, core int) error {
 	return os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(thread, &set))
 }
 
-// moveTo puts every thread of a process on one core. It looks until it finds no
+// MoveTo puts every thread of a process on one core. It looks until it finds no
 // new ones, which inherit from the others.
-func moveTo(pid, core int) error {
+func MoveTo(pid, core int) error {
 	moved := map[string]bool{}
 	for before := -1; before < len(moved); {
 		before = len(moved)
