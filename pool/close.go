@@ -165,7 +165,7 @@ func (p *Pool) end(cause error) {
 	for p.tasks.pending.first != nil {
 		p.resolveLocked(p.tasks.pending.popFront(), nil, p.endedLocked())
 	}
-	for _, w := range p.sched.open {
+	for _, w := range p.sched.workers {
 		for t := range w.waitingLocked() {
 			if t.share.job == nil && w.lane.Revoke(t.place.at) {
 				t.tries.Attempt--

@@ -63,7 +63,7 @@ func (w *worker) reap(process proc.Process, reason error, greeted bool) bool {
 	} else {
 		p.slots.restarts.Failed()
 	}
-	giveUp := p.slots.restarts.Exhausted() && !ending && len(p.sched.open) == 0 // else there is somebody to work
+	giveUp := p.slots.restarts.Exhausted() && !ending && len(p.sched.workers) == 0 // else there is somebody to work
 	p.unlock()
 	if why, said := fate.WorkerSays(r.known.Output); said && (orderly || ending) {
 		p.hooks.log(slog.LevelWarn, "a worker that ended said", "worker", w.slot, "pid", death.PID, "text", why)
@@ -221,7 +221,7 @@ func (p *Pool) detachIncarnationUnlocking(w *worker, ran *task, death *WorkerExi
 	if n := len(p.stats.Workers); n > keep {
 		p.stats.Workers = append(p.stats.Workers[:0], p.stats.Workers[n-keep:]...)
 	}
-	p.sched.open = slices.DeleteFunc(slices.Clone(p.sched.open), func(o *worker) bool { return o == w })
+	p.sched.workers = slices.DeleteFunc(slices.Clone(p.sched.workers), func(o *worker) bool { return o == w })
 	for t := range w.waitingLocked() {
 		switch {
 		case t == ran:

@@ -67,7 +67,7 @@ func TestDiscardedTaskThatWasTakenBack(t *testing.T) {
 	f, err := addOne.Submit(background(), p, 1)
 	require.NoError(t, err)
 	id := u.task()
-	u.w.mu(func() { u.w.lane.Oldest().Asked = true })
+	u.w.locked(func() { u.w.lane.Oldest().Asked = true })
 	f.Discard()
 	u.put(wire.AppendResult(nil, wire.StatusRevoked, id))
 	free()

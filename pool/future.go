@@ -101,7 +101,7 @@ func take[Out any](p *Pool, plan *codec.Plan, t *task) (v Out, dry bool, err err
 		}
 	}
 	if t.hadToWait {
-		for _, w := range p.sched.open {
+		for _, w := range p.sched.workers {
 			dry = dry || w.lane.Tasks() == 0
 		}
 	}

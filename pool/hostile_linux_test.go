@@ -50,12 +50,12 @@ func newPuppet(t *testing.T, p *Pool) *puppet {
 	u := &puppet{t: t, link: theirs, w: &worker{pool: p, slot: 7, incarnation: incarnation{proc: process}}, end: make(chan error, 1)}
 	u.lane, err = lane.NewWorker(l.Memory().Bytes, p.ranges.control.Bytes, l.Doorbell, p.leader.doorbell)
 	require.NoError(t, err)
-	u.w.mu(func() { p.slots.width.Resize(p.slots.width.Now() + 1) })
+	u.w.locked(func() { p.slots.width.Resize(p.slots.width.Now() + 1) })
 	u.w.begin(ours, l)
 	go func() {
 		err := u.w.listen(ours, make([]byte, wire.MaxMessage))
 		if err == nil {
-			u.w.mu(func() { err = u.w.reason })
+			u.w.locked(func() { err = u.w.reason })
 		}
 		u.w.reap(process, err, true)
 		u.end <- err

@@ -245,7 +245,7 @@ func (p *Pool) leadUnlocking(ctx context.Context, done <-chan struct{}, w *waite
 		if w != nil {
 			w.hadToWait = true
 		}
-		l.seenKicks, l.watched = l.kicks.Load(), p.sched.open
+		l.seenKicks, l.watched = l.kicks.Load(), p.sched.workers
 		p.unlock()
 		ready := l.doorbell.Look(l.readyFunc, longestSleep)
 		p.mu.Lock()
@@ -296,7 +296,7 @@ func (p *Pool) contextEnded() {
 func (p *Pool) drainUnlocking() {
 	p.leader.drains++
 	p.leader.draining = true
-	for _, w := range p.sched.open {
+	for _, w := range p.sched.workers {
 		for l := w.lane; !l.Broken; {
 			record, ok, err := l.Take(p.leader.record)
 			if ok {

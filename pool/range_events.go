@@ -46,7 +46,7 @@ func (w *worker) shareEndedLocked(t *task, status wire.Status, u wire.Usage, pay
 		if s.Block == wire.AnyBlock {
 			delete(j.joined, w.number) // it made way for others: what is left it gets again
 		}
-		j.machine.Finished(s, len(p.sched.open))
+		j.machine.Finished(s, len(p.sched.workers))
 	case wire.StatusResources: // it has begun no block
 		err := taskError(j.entry.name, status, payload)
 		w.retireLocked("it lacks resources: " + err.Text)
@@ -106,7 +106,7 @@ func (p *Pool) recoverUnlocking(j *rangeJob) {
 	next := counter.Load()
 	var claims []uint32
 	until := time.Now().Add(choosingTime)
-	for _, w := range p.sched.open {
+	for _, w := range p.sched.workers {
 		l := w.lane
 		for looks := 0; ; looks++ {
 			claim := l.Claim()

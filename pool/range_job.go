@@ -188,7 +188,7 @@ func (p *Pool) joinRangesLocked() {
 		if next, _ := p.ranges.counterOf(j); !j.machine.Open(next.Load()) {
 			continue
 		}
-		for _, w := range p.sched.open {
+		for _, w := range p.sched.workers {
 			if !w.open() || j.joined[w.number] {
 				continue
 			}

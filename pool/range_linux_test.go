@@ -318,8 +318,8 @@ func TestRangeUnderKills(t *testing.T) {
 			case <-time.After(time.Duration(rnd.IntN(8)) * time.Millisecond):
 			}
 			p.mu.Lock()
-			if n := len(p.sched.open); n > 0 {
-				p.sched.open[rnd.IntN(n)].proc.Kill()
+			if n := len(p.sched.workers); n > 0 {
+				p.sched.workers[rnd.IntN(n)].proc.Kill()
 			}
 			p.mu.Unlock()
 		}

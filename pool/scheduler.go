@@ -11,9 +11,9 @@ import (
 
 // scheduler has the workers that can be given tasks. Guarded by Pool.mu.
 type scheduler struct {
-	open   []*worker     // those with a lane, by slot; a new slice at each change
-	record []byte        // memory for the record of a task
-	loads  []policy.Load // memory for stealLocked
+	workers []*worker     // those with a lane, by slot, of which some may be ending; a new slice at each change
+	record  []byte        // memory for the record of a task
+	loads   []policy.Load // memory for stealLocked
 }
 
 // dispatchLocked puts pending tasks into the lanes with the fewest.
@@ -31,7 +31,7 @@ func (p *Pool) dispatchLocked() {
 	if len(p.ranges.running) > 0 {
 		p.joinRangesLocked()
 	}
-	for _, w := range p.sched.open {
+	for _, w := range p.sched.workers {
 		w.lane.Publish()
 	}
 }
@@ -41,7 +41,7 @@ func (p *Pool) pickLocked(bytes int) (best *worker) {
 	if p.ending.cause != nil {
 		return nil
 	}
-	for _, w := range p.sched.open {
+	for _, w := range p.sched.workers {
 		if w.open() && (best == nil || best.watch.Stopped() || w.lane.Len() < best.lane.Len() && !w.watch.Stopped()) && w.fits(bytes) {
 			if best = w; w.lane.Len() == 0 && !w.watch.Stopped() {
 				break
@@ -126,7 +126,7 @@ func (p *Pool) stealLocked() (moved bool) {
 		return false
 	}
 	p.sched.loads = p.sched.loads[:0]
-	for _, w := range p.sched.open {
+	for _, w := range p.sched.workers {
 		same, load := w.lane.Look(), policy.Load{Answers: -1}
 		if w.open() {
 			load = policy.Load{Answers: w.lane.Len(), Tasks: w.lane.Tasks()}
@@ -138,7 +138,7 @@ func (p *Pool) stealLocked() (moved bool) {
 	if n == 0 {
 		return false
 	}
-	l := p.sched.open[from].lane
+	l := p.sched.workers[from].lane
 	for i := l.Len() - 1; i >= 0 && n > 0; i-- {
 		s := l.At(i)
 		if !s.Live {
@@ -162,7 +162,7 @@ func (p *Pool) stealLocked() (moved bool) {
 // unbegunLocked reports whether a task was seen to lie in a lane that was not begun:
 // somebody is to look again.
 func (p *Pool) unbegunLocked() bool {
-	for _, w := range p.sched.open {
+	for _, w := range p.sched.workers {
 		if w.lane.Lies() {
 			return true
 		}

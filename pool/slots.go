@@ -87,7 +87,7 @@ func (p *Pool) adjustLocked() {
 	}
 	for p.openLocked() > p.slots.width.Now() { // counted each time: to retire one may find others gone
 		var least *worker
-		for _, w := range p.sched.open {
+		for _, w := range p.sched.workers {
 			if w.open() && (least == nil || w.lane.Len() <= least.lane.Len()) {
 				least = w
 			}
@@ -197,14 +197,14 @@ func (p *Pool) climb() {
 
 // addLaneLocked lets w be given tasks.
 func (p *Pool) addLaneLocked(w *worker) {
-	p.sched.open = append(p.sched.open[:len(p.sched.open):len(p.sched.open)], w) // a new slice: the leader looks at the old one
-	slices.SortFunc(p.sched.open, func(a, b *worker) int { return a.slot - b.slot })
+	p.sched.workers = append(p.sched.workers[:len(p.sched.workers):len(p.sched.workers)], w) // a new slice: the leader looks at the old one
+	slices.SortFunc(p.sched.workers, func(a, b *worker) int { return a.slot - b.slot })
 	p.leader.kick()
 }
 
 // openLocked is how many workers can be given tasks.
 func (p *Pool) openLocked() (n int) {
-	for _, w := range p.sched.open {
+	for _, w := range p.sched.workers {
 		if w.open() {
 			n++
 		}

@@ -80,7 +80,7 @@ func (p *Pool) Stats() Stats {
 	for c, n := range p.stats.Deaths {
 		s.Deaths[c] = n
 	}
-	for _, w := range p.sched.open {
+	for _, w := range p.sched.workers {
 		if t := w.runningLocked(); t != nil && t.share.job == nil {
 			s.Attempts++
 		}

@@ -30,7 +30,7 @@ func TestTaskIsNotMovedForEver(t *testing.T) {
 			break
 		}
 		require.NotSame(t, was, task.place.worker)
-		p.sched.open = slices.DeleteFunc(slices.Clone(p.sched.open), func(w *worker) bool { return w == was })
+		p.sched.workers = slices.DeleteFunc(slices.Clone(p.sched.workers), func(w *worker) bool { return w == was })
 		p.startBare(t, was.slot) // in its place
 	}
 	require.Equal(t, policy.MostHeadDeaths, moves)

@@ -303,7 +303,7 @@ func TestFakeStepDown(t *testing.T) {
 				default:
 					p.mu.Lock()
 					busy := false
-					for _, w := range p.sched.open {
+					for _, w := range p.sched.workers {
 						busy = busy || w.proc == proc.Process(f) && w.runningLocked() != nil
 					}
 					p.mu.Unlock()

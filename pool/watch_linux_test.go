@@ -23,7 +23,7 @@ func TestWatchdogKills(t *testing.T) {
 		eventually(t, func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			for _, w := range p.sched.open {
+			for _, w := range p.sched.workers {
 				if r := w.runningLocked(); r != nil && r.id == f.id {
 					pid = w.proc.PID()
 				}

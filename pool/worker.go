@@ -29,7 +29,7 @@ type worker struct {
 
 // An incarnation is one process, from its start to after its death. proc is nil while
 // there is none, link while there is none that said hello. lane changes only while the
-// worker is not in Pool.sched.open.
+// worker is not in Pool.sched.workers.
 type incarnation struct {
 	number  int // of all that the pool has started, from 1
 	proc    proc.Process
@@ -73,7 +73,7 @@ func (w *worker) own() {
 // to go on.
 func (w *worker) rest(short int) bool {
 	var wait time.Duration
-	w.mu(func() { wait = w.pool.slots.restarts.Wait(short, time.Now()) })
+	w.locked(func() { wait = w.pool.slots.restarts.Wait(short, time.Now()) })
 	select {
 	case <-w.pool.ending.ended:
 		return false
@@ -93,7 +93,7 @@ func (w *worker) rest(short int) bool {
 // that finished a task, or ended because it was asked to.
 func (w *worker) live() bool {
 	p := w.pool
-	w.mu(func() {
+	w.locked(func() {
 		p.slots.incarnation++
 		w.incarnation = incarnation{number: p.slots.incarnation}
 	})
@@ -106,7 +106,7 @@ func (w *worker) live() bool {
 	defer link.Close()
 	defer l.End()
 	buf := make([]byte, wire.MaxMessage)
-	w.mu(func() {
+	w.locked(func() {
 		w.proc = proc
 		if p.ending.cause != nil { // the pool was closed meanwhile
 			proc.Kill()
@@ -118,7 +118,7 @@ func (w *worker) live() bool {
 	if greeted {
 		w.begin(link, l)
 		err = w.listen(link, buf)
-		w.mu(func() {
+		w.locked(func() {
 			if w.reason == nil && err != nil {
 				w.reason = err
 			}
@@ -146,7 +146,7 @@ func (w *worker) live() bool {
 // asked to may have something to do, as the race detector's run-time has.
 func (w *worker) endTime() (d time.Duration) {
 	d = time.Second
-	w.mu(func() {
+	w.locked(func() {
 		if w.retired != "" || w.pool.ending.cause != nil {
 			d = max(d, w.pool.opts.Timeouts.Close)
 		}
@@ -154,7 +154,8 @@ func (w *worker) endTime() (d time.Duration) {
 	return d
 }
 
-func (w *worker) mu(f func()) {
+// locked calls f with Pool.mu.
+func (w *worker) locked(f func()) {
 	w.pool.mu.Lock()
 	defer w.pool.mu.Unlock()
 	f()
