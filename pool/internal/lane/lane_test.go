@@ -15,7 +15,7 @@ func both(t *testing.T) (*Lane, Worker) {
 	l, err := New(LocalMemory(Bytes), true)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.End()) })
-	w, err := NewWorker(l.Memory().Bytes, LocalMemory(ControlBytes).Bytes, l.Bell, ring.NewLocalBell())
+	w, err := NewWorker(l.Memory().Bytes, LocalMemory(ControlBytes).Bytes, l.Doorbell, ring.NewLocalDoorbell())
 	require.NoError(t, err)
 	return l, w
 }
@@ -34,7 +34,7 @@ func push(t *testing.T, l *Lane, n int) (at []uint64) {
 }
 
 func begin(t *testing.T, w Worker) (task byte, back bool) {
-	record, back, ok := w.Down.Begin(make([]byte, RecordBytes))
+	record, back, ok := w.Down.Start(make([]byte, RecordBytes))
 	require.True(t, ok)
 	return record[0], back
 }
@@ -70,14 +70,14 @@ func TestTasksGoDownAndResultsComeUp(t *testing.T) {
 
 // What the worker has begun, or what is being decoded, is not taken back; anything else
 // the worker skips, and answers for.
-func TestTakeBack(t *testing.T) {
+func TestRevoke(t *testing.T) {
 	l, w := both(t)
 	at := push(t, l, 4)
 	begin(t, w)
-	require.False(t, l.TakeBack(at[0]))
+	require.False(t, l.Revoke(at[0]))
 	l.At(1).Decoding = true
-	require.False(t, l.TakeBack(at[1]))
-	require.True(t, l.TakeBack(at[2]))
+	require.False(t, l.Revoke(at[1]))
+	require.True(t, l.Revoke(at[2]))
 	require.False(t, l.At(2).Live)
 	require.True(t, l.At(2).Asked)
 	require.Equal(t, []int{4, 3}, []int{l.Len(), l.Tasks()}, "it still owes an answer")
@@ -99,7 +99,7 @@ func TestPositionsGoOn(t *testing.T) {
 	for range 3 * Window {
 		at := push(t, l, 2)
 		begin(t, w)
-		require.True(t, l.TakeBack(at[1]))
+		require.True(t, l.Revoke(at[1]))
 		_, back := begin(t, w)
 		require.True(t, back)
 		l.Pop()
