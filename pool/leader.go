@@ -330,8 +330,8 @@ type waiter struct {
 	parked     bool
 	leads      bool      // the token made it the leader
 	longWait   bool      // it has waited for long, and is not made the leader
-	slept      time.Time // its first sleep as the leader; zero before
 	urgent     bool      // it wants to lead and nothing else
+	slept      time.Time // its first sleep as the leader; zero before
 	prev, next *waiter
 }
 

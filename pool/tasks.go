@@ -18,19 +18,21 @@ type task struct {
 	waiter
 	id     wire.TaskID
 	number uint64 // Future.TaskNumber
-	state  taskState
 	entry  *entry
 	fn     uint16 // its number
-	args   []byte // encoded
-	refs   taskRefs
-	tries  policy.Tries
-	place  taskPlace
-	out    taskOutcome
+	state  taskState
 	cancel cancellation
 
-	waiting    bool  // somebody waits for it
-	discarded  bool  // nobody will
-	delayed    bool  // it waits before it is tried again
+	waiting   bool // somebody waits for it
+	discarded bool // nobody will
+	delayed   bool // it waits before it is tried again
+
+	args  []byte // encoded
+	tries policy.Tries
+	place taskPlace
+	out   taskOutcome
+	refs  taskRefs
+
 	next, prev *task // while pending or delayed
 
 	completions *completionSet // that it is of, or nil
@@ -279,8 +281,8 @@ func (p *Pool) freeLocked(t *task) {
 	p.releases.views = append(p.releases.views, t.out.views...)
 	t.id.Epoch = max(t.id.Epoch+1, 1) // never 0
 	t.state, t.entry, t.completions = taskFree, nil, nil
-	t.refs = taskRefs{segs: t.refs.segs[:0], pins: t.refs.pins[:0]}
-	t.out = taskOutcome{bytes: t.out.bytes[:0]}
+	t.refs.segs, t.refs.pins, t.refs.bytes = t.refs.segs[:0], t.refs.pins[:0], 0
+	t.out.value, t.out.views, t.out.err = nil, nil, nil
 	t.tries, t.cancel = policy.Tries{}, cancellation{}
 	t.over, t.hadToWait, t.waiting, t.discarded, t.delayed = false, false, false, false, false
 	p.tasks.free = append(p.tasks.free, t)

@@ -105,7 +105,11 @@ func (l *Lane) Push(record []byte, id wire.TaskID, memory bool) (position uint64
 	}
 	l.unpublished++
 	position = l.base + uint64(l.Len())
-	l.slots = append(l.slots, Slot{ID: id, Live: true, memory: memory, number: number})
+	// Field by field: a Slot that is put together first is read back as a whole, which
+	// waits until the ring's cache line has come from the worker's core.
+	l.slots = append(l.slots, Slot{})
+	s := &l.slots[len(l.slots)-1]
+	s.ID, s.Live, s.memory, s.number = id, true, memory, number
 	l.tasks++
 	if memory {
 		l.MemoryTasks.Add(1)
