@@ -49,14 +49,14 @@ func (w *worker) reap(process proc.Process, reason error, greeted bool) bool {
 		done, orderly = r.detachUnlocking(reason == nil)
 	} else {
 		r.lookUnlocking()
-		r.classify(nil)
+		r.classifyLocked(nil)
 	}
 	w.proc = nil
 	if exit.Alive {
 		w.undead = append(w.undead, process)
 	}
 	ending := p.ending.cause != nil
-	r.report(orderly, ending)
+	r.reportLocked(orderly, ending)
 	if greeted {
 		p.slots.reapsPending--
 		p.slots.wanted.Broadcast()
@@ -117,7 +117,7 @@ func (r *reaping) detachUnlocking(unasked bool) (done, orderly bool) {
 	}
 	early := !r.looked
 	if !early && !orderly {
-		r.classify(ran)
+		r.classifyLocked(ran)
 	}
 	p.slots.reapsPending++
 	p.detachIncarnationUnlocking(w, ran, death)
@@ -131,13 +131,13 @@ func (r *reaping) detachUnlocking(unasked bool) (done, orderly bool) {
 		if ran != nil && ran.id != id { // it is over meanwhile
 			ran = nil
 		}
-		r.classify(ran)
+		r.classifyLocked(ran)
 	}
 	return done, orderly
 }
 
-// classify says what it died of. ran is the task that it was running, unless that is over.
-func (r *reaping) classify(ran *task) {
+// classifyLocked says what it died of. ran is the task that it was running, unless that is over.
+func (r *reaping) classifyLocked(ran *task) {
 	p, d := r.w.pool, r.death
 	f := fate.Of(r.known)
 	d.Class, d.Evidence, d.Reason = ExitClass(f.Class), f.Evidence, f.Reason
@@ -151,8 +151,8 @@ func (r *reaping) classify(ran *task) {
 	}
 }
 
-// report tells of the death, and then of what came of it.
-func (r *reaping) report(orderly, ending bool) {
+// reportLocked tells of the death, and then of what came of it.
+func (r *reaping) reportLocked(orderly, ending bool) {
 	w, p, death := r.w, r.w.pool, r.death
 	switch {
 	case ending:

@@ -163,7 +163,7 @@ func (p *Pool) stealLocked() (moved bool) {
 // somebody is to look again.
 func (p *Pool) unbegunLocked() bool {
 	for _, w := range p.sched.workers {
-		if w.lane.Lies() {
+		if w.lane.HasUnbegun() {
 			return true
 		}
 	}

@@ -253,5 +253,5 @@ func (l *Lane) Stuck(after time.Duration) bool {
 	return time.Since(l.Unbegun) > after
 }
 
-// Lies reports whether a task was seen to lie here that was not begun.
-func (l *Lane) Lies() bool { return !l.Unbegun.IsZero() && l.Len() > 0 }
+// HasUnbegun reports whether a task was seen to lie here that was not begun.
+func (l *Lane) HasUnbegun() bool { return !l.Unbegun.IsZero() && l.Len() > 0 }

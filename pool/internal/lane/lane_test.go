@@ -123,12 +123,12 @@ func TestStuck(t *testing.T) {
 	require.False(t, l.Look())
 	require.True(t, l.Look())
 	require.False(t, l.Stuck(time.Hour))
-	require.True(t, l.Lies())
+	require.True(t, l.HasUnbegun())
 	l.Unbegun = time.Now().Add(-2 * time.Hour)
 	require.True(t, l.Stuck(time.Hour))
 	begin(t, w)
 	require.False(t, l.Stuck(time.Hour))
-	require.False(t, l.Lies())
+	require.False(t, l.HasUnbegun())
 }
 
 func TestBegun(t *testing.T) {
