@@ -101,7 +101,7 @@ func (p *Pool) endWorkers(ctx context.Context, gone chan struct{}) error {
 	if wait(context.Background(), closeStep) {
 		return nil
 	}
-	p.each((*worker).killLocked)
+	p.each(func(w *worker) { w.proc.Kill() })
 	if p.opts.Isolation == Process {
 		<-gone // within killTime
 		return nil

@@ -92,12 +92,13 @@ func (r *reaping) lookUnlocking() {
 }
 
 // detachUnlocking takes what the dead one had finished, and then it out of the pool. A task
-// that is tried again whatever the death was of goes on before that is looked for. unasked
-// says that the pool has not killed it. It reports whether it had finished or begun a task,
-// and whether it ended because it was asked to. It lets go of Pool.mu meanwhile.
+// that is tried again whatever the death was of goes on before that is looked for; of any
+// other the death is classified first, since its error tells of it. unasked says that the
+// pool has not killed it. It reports whether it had finished or begun a task, and whether
+// it ended because it was asked to. It lets go of Pool.mu meanwhile.
 func (r *reaping) detachUnlocking(unasked bool) (done, orderly bool) {
 	w, p, death, exit := r.w, r.w.pool, r.death, r.known.Exit
-	if !w.triesAgainLocked(exit) {
+	if !r.triesAgainLocked(w.runningLocked()) { // mostly it is known before the drain
 		r.lookUnlocking()
 	}
 	if p.opts.Isolation == Process { // else who writes it may not have ended
@@ -106,11 +107,11 @@ func (r *reaping) detachUnlocking(unasked bool) (done, orderly bool) {
 	p.preemptUnlocking()
 	p.drainUnlocking()
 	death.PeakPrivate, death.PeakShared = max(death.PeakPrivate, w.memory.peakPrivate), w.memory.peakShared
-	if !w.triesAgainLocked(exit) {
-		r.lookUnlocking()
+	ran := w.diedUnderLocked()
+	if !r.triesAgainLocked(ran) {
+		ran = r.lookBesideUnlocking(ran)
 	}
-	ran := w.ranLocked()
-	done = w.done > 0 || ran != nil // which has its own bound
+	done = w.done > 0 || ran != nil // a task that kills its worker has a bound of its own
 	orderly = w.retired != "" && unasked && fate.Orderly(exit) && ran == nil
 	if ran != nil {
 		death.Func, death.Attempt = ran.entry.name, ran.tries.Attempt
@@ -123,17 +124,22 @@ func (r *reaping) detachUnlocking(unasked bool) (done, orderly bool) {
 	p.detachIncarnationUnlocking(w, ran, death)
 	p.handOverLocked()
 	if early {
-		var id wire.TaskID
-		if ran != nil {
-			id = ran.id
-		}
-		r.lookUnlocking()
-		if ran != nil && ran.id != id { // it is over meanwhile
-			ran = nil
-		}
-		r.classifyLocked(ran)
+		r.classifyLocked(r.lookBesideUnlocking(ran))
 	}
 	return done, orderly
+}
+
+// lookBesideUnlocking is lookUnlocking, and returns t unless that is over meanwhile.
+func (r *reaping) lookBesideUnlocking(t *task) *task {
+	if t == nil {
+		r.lookUnlocking()
+		return nil
+	}
+	id := t.id
+	if r.lookUnlocking(); t.id != id || t.state == taskResolved || t.state == taskEnding {
+		return nil
+	}
+	return t
 }
 
 // classifyLocked says what it died of. ran is the task that it was running, unless that is over.
@@ -171,11 +177,14 @@ func (r *reaping) reportLocked(orderly, ending bool) {
 	w.retries = w.retries[:0]
 }
 
-// triesAgainLocked reports whether what a dead incarnation was running, if it was,
-// is tried again whatever else becomes known of the death.
-func (w *worker) triesAgainLocked(exit proc.Exit) bool {
-	t := w.runningLocked()
-	return exit.Signal != "" && (t == nil || t.share.job == nil && !t.cancel.asked && w.pool.ending.cause == nil && t.tries.Attempt < w.pool.opts.Attempts)
+// triesAgainLocked reports whether t, under which the incarnation has died, is tried again
+// whatever else becomes known of the death; t may be nil, if there was none.
+func (r *reaping) triesAgainLocked(t *task) bool {
+	p := r.w.pool
+	if r.known.Exit.Signal == "" { // it may have ended because it was asked to
+		return false
+	}
+	return t == nil || t.share.job == nil && !t.cancel.asked && p.ending.cause == nil && t.tries.Attempt < p.opts.Attempts
 }
 
 // recordDeathLocked counts a death, tells of it, and lets fewer workers run where it was
@@ -197,8 +206,10 @@ func (p *Pool) recordDeathLocked(death *WorkerExitError) {
 // forMemory reports whether there was too little, for all one knows.
 func (e *WorkerExitError) forMemory() bool { return e.Class == ExitOOM || e.MemorySuspected }
 
-// ranLocked is the task that a dead incarnation was running, nil if there was none.
-func (w *worker) ranLocked() *task {
+// diedUnderLocked is the task that a dead incarnation was running, nil if there was none. It
+// is asked once for each death: a task that was next, and not begun as far as one can tell,
+// counts it.
+func (w *worker) diedUnderLocked() *task {
 	l := w.lane
 	ran := w.runningLocked()
 	if s := l.Oldest(); !w.watch.Stopped() && ran == nil && s != nil && s.Live {

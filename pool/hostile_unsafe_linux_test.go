@@ -80,7 +80,9 @@ func TestVandals(t *testing.T) {
 			_, err = f.Wait(background())
 			switch how {
 			case "wipe and die":
-				require.ErrorIs(t, err, ErrWorkerDied)
+				var died *WorkerExitError
+				require.ErrorAs(t, err, &died)
+				require.Equal(t, ExitSignal, died.Class, "it is classified before the task resolves")
 				require.LessOrEqual(t, settled(t, p).Deaths[ExitSignal], int64(policy.MostHeadDeaths+p.opts.Attempts))
 			case "not taken back":
 				require.ErrorContains(t, err, "not taken back")

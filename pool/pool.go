@@ -19,17 +19,19 @@ import (
 // A Pool is a set of workers, the tasks handed to them, and the arenas whose
 // arrays these name. Its methods may be called from several goroutines.
 type Pool struct {
+	// Set once by New.
 	opts     Options
 	launcher launcher
 	table    *table
-	segments segments
 	starter  *proc.Starter
-	helpers  helpers
-	ending   ending
+	// These have locks of their own.
+	segments segments
 	hooks    hooks
 
 	// mu guards the parts below, but for those fields that say otherwise.
 	mu       sync.Mutex
+	ending   ending
+	helpers  helpers
 	tasks    tasks
 	sched    scheduler
 	leader   leader

@@ -44,7 +44,7 @@ func (w *worker) shareEndedLocked(t *task, status wire.Status, u wire.Usage, pay
 	switch status {
 	case wire.StatusOK:
 		if s.Block == wire.AnyBlock {
-			delete(j.joined, w.number) // it made way for others: what is left it gets again
+			delete(j.joined, w.number) // it made way for other tasks, and may be given a share again
 		}
 		j.machine.Finished(s, len(p.sched.workers))
 	case wire.StatusResources: // it has begun no block

@@ -214,7 +214,7 @@ func (u *walkWorker) end(t testing.TB, status wire.Status) {
 func (r *rangeWalk) die(t testing.TB, i int, class ExitClass) {
 	w := r.workers[i].w
 	r.p.drainUnlocking()
-	ran := w.ranLocked()
+	ran := w.diedUnderLocked()
 	require.NotNil(t, ran)
 	r.p.detachIncarnationUnlocking(w, ran, &WorkerExitError{Worker: i, Class: class})
 	r.workers[i] = r.start(t, i)

@@ -387,7 +387,7 @@ func (l *taskList) remove(t *task) {
 	l.n--
 }
 
-// A group is tasks of which any will do next.
+// A completionSet is tasks of one MapUnordered, of which any that has resolved is taken next.
 type completionSet struct {
 	waiter
 	ready []*task // resolved, and not yet taken

@@ -273,8 +273,6 @@ func (w *worker) terminateLocked() {
 	w.proc.Terminate()
 }
 
-func (w *worker) killLocked() { w.proc.Kill() }
-
 // recycleLocked retires a worker that has finished as many tasks, or blocks, as one
 // may.
 func (w *worker) recycleLocked() {

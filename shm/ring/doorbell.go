@@ -42,7 +42,7 @@ func NewLocalDoorbell() *Doorbell {
 	return &Doorbell{notified: word{&words[0]}, asleep: word{&words[1]}, core: word{&words[2]}, local: make(chan struct{}, 1)}
 }
 
-// Ring wakes the owner if it sleeps. Call it after Publish.
+// Notify wakes the owner if it sleeps. Call it after Publish.
 func (b *Doorbell) Notify() {
 	if b.Asleep() {
 		b.Wake()
@@ -67,7 +67,7 @@ func (b *Doorbell) Wake() {
 	futexWake(b.notified)
 }
 
-// Wait returns once ready reports true, Ring or Wake was called while it slept,
+// Wait returns once ready reports true, Notify or Wake was called while it slept,
 // or most has passed; it reports what ready said last. It waits in three steps:
 // the two of Look, then Sleep.
 func (b *Doorbell) Wait(ready func() bool, most time.Duration) bool {
@@ -144,7 +144,7 @@ func (b *Doorbell) Look(ready func() bool, most time.Duration) bool {
 //
 // Either the notifying side, which has published first, finds asleep set and wakes, or
 // ready finds what was published; and a wake between the look and the sleep has
-// changed rings, so that the kernel does not begin it.
+// changed the count of notifications, so that the kernel does not begin it.
 func (b *Doorbell) Sleep(ready func() bool, most time.Duration) bool {
 	seen, began := b.notified.load(), time.Now()
 	b.asleep.store(1)

@@ -180,7 +180,7 @@ func (p *Producer) Publish() {
 // Fits reports whether a record of n bytes can be put now.
 func (p *Producer) Fits(n int) bool { return p.fits(uint64(Slots(n))) }
 
-// Revoke marks a published record, whose slots the consumer has not given back, as revoked.
+// Revoke marks a record, published or not, whose slots the consumer has not given back, as revoked.
 // True means that the consumer, if it uses Start, will certainly see the mark. False means
 // that the consumer had started the record already, and may or may not have seen it.
 func (p *Producer) Revoke(number uint32) bool {

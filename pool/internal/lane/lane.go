@@ -126,7 +126,7 @@ func (l *Lane) PushMessage(record []byte) bool {
 	return ok
 }
 
-// A worker that has deep tasks is told of more by deep at a time: each
+// A worker that has deep tasks before it is shown more only deep at a time: each
 // time the ring's cache line goes to its core and back. To publish each costs 8 %
 // more CPU time: BenchmarkHot/op=submit/workers=1.
 const deep = 16

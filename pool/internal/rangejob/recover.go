@@ -46,8 +46,8 @@ func (j *Job) Died(s *Share, claim uint32, overran bool) (c Charge) {
 }
 
 // tryAgain decides what becomes of a block whose worker died. One that has overrun for
-// the first time is tried again whole, because the machine may have been busy: the result
-// of a reduction depends on where it is cut.
+// the first time is tried again whole, because the machine may have been busy, and a block
+// is not cut without need: the result of a reduction depends on where it is.
 func (j *Job) tryAgain(block uint32, overran bool) {
 	switch lost := j.losses[block]; {
 	case overran && lost.overruns > 1, j.Quarantine > 0 && !overran:
