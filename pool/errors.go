@@ -23,7 +23,8 @@ var (
 	ErrCancelled = errors.New("pool: task cancelled")
 	// ErrNoMain: New was called in a worker process: main must call pool.Main first.
 	ErrNoMain = errors.New("pool: this process is a worker: call pool.Main() first thing in main, and in TestMain")
-	// ErrTooLarge: arguments or a result do not fit into a message. Hand large data over as a View.
+	// ErrTooLarge: arguments do not fit into a message. Hand large data over as a View. Of a
+	// result it is the text of a TaskError, since the worker has found it.
 	ErrTooLarge = codec.ErrTooLarge
 	// ErrWorkerDied: what a *WorkerExitError unwraps to.
 	ErrWorkerDied = errors.New("pool: worker died")
@@ -72,11 +73,11 @@ func taskError(fn string, status wire.Status, payload []byte) *TaskError {
 
 // A WorkerExitError is the death of a worker. It unwraps to [ErrWorkerDied].
 type WorkerExitError struct {
-	Worker   int // slot, 0…workers−1
+	Worker   int // slot, 0 to Workers+Spares−1
 	PID      int // of the dead incarnation; 0 if it could not be started at all
 	Class    ExitClass
 	ExitCode int    // −1 if a signal ended it, or of ExitUnknown
-	Signal   string // "killed", "segmentation fault", …; "" if none
+	Signal   string // that ended the process: "killed", "aborted", …; "" if none, as where Go reports a fault and exits
 	Func     string // the task it was running; "" if it was idle
 	Lo, Hi   int    // of a range: the indices that it was running, from Lo up to Hi
 	Attempt  int    // of that task, from 1

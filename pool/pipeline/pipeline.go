@@ -62,7 +62,7 @@ type Options struct {
 //
 // # Arrays
 //
-// The pipeline owns what travels in it. The Views in a result of a process stage, and
+// The pipeline owns what travels in it. The OwnedViews in a result of a process stage, and
 // what a function gave to Hold, live until the item that they travel with was through
 // the next process stage or through write, goroutine stages between included, or was
 // dropped; then the pipeline releases them. Nobody else does. Whoever wants to keep the
