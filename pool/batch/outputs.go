@@ -79,7 +79,11 @@ func (e *engine) beginOutput() error {
 		done = append(done, c.extents...)
 	}
 	return o.disk.try(func() error {
-		t, err := o.openTemp(o.path, "")
+		open := func() (*temp, error) { return o.openTemp(o.path, "") }
+		if len(done) > 0 {
+			open = func() (*temp, error) { return o.reopenTemp(o.path) }
+		}
+		t, err := open()
 		if err != nil {
 			return err
 		}

@@ -95,6 +95,12 @@ func TestResumeRefuses(t *testing.T) {
 			_, err = f.WriteAt([]byte("m"), 0)
 			require.NoError(t, errors.Join(err, f.Close()))
 		}, "its first 2 bytes are not what was written there"},
+		"rows that are gone": {func(t *testing.T, tr trial, j *batch.Job) {
+			temps, err := filepath.Glob(filepath.Join(tr.Dir, ".out.csv.handoff-*"))
+			require.NoError(t, err)
+			require.Len(t, temps, 1)
+			require.NoError(t, os.Remove(temps[0]))
+		}, "which has the rows that are done, is gone"},
 		"rows that were written over": {func(t *testing.T, tr trial, j *batch.Job) {
 			temps, err := filepath.Glob(filepath.Join(tr.Dir, ".out.csv.handoff-*"))
 			require.NoError(t, err)

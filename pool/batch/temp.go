@@ -3,6 +3,7 @@ package batch
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -42,6 +43,20 @@ func (o *outputs) openTemp(out, suffix string) (*temp, error) {
 	if err := o.fs.SyncDir(filepath.Dir(out)); err != nil { // the journal is about to rely on it
 		return nil, errors.Join(outputError(out, err), t.remove())
 	}
+	return t, nil
+}
+
+// reopenTemp opens the temporary file of an output in which an earlier run has put rows.
+func (o *outputs) reopenTemp(out string) (*temp, error) {
+	t := &temp{fs: o.fs, out: out, name: o.tempName(out, "")}
+	f, err := o.fs.OpenFile(t.name, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s, which has the rows that are done, is gone: %w", t.name, ErrStartAgain)
+	}
+	if err != nil {
+		return nil, outputError(out, err)
+	}
+	t.f = f
 	return t, nil
 }
 
