@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -148,8 +149,18 @@ func (l *Lane) Publish() {
 	}
 }
 
-// Err is what the worker has done to the ring down.
-func (l *Lane) Err() error { return l.down.Err() }
+// Err says that the worker has written over what it may not write to of the ring down.
+// One that has answered everything has taken all there was, so the longest record fits: it
+// gives slots back by quarters of the ring, and a record is at most half of it.
+func (l *Lane) Err() error {
+	if err := l.down.Err(); err != nil {
+		return err
+	}
+	if l.Len() == 0 && !l.down.Fits(l.down.MaxRecord()) {
+		return fmt.Errorf("%w: it is full, and has nothing in it that was not answered", ring.ErrCorrupt)
+	}
+	return nil
+}
 
 // At is slot i of Len, oldest first. It is good until the next Push, Pop or Revoke.
 func (l *Lane) At(i int) *Slot { return &l.slots[l.first+i] }

@@ -117,6 +117,24 @@ func TestPositionsGoOn(t *testing.T) {
 	require.Equal(t, Window, l.Len(), "and gets no answer")
 }
 
+// A worker that stores an older count of what it has given back makes its ring look full
+// for ever: it gives back by quarters, and gets no more.
+func TestRingThatLooksFull(t *testing.T) {
+	l, w := both(t)
+	for range Slots - 1 {
+		push(t, l, 1)
+		begin(t, w)
+		l.Pop()
+	}
+	head := word32(l.Memory().Bytes, DownAt+4)
+	last := head.Swap(0)
+	require.False(t, l.Fits(100))
+	require.ErrorIs(t, l.Err(), ring.ErrCorrupt)
+	head.Store(last)
+	require.NoError(t, l.Err())
+	require.True(t, l.Fits(100))
+}
+
 func TestStuck(t *testing.T) {
 	l, w := both(t)
 	push(t, l, 1)
