@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -32,11 +30,6 @@ func TestMain(m *testing.M) {
 	}
 	if n := os.Getenv("HANDOFF_TEST_HOLD"); n != "" {
 		hold(n)
-	}
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
-		if signal.Ignored(s) { // as behind nohup or &: the commands would inherit it, and tests send it to them
-			signal.Notify(make(chan os.Signal, 1), s)
-		}
 	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // for the commands: each would sleep for a second
 	cache, err := os.MkdirTemp("", "handoff-cache-")              // what classify keeps is not the user's
