@@ -109,14 +109,18 @@ func TestKeyLine(t *testing.T) {
 	}
 }
 
-// Whatever a worker has written, there is a class, and it is one of them.
+// Whatever a worker has written, there is a class, and it is one of them. The name of a
+// signal is the kernel's, not the worker's: it is one of a few.
 func FuzzOf(f *testing.F) {
-	f.Add(panicked, 2, "", true, false)
-	f.Add(noMemory, -1, "killed", true, true)
-	f.Add(byWorker, 1, "", false, false)
+	signals := []string{"", "killed", "aborted", "segmentation fault"}
+	f.Add(panicked, 2, uint8(0), true, false)
+	f.Add(noMemory, -1, uint8(1), true, true)
+	f.Add(panicked, -1, uint8(2), true, false)
+	f.Add(byWorker, 1, uint8(0), false, false)
 	classes := map[Class]bool{Status: true, Fatal: true, Signal: true, OOM: true, Start: true, Protocol: true}
-	f.Fuzz(func(t *testing.T, output string, code int, signal string, greeted, oom bool) {
-		got := Of(Known{Exit: proc.Exit{Code: code, Signal: signal}, Output: output, Greeted: greeted, OOMKilled: oom})
+	f.Fuzz(func(t *testing.T, output string, code int, signal uint8, greeted, oom bool) {
+		exit := proc.Exit{Code: code, Signal: signals[int(signal)%len(signals)]}
+		got := Of(Known{Exit: exit, Output: output, Greeted: greeted, OOMKilled: oom})
 		require.True(t, classes[got.Class], got.Class)
 		require.NotContains(t, got.Evidence, "\n")
 	})
