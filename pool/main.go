@@ -2,13 +2,12 @@ package pool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
+	"example.com/handoff/pool/internal/hook"
 	"example.com/handoff/pool/internal/wire"
 	workerside "example.com/handoff/pool/internal/worker"
 )
@@ -96,7 +95,7 @@ func runInit(ctx context.Context) error {
 	list := initHooks.init
 	initHooks.mu.Unlock()
 	for _, h := range list {
-		if err := waitFor(ctx, 0, h.run); err != nil {
+		if err := hook.Contain(ctx, 0, h.f); err != nil {
 			return fmt.Errorf("Init %q: %w", h.name, err)
 		}
 	}
@@ -110,49 +109,9 @@ func runTeardown(ctx context.Context, longest time.Duration) (errs []error) {
 	list := initHooks.teardown
 	initHooks.mu.Unlock()
 	for i := len(list) - 1; i >= 0; i-- {
-		if err := waitFor(ctx, longest, list[i].run); err != nil {
+		if err := hook.Contain(ctx, longest, list[i].f); err != nil {
 			errs = append(errs, fmt.Errorf("Teardown %q: %w", list[i].name, err))
 		}
 	}
 	return errs
-}
-
-func (h initHook) run() error { return contained(h.f) }
-
-// waitFor runs f and waits for it until ctx ends, and no longer than longest if that is
-// not 0.
-func waitFor(ctx context.Context, longest time.Duration, f func() error) error {
-	ended := make(chan error, 1)
-	go func() { ended <- f() }()
-	var late <-chan time.Time
-	if longest > 0 {
-		timer := time.NewTimer(longest)
-		defer timer.Stop()
-		late = timer.C
-	}
-	select {
-	case err := <-ended:
-		return err
-	case <-late:
-		return fmt.Errorf("it took longer than %v", longest)
-	case <-ctx.Done():
-		return fmt.Errorf("it has not returned: %w", context.Cause(ctx))
-	}
-}
-
-// contained runs f on a goroutine of its own: a panic and runtime.Goexit are errors.
-func contained(f func() error) error {
-	ended := make(chan error, 1)
-	go func() {
-		debug.SetPanicOnFault(true)
-		err := errors.New("it called runtime.Goexit")
-		defer func() {
-			if v := recover(); v != nil {
-				err = fmt.Errorf("panic: %.1000v", v)
-			}
-			ended <- err
-		}()
-		err = f()
-	}()
-	return <-ended
 }

@@ -84,7 +84,7 @@ var ruleTable = map[string]ruleRow{
 // and the supervisor's share wire, lane, codec, proc and rangejob, and never import each other.
 var ruleInner = map[string][]string{
 	"wire":     nil,
-	"codec":    {"wire"},
+	"codec":    {"wire", "hook"},
 	"lane":     {"wire"},
 	"proc":     nil,
 	"fate":     {"wire", "proc"},

@@ -2,13 +2,14 @@ package codec
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime/debug"
 	"time"
 
+	"example.com/handoff/pool/internal/hook"
 	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
@@ -94,33 +95,12 @@ func receive(b []byte, field string, c shm.Carrier, kind shm.Kind, bind BindFunc
 // carrierTime bounds a Carrier's method: others' results wait for it.
 const carrierTime = 10 * time.Second
 
-// contain runs a Carrier's method on a goroutine of its own. A panic in it, over bytes of
-// a stranger, and runtime.Goexit are errors; one that takes longer than carrierTime is
-// left behind.
+// contain runs a Carrier's method, over bytes that may be anybody's, within carrierTime.
 func contain(field string, method func() error) error {
-	ended := make(chan error, 1)
-	go func() {
-		debug.SetPanicOnFault(true)
-		err := errors.New("it called runtime.Goexit")
-		defer func() {
-			if v := recover(); v != nil {
-				err = fmt.Errorf("panic: %.1000v", v)
-			}
-			ended <- err
-		}()
-		err = method()
-	}()
-	late := time.NewTimer(carrierTime)
-	defer late.Stop()
-	select {
-	case err := <-ended:
-		if err != nil {
-			err = fmt.Errorf("%s: %w", field, err)
-		}
-		return err
-	case <-late.C:
-		return fmt.Errorf("%s: it took longer than %v", field, carrierTime)
+	if err := hook.Contain(context.Background(), carrierTime, method); err != nil {
+		return fmt.Errorf("%s: %w", field, err)
 	}
+	return nil
 }
 
 var (

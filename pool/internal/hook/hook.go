@@ -1,5 +1,5 @@
-// Package hook calls what users have set to hear of a pool, and says at the end what still
-// hangs.
+// Package hook calls what users have set to hear of a pool, says at the end what still
+// hangs, and contains users' functions that are waited for ([Contain]).
 //
 // The same holds for all [Calls]: they come one at a time, in order, on a goroutine of the
 // hook's own, and nobody but Wait waits for them. None is dropped: those that wait take
@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -114,7 +115,7 @@ type Output struct {
 // Open sets the writer, once, before any other call; name is for errors. nil is none.
 func (o *Output) Open(name string, to io.Writer) { o.name, o.to = name, to }
 
-// Of is what hears of each line of a worker; nil if nobody wants them.
+// Of returns the function that takes each line of a worker; nil if there is no writer.
 func (o *Output) Of(slot int) func(line []byte) {
 	if o.to == nil {
 		return nil
@@ -210,7 +211,7 @@ func (s *State) wait(ctx context.Context, longest time.Duration) error {
 	}
 }
 
-// Unreturned is how many calls are made or wait.
+// Unreturned counts the calls that wait or have not returned.
 func (s *State) Unreturned() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,5 +232,37 @@ func isClosed(c <-chan struct{}) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// Contain runs a function of the user's on a goroutine of its own: a panic, a fault and
+// runtime.Goexit in it are errors. One that has not returned when ctx ends, or takes longer
+// than longest, if that is not 0, is left behind.
+func Contain(ctx context.Context, longest time.Duration, f func() error) error {
+	ended := make(chan error, 1)
+	go func() {
+		debug.SetPanicOnFault(true)
+		err := errors.New("it called runtime.Goexit")
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("panic: %.1000v", v)
+			}
+			ended <- err
+		}()
+		err = f()
+	}()
+	var late <-chan time.Time
+	if longest > 0 {
+		timer := time.NewTimer(longest)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-late:
+		return fmt.Errorf("it took longer than %v", longest)
+	case <-ctx.Done():
+		return fmt.Errorf("it has not returned: %w", context.Cause(ctx))
 	}
 }
