@@ -122,7 +122,8 @@ func (p *Pool) revokedLocked(t *task) {
 	}
 }
 
-// failureLocked is what a task has failed with.
+// failureLocked makes the error of a task that has failed: the function's own, wrapped in
+// ErrCancelled or ErrClosed where the failure came of these.
 func (p *Pool) failureLocked(t *task, status wire.Status, payload []byte) error {
 	err := taskError(t.entry.name, status, payload)
 	switch {

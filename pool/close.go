@@ -77,7 +77,7 @@ func stepAfter(ctx context.Context) (context.Context, func()) {
 	return late, func() { stop(); cancel(nil) }
 }
 
-// closeStep is how long each of Close's stronger means may take to work.
+// closeStep bounds the wait after each of Close's stronger means: cancelling, killing.
 const closeStep = 500 * time.Millisecond
 
 // endWorkers asks, then cancels and terminates, then kills.

@@ -33,7 +33,7 @@ func TestContextUsesThePool(t *testing.T) {
 	task := submitWork(t, p, workIn{How: "sleep", For: time.Hour})
 	defer task.Cancel()
 	within(t, func() {
-		for range 2 { // the poller, and one that is parked
+		for range 2 { // the leader, and one that is parked
 			var waiters sync.WaitGroup
 			for range 2 {
 				ctx, cancel := context.WithTimeout(background(), 20*time.Millisecond)
@@ -65,7 +65,7 @@ type wild struct{ context.Context }
 func (wild) Done() <-chan struct{}        { return make(chan struct{}) }
 func (wild) AfterFunc(func()) func() bool { panic("mine") }
 
-// A panic in the poller is that of who waits, and holds nobody else up.
+// A panic in the leader is that of who waits, and holds nobody else up.
 func TestPanicOfThePoller(t *testing.T) {
 	p := newPool(t, &Options{Workers: 2, Timeouts: Timeouts{Close: time.Millisecond}})
 	long := submitWork(t, p, workIn{How: "sleep", For: time.Hour})

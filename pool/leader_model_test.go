@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A pollModel is the poller's role: those that wait, each for a task of its own,
+// A leaderModel is leading: those that wait, each for a task of its own,
 // the dispatcher, somebody who needs the role at once, and what comes from
 // elsewhere: results, ends of contexts, tasks that others resolve, a new lane. A
 // step is what is done under Pool.mu at a time, or touches what is not under it
@@ -19,20 +19,20 @@ import (
 //
 // A waiter waits once under each of some contexts that end, and then, if it may,
 // under one that does not.
-type pollModel struct {
+type leaderModel struct {
 	locked   int8 // by which actor, over more than one step; else modelNobody
 	polling  bool
 	draining bool
-	kicked   bool // kicks are not those that the poller has seen
+	kicked   bool // kicks are not those that the leader has seen
 	newLane  bool // is there
-	watched  bool // the poller looks into it
+	watched  bool // the leader looks into it
 	waited   int8
 	hooked   int8 // whose context
 	ended    uint8
 	firing   uint8 // bit w: w's context has ended, who hears of it has not kicked yet
 	parked   [4]int8
-	patient  uint8 // those who are parked and not for the role, bits
-	came     bool  // somebody was parked when the poller began to drain
+	longWait uint8 // those who are parked and not for the role, bits
+	came     bool  // somebody was parked when the leader began to drain
 	tasks    [3]uint8
 	actors   [5]pollActor
 }
@@ -48,9 +48,9 @@ type pollActor struct {
 	waits  uint8 // that ended with their contexts
 	taking int8  // the task whose result it takes, without the lock
 	token  bool
-	poller bool
+	leads  bool
 	// has waited for long
-	patient bool
+	longWait bool
 }
 
 const ( // pollActor.pc
@@ -87,9 +87,9 @@ type pollRules struct {
 	lateLane   uint8    // is in a lane that is new
 	dispatcher bool
 	urgent     bool
-	patient    uint8 // may become so
+	longWait   uint8 // may become so
 
-	noKick       bool // of the poller when others resolve its task
+	noKick       bool // of the leader when others resolve its task
 	noLaneKick   bool
 	noUrgentKick bool
 	urgentLast   bool // in the list
@@ -98,13 +98,13 @@ type pollRules struct {
 	leavesToken  bool // whose context has ended
 	keepsRole    bool // given to it too late
 	noPass       bool
-	twoPollers   bool // does not look whether there is one
-	noLookAfter  bool // the poller does not look at its task when it has drained, but before
-	noDispatcher bool // polls for the patient
-	forgotten    bool // the patient are not told
+	twoLeaders   bool // does not look whether there is one
+	noLookAfter  bool // the leader does not look at its task when it has drained, but before
+	noDispatcher bool // polls for the longWait
+	forgotten    bool // the longWait are not told
 }
 
-func (m *pollModel) push(a int8, first bool) {
+func (m *leaderModel) push(a int8, first bool) {
 	n := slices.Index(m.parked[:], modelNobody)
 	if first {
 		copy(m.parked[1:], m.parked[:n])
@@ -114,14 +114,14 @@ func (m *pollModel) push(a int8, first bool) {
 }
 
 // isParked reports whether a is, for the role or not.
-func (m *pollModel) isParked(a int8) bool {
-	return m.patient>>a&1 == 1 || slices.Contains(m.parked[:], a)
+func (m *leaderModel) isParked(a int8) bool {
+	return m.longWait>>a&1 == 1 || slices.Contains(m.parked[:], a)
 }
 
 // remove reports whether a was parked.
-func (m *pollModel) remove(a int8) bool {
-	if m.patient>>a&1 == 1 {
-		m.patient &^= 1 << a
+func (m *leaderModel) remove(a int8) bool {
+	if m.longWait>>a&1 == 1 {
+		m.longWait &^= 1 << a
 		return true
 	}
 	i := slices.Index(m.parked[:], a)
@@ -133,7 +133,7 @@ func (m *pollModel) remove(a int8) bool {
 }
 
 // unpark as unparkLocked. What is wrong it puts into wrong.
-func (m *pollModel) unpark(a int8, wrong map[string]bool) {
+func (m *leaderModel) unpark(a int8, wrong map[string]bool) {
 	m.remove(a)
 	if m.actors[a].token {
 		wrong["token twice"] = true
@@ -141,7 +141,7 @@ func (m *pollModel) unpark(a int8, wrong map[string]bool) {
 	m.actors[a].token = true
 }
 
-func (m *pollModel) pass(r pollRules, wrong map[string]bool) {
+func (m *leaderModel) pass(r pollRules, wrong map[string]bool) {
 	m.waited = modelNobody
 	a := m.parked[0]
 	if m.polling = a != modelNobody; !m.polling {
@@ -151,21 +151,21 @@ func (m *pollModel) pass(r pollRules, wrong map[string]bool) {
 		m.polling = false
 		return
 	}
-	m.actors[a].poller = true
+	m.actors[a].leads = true
 	m.unpark(a, wrong)
 }
 
 // resolve as resolveLocked, resolved as resolvedLocked.
-func (m *pollModel) resolve(r pollRules, t int8, wrong map[string]bool) {
+func (m *leaderModel) resolve(r pollRules, t int8, wrong map[string]bool) {
 	if m.tasks[t] = modelEnding; r.pins>>t&1 == 0 {
 		m.resolved(r, t, wrong)
 	}
 }
 
-func (m *pollModel) resolved(r pollRules, t int8, wrong map[string]bool) {
+func (m *leaderModel) resolved(r pollRules, t int8, wrong map[string]bool) {
 	m.tasks[t] = modelResolved
 	switch {
-	case m.patient>>t&1 == 1 && r.forgotten:
+	case m.longWait>>t&1 == 1 && r.forgotten:
 	case m.isParked(t):
 		m.unpark(t, wrong)
 	case m.waited == t && !m.draining && !r.noKick:
@@ -174,7 +174,7 @@ func (m *pollModel) resolved(r pollRules, t int8, wrong map[string]bool) {
 }
 
 // ready as Pool.ready.
-func (m *pollModel) ready(r pollRules) bool {
+func (m *leaderModel) ready(r pollRules) bool {
 	for t := range r.waiters {
 		if m.tasks[t] == modelRing && (m.watched || r.lateLane>>t&1 == 0) {
 			return true
@@ -185,37 +185,37 @@ func (m *pollModel) ready(r pollRules) bool {
 
 // endsNow is whether the context of a's present wait is one that ends, hasEnded
 // whether it has.
-func (m *pollModel) endsNow(r pollRules, a int8) bool {
+func (m *leaderModel) endsNow(r pollRules, a int8) bool {
 	return a < modelDispatcher && m.actors[a].waits < r.ends[a]
 }
 
-func (m *pollModel) hasEnded(r pollRules, a int8) bool { return m.endsNow(r, a) && m.ended>>a&1 == 1 }
+func (m *leaderModel) hasEnded(r pollRules, a int8) bool { return m.endsNow(r, a) && m.ended>>a&1 == 1 }
 
 // wait is the loop of await: the lock is held and is let go.
-func (m *pollModel) wait(r pollRules, a int8, ended bool, wrong map[string]bool) {
+func (m *leaderModel) wait(r pollRules, a int8, ended bool, wrong map[string]bool) {
 	w := &m.actors[a]
 	m.locked = modelNobody
 	if m.tasks[a] != modelResolved && !ended {
-		if w.patient {
-			m.patient |= 1 << a
+		if w.longWait {
+			m.longWait |= 1 << a
 			w.pc = pollParked
 			return
 		}
-		if m.polling && !w.poller && !r.twoPollers {
+		if m.polling && !w.leads && !r.twoLeaders {
 			m.push(a, false)
 			w.pc = pollParked
 			return
 		}
-		m.polling, w.poller, m.waited = true, false, a
+		m.polling, w.leads, m.waited = true, false, a
 		w.pc = pollDrain
 		m.locked = a
 		return
 	}
-	if w.poller && !r.keepsRole {
-		w.poller = false
+	if w.leads && !r.keepsRole {
+		w.leads = false
 		m.pass(r, wrong)
 	}
-	w.pc, w.patient = pollDone, false
+	w.pc, w.longWait = pollDone, false
 	if m.tasks[a] == modelResolved {
 		return
 	}
@@ -227,25 +227,25 @@ func (m *pollModel) wait(r pollRules, a int8, ended bool, wrong map[string]bool)
 }
 
 // leave is the end of pollLocked, and what comes after it.
-func (m *pollModel) leave(r pollRules, a int8, ended bool, wrong map[string]bool) {
+func (m *leaderModel) leave(r pollRules, a int8, ended bool, wrong map[string]bool) {
 	m.pass(r, wrong)
 	if a < modelDispatcher {
 		m.wait(r, a, ended, wrong)
 		return
 	}
 	m.actors[a].pc, m.locked = pollDone, modelNobody
-	if a == modelDispatcher && r.patient != 0 {
+	if a == modelDispatcher && r.longWait != 0 {
 		m.actors[a].pc = pollRest // it comes again
 	}
 }
 
 // open reports whether a task is unresolved.
-func (m *pollModel) open(r pollRules) bool {
+func (m *leaderModel) open(r pollRules) bool {
 	return slices.ContainsFunc(m.tasks[:r.waiters], func(s uint8) bool { return s < modelEnding })
 }
 
-// drained is the poller's look at more than the rings.
-func (m *pollModel) drained(r pollRules, a int8, wrong map[string]bool) {
+// drained is the leader's look at more than the rings.
+func (m *leaderModel) drained(r pollRules, a int8, wrong map[string]bool) {
 	m.draining = false
 	first := m.parked[0]
 	switch {
@@ -265,7 +265,7 @@ func (m *pollModel) drained(r pollRules, a int8, wrong map[string]bool) {
 }
 
 // act adds the steps of an actor.
-func (m pollModel) act(r pollRules, a int8, wrong map[string]bool, to func(pollModel)) {
+func (m leaderModel) act(r pollRules, a int8, wrong map[string]bool, to func(leaderModel)) {
 	before := m
 	w := &m.actors[a]
 	free := m.locked == modelNobody || m.locked == a
@@ -281,7 +281,7 @@ func (m pollModel) act(r pollRules, a int8, wrong map[string]bool, to func(pollM
 			m.kicked = m.kicked || !r.noUrgentKick
 			w.pc = pollParked
 			to(m)
-		case a == modelDispatcher && r.patient != 0 && !m.open(r):
+		case a == modelDispatcher && r.longWait != 0 && !m.open(r):
 		case a == modelUrgent && r.urgent, a == modelDispatcher && r.dispatcher && !m.polling:
 			m.polling, m.locked, w.pc = true, a, pollDrain
 			to(m)
@@ -300,7 +300,7 @@ func (m pollModel) act(r pollRules, a int8, wrong map[string]bool, to func(pollM
 			break
 		}
 		if a == modelUrgent {
-			w.poller, m.locked, w.pc = false, a, pollDrain
+			w.leads, m.locked, w.pc = false, a, pollDrain
 		} else {
 			m.wait(r, a, false, wrong)
 		}
@@ -354,8 +354,8 @@ func (m pollModel) act(r pollRules, a int8, wrong map[string]bool, to func(pollM
 			w.pc = pollDrain
 			to(m)
 		}
-		if m = before; free && a < modelDispatcher && r.patient>>a&1 == 1 {
-			w.patient = true
+		if m = before; free && a < modelDispatcher && r.longWait>>a&1 == 1 {
+			w.longWait = true
 			m.leave(r, a, false, wrong)
 			to(m)
 		}
@@ -378,7 +378,7 @@ func (m pollModel) act(r pollRules, a int8, wrong map[string]bool, to func(pollM
 }
 
 // befall adds what comes from elsewhere.
-func (m pollModel) befall(r pollRules, wrong map[string]bool, to func(pollModel)) {
+func (m leaderModel) befall(r pollRules, wrong map[string]bool, to func(leaderModel)) {
 	before, free := m, m.locked == modelNobody
 	if free && r.lateLane != 0 && !m.newLane {
 		m.newLane, m.kicked = true, m.kicked || !r.noLaneKick
@@ -414,12 +414,12 @@ func (m pollModel) befall(r pollRules, wrong map[string]bool, to func(pollModel)
 }
 
 // check holds the state against the invariants.
-func (m *pollModel) check(r pollRules, wrong map[string]bool) {
+func (m *leaderModel) check(r pollRules, wrong map[string]bool) {
 	holders := 0
 	for i := range m.actors {
 		a, w := int8(i), &m.actors[i]
 		parked := m.isParked(a)
-		if w.poller || w.pc >= pollDrain && w.pc <= pollSleep {
+		if w.leads || w.pc >= pollDrain && w.pc <= pollSleep {
 			holders++
 		}
 		if parked && a < modelDispatcher && m.tasks[a] == modelResolved {
@@ -436,20 +436,20 @@ func (m *pollModel) check(r pollRules, wrong map[string]bool) {
 		}
 	}
 	if holders > 1 {
-		wrong["two pollers"] = true
+		wrong["two leaders"] = true
 	}
 	if m.polling != (holders > 0) {
 		wrong["role lost"] = true
 	}
 	if m.parked[0] != modelNobody && !m.polling {
-		wrong["parked without a poller"] = true
+		wrong["parked without a leader"] = true
 	}
 }
 
 // explorePoll walks through all orders of the steps.
 func explorePoll(r pollRules) (states int, wrong map[string]bool) {
 	wrong = map[string]bool{}
-	start := pollModel{locked: modelNobody, waited: modelNobody, hooked: modelNobody}
+	start := leaderModel{locked: modelNobody, waited: modelNobody, hooked: modelNobody}
 	for i := range start.parked {
 		start.parked[i] = modelNobody
 	}
@@ -459,13 +459,13 @@ func explorePoll(r pollRules) (states int, wrong map[string]bool) {
 	if r.noDispatcher {
 		start.actors[modelDispatcher].pc = pollDone
 	}
-	seen := map[pollModel]struct{}{start: {}}
-	for todo := []pollModel{start}; len(todo) > 0; {
+	seen := map[leaderModel]struct{}{start: {}}
+	for todo := []leaderModel{start}; len(todo) > 0; {
 		m := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		m.check(r, wrong)
 		moved := false
-		to := func(n pollModel) {
+		to := func(n leaderModel) {
 			moved = true
 			if _, ok := seen[n]; !ok {
 				seen[n] = struct{}{}
@@ -496,7 +496,7 @@ func TestPollModel(t *testing.T) {
 	three := pollRules{waiters: 3, ends: [3]uint8{1, 0, 0}, others: 0b010, pins: 0b100}
 	taking := pollRules{waiters: 2, ends: [3]uint8{1, 1}, views: 0b01, pins: 0b10, others: 0b10, dispatcher: true, urgent: true}
 	unfinished := pollRules{waiters: 2, ends: [3]uint8{2, 1}, gives: 0b01, lost: 0b01, lateLane: 0b10, dispatcher: true, urgent: true}
-	long := pollRules{waiters: 3, ends: [3]uint8{1, 0, 0}, others: 0b010, pins: 0b100, patient: 0b011, dispatcher: true}
+	long := pollRules{waiters: 3, ends: [3]uint8{1, 0, 0}, others: 0b010, pins: 0b100, longWait: 0b011, dispatcher: true}
 	with := func(r pollRules, change func(*pollRules)) pollRules { change(&r); return r }
 	for _, tt := range []struct {
 		name  string
@@ -508,12 +508,12 @@ func TestPollModel(t *testing.T) {
 		{"three of all kinds", with(three, func(r *pollRules) { r.views, r.urgent = 0b001, true }), ""},
 		{"results without the lock", taking, ""},
 		{"no result, a new lane", unfinished, ""},
-		{"patient ones", long, ""},
-		{"patient ones, a new lane", with(unfinished, func(r *pollRules) { r.patient = 0b11 }), ""},
-		{"patient ones, results without the lock", with(taking, func(r *pollRules) { r.patient = 0b11 }), ""},
+		{"longWait ones", long, ""},
+		{"longWait ones, a new lane", with(unfinished, func(r *pollRules) { r.longWait = 0b11 }), ""},
+		{"longWait ones, results without the lock", with(taking, func(r *pollRules) { r.longWait = 0b11 }), ""},
 
-		{"nobody polls for the patient", with(long, func(r *pollRules) { r.noDispatcher = true }), "hangs"},
-		{"patient ones not told", with(long, func(r *pollRules) { r.forgotten = true }), "hangs, parked, though resolved"},
+		{"nobody polls for the longWait", with(long, func(r *pollRules) { r.noDispatcher = true }), "hangs"},
+		{"longWait ones not told", with(long, func(r *pollRules) { r.forgotten = true }), "hangs, parked, though resolved"},
 		{"no kick", with(three, func(r *pollRules) { r.noKick = true }), "hangs"},
 		{"no kick for a new lane", with(unfinished, func(r *pollRules) { r.noLaneKick = true }), "hangs"},
 		{"no kick by an urgent one", with(unfinished, func(r *pollRules) { r.noUrgentKick = true }), "hangs, urgent one waits"},
@@ -521,9 +521,9 @@ func TestPollModel(t *testing.T) {
 		{"no kick at the end of a context", with(unfinished, func(r *pollRules) { r.noHook = true }), "hangs"},
 		{"that kick without the lock", with(unfinished, func(r *pollRules) { r.unlockedKick = true }), "hangs"},
 		{"token not taken", with(three, func(r *pollRules) { r.leavesToken = true }), "parked, though resolved, token left, token lost, token twice"},
-		{"role not passed on", with(three, func(r *pollRules) { r.noPass = true }), "hangs, parked without a poller"},
+		{"role not passed on", with(three, func(r *pollRules) { r.noPass = true }), "hangs, parked without a leader"},
 		{"role kept that came too late", with(taking, func(r *pollRules) { r.keepsRole = true }), "hangs"},
-		{"role taken from its holder", with(three, func(r *pollRules) { r.twoPollers = true }), "hangs, role lost, two pollers"},
+		{"role taken from its holder", with(three, func(r *pollRules) { r.twoLeaders = true }), "hangs, role lost, two leaders"},
 		{"own task looked at before the rings", with(taking, func(r *pollRules) { r.noLookAfter = true }), "hangs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"example.com/handoff/shm"
 )
 
-// The end of a context is not lost on the poller, wherever it stands when that comes:
+// The end of a context is not lost on the leader, wherever it stands when that comes:
 // between its look at the context and its sleep, or in it.
 func TestContextEndsBehindThePoller(t *testing.T) {
 	p := newPool(t, &Options{Workers: 2, Timeouts: Timeouts{Close: time.Millisecond}})
@@ -333,22 +333,22 @@ func TestPatientWaiter(t *testing.T) {
 			_, err := long.Wait(background())
 			waited <- err
 		}()
-		patient := func() bool {
+		waitsLong := func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			return p.leader.longWaits.first != nil
 		}
-		eventually(t, patient, "the waiter of a long task is not patient")
+		eventually(t, waitsLong, "the waiter of a long task does not wait long")
 		for i := range int64(200) {
 			f, err := addOne.Submit(background(), p, i)
 			require.NoError(t, err)
 			v, err := f.Wait(background())
 			require.NoError(t, err)
 			require.Equal(t, i+1, v)
-			require.True(t, patient(), "it was given the role")
+			require.True(t, waitsLong(), "it was given the role")
 		}
 		long.Cancel()
 		require.NoError(t, <-waited)
-		require.False(t, patient())
+		require.False(t, waitsLong())
 	})
 }

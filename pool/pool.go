@@ -150,7 +150,7 @@ func (p *Pool) Done() <-chan struct{} { return p.ending.ended }
 // Run is the pool's run, for segments beside its arenas.
 func (p *Pool) Run() *shm.Run { return p.segments.run }
 
-// An ending is how the pool ends.
+// An ending has the reason of the pool's end, and what Close waits for.
 type ending struct {
 	cause   error         // why it has ended; nil while it runs. Guarded by Pool.mu
 	ended   chan struct{} // closed when no task can be started any more

@@ -211,7 +211,7 @@ func (p *Pool) newShareLocked(j *rangeJob, s rangejob.Share) *task {
 	}
 }
 
-// shareRecord is what the worker gets of a share.
+// shareRecord is the record of a share in a lane, for the attempt that comes.
 func (t *task) shareRecord() wire.RangeShare {
 	r, s := t.share.job.record, &t.share
 	r.ID, r.Attempt = t.id, t.tries.Attempt+1

@@ -49,7 +49,7 @@ type table struct {
 	hash    [16]byte // of names and types
 }
 
-// maxFuncs is what the number of a function in a task can be.
+// maxFuncs bounds the functions: a task has 16 bits for the number of one.
 const maxFuncs = 1 << 16
 
 // number is e's.
@@ -64,7 +64,7 @@ func (t *table) number(e *entry) (uint16, bool) {
 	return uint16(n), known
 }
 
-// name is that of a number, which may be a stranger's.
+// name finds the name of a number, which may come from a worker and be of no function.
 func (t *table) name(fn uint16) string {
 	if int(fn) < len(t.entries) {
 		return t.entries[fn].name

@@ -202,7 +202,7 @@ func (p *Pool) addLaneLocked(w *worker) {
 	p.leader.kick()
 }
 
-// openLocked is how many workers can be given tasks.
+// openLocked counts the workers that can be given tasks: not those that end.
 func (p *Pool) openLocked() (n int) {
 	for _, w := range p.sched.workers {
 		if w.open() {

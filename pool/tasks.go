@@ -41,7 +41,7 @@ type task struct {
 	share rangeShare // that it is, or the zero value
 }
 
-// taskRefs is what the arguments name.
+// taskRefs keeps the segments of the arguments mapped until the task is over.
 type taskRefs struct {
 	segs  []*announced
 	pins  []shm.Pin
@@ -54,7 +54,7 @@ type taskPlace struct {
 	at     uint64
 }
 
-// taskOutcome is what a task has ended with.
+// A taskOutcome waits in the table until it is taken or given up.
 type taskOutcome struct {
 	bytes []byte            // of a result without Views
 	value any               // a result with Views: a *Out,

@@ -69,7 +69,7 @@ func numbers(n int) iter.Seq[int] {
 	}
 }
 
-// A text is what the server sent.
+// A text is one file, as the server sent it.
 type text struct {
 	year int
 	csv  []byte

@@ -17,14 +17,14 @@ import (
 
 const quantities = 3 // pressure, temperature, wind
 
-// A year is what parse makes of a text. Its arrays are in shared memory.
+// A year has the days of one text. Its arrays are in shared memory.
 type year struct {
 	N      int
 	Window int
 	Values [quantities]shm.View[float64]
 }
 
-// A smoothed is what a worker makes of a year.
+// A smoothed year comes back from a worker.
 type smoothed struct {
 	N       int
 	Medians [quantities]shm.OwnedView[float64]

@@ -25,7 +25,7 @@ const (
 	Unknown  Class = "unknown"
 )
 
-// Known is what is known of a dead incarnation.
+// Known is the evidence of a death. What could not be found out has its zero value.
 type Known struct {
 	Exit      proc.Exit
 	Output    string // the last of its stdout and stderr; it is not trusted
@@ -35,7 +35,7 @@ type Known struct {
 	Reason    string // why it could not start, or what it was killed for, in words
 }
 
-// A Fate is how an incarnation ended.
+// A Fate is what Known comes to.
 type Fate struct {
 	Class    Class
 	Evidence string // what Class is known from, where it is not the exit status alone

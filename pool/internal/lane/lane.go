@@ -28,7 +28,7 @@ type Lane struct {
 
 	Broken bool // the worker has put what it must not
 	Short  bool // the worker has said that it lacks resources, and runs nothing more
-	// MemoryTasks is how many tasks in the lane may ask for memory for their results.
+	// MemoryTasks counts the tasks in the lane that may ask for memory for their results.
 	MemoryTasks atomic.Int32
 
 	// seen is the position of the oldest at the last Look, and Unbegun since when it is
@@ -77,17 +77,17 @@ func (l *Lane) Memory() Memory { return l.mem }
 // Flight is the worker's flight ring.
 func (l *Lane) Flight() []byte { return l.mem.Bytes[FlightAt:Bytes] }
 
-// Claim is what the worker claims of a range.
+// Claim loads the word of SplitClaim. A worker may have stored anything.
 func (l *Lane) Claim() uint64 { return l.claim.Load() }
 
-// Begun is what the running attempt began with.
+// Begun reads the start and CPU time that the worker has noted for an attempt.
 func (l *Lane) Begun() Begun { return l.begun }
 
 // Len is how many answers the worker owes, those for tasks that were taken
 // back too: one that is stopped gives none.
 func (l *Lane) Len() int { return len(l.slots) - l.first }
 
-// Tasks is how many of these were not taken back.
+// Tasks counts those of Len that were not taken back.
 func (l *Lane) Tasks() int { return l.tasks }
 
 // Fits reports whether a task of that many bytes can be put.
@@ -165,7 +165,7 @@ func (l *Lane) Err() error {
 // At is slot i of Len, oldest first. It is good until the next Push, Pop or Revoke.
 func (l *Lane) At(i int) *Slot { return &l.slots[l.first+i] }
 
-// Oldest is what the worker must answer next; nil if there is nothing.
+// Oldest is the slot that the worker must answer next; nil if there is none.
 func (l *Lane) Oldest() *Slot {
 	if l.first == len(l.slots) {
 		return nil
@@ -173,7 +173,7 @@ func (l *Lane) Oldest() *Slot {
 	return &l.slots[l.first]
 }
 
-// Position is that of the oldest, from 1; 0 if there is nothing.
+// Position numbers the oldest among all tasks of the incarnation, from 1; 0 if there is none.
 func (l *Lane) Position() uint64 {
 	if l.first == len(l.slots) {
 		return 0
@@ -185,7 +185,7 @@ func (l *Lane) Position() uint64 {
 // outside.
 func (l *Lane) StartedAt(i int) bool { return l.down.Started(l.At(i).number) }
 
-// OldestStarted is that of the oldest, if there is one.
+// OldestStarted is StartedAt(0), or false if there is nothing.
 func (l *Lane) OldestStarted() bool { return l.Len() > 0 && l.StartedAt(0) }
 
 // Running is the task that the worker has begun; ok is false if there is none.

@@ -44,7 +44,7 @@ func MapMemory(seg *shm.Segment, bytes int) (m Memory, err error) {
 	return m, nil
 }
 
-// File is what a worker process inherits. It belongs to the memory.
+// File is the memfd, for a worker process to inherit. It belongs to the memory.
 func (m Memory) File() *os.File { return m.seg.File() }
 
 // End unmaps it. Nothing may use Bytes any more.

@@ -109,7 +109,7 @@ func (j *Job) partResult(s *Share, result []byte) (Taken, error) {
 	return Kept, nil
 }
 
-// partDied is that the worker of a part is dead.
+// partDied charges a part whose worker is dead, and gives it out again.
 func (j *Job) partDied(s *Share, overran bool) (c Charge) {
 	if s.Reported {
 		return c

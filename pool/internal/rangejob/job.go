@@ -7,7 +7,7 @@ import (
 	"example.com/handoff/pool/internal/wire"
 )
 
-// A Config is what a job is of.
+// A Config says what range a job is of, and what it may cost.
 type Config struct {
 	Name       string // of the function, for messages
 	N          int    // indices
@@ -49,7 +49,7 @@ type Share struct {
 	Reported bool   // the result of the part has come
 }
 
-// A Command is what is to be done.
+// A Command is for the owner to carry out, which has the tasks and the workers.
 type Command struct {
 	Kind   Kind
 	Share  Share  // of Give
@@ -57,7 +57,7 @@ type Command struct {
 	Lo, Hi int    // of Split and Quarantine: the indices
 }
 
-// A Kind is that of a command.
+// A Kind tells commands apart.
 type Kind uint8
 
 const (
@@ -101,10 +101,10 @@ func (j *Job) Open(next uint32) bool {
 	return j.left > 0 && !j.failed && !j.counterCorrupt && int64(next) < int64(j.blocks.Count)
 }
 
-// Joined is that a worker was given a share that takes blocks from the counter.
+// Joined counts a share that was given to a worker to take blocks from the counter.
 func (j *Job) Joined() { j.shares++ }
 
-// Withdrawn is that a share was taken back, and is given to nobody else.
+// Withdrawn counts off a share that was taken back and is given to nobody else.
 func (j *Job) Withdrawn() { j.shares-- }
 
 // give gives out a block as a share of its own.
@@ -145,7 +145,7 @@ func (j *Job) Result(s *Share, block uint32, result []byte) (Taken, error) {
 	return Kept, nil
 }
 
-// finish is that all of a block is done or left out.
+// finish marks a block as done, of which all indices are done or left out.
 func (j *Job) finish(block uint32) {
 	j.done.set(block)
 	if j.left--; j.left == 0 {
@@ -178,7 +178,8 @@ func (j *Job) Unreported(s *Share) error {
 // after the other: a share ends where others have taken the last blocks meanwhile.
 const maxEmptyShares = 8
 
-// Finished is that a worker has ended a share in order; there are so many workers.
+// Finished takes the end of a share that a worker has ended in order; workers is how many
+// there are.
 func (j *Job) Finished(s *Share, workers int) {
 	j.shares--
 	if s.Block == wire.AnyBlock {
@@ -204,7 +205,7 @@ func (j *Job) Revoked(s *Share) {
 	}
 }
 
-// maxShortages is how many workers, for each attempt of a block, may lack resources.
+// maxShortages bounds the workers that may lack resources, for each attempt of a block.
 const maxShortages = 8
 
 // Short is that a worker lacks resources, and has begun nothing of its share. It reports
@@ -214,7 +215,7 @@ func (j *Job) Short() bool {
 	return j.shortages > maxShortages*j.Attempts
 }
 
-// Errored is that the function has failed in a share.
+// Errored counts off a share in which the function has failed; the owner then calls Fail.
 func (j *Job) Errored() { j.shares-- }
 
 // Fail ends the job early. It reports whether it had neither ended nor failed before.
@@ -233,10 +234,10 @@ func (j *Job) fail(reason Kind) {
 	j.Fail()
 }
 
-// Blocks is how many blocks the range is cut into.
+// Blocks counts those that the range is cut into.
 func (j *Job) Blocks() int { return j.blocks.Count }
 
-// Splits is how many of them were not done as a whole.
+// Splits counts the blocks that were done in parts.
 func (j *Job) Splits() int { return len(j.splits) }
 
 // Quarantined are the indices that are left out. They are in order once the job has ended.

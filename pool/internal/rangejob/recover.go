@@ -2,7 +2,7 @@ package rangejob
 
 import "example.com/handoff/pool/internal/wire"
 
-// losses are what deaths have cost a block.
+// losses count the deaths under a block.
 type losses struct {
 	deaths   int
 	overruns int // of these, for a time limit, of more indices than one

@@ -1,6 +1,6 @@
 package task
 
-// A Load is what lies in the lane of one worker that may be given tasks.
+// A Load counts what lies in the lane of one worker that may be given tasks.
 type Load struct {
 	Answers int // that it owes
 	Tasks   int // of these, not taken back

@@ -179,7 +179,7 @@ type refusal struct {
 func (e *refusal) Error() string { return e.text }
 func (e *refusal) Unwrap() error { return e.is }
 
-// An Allocation is what a worker has pinned for one View of a result.
+// An Allocation names the block that a worker has pinned for one OwnedView of a result.
 type Allocation struct {
 	Segment, Generation uint32
 	Offset              int64
@@ -187,7 +187,7 @@ type Allocation struct {
 
 const allocationBytes = 16
 
-// MaxFrees is how many allocations fit into a free.
+// MaxFrees bounds the allocations of one free message.
 const MaxFrees = (MaxMessage - 8) / allocationBytes
 
 func AppendFree(b []byte, freed []Allocation) []byte {

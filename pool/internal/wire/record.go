@@ -51,7 +51,7 @@ func ReadTask(b []byte) (fn uint16, id TaskID, attempt int, args []byte, ok bool
 	return le.Uint16(b[2:]), readID(b[4:]), int(b[1]), b[TaskBytes:], true
 }
 
-// A RangeShare is what a worker is to do of a range.
+// A RangeShare is the record that gives a worker a part in a range.
 type RangeShare struct {
 	Func    uint16
 	Attempt int

@@ -16,7 +16,7 @@ const WorkerEnv = "HANDOFF_WORKER"
 // error.
 const StderrPrefix = "handoff worker: "
 
-// A WorkerStart is what a worker process needs to know before its hello.
+// A WorkerStart is handed to a worker process in its environment, before its hello.
 type WorkerStart struct {
 	Version      uint32
 	Slot         int

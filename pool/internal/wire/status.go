@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A Status is what a result says of the task.
+// A Status tells a result from the kinds of failure.
 type Status byte
 
 const (

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Usage is what an attempt has taken, as the worker says.
+// A Usage is the time and memory of an attempt, as the worker has measured it: see Clamp.
 type Usage struct {
 	Start     int64 // in nanoseconds since 1970
 	Wall, CPU time.Duration

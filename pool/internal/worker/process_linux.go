@@ -89,7 +89,7 @@ func (p Program) host(start wire.WorkerStart) Host {
 	return h
 }
 
-// initLook is how often an Init, which may hang, is interrupted by a look at the supervisor.
+// initLook is the pause between looks at the supervisor during Init, which may hang.
 const initLook = 200 * time.Millisecond
 
 // endWithSupervisor looks, until the messages are read, whether the supervisor is

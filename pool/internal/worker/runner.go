@@ -236,7 +236,8 @@ func (r *runner) answer() {
 	step("result-rung")
 }
 
-// fullTick is how often a worker looks whether its lane has become less full.
+// fullTick is the pause between looks whether a full lane has room again. The supervisor
+// does not notify for that.
 const fullTick = time.Millisecond
 
 // put puts a record into the lane, without a ring. Where the supervisor has not taken

@@ -25,7 +25,7 @@ type Func struct {
 // result to dst.
 type Body = func(lo, hi int, dst []byte) ([]byte, error)
 
-// A Program is what a worker process runs.
+// A Program is all that a worker process needs to know of the program it is of.
 type Program struct {
 	Funcs    []Func         // by number
 	Registry [16]byte       // a hash of them, which the supervisor must have too

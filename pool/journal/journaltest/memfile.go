@@ -115,7 +115,7 @@ func (f *memFile) Sync() error {
 	return err
 }
 
-// loseDirty is what a failed fsync does.
+// loseDirty forgets what was not synced, as the kernel does after a failed fsync.
 func (f *memFile) loseDirty() {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
