@@ -97,7 +97,7 @@ func TestRandomGraphsUnderKills(t *testing.T) {
 	case raceEnabled || testing.Short():
 		runs, every = 100, 50*time.Millisecond
 	}
-	p := newPool(t, &pool.Options{Workers: 3, Replacement: pool.Replacement{KeepWidth: true}, Attempts: 100, MaxPending: 12})
+	p := newPool(t, &pool.Options{Workers: 3, Replacement: pool.Replacement{KeepWidth: true}, Attempts: 255, MaxPending: 12})
 	stop := killWorkers(p, every)
 	defer func() { stop() }()
 	seed := rand.Uint64()

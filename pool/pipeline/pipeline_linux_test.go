@@ -308,7 +308,7 @@ func TestOrderUnderKills(t *testing.T) {
 	if soak() {
 		n, every = 100_000, 5*time.Millisecond
 	}
-	p := newPool(t, &pool.Options{Workers: 3, Replacement: pool.Replacement{KeepWidth: true}, Attempts: 100})
+	p := newPool(t, &pool.Options{Workers: 3, Replacement: pool.Replacement{KeepWidth: true}, Attempts: 255})
 	stop := killWorkers(p, every)
 	pl := New(&Options{Window: 16})
 	loaded := Go(pl, "load", From(pl, numbers(n)), func(ctx context.Context, k int) (pipeIn, error) {
