@@ -10,24 +10,30 @@ import (
 	"example.com/handoff/pool"
 )
 
-// A stopper ends a pass early. Any goroutine of the pass may call stop; what it set is
-// read when reading has ended.
+// A stopper ends a pass early. Any goroutine of the pass may call its methods.
 type stopper struct {
 	reading context.Context // ends when nothing new is to begin
 	cancel  context.CancelCauseFunc
 	pool    *pool.Pool
 	once    sync.Once
-	why     error
 }
 
 // stop lets nothing new begin: chunks of which no worker has begun a task are given up,
 // the others are finished.
 func (s *stopper) stop(why error) {
 	s.once.Do(func() {
-		s.why = why
 		s.cancel(errStopped{why})
 		s.pool.CancelQueued()
 	})
+}
+
+// why is what ended the pass early, or nil. A drain may come after the last chunk too.
+func (s *stopper) why() error {
+	var stopped errStopped
+	if errors.As(context.Cause(s.reading), &stopped) {
+		return stopped.error
+	}
+	return nil
 }
 
 // errStopped ends the reading where the rest goes on.
@@ -73,5 +79,5 @@ func (p *passRun) unfinished() error {
 	if p.failed == 1 {
 		return p.failure
 	}
-	return p.stop.why
+	return p.stop.why()
 }
