@@ -100,8 +100,8 @@ type pollRules struct {
 	noPass       bool
 	twoLeaders   bool // does not look whether there is one
 	noLookAfter  bool // the leader does not look at its task when it has drained, but before
-	noDispatcher bool // polls for the longWait
-	forgotten    bool // the longWait are not told
+	noDispatcher bool // leads for long waits
+	forgotten    bool // long waits are not told
 }
 
 func (m *leaderModel) push(a int8, first bool) {
@@ -508,12 +508,12 @@ func TestPollModel(t *testing.T) {
 		{"three of all kinds", with(three, func(r *pollRules) { r.views, r.urgent = 0b001, true }), ""},
 		{"results without the lock", taking, ""},
 		{"no result, a new lane", unfinished, ""},
-		{"longWait ones", long, ""},
-		{"longWait ones, a new lane", with(unfinished, func(r *pollRules) { r.longWait = 0b11 }), ""},
-		{"longWait ones, results without the lock", with(taking, func(r *pollRules) { r.longWait = 0b11 }), ""},
+		{"long waits", long, ""},
+		{"long waits, a new lane", with(unfinished, func(r *pollRules) { r.longWait = 0b11 }), ""},
+		{"long waits, results without the lock", with(taking, func(r *pollRules) { r.longWait = 0b11 }), ""},
 
-		{"nobody polls for the longWait", with(long, func(r *pollRules) { r.noDispatcher = true }), "hangs"},
-		{"longWait ones not told", with(long, func(r *pollRules) { r.forgotten = true }), "hangs, parked, though resolved"},
+		{"nobody leads for long waits", with(long, func(r *pollRules) { r.noDispatcher = true }), "hangs"},
+		{"long waits not told", with(long, func(r *pollRules) { r.forgotten = true }), "hangs, parked, though resolved"},
 		{"no kick", with(three, func(r *pollRules) { r.noKick = true }), "hangs"},
 		{"no kick for a new lane", with(unfinished, func(r *pollRules) { r.noLaneKick = true }), "hangs"},
 		{"no kick by an urgent one", with(unfinished, func(r *pollRules) { r.noUrgentKick = true }), "hangs, urgent one waits"},

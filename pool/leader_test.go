@@ -21,7 +21,7 @@ import (
 
 // The end of a context is not lost on the leader, wherever it stands when that comes:
 // between its look at the context and its sleep, or in it.
-func TestContextEndsBehindThePoller(t *testing.T) {
+func TestContextEndsBehindTheLeader(t *testing.T) {
 	p := newPool(t, &Options{Workers: 2, Timeouts: Timeouts{Close: time.Millisecond}})
 	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not all are up")
 	var looked atomic.Pointer[func()]
@@ -322,7 +322,7 @@ func TestViewsOfAClosedPool(t *testing.T) {
 
 // Who waits for a long task leaves the role to others: a short task's result does
 // not go through its hands, and it gets its own when it comes.
-func TestPatientWaiter(t *testing.T) {
+func TestLongWait(t *testing.T) {
 	bothIsolations(t, func(t *testing.T, opts Options) {
 		opts.Workers = 2
 		p := newPool(t, &opts)

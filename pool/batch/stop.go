@@ -27,7 +27,8 @@ func (s *stopper) stop(why error) {
 	})
 }
 
-// why is what ended the pass early, or nil. A drain may come after the last chunk too.
+// why returns the error that stop was first called with; nil without one. A drain may come
+// after the last chunk too.
 func (s *stopper) why() error {
 	var stopped errStopped
 	if errors.As(context.Cause(s.reading), &stopped) {
