@@ -112,7 +112,7 @@ func calibrate(ctx context.Context) (c classify.Costs, err error) {
 	if err := errors.Join(err, s.close(ctx, err != nil)); err != nil {
 		return c, err
 	}
-	r := &Report{Touch: TouchEnds, Results: results}
+	r := &Report{Results: results}
 	if err := r.err(); err != nil {
 		return c, err
 	}

@@ -6,21 +6,6 @@ import (
 	"slices"
 )
 
-// A Crossover says from which size on strategy B is never slower than A, by the
-// medians of one run.
-//
-// Bytes is that size, interpolated between the measured sizes before and after
-// the change, linearly in the logarithms of size and of the ratio of times. It
-// is nil where there is no such size: then Always is "b" if B was never slower
-// at any measured size, "a" if it was slower at all, and "" if B was not slower
-// at some size but slower at the largest.
-type Crossover struct {
-	A      string `json:"a"`
-	B      string `json:"b"`
-	Bytes  *int64 `json:"bytes"`
-	Always string `json:"always,omitempty"`
-}
-
 // The pairs that are compared, the one that wins small arrays first.
 var crossoverPairs = [][2]string{{gobReused, shmFresh}, {gobReused, shmCopy}, {shmCopy, inProcess}}
 
@@ -63,7 +48,8 @@ func crossover(results []Result, a, b string) (c Crossover, ok bool) {
 		p, q := points[from-1], points[from]
 		part := p.logRatio / (p.logRatio - q.logRatio)
 		bytes := int64(math.Round(math.Exp(p.logBytes + part*(q.logBytes-p.logBytes))))
-		c.Bytes = &bytes
+		low, high := int64(math.Round(math.Exp(p.logBytes))), int64(math.Round(math.Exp(q.logBytes)))
+		c.Bytes, c.Low, c.High = &bytes, &low, &high
 	case !slices.ContainsFunc(points, func(p point) bool { return !slower(p) }):
 		c.Always = "a"
 	}

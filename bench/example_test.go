@@ -19,12 +19,12 @@ func ExampleRun() {
 		log.Fatal(err)
 	}
 	for _, x := range r.Results {
-		fmt.Println(x.Strategy, bench.FormatSize(x.Bytes), "copied:", x.CopiedBytes, "right:", x.AnswerOK)
+		fmt.Println(x.Strategy, bench.FormatSize(x.Bytes), "copied:", x.CopiedBytes, "answer:", x.Answer)
 	}
 	// Output:
-	// pipe-raw 64KiB copied: 131104 right: true
-	// shm-resident 64KiB copied: 0 right: true
-	// goroutine 64KiB copied: 0 right: true
+	// pipe-raw 64KiB copied: 131104 answer: right
+	// shm-resident 64KiB copied: 0 answer: right
+	// goroutine 64KiB copied: 0 answer: right
 }
 
 func ExampleParseSize() {

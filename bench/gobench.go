@@ -17,7 +17,7 @@ const goGroups = 12
 //	BenchmarkHandoff/strategy=gob-reused/touch=sum/size=64KiB 34 170033 ns/op 385.4 MB/s 295000 copied-B/op
 //
 // Consecutive samples are folded into at most 12 lines for each strategy and
-// size. A report that was read from JSON has no samples: its lines are medians.
+// size.
 func (r *Report) WriteGo(w io.Writer) error {
 	var b bytes.Buffer
 	bw := benchfmt.NewWriter(&b)
@@ -31,7 +31,7 @@ func (r *Report) WriteGo(w io.Writer) error {
 		config = config[:3] // an empty value would delete the key
 	}
 	for _, x := range r.Results {
-		name := fmt.Sprintf("Handoff/strategy=%s/touch=%s/size=%s", x.Strategy, r.Touch, FormatSize(x.Bytes))
+		name := fmt.Sprintf("Handoff/strategy=%s/touch=%s/size=%s", x.Strategy, r.Payload.Touch, FormatSize(x.Bytes))
 		for _, s := range fold(x) {
 			err := bw.Write(&benchfmt.Result{
 				Config: config, Name: benchfmt.Name(name), Iters: s.k,
@@ -52,19 +52,16 @@ func (r *Report) WriteGo(w io.Writer) error {
 
 // fold joins neighbouring samples into at most goGroups.
 func fold(x Result) []sample {
-	n := len(x.samples)
-	if n == 0 {
-		return []sample{{x.MedianNS, 1}}
-	}
+	n := len(x.SamplesNS)
 	groups := min(n, goGroups)
 	folded := make([]sample, groups)
 	for g := range folded {
+		part := x.SamplesNS[g*n/groups : (g+1)*n/groups]
 		total := 0.0
-		for _, s := range x.samples[g*n/groups : (g+1)*n/groups] {
-			total += s.ns * float64(s.k)
-			folded[g].k += s.k
+		for _, ns := range part {
+			total += ns
 		}
-		folded[g].ns = total / float64(folded[g].k)
+		folded[g] = sample{total / float64(len(part)), len(part) * x.Iterations}
 	}
 	return folded
 }

@@ -1,67 +1,196 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"math"
-	"slices"
-
-	"example.com/handoff/bench/stat"
+	"regexp"
+	"time"
 )
 
-// A Report is what one Run has found. Its JSON form is an object with exactly
-// these fields.
+// ReportVersion is the version of a Report's JSON form.
+const ReportVersion = 2
+
+// A Report is what one run has found. Its JSON form is an object with exactly these
+// fields, as testdata/report.schema.json describes it. Times are nanoseconds, sizes
+// bytes; a figure that was not measured, or for which there are too few samples, is
+// null.
 type Report struct {
-	Machine    Machine     `json:"machine"`
-	Touch      Touch       `json:"touch"`
-	Results    []Result    `json:"results"` // by size, then in the order of Strategies
-	Crossovers []Crossover `json:"crossovers"`
-	Verdict    string      `json:"verdict"` // one sentence
+	Version    int             `json:"version"` // ReportVersion
+	Machine    Machine         `json:"machine"`
+	Method     Method          `json:"method"`
+	Payload    PayloadInfo     `json:"payload"`
+	Results    []Result        `json:"results"` // by size, then in the order of Strategies
+	Pairs      []Pair          `json:"pairs"`   // by size
+	Crossovers []Crossover     `json:"crossovers"`
+	Models     []Model         `json:"models"` // one for each strategy
+	Advice     json.RawMessage `json:"advice"`
+	Verdicts   []string        `json:"verdicts"` // whole sentences
+	Memory     []MemoryResult  `json:"memory"`
+	Losing     []Losing        `json:"losing"`
+	LeftOut    []LeftOut       `json:"left_out"`
 }
 
-// A Result is one strategy at one size. Times are nanoseconds per handoff, from
-// the array in the caller's hands to the answer in the caller's hands.
+// A Method says how the figures came about.
+type Method struct {
+	Started    time.Time `json:"started"`
+	TookNS     int64     `json:"took_ns"`
+	SampleNS   int64     `json:"sample_ns"`  // about how long a sample takes, at least one handoff
+	PauseNS    int64     `json:"pause_ns"`   // before a handoff on its own
+	Confidence float64   `json:"confidence"` // of all intervals
+	Notes      []string  `json:"notes"`      // whole sentences
+}
+
+// PayloadInfo says what was handed over and what the receiver did with it.
+type PayloadInfo struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`  // the Go type
+	DType string `json:"dtype"` // of an array's elements; "" for other payloads
+	Touch Touch  `json:"touch"`
+}
+
+// A Result is one strategy at one size: from the value in the caller's hands to the answer
+// in the caller's hands.
 type Result struct {
-	Strategy    string  `json:"strategy"`
-	Bytes       int64   `json:"bytes"` // of the array
-	DType       string  `json:"dtype"` // "float64"
-	Count       int     `json:"count"` // samples
-	MedianNS    float64 `json:"median_ns"`
-	MinNS       float64 `json:"min_ns"`
-	MaxNS       float64 `json:"max_ns"`
-	MBPerS      float64 `json:"mb_per_s"`     // 10⁶ bytes of the array per second, at the median
-	CopiedBytes int64   `json:"copied_bytes"` // per handoff; see the package comment
-	AnswerOK    bool    `json:"answer_ok"`    // every answer was bit-identical to the truth
-	WorkerPID   int     `json:"worker_pid"`   // of the process that answered; 0: a goroutine of this one
-
-	samples []sample // in the order they were taken
+	Strategy string `json:"strategy"`
+	N        int    `json:"n"`     // the generator's unit; elements of an array
+	Bytes    int64  `json:"bytes"` // of the payload
+	Timing
+	Singles
+	CPUSenderNS   *float64 `json:"cpu_ns_sender"` // per handoff
+	CPUReceiverNS *float64 `json:"cpu_ns_receiver"`
+	Faults        *float64 `json:"faults"`       // page faults per handoff, on both sides
+	CopiedBytes   int64    `json:"copied_bytes"` // per handoff; see the package comment
+	Conditions
+	Answer string `json:"answer"` // "right", "wrong", or what the strategy drops of the payload
 }
 
-// result sums the samples up. There is at least one.
-func (s *sampler) result() Result {
-	ns := make([]float64, len(s.samples))
-	handoffs := 0
-	for i, x := range s.samples {
-		ns[i] = x.ns
-		handoffs += x.k
-	}
-	median := stat.Median(ns)
-	bytes := int64(len(s.target)) * elemBytes
-	return Result{
-		Strategy: s.c.strategy(), Bytes: bytes, DType: "float64", Count: len(ns),
-		MedianNS: tenths(median), MinNS: tenths(slices.Min(ns)), MaxNS: tenths(slices.Max(ns)),
-		MBPerS: thousandths(float64(bytes) / median * 1e3), CopiedBytes: int64(math.Round(float64(s.copied) / float64(handoffs))),
-		AnswerOK: s.wrong == 0, WorkerPID: s.c.pid(), samples: s.samples,
-	}
+// Timing is of back-to-back handoffs: each sample is the mean of so many iterations.
+// Low and High are an interval for the median.
+type Timing struct {
+	Rounds     int       `json:"rounds"`
+	Iterations int       `json:"iterations"`
+	MedianNS   float64   `json:"median_ns"`
+	LowNS      *float64  `json:"low_ns"`
+	HighNS     *float64  `json:"high_ns"`
+	SamplesNS  []float64 `json:"samples_ns"` // by round
 }
+
+// Singles is of handoffs that were timed one by one: back to back, and each after a
+// pause in which the peer has gone to sleep.
+type Singles struct {
+	P50NS     *float64 `json:"p50_ns"`
+	P90NS     *float64 `json:"p90_ns"`     // from 100 handoffs on
+	P99NS     *float64 `json:"p99_ns"`     // from 1,000 handoffs on
+	PausedNS  *float64 `json:"paused_ns"`  // median after a pause
+	SinglesNS []int64  `json:"singles_ns"` // back to back, in order
+}
+
+// Conditions are those under which a result was measured.
+type Conditions struct {
+	CanaryNS  *float64 `json:"canary_ns"` // a round trip between two spinning threads
+	Placement string   `json:"placement"` // "same core", "same cache" or "other"; "" is unknown
+	Busy      string   `json:"busy"`      // why the machine was too busy for the figure; "" if it was not
+}
+
+// A Pair compares two strategies at one size, within the rounds of one run. Ratio is A's
+// time over B's, the median over rounds; Low and High are its interval.
+type Pair struct {
+	A       string   `json:"a"`
+	B       string   `json:"b"`
+	Bytes   int64    `json:"bytes"`
+	Ratio   float64  `json:"ratio"`
+	Low     *float64 `json:"low"`
+	High    *float64 `json:"high"`
+	Rounds  int      `json:"rounds"`
+	Verdict string   `json:"verdict"` // "a faster", "b faster" or "not separated"
+}
+
+// The verdicts of a Pair.
+const (
+	AFaster      = "a faster"
+	BFaster      = "b faster"
+	NotSeparated = "not separated"
+)
+
+// A Crossover is a size at which B overtakes A. A is separated as the faster up to Low, B
+// from High on. Without a size, Always says which of them was faster throughout: "a",
+// "b", or "" where neither was.
+type Crossover struct {
+	A        string `json:"a"`
+	B        string `json:"b"`
+	Bytes    *int64 `json:"bytes"`
+	Low      *int64 `json:"low"`
+	High     *int64 `json:"high"`
+	Always   string `json:"always,omitempty"`
+	Verified string `json:"verified"` // "confirmed", "wrong by …", or "" if it was not verified
+}
+
+// A Model is a strategy's time by size: fixed + bytes × slope, in pieces that end where
+// caches do.
+type Model struct {
+	Strategy string  `json:"strategy"`
+	Pieces   []Piece `json:"pieces"` // by size
+	Checks   []Check `json:"checks"` // at sizes that the fit has not seen
+	Verified string  `json:"verified"`
+}
+
+// A Piece holds from FromBytes up to, and without, the FromBytes of the next.
+type Piece struct {
+	FromBytes int64   `json:"from_bytes"`
+	FixedNS   float64 `json:"fixed_ns"`
+	NSPerByte float64 `json:"ns_per_byte"`
+}
+
+// A Check compares a model with a measurement that its fit has not seen.
+type Check struct {
+	Bytes      int64    `json:"bytes"`
+	ModelNS    float64  `json:"model_ns"`
+	MeasuredNS float64  `json:"measured_ns"`
+	LowNS      *float64 `json:"low_ns"`
+	HighNS     *float64 `json:"high_ns"`
+	OK         bool     `json:"ok"`
+}
+
+// Losing is a size at which shared memory was slower than something that copies through
+// the kernel. Ratio is its time over the other's.
+type Losing struct {
+	Strategy string  `json:"strategy"`
+	Than     string  `json:"than"`
+	Bytes    int64   `json:"bytes"`
+	Ratio    float64 `json:"ratio"`
+}
+
+// LeftOut is a strategy that was not measured. Bytes is 0 if it was measured at no size.
+type LeftOut struct {
+	Strategy string `json:"strategy"`
+	Bytes    int64  `json:"bytes"`
+	Why      string `json:"why"`
+}
+
+// The answers of a Result.
+const (
+	rightAnswer = "right"
+	wrongAnswer = "wrong"
+)
 
 func tenths(x float64) float64      { return math.Round(x*10) / 10 }
 func thousandths(x float64) float64 { return math.Round(x*1000) / 1000 }
 
-func newReport(m Machine, touch Touch, results []Result) *Report {
-	r := &Report{Machine: m, Touch: touch, Results: results, Crossovers: crossovers(results)}
-	r.Verdict = r.verdict()
-	return r
+const (
+	confidence = 0.95
+	// pauseTime is longer than a worker looks for work before it sleeps.
+	pauseTime = 3 * time.Millisecond
+)
+
+// newReport is a report without figures. Its lists are empty, not null.
+func newReport(m Machine) *Report {
+	return &Report{
+		Version: ReportVersion, Machine: m, Results: []Result{}, Pairs: []Pair{}, Crossovers: []Crossover{}, Models: []Model{},
+		Verdicts: []string{}, Memory: []MemoryResult{}, Losing: []Losing{}, LeftOut: []LeftOut{},
+		Method: Method{Started: time.Now().UTC().Truncate(time.Second), Confidence: confidence, SampleNS: sampleTime.Nanoseconds(), PauseNS: pauseTime.Nanoseconds(), Notes: []string{}},
+	}
 }
 
 // median is the time of a strategy at a size; ok is false if it was not measured.
@@ -74,10 +203,24 @@ func (r *Report) median(strategy string, bytes int64) (ns float64, ok bool) {
 	return 0, false
 }
 
-// WriteJSON writes the report as one indented JSON object and a newline.
+// numbers matches an indented list of numbers. No string has a line end in JSON.
+var numbers = regexp.MustCompile(`\[\n\s*-?\d[-+.\deE,\s]*\n\s*\]`)
+
+// blanks matches what indentation puts between them.
+var blanks = regexp.MustCompile(`\s+`)
+
+// WriteJSON writes the report as one indented JSON object and a newline. Lists of numbers
+// stand on one line.
 func (r *Report) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(r)
+	if err := e.Encode(r); err != nil {
+		return err
+	}
+	_, err := w.Write(numbers.ReplaceAllFunc(b.Bytes(), func(list []byte) []byte {
+		return blanks.ReplaceAll(list, nil)
+	}))
+	return err
 }

@@ -42,7 +42,9 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 	if err := errors.Join(err, s.close(ctx, err != nil)); err != nil {
 		return nil, err
 	}
-	r := newReport(machine, o.Touch, results)
+	r := newReport(machine)
+	r.Payload = PayloadInfo{Name: "array", Type: "[]float64", DType: "float64", Touch: o.Touch}
+	r.conclude(results)
 	return r, r.err()
 }
 
@@ -105,7 +107,7 @@ func measureSize(ctx context.Context, o Options, carriers []carrier, bytes int64
 		}
 	}
 	for _, s := range samplers {
-		results = append(results, s.result())
+		results = append(results, s.result(""))
 	}
 	return results, nil
 }
@@ -149,11 +151,19 @@ func (g *gauge) end() {
 	}
 }
 
+// conclude adds results and what follows from them.
+func (r *Report) conclude(results []Result) {
+	r.Results = results
+	r.Crossovers = crossovers(results)
+	r.Verdicts = []string{r.verdict()}
+	r.Method.TookNS = time.Since(r.Method.Started).Nanoseconds()
+}
+
 // err names the strategies that gave wrong answers.
 func (r *Report) err() error {
 	var wrong []string
 	for _, x := range r.Results {
-		if !x.AnswerOK {
+		if x.Answer == wrongAnswer {
 			wrong = append(wrong, x.Strategy+" at "+FormatSize(x.Bytes))
 		}
 	}

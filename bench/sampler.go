@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
 const (
@@ -119,4 +121,26 @@ func (s *sampler) garbage() int64 {
 		return 0
 	}
 	return int64(s.k) * int64(len(s.target)) * elemBytes
+}
+
+// result sums the samples up. There is at least one.
+func (s *sampler) result(placement string) Result {
+	ns := make([]float64, len(s.samples))
+	handoffs := 0
+	for i, x := range s.samples {
+		ns[i] = tenths(x.ns)
+		handoffs += x.k
+	}
+	answer := rightAnswer
+	if s.wrong > 0 {
+		answer = wrongAnswer
+	}
+	return Result{
+		Strategy: s.c.strategy(), N: len(s.target), Bytes: int64(len(s.target)) * elemBytes,
+		Timing:      Timing{Rounds: len(ns), Iterations: s.k, MedianNS: tenths(stat.Median(ns)), SamplesNS: ns},
+		CopiedBytes: int64(math.Round(float64(s.copied) / float64(handoffs))),
+		Singles:     Singles{SinglesNS: []int64{}},
+		Conditions:  Conditions{Placement: placement},
+		Answer:      answer,
+	}
 }

@@ -153,11 +153,11 @@ func TestWrongAnswersAreSeen(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, c.close())
 				require.NoError(t, reference.close())
-				require.False(t, results[0].AnswerOK, "%T, %d bytes, %s", c, bytes, touch)
-				require.True(t, results[1].AnswerOK)
-				r := newReport(Machine{}, touch, results)
+				require.Equal(t, wrongAnswer, results[0].Answer, "%T, %d bytes, %s", c, bytes, touch)
+				require.Equal(t, rightAnswer, results[1].Answer)
+				r := concluded(Machine{}, touch, results)
 				require.ErrorIs(t, r.err(), ErrAnswer)
-				require.Contains(t, r.Verdict, "Do not use these figures")
+				require.Contains(t, r.Verdicts[0], "Do not use these figures")
 			}
 		}
 	}

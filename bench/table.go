@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"example.com/handoff/bench/stat"
@@ -20,11 +22,11 @@ func (r *Report) WriteTable(w io.Writer) error {
 		if x.Bytes != size {
 			size = x.Bytes
 			tw.Flush() // columns are as wide as one block needs
-			fmt.Fprintf(&b, "\nfloat64 array of %s, touch %s\n", FormatSize(size), r.Touch)
-			fmt.Fprintf(tw, "%-13s\tmedian\tmin\tmax\tMB/s\tcopied\tvs gob-reused\tsamples\tanswers\tworker pid\t\n", "strategy")
+			fmt.Fprintf(&b, "\nfloat64 array of %s, touch %s\n", FormatSize(size), r.Payload.Touch)
+			fmt.Fprintf(tw, "%-13s\tmedian\tmin\tmax\tcopied\tvs gob-reused\tsamples\tanswers\t\n", "strategy")
 		}
-		fmt.Fprintf(tw, "%-13s\t%s\t%s\t%s\t%.1f\t%s\t%s\t%d\t%s\t%s\t\n", x.Strategy, stat.Time(x.MedianNS), stat.Time(x.MinNS), stat.Time(x.MaxNS),
-			x.MBPerS, stat.Size(x.CopiedBytes), r.ratio(x), x.Count, answers(x.AnswerOK), worker(x.WorkerPID))
+		fmt.Fprintf(tw, "%-13s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t\n", x.Strategy, stat.Time(x.MedianNS), stat.Time(slices.Min(x.SamplesNS)), stat.Time(slices.Max(x.SamplesNS)),
+			stat.Size(x.CopiedBytes), r.ratio(x), x.Rounds, answers(x.Answer))
 	}
 	tw.Flush()
 	if len(r.Crossovers) > 0 {
@@ -35,7 +37,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "\nA sample is the mean of back-to-back handoffs that take about %v, at least one; strategies alternate sample by sample.\n", sampleTime)
 	fmt.Fprintf(&b, "Only ratios within one run carry over to another time or machine.\n")
-	fmt.Fprintf(&b, "\n%s\n", r.Verdict)
+	fmt.Fprintf(&b, "\n%s\n", strings.Join(r.Verdicts, "\n"))
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -50,18 +52,11 @@ func (r *Report) ratio(x Result) string {
 	return fmt.Sprintf("%.2fx", gob/x.MedianNS)
 }
 
-func answers(ok bool) string {
-	if ok {
-		return "right"
+func answers(answer string) string {
+	if answer == wrongAnswer {
+		return "WRONG"
 	}
-	return "WRONG"
-}
-
-func worker(pid int) string {
-	if pid == 0 {
-		return "in process"
-	}
-	return fmt.Sprint(pid)
+	return answer
 }
 
 func (c Crossover) short() string {

@@ -39,7 +39,7 @@ func (r *Report) verdictBest() string {
 		}
 	}
 	what := "Adding up " + FormatSize(largest)
-	if r.Touch == TouchEnds {
+	if r.Payload.Touch == TouchEnds {
 		what = "Reading both ends of " + FormatSize(largest)
 	}
 	if len(at) == 0 {
