@@ -143,7 +143,7 @@ func newRange[In, Out any](name string, f func(*Task, In, int, int) (Out, error)
 				if err != nil {
 					return dst, err
 				}
-				return codec.Encode(out, dst, &v, nil)
+				return inline(codec.Encode(out, dst, &v, nil))
 			}, nil
 		}
 	}

@@ -74,7 +74,7 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 		return nil, err
 	}
 	var t task
-	j.args, err = codec.EncodeRecovered(e.in, nil, in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(&t, field, b) })
+	j.args, err = inline(codec.EncodeRecovered(e.in, nil, in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(&t, field, b) }))
 	j.pins, j.segs = t.refs.pins, t.refs.segs
 	if err != nil {
 		release(j.pins)

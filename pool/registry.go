@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"example.com/handoff/pool/internal/codec"
+	"example.com/handoff/pool/internal/wire"
 	workerside "example.com/handoff/pool/internal/worker"
 )
 
@@ -128,7 +129,7 @@ func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
 			if err != nil {
 				return dst, err
 			}
-			return codec.Encode(out, dst, &v, ref)
+			return inline(codec.Encode(out, dst, &v, ref))
 		}
 	}
 	if out.Arrays() {
@@ -139,4 +140,12 @@ func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
 		}
 	}
 	return e
+}
+
+// inline is what Encode has returned, of a value that must fit into a message.
+func inline(out []byte, large *codec.Large, err error) ([]byte, error) {
+	if large != nil {
+		err = fmt.Errorf("%w: it takes %d bytes, at most %d", ErrTooLarge, large.Bytes(), wire.MaxInline)
+	}
+	return out, err
 }

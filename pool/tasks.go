@@ -109,12 +109,12 @@ func submit[In any](p *Pool, e *entry, in *In, g *completionSet, tag int) (id wi
 	}
 	t.completions, t.tag = g, tag
 	if !e.in.Arrays() {
-		if t.args, err = codec.EncodeRecovered(e.in, t.args[:0], in, nil); err == nil {
+		if t.args, err = inline(codec.EncodeRecovered(e.in, t.args[:0], in, nil)); err == nil {
 			p.enterUnlocking(t)
 		}
 	} else {
 		p.mu.Unlock() // until it is pending nobody else looks at it
-		t.args, err = codec.EncodeRecovered(e.in, t.args[:0], in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(t, field, b) })
+		t.args, err = inline(codec.EncodeRecovered(e.in, t.args[:0], in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(t, field, b) }))
 		if err != nil {
 			release(t.refs.pins)
 		}

@@ -80,7 +80,7 @@ func TestCarrierRoundTrip(t *testing.T) {
 	require.True(t, p.Arrays())
 	in := carrierIn{columns{name: "n", floats: make([]shm.View[float64], 2), flags: make([]shm.View[bool], 1)}, 7}
 	var asked []string
-	b, err := Encode(p, nil, &in, func(field string, b shm.Binder) (shm.WireRef, error) {
+	b, _, err := Encode(p, nil, &in, func(field string, b shm.Binder) (shm.WireRef, error) {
 		asked = append(asked, field)
 		return emptyRef(field, b)
 	})
@@ -100,10 +100,10 @@ func TestCarrierRoundTrip(t *testing.T) {
 func TestCarrierRefuses(t *testing.T) {
 	p := argumentPlan[carrierIn](t)
 	for how, want := range map[string]string{"panics": "panic: no", "ends": "runtime.Goexit", "fails": "not mine"} {
-		_, err := Encode(p, nil, &carrierIn{C: columns{name: "Carry " + how}}, emptyRef)
+		_, _, err := Encode(p, nil, &carrierIn{C: columns{name: "Carry " + how}}, emptyRef)
 		require.ErrorContains(t, err, "carrierIn.C: ")
 		require.ErrorContains(t, err, want)
-		b, err := Encode(p, nil, &carrierIn{C: columns{name: "Receive " + how, floats: make([]shm.View[float64], 1)}, N: 8}, emptyRef)
+		b, _, err := Encode(p, nil, &carrierIn{C: columns{name: "Receive " + how, floats: make([]shm.View[float64], 1)}, N: 8}, emptyRef)
 		require.NoError(t, err)
 		var out carrierIn
 		err = Decode(p, b, &out, bindEmpty)
@@ -112,12 +112,12 @@ func TestCarrierRefuses(t *testing.T) {
 		require.Equal(t, 8, out.N)
 	}
 	for _, other := range []shm.Binder{new(shm.Array[float64]), new(shm.OwnedView[int8]), (*shm.View[int8])(nil), nil} {
-		_, err := Encode(p, nil, &carrierIn{C: columns{other: []shm.Binder{other}}}, emptyRef)
+		_, _, err := Encode(p, nil, &carrierIn{C: columns{other: []shm.Binder{other}}}, emptyRef)
 		require.ErrorContains(t, err, "a Carrier's arrays are here each a shm.View")
 	}
-	_, err := Encode(p, nil, &carrierIn{C: columns{flags: make([]shm.View[bool], shm.MaxCarried+1)}}, emptyRef)
+	_, _, err := Encode(p, nil, &carrierIn{C: columns{flags: make([]shm.View[bool], shm.MaxCarried+1)}}, emptyRef)
 	require.ErrorIs(t, err, ErrTooLarge)
-	_, err = Encode(p, nil, &carrierIn{C: columns{flags: make([]shm.View[bool], 200)}}, emptyRef)
+	_, _, err = Encode(p, nil, &carrierIn{C: columns{flags: make([]shm.View[bool], 200)}}, emptyRef)
 	require.ErrorIs(t, err, ErrTooLarge)
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"unsafe"
 
 	"example.com/handoff/pool/internal/wire"
@@ -26,15 +27,33 @@ func noescape(p unsafe.Pointer) unsafe.Pointer {
 	return *(*unsafe.Pointer)(unsafe.Pointer(&x))
 }
 
-// Encode appends *v, of the plan's type, to dst. ref is asked for each View and Array,
-// and is nil where there is none. After an error dst is returned as it was.
-func Encode[T any](p *Plan, dst []byte, v *T, ref RefFunc) ([]byte, error) {
+// Encode appends *v, of the plan's type, to dst if it takes at most wire.MaxInline bytes.
+// Else dst is returned as it was, and large is the value, measured and ready to be
+// written elsewhere. ref is asked for each View and Array, once everything else is known to
+// fit, and is nil where there is none. After an error dst is returned as it was.
+func Encode[T any](p *Plan, dst []byte, v *T, ref RefFunc) (out []byte, large *Large, err error) {
 	base, start := noescape(unsafe.Pointer(v)), len(dst)
 	if p.carriers { // whose methods may keep what they are given
 		kept := new(T)
 		*kept = *v
 		base = unsafe.Pointer(kept)
 	}
+	out, err = p.append(dst, base, ref)
+	n := len(out) - start
+	switch {
+	case err != nil:
+		return out[:start], nil, err
+	case n <= wire.MaxInline:
+		return out, nil, nil
+	case p.arrays:
+		return out[:start], nil, fmt.Errorf("%w: %v takes %d bytes, at most %d", ErrTooLarge, p.typ, n, wire.MaxInline)
+	}
+	kept := new(T)
+	*kept = *v
+	return out[:start], &Large{p, unsafe.Pointer(kept), n}, nil
+}
+
+func (p *Plan) append(dst []byte, base unsafe.Pointer, ref RefFunc) ([]byte, error) {
 	for i := range p.ops {
 		o := &p.ops[i]
 		at := unsafe.Add(base, o.off)
@@ -45,36 +64,56 @@ func Encode[T any](p *Plan, dst []byte, v *T, ref RefFunc) ([]byte, error) {
 			dst = append(dst, *(*byte)(at))
 		case opString:
 			s := *(*string)(at)
-			if len(s) > wire.MaxInline {
-				return dst[:start], fmt.Errorf("%w: a string of %d bytes, at most %d", ErrTooLarge, len(s), wire.MaxInline)
+			if len(s) > math.MaxUint32 {
+				return dst, fmt.Errorf("%w: a string of %d bytes, at most %d", ErrTooLarge, len(s), math.MaxUint32)
 			}
 			dst = binary.LittleEndian.AppendUint32(dst, uint32(len(s)))
 			dst = append(dst, s...)
 		case opArray:
 			w, err := ref(o.field, o.array(at))
 			if err != nil {
-				return dst[:start], err
+				return dst, err
 			}
 			dst = w.Append(dst)
 		case opCarrier:
 			var err error
 			if dst, err = carry(dst, o.field, carrierAt(o.carrier, at), p.carried(), ref); err != nil {
-				return dst[:start], err
+				return dst, err
 			}
 		}
-	}
-	if n := len(dst) - start; n > wire.MaxInline {
-		return dst[:start], fmt.Errorf("%w: %v takes %d bytes, at most %d", ErrTooLarge, p.typ, n, wire.MaxInline)
 	}
 	return dst, nil
 }
 
+// A Large is a value whose encoding does not fit into a message.
+type Large struct {
+	p     *Plan
+	base  unsafe.Pointer
+	bytes int
+}
+
+// Bytes is what the encoding takes.
+func (l *Large) Bytes() int64 { return int64(l.bytes) }
+
+// Write writes the encoding to block, which has Bytes bytes. A value that another goroutine
+// has changed since it was measured is an error. After an error the caller releases what
+// ref has pinned.
+func (l *Large) Write(block []byte, ref RefFunc) error {
+	out, err := l.p.append(block[:0], l.base, ref)
+	if err == nil && (len(out) != l.bytes || len(block) != l.bytes || &out[0] != &block[0]) {
+		err = errChanged
+	}
+	return err
+}
+
+var errChanged = errors.New("pool: the value changed while it was handed over")
+
 // EncodeRecovered is Encode for values of a caller that may hold a lock: a panic of the
 // value's own methods, and a fault in its memory, are errors.
-func EncodeRecovered[T any](p *Plan, dst []byte, v *T, ref RefFunc) (out []byte, err error) {
+func EncodeRecovered[T any](p *Plan, dst []byte, v *T, ref RefFunc) (out []byte, large *Large, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			out, err = dst, fmt.Errorf("panic: %.1000v", r)
+			out, large, err = dst, nil, fmt.Errorf("panic: %.1000v", r)
 		}
 	}()
 	return Encode(p, dst, v, ref)
@@ -103,11 +142,14 @@ func Decode[T any](p *Plan, b []byte, v *T, bind BindFunc) error {
 			*(*bool)(at) = b[0] == 1
 			b = b[1:]
 		case opString:
-			if len(b) < 4 || uint64(binary.LittleEndian.Uint32(b)) > uint64(len(b)-4) {
+			if len(b) < 4 {
 				return wire.ErrMalformed
 			}
-			n := 4 + int(binary.LittleEndian.Uint32(b))
-			*(*string)(at) = string(b[4:n])
+			n := int(binary.LittleEndian.Uint32(b))
+			if b = b[4:]; n > len(b) {
+				return wire.ErrMalformed
+			}
+			*(*string)(at) = string(b[:n])
 			b = b[n:]
 		case opArray:
 			w, rest, err := shm.ReadWireRef(b)

@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"reflect"
 
-	"example.com/handoff/pool/internal/wire"
 	"example.com/handoff/shm"
 )
 
-// ErrTooLarge is wrapped where an encoded value would have more than wire.MaxInline bytes.
+// ErrTooLarge is wrapped where an encoded value has more bytes than there is memory for.
 var ErrTooLarge = errors.New("pool: too large for a message")
 
 // maxOps bounds a plan: a type with more separate fields is a mistake.
@@ -70,9 +69,6 @@ func compile(p *Plan) (*Plan, error) {
 			p.minBytes += carrierBytes
 			p.arrays, p.carriers = true, true
 		}
-	}
-	if p.minBytes > wire.MaxInline {
-		return nil, fmt.Errorf("%v takes %d bytes, at most %d: hand large data over as a shm.View", p.typ, p.minBytes, wire.MaxInline)
 	}
 	return p, nil
 }
@@ -191,4 +187,36 @@ func plain(t reflect.Type) bool {
 		return end == t.Size()
 	}
 	return false
+}
+
+// A Field says how a part of a value travels.
+type Field struct {
+	Path string // "In.Rows[].Name"
+	Type reflect.Type
+	Way  string // one of the constants below
+}
+
+// The ways in which a field travels.
+const (
+	Copied      = "copied"
+	ByReference = "by reference"
+)
+
+// Fields says how each field travels, in their order.
+func (p *Plan) Fields() []Field {
+	var fields []Field
+	var add func(t reflect.Type, path string)
+	add = func(t reflect.Type, path string) {
+		if _, ok := arrayTypes[t]; ok || isCarrier(t) {
+			fields = append(fields, Field{p.field(path), t, ByReference})
+		} else if t.Kind() == reflect.Struct && !plain(t) {
+			for i := range t.NumField() {
+				add(t.Field(i).Type, path+"."+t.Field(i).Name)
+			}
+		} else {
+			fields = append(fields, Field{p.field(path), t, Copied})
+		}
+	}
+	add(p.typ, p.typ.String())
+	return fields
 }

@@ -53,7 +53,6 @@ func TestCompileRefuses(t *testing.T) {
 		"[0]: a value of type []uint8":                   reflect.TypeFor[[2][]byte](),
 		"a value of type interface {}":                   reflect.TypeFor[any](),
 		"a value of type uintptr":                        reflect.TypeFor[uintptr](),
-		"takes 8000 bytes, at most 4096":                 reflect.TypeFor[[1000]int64](),
 		"more than 1024 separate fields":                 reflect.TypeFor[[2000]bool](),
 		"}.View: a value of type *shm.View":              reflect.TypeFor[struct{ *shm.View[float64] }](),
 		"}.Binder: a value of type shm.Binder":           reflect.TypeFor[struct{ shm.Binder }](),
@@ -153,7 +152,7 @@ func TestRoundTrip(t *testing.T) {
 	p := argumentPlan[both](t)
 	in := both{M: mixed{A: true, B: "b\x00ü", G: 1 + 2i, I: [3]byte{1, 2, 3}}, S: scaled{Scale: 4}}
 	in.M.C[1].D, in.M.C[1].E, in.M.C[1].F = -5, 6.5, true
-	b, err := Encode(p, []byte("before"), &in, emptyRef)
+	b, _, err := Encode(p, []byte("before"), &in, emptyRef)
 	require.NoError(t, err)
 	require.Equal(t, "before", string(b[:6]))
 	var out both
@@ -171,18 +170,24 @@ func TestEncodeErrors(t *testing.T) {
 	dst := []byte("before")
 	long := strings.Repeat("x", 3000)
 	for _, s := range [][2]string{{long + long, ""}, {long, long}} {
-		b, err := Encode(argumentPlan[[2]string](t), dst, &s, nil)
-		require.ErrorIs(t, err, ErrTooLarge)
+		p := argumentPlan[[2]string](t)
+		b, large, err := Encode(p, dst, &s, nil)
+		require.NoError(t, err)
 		require.Equal(t, dst, b)
+		block := make([]byte, large.Bytes())
+		require.NoError(t, large.Write(block, nil))
+		var out [2]string
+		require.NoError(t, Decode(p, block, &out, nil))
+		require.Equal(t, s, out)
 	}
 	no := errors.New("no")
 	for _, f := range []RefFunc{func(string, shm.Binder) (w shm.WireRef, err error) { return w, no }, func(string, shm.Binder) (shm.WireRef, error) { panic("no") }} {
-		b, err := EncodeRecovered(argumentPlan[scaled](t), dst, &scaled{}, f)
+		b, _, err := EncodeRecovered(argumentPlan[scaled](t), dst, &scaled{}, f)
 		require.ErrorContains(t, err, "no")
 		require.Equal(t, dst, b)
 	}
 	var v scaled
-	b, err := Encode(argumentPlan[scaled](t), nil, &v, emptyRef)
+	b, _, err := Encode(argumentPlan[scaled](t), nil, &v, emptyRef)
 	require.NoError(t, err)
 	require.ErrorIs(t, Decode(argumentPlan[scaled](t), b, &v, func(field string, _ shm.Binder, _ shm.WireRef) error {
 		require.Equal(t, "scaled.X", field)
@@ -195,7 +200,7 @@ func TestCodecAllocatesNothing(t *testing.T) {
 	var in, out scaled
 	buf := make([]byte, 0, wire.MaxInline)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		b, err := Encode(p, buf, &in, emptyRef)
+		b, _, err := Encode(p, buf, &in, emptyRef)
 		if err != nil || Decode(p, b, &out, bindEmpty) != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +216,7 @@ func FuzzDecode(f *testing.F) {
 		if Decode(p, b, &v, bindEmpty) != nil {
 			return
 		}
-		again, err := Encode(p, nil, &v, emptyRef)
+		again, _, err := Encode(p, nil, &v, emptyRef)
 		require.NoError(t, err)
 		require.Len(t, again, len(b))
 	})
