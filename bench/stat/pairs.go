@@ -57,14 +57,9 @@ func (p Pairs) Ratios() []float64 {
 	return r
 }
 
-// Ratio is the ratio of A to B, between bounds of which each is on the wrong side
-// with a probability of at most alpha: 0.025 for an interval of 95 %. The bounds are
-// 0 and infinity where there are fewer pairs than [LeastPairs].
+// Ratio is the ratio of A to B, between bounds of which each is on the wrong side with a
+// probability of at most alpha: see [Compare].
 func (p Pairs) Ratio(alpha float64) (low, mid, high float64) {
-	logs := p.Ratios()
-	for i, r := range logs {
-		logs[i] = math.Log(r)
-	}
-	low, mid, high = SignedRank(logs, alpha)
-	return math.Exp(low), math.Exp(mid), math.Exp(high)
+	r := Compare(p.A, p.B, alpha)
+	return r.Low, r.Mid, r.High
 }

@@ -29,10 +29,6 @@ func SignedRank(sample []float64, alpha float64) (low, mid, high float64) {
 	return means[cut], mid, means[n-1-cut]
 }
 
-// LeastPairs is from how many pairs on [SignedRank] can have bounds with this alpha:
-// all of them on one side have a probability of 2⁻ⁿ if nothing differs.
-func LeastPairs(alpha float64) int { return int(math.Ceil(-math.Log2(alpha))) }
-
 // signedRankCut is the greatest value that Wilcoxon's statistic of n pairs has, or has
 // less, with a probability of at most alpha if nothing differs; -1 if there is none.
 func signedRankCut(n int, alpha float64) int {
