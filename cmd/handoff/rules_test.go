@@ -70,6 +70,7 @@ var ruleTable = map[string]ruleRow{
 	"pool/prom":      {[]string{"pool", "pool/queue", "pool/pipeline"}, []string{ruleMetrics}},
 	"pool/tune":      {[]string{"bench/stat"}, []string{ruleSys}},
 	"bench/stat":     {nil, nil},
+	"bench/cost":     {[]string{"bench/stat"}, nil},
 	"bench":          {ruleLibrary, []string{ruleSys, ruleTerm, ruleArrow, ruleGonum, rulePlot, rulePerf}},
 	"bench/compare":  {[]string{"bench/stat"}, []string{rulePerf}},
 	"cmd/handoff":    {append([]string{"bench"}, ruleLibrary...), []string{ruleSys, ruleTerm, ruleArrow, ruleCobra, rulePerf, "github.com/prometheus/client_golang"}},
@@ -97,7 +98,7 @@ var ruleInner = map[string][]string{
 
 // ruleLibrary is every folder below bench and the command.
 var ruleLibrary = []string{
-	"shm", "shm/ring", "shm/gonum", "arrowipc", "arrowipc/files", "bench/stat", "pool", "pool/queue", "pool/pipeline", "pool/journal", "pool/batch",
+	"shm", "shm/ring", "shm/gonum", "arrowipc", "arrowipc/files", "bench/stat", "bench/cost", "pool", "pool/queue", "pool/pipeline", "pool/journal", "pool/batch",
 	"pool/batch/ops", "pool/batch/outfile", "pool/chaos", "pool/classify", "pool/foreign", "pool/prom", "pool/tune",
 }
 
