@@ -103,7 +103,7 @@ func calibrate(ctx context.Context) (c classify.Costs, err error) {
 	if err != nil {
 		return c, err
 	}
-	o := Options{Sizes: []int64{smallBytes, largeBytes}, Touch: TouchEnds, Count: count(calibrateCount)}
+	o := Options{Sizes: []int64{smallBytes, largeBytes}, Touch: TouchEnds, Count: count(calibrateCount), roundsOnly: true}
 	results, err := measure(ctx, o, s.carriers)
 	var wake float64
 	if err == nil {

@@ -2,8 +2,11 @@ package bench
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
+
+	"example.com/handoff/bench/stat"
 )
 
 // The pairs that are compared, the one that wins small arrays first.
@@ -54,4 +57,20 @@ func crossover(results []Result, a, b string) (c Crossover, ok bool) {
 		c.Always = "a"
 	}
 	return c, true
+}
+
+func (c Crossover) short() string {
+	switch {
+	case c.Bytes != nil && c.Low != nil && c.High != nil:
+		s := fmt.Sprintf("%s [%s–%s]", stat.Size(*c.Bytes), stat.Size(*c.Low), stat.Size(*c.High))
+		if c.Verified != "" {
+			s += ", " + c.Verified
+		}
+		return s
+	case c.Always == "b":
+		return "at all measured sizes"
+	case c.Always == "a":
+		return "at no measured size"
+	}
+	return "not separated"
 }

@@ -2,8 +2,10 @@ package bench
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"time"
 )
 
 // elemBytes is the size of one float64.
@@ -41,14 +43,27 @@ type Options struct {
 	Strategies []string
 	// Touch chooses how much of the array the receiver reads. "": TouchSum.
 	Touch Touch
-	// Count is how many samples are taken of each strategy at each size. 0: as
-	// many as fit into 4 s for each size, at least 5 and at most 200.
+	// Count is how many samples are taken of each strategy at each size, at least:
+	// six, and two for each strategy, are the fewest, and orders are balanced in
+	// whole blocks. 0: as many as fit into Time.
 	Count int
+	// Time is how long the run takes, about. Where the fewest samples of a large size
+	// do not fit, its dearest strategies are left out, which the report says. It does
+	// not shorten what Count asks for. 0: 55 s.
+	Time time.Duration
+	// Table, if not nil, is where the report for people ([Report.WriteTable]) is
+	// written, each size as soon as it is measured, on Run's goroutine. An error of
+	// it ends the run.
+	Table io.Writer
 	// Progress, if not nil, is called on Run's goroutine, between samples, at
 	// most ten times a second and once at the end, with done ≤ total in no
 	// particular unit and what is being measured. Its time is not measured.
 	Progress func(done, total int, text string)
+
+	roundsOnly bool // no singles: for Calibrate
 }
+
+const defaultTime = 55 * time.Second
 
 var defaultSizes = []int64{64, 4 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20}
 
@@ -90,6 +105,12 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if c.Count < 0 {
 		return c, fmt.Errorf("bench: count %d, expected 0 or more", c.Count)
+	}
+	if c.Time < 0 {
+		return c, fmt.Errorf("bench: a time of %v, expected 0 or more", c.Time)
+	}
+	if c.Time == 0 {
+		c.Time = defaultTime
 	}
 	return c, nil
 }

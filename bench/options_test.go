@@ -57,7 +57,7 @@ func TestOptions(t *testing.T) {
 	require.NoError(t, none.Validate())
 	o, err := none.withDefaults()
 	require.NoError(t, err)
-	require.Equal(t, Options{Sizes: defaultSizes, Strategies: Strategies(), Touch: TouchSum}, o)
+	require.Equal(t, Options{Sizes: defaultSizes, Strategies: Strategies(), Touch: TouchSum, Time: defaultTime}, o)
 
 	given := &Options{Sizes: []int64{4096, 8, 4096}, Strategies: []string{inProcess, gobReused, inProcess}}
 	o, err = given.withDefaults()
@@ -73,7 +73,8 @@ func TestOptions(t *testing.T) {
 		"size 0, ": {Sizes: []int64{0}},
 		"size -8":  {Sizes: []int64{-8}},
 		`unknown touch "all", expected "sum" or "ends"`: {Touch: "all"},
-		"count -1": {Count: -1},
+		"count -1":     {Count: -1},
+		"time of -1ns": {Time: -1},
 	} {
 		require.ErrorContains(t, o.Validate(), want)
 		_, err := Run(background(), o)

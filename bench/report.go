@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"strconv"
 	"time"
 )
 
@@ -90,6 +91,8 @@ type Singles struct {
 // Conditions are those under which a result was measured.
 type Conditions struct {
 	CanaryNS  *float64 `json:"canary_ns"` // a round trip between two spinning threads
+	Waiting   *float64 `json:"waiting"`   // share of the time that its processes were runnable without a core
+	Stolen    *float64 `json:"stolen"`    // share of the cores' time that the hypervisor took
 	Placement string   `json:"placement"` // "same core", "same cache" or "other"; "" is unknown
 	Busy      string   `json:"busy"`      // why the machine was too busy for the figure; "" if it was not
 }
@@ -178,11 +181,13 @@ const (
 func tenths(x float64) float64      { return math.Round(x*10) / 10 }
 func thousandths(x float64) float64 { return math.Round(x*1000) / 1000 }
 
-const (
-	confidence = 0.95
-	// pauseTime is longer than a worker looks for work before it sleeps.
-	pauseTime = 3 * time.Millisecond
-)
+// digits rounds to five significant digits.
+func digits(x float64) float64 {
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'e', 4, 64), 64)
+	return rounded
+}
+
+const confidence = 0.95
 
 // newReport is a report without figures. Its lists are empty, not null.
 func newReport(m Machine) *Report {

@@ -4,16 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"time"
-)
-
-const (
-	sizeTime     = 4 * time.Second // for one size, when Count is 0
-	leastSamples = 5
-	mostSamples  = 200
-	muchGarbage  = 1 << 20 // bytes
 )
 
 // ErrAnswer: a strategy gave a wrong answer. Run returns it with the report,
@@ -33,105 +25,131 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 	if err := checkMemory(o.Strategies, largest); err != nil {
 		return nil, err
 	}
-	machine := machine()
+	r := &run{o: o, report: newReport(machine()), begun: time.Now(), gauge: newGauge(o)}
+	r.report.Payload = arrayInfo(o.Touch)
 	s, err := open(ctx, o.Strategies, o.Touch, largest)
 	if err != nil {
 		return nil, err
 	}
-	results, err := measure(ctx, o, s.carriers)
+	err = r.all(ctx, s.carriers)
 	if err := errors.Join(err, s.close(ctx, err != nil)); err != nil {
 		return nil, err
 	}
-	r := newReport(machine)
-	r.Payload = PayloadInfo{Name: "array", Type: "[]float64", DType: "float64", Touch: o.Touch}
-	r.conclude(results)
-	return r, r.err()
+	r.report.Crossovers = crossovers(r.report.Results)
+	r.report.conclude()
+	r.report.Method.TookNS = time.Since(r.begun).Nanoseconds()
+	if err := r.table().end(); err != nil {
+		return nil, err
+	}
+	return r.report, r.report.err()
+}
+
+func arrayInfo(touch Touch) PayloadInfo {
+	return PayloadInfo{Name: "array", Type: "[]float64", DType: "float64", Touch: touch}
+}
+
+// A run is one Run, on one goroutine.
+type run struct {
+	o      Options
+	report *Report
+	begun  time.Time
+	gauge  *gauge
+}
+
+func (r *run) table() tableWriter { return tableWriter{r.o.Table, r.report} }
+
+// Shares of the time: sizes, then what the models and crossovers need.
+const sizesShare = 0.65
+
+// left is what is left of a share of the time.
+func (r *run) left(share float64) time.Duration {
+	return time.Duration(share*float64(r.o.Time)) - time.Since(r.begun)
+}
+
+// all measures everything.
+func (r *run) all(ctx context.Context, carriers []carrier) error {
+	if err := r.table().begin(); err != nil {
+		return err
+	}
+	for i, bytes := range r.o.Sizes {
+		r.gauge.stage = i
+		if err := r.size(ctx, carriers, bytes, len(r.o.Sizes)-i); err != nil {
+			return err
+		}
+		if err := r.table().size(bytes); err != nil {
+			return err
+		}
+	}
+	r.gauge.end()
+	return nil
 }
 
 // measure takes the samples of every size.
-func measure(ctx context.Context, o Options, carriers []carrier) (results []Result, err error) {
-	g := newGauge(o)
-	for i, bytes := range o.Sizes {
-		g.size = i
-		more, err := measureSize(ctx, o, carriers, bytes, g)
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, more...)
-	}
-	g.end()
-	return results, nil
+func measure(ctx context.Context, o Options, carriers []carrier) ([]Result, error) {
+	r := &run{o: o, report: newReport(Machine{}), begun: time.Now(), gauge: newGauge(o)}
+	err := r.all(ctx, carriers)
+	return r.report.Results, err
 }
 
-func measureSize(ctx context.Context, o Options, carriers []carrier, bytes int64, g *gauge) (results []Result, err error) {
-	runtime.GC()
-	p := newPayload(bytes, o.Touch)
-	var samplers []*sampler
-	defer func() {
-		for _, s := range samplers {
-			err = errors.Join(err, s.c.unload())
-		}
-	}()
-	// do does one thing with a sampler and names it in the error.
-	do := func(s *sampler, f func(*sampler, context.Context) error, part float64) error {
-		g.show(part, s.c.strategy()+" "+FormatSize(bytes))
-		if err := f(s, ctx); err != nil {
-			return fmt.Errorf("bench: %s at %s: %w", s.c.strategy(), FormatSize(bytes), err)
-		}
-		if s.garbage() > muchGarbage {
-			runtime.GC()
-		}
-		return nil
-	}
-	for _, c := range carriers {
-		s, err := newSampler(c, p)
-		if err != nil {
-			return nil, fmt.Errorf("bench: %s at %s: %w", c.strategy(), FormatSize(bytes), err)
-		}
-		samplers = append(samplers, s)
-		if err := do(s, (*sampler).warm, 0); err != nil {
-			return nil, err
-		}
-	}
-	start := time.Now()
-	for round := 0; ; round++ {
-		part := done(round, o.Count, time.Since(start))
-		if part >= 1 {
-			break
-		}
-		p.restamp()
-		for i := range samplers {
-			if err := do(samplers[(i+round)%len(samplers)], (*sampler).take, part); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for _, s := range samplers {
-		results = append(results, s.result(""))
-	}
-	return results, nil
-}
+// mostSizeTime is for one size, so that rows come early and time is left for large sizes.
+const mostSizeTime = 3 * time.Second
 
-// done is the share of a size that is measured after some rounds, from 0; at 1 and above
-// the size is finished.
-func done(rounds, count int, spent time.Duration) float64 {
-	if count > 0 {
-		return float64(rounds) / float64(count)
+// size measures one size, of so many that are left.
+func (r *run) size(ctx context.Context, carriers []carrier, bytes int64, sizes int) (err error) {
+	within := r.left(sizesShare)
+	say := func(text string) { r.gauge.show(0, text) }
+	l, err := newLineup(ctx, carriers, bytes, r.o.Touch, say)
+	if err != nil {
+		return err
 	}
-	enough := min(1, float64(rounds)/leastSamples)
-	return min(enough, max(spent.Seconds()/sizeTime.Seconds(), float64(rounds)/mostSamples))
+	defer func() { err = errors.Join(err, l.close()) }()
+	if r.o.Count == 0 {
+		left, err := l.shorten(r.left(sizesShare))
+		if err != nil {
+			return err
+		}
+		r.report.LeftOut = append(r.report.LeftOut, left...)
+	}
+	if !r.o.roundsOnly {
+		err := l.each(ctx, say, (*sampler).single)
+		if err == nil {
+			err = l.each(ctx, say, (*sampler).pause)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	least, start := l.atLeast(r.o.Count), time.Now()
+	share := min(mostSizeTime, within/time.Duration(sizes))
+	err = l.rounds(ctx, func(rounds int) bool {
+		part := min(float64(rounds)/float64(least), 1)
+		if r.o.Count == 0 {
+			part = min(part, time.Since(start).Seconds()/share.Seconds(), 1)
+		}
+		if part < 1 {
+			r.gauge.show(part, FormatSize(bytes))
+		}
+		return part < 1
+	})
+	if err != nil {
+		return err
+	}
+	results := l.results()
+	r.report.Results = append(r.report.Results, results...)
+	r.report.Pairs = append(r.report.Pairs, pairs(results)...)
+	return nil
 }
 
 // A gauge feeds Options.Progress.
 type gauge struct {
 	f     func(done, total int, text string)
 	total int
-	size  int // index of the current size
+	stage int
 	last  time.Time
 }
 
 const (
-	gaugeSteps = 100 // for one size
+	gaugeSteps = 100 // for one stage
 	gaugePause = 100 * time.Millisecond
 )
 
@@ -142,21 +160,13 @@ func (g *gauge) show(part float64, text string) {
 		return
 	}
 	g.last = time.Now()
-	g.f(g.size*gaugeSteps+int(part*gaugeSteps), g.total, text)
+	g.f(g.stage*gaugeSteps+int(part*gaugeSteps), g.total, text)
 }
 
 func (g *gauge) end() {
 	if g.f != nil {
 		g.f(g.total, g.total, "")
 	}
-}
-
-// conclude adds results and what follows from them.
-func (r *Report) conclude(results []Result) {
-	r.Results = results
-	r.Crossovers = crossovers(results)
-	r.Verdicts = []string{r.verdict()}
-	r.Method.TookNS = time.Since(r.Method.Started).Nanoseconds()
 }
 
 // err names the strategies that gave wrong answers.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"os"
+	"slices"
 	"time"
 
+	"example.com/handoff/bench/internal/cores"
 	"example.com/handoff/bench/stat"
 )
 
@@ -18,13 +21,13 @@ const (
 	// take at stallRate, has failed.
 	stallTime = 30 * time.Second
 	stallRate = 10 << 20 // bytes per second
-)
 
-// A sample is the mean of k back-to-back handoffs.
-type sample struct {
-	ns float64 // per handoff
-	k  int
-}
+	mostSingles = 1000
+	singlesTime = 60 * time.Millisecond // for the singles of one strategy
+	pauses      = 9                     // handoffs that each follow a pause
+	// pauseTime is longer than a worker looks for work before it sleeps.
+	pauseTime = 3 * time.Millisecond
+)
 
 // A sampler measures one strategy at one size.
 type sampler struct {
@@ -32,18 +35,34 @@ type sampler struct {
 	p       *payload
 	target  []float64 // the array whose elements are handed over
 	stall   time.Duration
-	k       int // handoffs in a sample
-	lead    bool
+	one     time.Duration // about what a handoff takes
+	k       int           // handoffs in a sample
+	delay   time.Duration // after each handoff of a burst; of tests
 	turn    int
 	wrong   int // answers
-	samples []sample
-	copied  int64 // bytes, in the samples
+	samples []float64
+	spent   spent
+	singles []int64
+	paused  *float64
+}
+
+// spent is what the samples took, all together.
+type spent struct {
+	handoffs         int
+	wall             time.Duration
+	copied           int64
+	sender, receiver cores.Load
+	unknown          bool           // the kernel does not say what processes use
+	placements       map[string]int // samples by placement
 }
 
 func newSampler(c carrier, p *payload) (*sampler, error) {
 	target, err := c.load(p.x)
 	bytes := int64(len(p.x)) * elemBytes
-	return &sampler{c: c, p: p, target: target, stall: stallTime + time.Duration(bytes/stallRate)*time.Second, k: 1}, err
+	return &sampler{
+		c: c, p: p, target: target, stall: stallTime + time.Duration(bytes/stallRate)*time.Second, k: 1,
+		spent: spent{placements: map[string]int{}},
+	}, err
 }
 
 // once hands over one array and looks at the answer.
@@ -60,21 +79,33 @@ func (s *sampler) once(ctx context.Context) error {
 
 // burst is k handoffs in a row, timed.
 func (s *sampler) burst(ctx context.Context, k int) (time.Duration, error) {
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+	stop, ctx, err := s.begin(ctx)
+	if err != nil {
+		return 0, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, s.stall, fmt.Errorf("no answer within %v", s.stall))
-	defer cancel()
-	defer s.c.watch(ctx)()
-	last := len(s.target) - 1
-	s.target[last] = s.p.x[last]
+	defer stop()
 	start := time.Now()
 	for range k {
 		if err := s.once(ctx); err != nil {
 			return 0, err
 		}
+		if s.delay > 0 {
+			spin(s.delay)
+		}
 	}
 	return time.Since(start), nil
+}
+
+// begin makes ready for handoffs that end with ctx and are bounded by the stall time.
+func (s *sampler) begin(ctx context.Context) (stop func(), _ context.Context, err error) {
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.stall, fmt.Errorf("no answer within %v", s.stall))
+	unwatch := s.c.watch(ctx)
+	last := len(s.target) - 1
+	s.target[last] = s.p.x[last]
+	return func() { unwatch(); cancel() }, ctx, nil
 }
 
 // warm hands over until the pages are mapped and buffers have grown, and
@@ -90,29 +121,98 @@ func (s *sampler) warm(ctx context.Context) error {
 			return err
 		}
 		spent += d
-		one := d / time.Duration(k)
-		s.k, s.lead = max(1, int(sampleTime/max(one, 1))), one < leadTime
+		s.one = d / time.Duration(k)
+		s.k = max(1, int(sampleTime/max(s.one, 1)))
 		if spent >= 10*sampleTime {
 			return nil
 		}
 	}
 }
 
-// take takes one sample.
-func (s *sampler) take(ctx context.Context) error {
-	if s.lead {
+// sample takes the mean of k handoffs, in nanoseconds. handoffs counts the one before,
+// too, which a sample of cheap ones begins with.
+func (s *sampler) sample(ctx context.Context) (ns float64, handoffs int, err error) {
+	handoffs = s.k
+	if s.one < leadTime {
+		handoffs++
 		if _, err := s.burst(ctx, 1); err != nil {
-			return err
+			return 0, 0, err
 		}
 	}
-	before := s.c.copied()
 	d, err := s.burst(ctx, s.k)
+	return float64(d.Nanoseconds()) / float64(s.k), handoffs, err
+}
+
+// take takes a sample for the result, and what it used.
+func (s *sampler) take(ctx context.Context) error {
+	x := &s.spent
+	sender, receiver, unknown := s.loads()
+	copied, start := s.c.copied(), time.Now()
+	ns, handoffs, err := s.sample(ctx)
 	if err != nil {
 		return err
 	}
-	s.copied += s.c.copied() - before
-	s.samples = append(s.samples, sample{float64(d.Nanoseconds()) / float64(s.k), s.k})
+	x.wall += time.Since(start)
+	s.samples = append(s.samples, ns)
+	x.handoffs += handoffs
+	x.copied += s.c.copied() - copied
+	laterSender, laterReceiver, err := s.loads()
+	if x.unknown = x.unknown || unknown != nil || err != nil; x.unknown {
+		return nil
+	}
+	sender, receiver = laterSender.Sub(sender), laterReceiver.Sub(receiver)
+	if s.c.pid() != 0 {
+		x.placements[cores.Apart(sender.Core(os.Getpid()), receiver.Core(s.c.pid()))]++
+	}
+	x.sender, x.receiver = x.sender.Add(sender), x.receiver.Add(receiver)
 	return nil
+}
+
+// loads reads what both sides have used; the receiver's is zero where it is a goroutine.
+func (s *sampler) loads() (sender, receiver cores.Load, err error) {
+	if sender, err = cores.LoadOf(os.Getpid()); err == nil && s.c.pid() != 0 {
+		receiver, err = cores.LoadOf(s.c.pid())
+	}
+	return sender, receiver, err
+}
+
+// single times handoffs one by one, back to back. What takes as long as a sample needs no
+// pass of its own: there each sample is one.
+func (s *sampler) single(ctx context.Context) error {
+	if s.k == 1 {
+		return nil
+	}
+	stop, ctx, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	s.singles = make([]int64, 0, mostSingles)
+	for start := time.Now(); len(s.singles) < mostSingles; {
+		begun := time.Now()
+		if err := s.once(ctx); err != nil {
+			return err
+		}
+		now := time.Now()
+		s.singles = append(s.singles, now.Sub(begun).Nanoseconds())
+		if now.Sub(start) > singlesTime {
+			break
+		}
+	}
+	return nil
+}
+
+// pause times handoffs that each follow a pause.
+func (s *sampler) pause(ctx context.Context) error {
+	if s.k == 1 {
+		return nil
+	}
+	ns, err := stat.Repeat(pauses, func() (time.Duration, error) {
+		time.Sleep(pauseTime)
+		return s.burst(ctx, 1)
+	})
+	s.paused = &ns
+	return err
 }
 
 // garbage is about how many bytes a sample leaves to the collector.
@@ -123,24 +223,68 @@ func (s *sampler) garbage() int64 {
 	return int64(s.k) * int64(len(s.target)) * elemBytes
 }
 
-// result sums the samples up. There is at least one.
-func (s *sampler) result(placement string) Result {
-	ns := make([]float64, len(s.samples))
-	handoffs := 0
-	for i, x := range s.samples {
-		ns[i] = tenths(x.ns)
-		handoffs += x.k
-	}
-	answer := rightAnswer
-	if s.wrong > 0 {
-		answer = wrongAnswer
-	}
-	return Result{
+// result sums up what was taken. There is at least one sample.
+func (s *sampler) result() Result {
+	r := Result{
 		Strategy: s.c.strategy(), N: len(s.target), Bytes: int64(len(s.target)) * elemBytes,
-		Timing:      Timing{Rounds: len(ns), Iterations: s.k, MedianNS: tenths(stat.Median(ns)), SamplesNS: ns},
-		CopiedBytes: int64(math.Round(float64(s.copied) / float64(handoffs))),
-		Singles:     Singles{SinglesNS: []int64{}},
-		Conditions:  Conditions{Placement: placement},
-		Answer:      answer,
+		Timing:      s.timing(),
+		Singles:     s.percentiles(),
+		CopiedBytes: int64(math.Round(float64(s.spent.copied) / float64(s.spent.handoffs))),
+		Answer:      rightAnswer,
 	}
+	if s.wrong > 0 {
+		r.Answer = wrongAnswer
+	}
+	if x := s.spent; !x.unknown {
+		each := func(n int64) *float64 { return known(float64(n) / float64(x.handoffs)) }
+		r.CPUSenderNS, r.Faults = each(x.sender.CPU), each(x.sender.Faults+x.receiver.Faults)
+		if s.c.pid() != 0 {
+			r.CPUReceiverNS = each(x.receiver.CPU)
+		}
+	}
+	return r
+}
+
+func (s *sampler) timing() Timing {
+	t := Timing{Rounds: len(s.samples), Iterations: s.k, SamplesNS: make([]float64, len(s.samples))}
+	for i, ns := range s.samples {
+		t.SamplesNS[i] = tenths(ns)
+	}
+	t.MedianNS = tenths(stat.Median(t.SamplesNS))
+	t.LowNS, t.HighNS = interval(t.SamplesNS)
+	return t
+}
+
+func (s *sampler) percentiles() Singles {
+	x := Singles{SinglesNS: s.singles, PausedNS: s.paused}
+	if s.k == 1 {
+		x.SinglesNS = make([]int64, len(s.samples))
+		for i, ns := range s.samples {
+			x.SinglesNS[i] = int64(ns)
+		}
+	}
+	if x.SinglesNS == nil {
+		x.SinglesNS = []int64{}
+	}
+	ns := make([]float64, len(x.SinglesNS))
+	for i, n := range x.SinglesNS {
+		ns[i] = float64(n)
+	}
+	slices.Sort(ns)
+	for _, p := range []struct {
+		to    **float64
+		q     float64
+		least int
+	}{{&x.P50NS, 0.5, 1}, {&x.P90NS, 0.9, 100}, {&x.P99NS, 0.99, 1000}} {
+		if len(ns) >= p.least {
+			*p.to = known(stat.Quantile(ns, p.q))
+		}
+	}
+	return x
+}
+
+// known is a figure of a report that was measured.
+func known(x float64) *float64 {
+	x = tenths(x)
+	return &x
 }

@@ -24,9 +24,6 @@ import (
 	"example.com/handoff/pool"
 )
 
-// canaryTime is about what 200 round trips between two cores take.
-const canaryTime = 50 * time.Microsecond
-
 // BenchmarkSuite measures tasks beside what one would use instead:
 //
 //	go test -run '^$' -bench Suite -count 10 ./bench >old

@@ -4,69 +4,202 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"example.com/handoff/bench/stat"
 )
 
-// WriteTable writes the report for people: the machine, a block for each size,
-// the crossovers and the verdict.
+// WriteTable writes the report for people: the machine, a block for each size, models,
+// crossovers, verdicts and the cases in which shared memory loses.
 func (r *Report) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%v\n", r.Machine)
-	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	size := int64(-1)
-	for _, x := range r.Results {
-		if x.Bytes != size {
-			size = x.Bytes
-			tw.Flush() // columns are as wide as one block needs
-			fmt.Fprintf(&b, "\nfloat64 array of %s, touch %s\n", FormatSize(size), r.Payload.Touch)
-			fmt.Fprintf(tw, "%-13s\tmedian\tmin\tmax\tcopied\tvs gob-reused\tsamples\tanswers\t\n", "strategy")
+	t := tableWriter{&b, r}
+	_ = t.begin() // a Buffer takes everything
+	for i, x := range r.Results {
+		if i == 0 || x.Bytes != r.Results[i-1].Bytes {
+			_ = t.size(x.Bytes)
 		}
-		fmt.Fprintf(tw, "%-13s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t\n", x.Strategy, stat.Time(x.MedianNS), stat.Time(slices.Min(x.SamplesNS)), stat.Time(slices.Max(x.SamplesNS)),
-			stat.Size(x.CopiedBytes), r.ratio(x), x.Rounds, answers(x.Answer))
 	}
-	tw.Flush()
-	if len(r.Crossovers) > 0 {
-		fmt.Fprintf(&b, "\nfrom which size on the second is never slower than the first\n")
-	}
-	for _, c := range r.Crossovers {
-		fmt.Fprintf(&b, "%s, %s: %s\n", c.A, c.B, c.short())
-	}
-	fmt.Fprintf(&b, "\nA sample is the mean of back-to-back handoffs that take about %v, at least one; strategies alternate sample by sample.\n", sampleTime)
-	fmt.Fprintf(&b, "Only ratios within one run carry over to another time or machine.\n")
-	fmt.Fprintf(&b, "\n%s\n", strings.Join(r.Verdicts, "\n"))
+	_ = t.end()
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
-// ratio is the time of gob-reused over that of x, as "2.10x"; "-" if gob-reused was not
-// measured at this size.
-func (r *Report) ratio(x Result) string {
-	gob, ok := r.median(gobReused, x.Bytes)
-	if !ok || x.MedianNS == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.2fx", gob/x.MedianNS)
+// A tableWriter writes the table of a report in parts, as they are measured. Each part is
+// one Write; nothing is written if w is nil.
+type tableWriter struct {
+	w io.Writer
+	r *Report
 }
 
-func answers(answer string) string {
-	if answer == wrongAnswer {
-		return "WRONG"
+func (t tableWriter) write(b *bytes.Buffer) error {
+	if t.w == nil {
+		return nil
 	}
-	return answer
+	_, err := t.w.Write(b.Bytes())
+	return err
 }
 
-func (c Crossover) short() string {
+func (t tableWriter) begin() error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%v\n", t.r.Machine)
+	return t.write(&b)
+}
+
+// size writes the block of one size, and what is to be said of its rows.
+func (t tableWriter) size(size int64) error {
+	var b bytes.Buffer
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(&b, "\n%s of %s, touch %s\n", t.r.Payload, FormatSize(size), t.r.Payload.Touch)
+	fmt.Fprintf(tw, "%-13s\tmedian\t[low–high]\tgob-reused/it\t[low–high]\tone: p50\tp90\tp99\tcopied\tCPU here\tCPU there\t\n", "strategy")
+	var notes []string
+	for _, x := range t.r.Results {
+		if x.Bytes != size {
+			continue
+		}
+		ratio, span := t.ratio(x)
+		fmt.Fprintf(tw, "%-13s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", x.Strategy, stat.Time(x.MedianNS), between(x.LowNS, x.HighNS, stat.Time),
+			ratio, span, orBlank(x.P50NS), orBlank(x.P90NS), orBlank(x.P99NS), stat.Size(x.CopiedBytes), orBlank(x.CPUSenderNS), orBlank(x.CPUReceiverNS))
+		switch x.Answer {
+		case rightAnswer:
+		case wrongAnswer:
+			notes = append(notes, x.Strategy+": WRONG ANSWERS")
+		default:
+			notes = append(notes, x.Strategy+": "+x.Answer)
+		}
+		if x.PausedNS != nil && x.Strategy == shmResident {
+			notes = append(notes, fmt.Sprintf("%s: back to back %s, one at a time after a pause of %v %s",
+				x.Strategy, stat.Time(x.MedianNS), pauseTime, stat.Time(*x.PausedNS)))
+		}
+	}
+	tw.Flush()
+	notes = append(notes, t.busy(size)...)
+	for _, x := range t.r.LeftOut {
+		if x.Bytes == size {
+			notes = append(notes, x.Strategy+": left out, "+x.Why)
+		}
+	}
+	for _, note := range notes {
+		fmt.Fprintf(&b, "  %s\n", note)
+	}
+	return t.write(&b)
+}
+
+// busy names the rows of a size for which the machine was too busy, by reason.
+func (t tableWriter) busy(size int64) (notes []string) {
+	rows, busy, canary, stolen := 0, 0, "", ""
+	var waited []string
+	for _, x := range t.r.Results {
+		if x.Bytes != size {
+			continue
+		}
+		rows++
+		if x.Busy == "" {
+			continue
+		}
+		busy++
+		if x.Waiting != nil && *x.Waiting > mostWaiting {
+			waited = append(waited, x.Strategy+" "+stat.Percent(*x.Waiting))
+		}
+		if x.CanaryNS != nil {
+			canary = ", canary " + stat.Time(*x.CanaryNS)
+		}
+		if x.Stolen != nil && *x.Stolen > mostWaiting {
+			stolen = ", stolen by the hypervisor " + stat.Percent(*x.Stolen)
+		}
+	}
+	if busy == 0 {
+		return nil
+	}
+	notes = append(notes, fmt.Sprintf("too busy: %d of %d rows%s%s", busy, rows, canary, stolen))
+	if waited != nil {
+		notes = append(notes, "waited for a core: "+strings.Join(waited, ", "))
+	}
+	return notes
+}
+
+// ratio is how many times as long gob-reused takes, and the interval of that.
+func (t tableWriter) ratio(x Result) (ratio, span string) {
+	p, ok := t.r.pair(gobReused, x.Strategy, x.Bytes)
 	switch {
-	case c.Bytes != nil:
-		return stat.Size(*c.Bytes)
-	case c.Always == "b":
-		return "all measured sizes"
-	case c.Always == "a":
-		return "no measured size: always slower"
+	case !ok:
+		return "", ""
+	case p.Verdict == NotSeparated:
+		return stat.Number(p.Ratio) + "x", NotSeparated
 	}
-	return "none"
+	return stat.Number(p.Ratio) + "x", between(p.Low, p.High, stat.Number)
+}
+
+// end writes what follows from all sizes together.
+func (t tableWriter) end() error {
+	var b bytes.Buffer
+	r := t.r
+	for i, x := range r.LeftOut {
+		if x.Bytes == 0 {
+			if i == 0 {
+				fmt.Fprintf(&b, "\nleft out\n")
+			}
+			fmt.Fprintf(&b, "  %s: %s\n", x.Strategy, x.Why)
+		}
+	}
+	t.models(&b)
+	if len(r.Crossovers) > 0 {
+		fmt.Fprintf(&b, "\ncrossovers: from which size on the second is faster than the first\n")
+	}
+	for _, c := range r.Crossovers {
+		fmt.Fprintf(&b, "  %s, %s: %s\n", c.A, c.B, c.short())
+	}
+	if len(r.Losing) > 0 {
+		fmt.Fprintf(&b, "\nwhere shared memory loses\n")
+	}
+	for _, x := range r.Losing {
+		fmt.Fprintf(&b, "  %s at %s: %s times as long as %s\n", x.Strategy, FormatSize(x.Bytes), stat.Number(x.Ratio), x.Than)
+	}
+	fmt.Fprintf(&b, "\n")
+	for _, note := range r.Method.Notes {
+		fmt.Fprintf(&b, "%s\n", note)
+	}
+	fmt.Fprintf(&b, "\n%s\n", strings.Join(r.Verdicts, "\n"))
+	return t.write(&b)
+}
+
+func (t tableWriter) models(b *bytes.Buffer) {
+	if len(t.r.Models) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\nmodels: time = fixed + bytes × slope\n")
+	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, m := range t.r.Models {
+		for i, p := range m.Pieces {
+			name, verified := "", ""
+			if i == 0 {
+				name, verified = m.Strategy, m.Verified
+			}
+			fmt.Fprintf(tw, "  %-13s\tfrom %s\t%s\t+ %s/MiB\t  %s\n", name, stat.Size(p.FromBytes), stat.Time(p.FixedNS), stat.Time(p.NSPerByte*(1<<20)), verified)
+		}
+	}
+	tw.Flush()
+}
+
+func (p PayloadInfo) String() string {
+	if p.DType != "" {
+		return p.DType + " array"
+	}
+	return p.Name
+}
+
+func orBlank(ns *float64) string {
+	if ns == nil {
+		return ""
+	}
+	return stat.Time(*ns)
+}
+
+// between is an interval; "" without one.
+func between(low, high *float64, format func(float64) string) string {
+	if low == nil || high == nil {
+		return ""
+	}
+	return "[" + format(*low) + "–" + format(*high) + "]"
 }

@@ -8,6 +8,22 @@ import (
 	"example.com/handoff/bench/stat"
 )
 
+// conclude adds what follows from the results and pairs.
+func (r *Report) conclude() {
+	r.Verdicts = []string{r.verdict()}
+	for _, p := range r.Pairs {
+		if isShared(p.B) && p.A == gobReused && p.Verdict == AFaster {
+			r.Losing = append(r.Losing, Losing{Strategy: p.B, Than: p.A, Bytes: p.Bytes, Ratio: digits(1 / p.Ratio)})
+		}
+	}
+	r.Method.Notes = []string{
+		fmt.Sprintf("A sample is the mean of back-to-back handoffs that take about %v, at least one; each round takes one of every strategy, and in each block of rounds every strategy is in every position once.", sampleTime),
+		"Intervals are of 95 % confidence, by the sign test over rounds; ratios are taken within rounds.",
+		"p50, p90 and p99 are of single handoffs; where one takes as long as a sample, of the samples.",
+		"Only ratios within one run carry over to another time or machine.",
+	}
+}
+
 // verdict is the advice below the table. Figures with errors get no advice.
 func (r *Report) verdict() string {
 	if err := r.err(); err != nil {

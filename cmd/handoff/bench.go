@@ -69,7 +69,7 @@ handed over by gob and by shared memory, and says whether that grows.`,
 	c.Flags().StringSliceVar(&f.sizes, "sizes", nil, "array `SIZES` in B, KiB, MiB, GiB; a bare number is bytes (default 64B,4KiB,64KiB,1MiB,16MiB,64MiB)")
 	c.Flags().StringSliceVar(&f.strategies, "strategies", nil, "`NAMES` of the strategies to compare (default all: "+strings.Join(bench.Strategies(), ",")+")")
 	c.Flags().Var(choice{&f.touch, []string{string(bench.TouchSum), string(bench.TouchEnds)}}, "touch", "what the worker does with the array")
-	c.Flags().Var(count{&f.count, 1_000_000}, "count", "samples of each strategy at each size (default: what fits into about 4 s a size, 5 to 200)")
+	c.Flags().Var(count{&f.count, 1_000_000}, "count", "at least so many samples of each strategy at each size (default: what fits into a minute)")
 	c.Flags().Var(choice{&f.format, []string{"table", "go"}}, "format", "a table, or lines for benchstat")
 	c.Flags().BoolVar(&f.memory, "memory", false, "measure memory by the number of workers, and not time")
 	jsonFlag(c.Flags(), &f.json, "the results")

@@ -63,6 +63,11 @@ func (l Load) Sub(earlier Load) Load {
 	return d
 }
 
+// Add sums up two differences.
+func (l Load) Add(m Load) Load {
+	return Load{CPU: l.CPU + m.CPU, Waiting: l.Waiting + m.Waiting, Faults: l.Faults + m.Faults}
+}
+
 // Core is where the thread that ran most last ran; -1 if it cannot be told.
 func (l Load) Core(pid int) int {
 	busiest, most := -1, int64(-1)

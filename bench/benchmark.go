@@ -1,0 +1,53 @@
+package bench
+
+import (
+	"errors"
+	"testing"
+)
+
+// benchmark hands arrays to a worker process, or a goroutine, and waits for the answers: one
+// sub-benchmark for each strategy and size, under the names that WriteGo prints.
+func benchmark(b *testing.B, info PayloadInfo, names []string, sizes []int64) {
+	for _, strategy := range names {
+		for _, bytes := range sizes {
+			b.Run(info.goName(strategy, bytes), func(b *testing.B) {
+				if err := benchmarkOne(b, info, strategy, bytes); err != nil {
+					b.Fatal(err)
+				}
+			})
+		}
+	}
+}
+
+// benchmarkOne is one strategy at one size.
+func benchmarkOne(b *testing.B, info PayloadInfo, strategy string, bytes int64) (err error) {
+	ctx := b.Context()
+	s, err := open(ctx, []string{strategy}, info.Touch, bytes)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(ctx, err != nil)) }()
+	l, err := newLineup(ctx, s.carriers, bytes, info.Touch, func(string) {})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	m := l.samplers[0]
+	stop, ctx, err := m.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	b.SetBytes(bytes)
+	before := m.c.copied()
+	for b.Loop() {
+		if err := m.once(ctx); err != nil {
+			return err
+		}
+	}
+	b.ReportMetric(float64(m.c.copied()-before)/float64(b.N), copiedUnit)
+	if m.wrong > 0 {
+		return ErrAnswer
+	}
+	return nil
+}

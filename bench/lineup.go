@@ -1,0 +1,194 @@
+package bench
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"time"
+
+	"example.com/handoff/bench/internal/cores"
+	"example.com/handoff/bench/stat"
+)
+
+const (
+	leastRounds = 6
+	leastBlocks = 2
+	muchGarbage = 1 << 20 // bytes
+	// canaryTime is about what 200 round trips between two cores take.
+	canaryTime = 50 * time.Microsecond
+)
+
+// A lineup is strategies that are loaded with payloads of one size and warm.
+type lineup struct {
+	bytes    int64
+	p        *payload
+	samplers []*sampler
+	canaries []float64 // by round; none on one core
+	stolen   func() *float64
+}
+
+// newLineup loads the carriers and lets each hand over for a while. say is told what is
+// being done.
+func newLineup(ctx context.Context, carriers []carrier, bytes int64, touch Touch, say func(text string)) (_ *lineup, err error) {
+	runtime.GC()
+	l := &lineup{bytes: bytes, p: newPayload(bytes, touch), stolen: stealing()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.close())
+		}
+	}()
+	for _, c := range carriers {
+		say(c.strategy() + " " + FormatSize(bytes))
+		s, err := newSampler(c, l.p)
+		if err != nil {
+			return nil, l.fault(c, err)
+		}
+		l.samplers = append(l.samplers, s)
+		if err := l.do(ctx, s, (*sampler).warm); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func (l *lineup) fault(c carrier, err error) error {
+	return fmt.Errorf("bench: %s at %s: %w", c.strategy(), FormatSize(l.bytes), err)
+}
+
+// do does one thing with a sampler and names it in the error.
+func (l *lineup) do(ctx context.Context, s *sampler, f func(*sampler, context.Context) error) error {
+	if err := f(s, ctx); err != nil {
+		return l.fault(s.c, err)
+	}
+	if s.garbage() > muchGarbage {
+		runtime.GC()
+	}
+	return nil
+}
+
+// each does one thing with every sampler.
+func (l *lineup) each(ctx context.Context, say func(text string), f func(*sampler, context.Context) error) error {
+	for _, s := range l.samplers {
+		say(s.c.strategy() + " " + FormatSize(l.bytes))
+		if err := l.do(ctx, s, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// round takes a sample of each strategy, in the given order.
+func (l *lineup) round(ctx context.Context, order []int) error {
+	l.p.restamp()
+	for _, i := range order {
+		if err := l.do(ctx, l.samplers[i], (*sampler).take); err != nil {
+			return err
+		}
+	}
+	if ns := cores.Canary(canaryTime); ns > 0 {
+		l.canaries = append(l.canaries, ns)
+	}
+	return nil
+}
+
+// rounds takes blocks of rounds, in each of which every strategy is in every position
+// once, until more says that it is enough.
+func (l *lineup) rounds(ctx context.Context, more func(rounds int) bool) error {
+	for rounds := 0; more(rounds); {
+		for _, order := range latin(len(l.samplers)) {
+			if err := l.round(ctx, order); err != nil {
+				return err
+			}
+			rounds++
+		}
+	}
+	return nil
+}
+
+// atLeast is the fewest rounds that whole blocks of n strategies make, n being at least
+// the given number.
+func (l *lineup) atLeast(rounds int) int {
+	n := len(l.samplers)
+	blocks := max(leastBlocks, (max(rounds, leastRounds)+n-1)/n)
+	return blocks * n
+}
+
+// cost is about what a round takes.
+func (l *lineup) cost() (d time.Duration) {
+	for _, s := range l.samplers {
+		d += max(sampleTime, s.one)
+		if s.one < leadTime {
+			d += s.one
+		}
+	}
+	return d
+}
+
+// shorten gives up the dearest strategies until the fewest rounds fit into a time, and
+// says which. The one that the others are compared with stays.
+func (l *lineup) shorten(within time.Duration) (left []LeftOut, err error) {
+	for len(l.samplers) > 2 {
+		need := time.Duration(l.atLeast(0)) * l.cost()
+		if need <= within {
+			break
+		}
+		dearest := slices.MaxFunc(l.samplers, func(a, b *sampler) int {
+			if (a.c.strategy() == gobReused) != (b.c.strategy() == gobReused) {
+				return cmp.Compare(b2i(b.c.strategy() == gobReused), b2i(a.c.strategy() == gobReused))
+			}
+			return cmp.Compare(a.one, b.one)
+		})
+		left = append(left, LeftOut{Strategy: dearest.c.strategy(), Bytes: l.bytes, Why: fmt.Sprintf(
+			"one handoff takes %s, and %d rounds with it would have taken %s of the %s that were left",
+			stat.Time(float64(dearest.one)), l.atLeast(0), stat.Time(float64(need)), stat.Time(float64(max(0, within))))})
+		l.samplers = slices.DeleteFunc(l.samplers, func(s *sampler) bool { return s == dearest })
+		if err := dearest.c.unload(); err != nil {
+			return left, l.fault(dearest.c, err)
+		}
+	}
+	return left, nil
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// results are those of all strategies, with the conditions of their rounds.
+func (l *lineup) results() (results []Result) {
+	stolen := l.stolen()
+	for _, s := range l.samplers {
+		r := s.result()
+		r.Conditions = s.conditions(l.canaries, stolen)
+		results = append(results, r)
+	}
+	return results
+}
+
+// close unloads the strategies.
+func (l *lineup) close() (err error) {
+	for _, s := range l.samplers {
+		err = errors.Join(err, s.c.unload())
+	}
+	l.samplers = nil
+	return err
+}
+
+// latin is a block of orders of n: in each position every number comes once.
+func latin(n int) (orders [][]int) {
+	names := rand.Perm(n)
+	for _, shift := range rand.Perm(n) {
+		order := make([]int, n)
+		for i := range order {
+			order[i] = names[(i+shift)%n]
+		}
+		orders = append(orders, order)
+	}
+	return orders
+}
