@@ -2,7 +2,6 @@ package cost
 
 import (
 	"context"
-	"errors"
 
 	"example.com/handoff/bench/stat"
 )
@@ -62,10 +61,4 @@ type Found struct {
 type Compared struct {
 	Bytes int64
 	stat.Ratio
-}
-
-// Search looks for the sizes at which a's and b's strategies overtake each other. The models
-// only say where to look; what is found was measured. With an error there is what was found before.
-func Search(ctx context.Context, a, b Model, measure Measure, o SearchOptions) (Found, error) {
-	return Found{}, errors.ErrUnsupported
 }

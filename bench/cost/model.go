@@ -1,6 +1,9 @@
 package cost
 
-import "errors"
+import (
+	"math"
+	"sort"
+)
 
 // A Point is the median time of one handoff by a strategy at a size.
 type Point struct {
@@ -14,8 +17,8 @@ type Point struct {
 type Model struct {
 	Strategy string
 	Pieces   []Piece // by size
-	// Band is by which factor a measured median may be above or below the model: see [Model.Predict].
-	// 0 is not known.
+	// Band is by which factor a measured median may be above or below the model,
+	// as the fit has seen it; 0 is not known.
 	Band   float64
 	Fitted []int64 // the sizes that the fit has seen, ascending
 }
@@ -27,15 +30,57 @@ type Piece struct {
 	NSPerByte          float64 // 0 or more
 }
 
-// A Prediction is what a model says about a size it may not have seen.
+func (p Piece) at(bytes int64) float64 { return p.FixedNS + p.NSPerByte*float64(bytes) }
+
+// A Prediction is what a model says about a size, and between which times a measured median
+// is expected: 0 and +Inf where nothing is known about that.
 type Prediction struct{ NS, LowNS, HighNS float64 }
 
-// Fit fits a model to the points of one strategy. Breaks are sizes beyond which a cache is
-// exhausted; nil: they are looked for among the measured sizes.
-func Fit(points []Point, breaks []int64) (Model, error) { return Model{}, errors.ErrUnsupported }
+// Predict is what the model says about a size. Between two pieces either may hold, and the
+// bounds are those of both. Beyond the sizes that were measured the outermost piece
+// goes on, without bounds.
+func (m Model) Predict(bytes int64) Prediction {
+	if len(m.Pieces) == 0 {
+		return Prediction{math.NaN(), 0, math.Inf(1)}
+	}
+	i := max(0, sort.Search(len(m.Pieces), func(i int) bool { return m.Pieces[i].FromBytes > bytes })-1)
+	ns := m.Pieces[i].at(bytes)
+	low, high := ns, ns
+	if last := len(m.Pieces) - 1; i < last && bytes > m.Pieces[i].ToBytes {
+		next := m.Pieces[i+1].at(bytes)
+		low, high = min(ns, next), max(ns, next)
+		if float64(bytes) > middle(m.Pieces[i].ToBytes, m.Pieces[i+1].FromBytes) {
+			ns = next
+		}
+	}
+	if outside := bytes < m.Pieces[0].FromBytes || bytes > m.Pieces[len(m.Pieces)-1].ToBytes; outside || m.Band == 0 {
+		return Prediction{ns, 0, math.Inf(1)}
+	}
+	return Prediction{ns, max(0, low) / m.Band, high * m.Band}
+}
 
-// FitAll fits a model to each strategy's points, in the order in which they first occur.
-func FitAll(points []Point, breaks []int64) ([]Model, error) { return nil, errors.ErrUnsupported }
+// logRatio is the logarithm of a's predicted time over b's.
+func logRatio(a, b Model, bytes int64) float64 {
+	return math.Log(a.Predict(bytes).NS) - math.Log(b.Predict(bytes).NS)
+}
 
-// Predict is what the model says about a size.
-func (m Model) Predict(bytes int64) Prediction { return Prediction{} }
+// crossings are the sizes between least and most at which the predictions of a and b cross.
+func crossings(a, b Model, least, most int64) (sizes []int64) {
+	const perDoubling = 16 // sizes that are looked at
+	before, last := math.NaN(), int64(0)
+	for i := 0; last < most; i++ {
+		bytes := min(most, max(last+1, int64(float64(max(1, least))*math.Exp2(float64(i)/perDoubling))))
+		now := logRatio(a, b, bytes)
+		if before*now < 0 {
+			sizes = append(sizes, int64(middle(last, bytes)))
+		}
+		if now != 0 {
+			before = now
+		}
+		last = bytes
+	}
+	return sizes
+}
+
+// middle is the geometric mean of two sizes.
+func middle(x, y int64) float64 { return math.Sqrt(float64(max(1, x)) * float64(max(1, y))) }
