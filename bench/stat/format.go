@@ -32,6 +32,15 @@ func Percent(share float64) string {
 	return Number(100*share) + " %"
 }
 
+// PartOf writes a share of something for people: "12.5 % of the 4.00 ms", and from twice on
+// "75.5 times the 60.3 ns".
+func PartOf(share float64, whole string) string {
+	if share >= 2 {
+		return Number(share) + " times the " + whole
+	}
+	return Percent(share) + " of the " + whole
+}
+
 // Time writes nanoseconds for people: "170 µs", "1.20 s".
 func Time(ns float64) string {
 	return scale(ns, []unit{{1e9, "s"}, {1e6, "ms"}, {1e3, "µs"}, {1, "ns"}})
