@@ -95,10 +95,10 @@ func (n *namingOf[F, P]) Release() { P(&n.f).Release() }
 func (halfCarry) Carry(meta []byte) ([]byte, []shm.Binder, error) { return meta, nil, nil }
 func (halfReceive) Receive([]byte, []shm.Binder) error            { return nil }
 
-func (c celsius) MarshalBinary() ([]byte, error)  { return []byte{1, 2, 3, 4, 5, 6, 7, 8, 9}, nil }
-func (c *celsius) UnmarshalBinary(b []byte) error { return nil }
-func (k kelvin) GobEncode() ([]byte, error)       { return []byte{1, 2, 3}, nil }
-func (k *kelvin) GobDecode(b []byte) error        { return nil }
+func (c celsius) MarshalBinary() ([]byte, error)  { return []byte{byte(c.V)}, nil }
+func (c *celsius) UnmarshalBinary(b []byte) error { c.V = float64(b[0]); return nil }
+func (k kelvin) GobEncode() ([]byte, error)       { return []byte{byte(k.V)}, nil }
+func (k *kelvin) GobDecode(b []byte) error        { k.V = float64(b[0]); return nil }
 
 type embeddedIn struct {
 	A  scaled

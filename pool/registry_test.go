@@ -10,7 +10,7 @@ import (
 
 func TestRegistrationRefuses(t *testing.T) {
 	for want, f := range map[string]func(){
-		"float64":                  func() { newEntry("x", func(*Task, *float64) (int, error) { return 0, nil }) },
+		"chan float64":             func() { newEntry("x", func(*Task, chan float64) (int, error) { return 0, nil }) },
 		"not possible in a result": func() { newEntry("x", func(*Task, int) (shm.Array[int8], error) { return shm.Array[int8]{}, nil }) },
 		"is registered twice":      func() { register(newEntry("test.echo", func(*Task, int) (int, error) { return 0, nil })) },
 	} {

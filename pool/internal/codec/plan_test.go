@@ -4,7 +4,10 @@ import (
 	"errors"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,34 +49,22 @@ func argumentPlan[T any](t testing.TB) *Plan {
 }
 
 func TestCompileRefuses(t *testing.T) {
-	type nested struct{ M map[string]int }
+	type nested struct{ M map[string]struct{ F func() } }
+	type locked struct{ Locks []*struct{ sync.Mutex } }
+	type clock time.Time
 	for want, typ := range map[string]reflect.Type{
-		"float64: a value of type *float64":              reflect.TypeFor[*float64](),
-		"codec.nested.M: a value of type map[string]int": reflect.TypeFor[nested](),
-		"[0]: a value of type []uint8":                   reflect.TypeFor[[2][]byte](),
-		"a value of type interface {}":                   reflect.TypeFor[any](),
-		"a value of type uintptr":                        reflect.TypeFor[uintptr](),
-		"more than 1024 separate fields":                 reflect.TypeFor[[2000]bool](),
-		"}.View: a value of type *shm.View":              reflect.TypeFor[struct{ *shm.View[float64] }](),
-		"}.Binder: a value of type shm.Binder":           reflect.TypeFor[struct{ shm.Binder }](),
-		"}.Carrier: a value of type shm.Carrier":         reflect.TypeFor[struct{ shm.Carrier }](),
-		"}.columns: a value of type *codec.columns":      reflect.TypeFor[struct{ *columns }](),
-		// Beside another field they have no value of their own either.
-		".View: a value of type *shm.View": reflect.TypeFor[struct {
-			*shm.View[float64]
-			Scale float64
-		}](),
-		".Binder: a value of type shm.Binder": reflect.TypeFor[struct {
-			shm.Binder
-			Scale float64
-		}](),
-		".Carrier: a value of type shm.Carrier": reflect.TypeFor[struct {
-			shm.Carrier
-			Scale float64
-		}](),
-		".columns: a value of type *codec.columns": reflect.TypeFor[struct {
-			*columns
-			Scale float64
+		"codec.locked.Locks[].Mutex: sync.Mutex has unexported state":         reflect.TypeFor[locked](),
+		"codec.nested.M[].F: a value of type func() has no meaning":           reflect.TypeFor[nested](),
+		"[0]: a value of type chan int has no meaning in another process":     reflect.TypeFor[[2]chan int](),
+		"[key]: a value of type chan int":                                     reflect.TypeFor[map[chan int]int](),
+		"a value of type uintptr has no meaning":                              reflect.TypeFor[uintptr](),
+		"a value of type unsafe.Pointer has no meaning":                       reflect.PointerTo(reflect.TypeOf(reflect.Value.UnsafePointer).Out(0)),
+		"atomic.Int64 has unexported state":                                   reflect.TypeFor[struct{ atomic.Int64 }](),
+		"codec.clock.loc: time.Location has unexported state":                 reflect.TypeFor[clock](),
+		"}.Binder: a View, Array or Carrier is not possible in an interface":  reflect.TypeFor[struct{ shm.Binder }](),
+		"}.Carrier: a View, Array or Carrier is not possible in an interface": reflect.TypeFor[struct{ shm.Carrier }](),
+		".M: a View, Array or Carrier is not possible in a map: map[string][]codec.ownedColumns; make it a slice": reflect.TypeFor[struct {
+			M map[string][]ownedColumns
 		}](),
 		"named.span": reflect.TypeFor[named](),
 	} {
@@ -92,6 +83,10 @@ func TestCompileRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "columns is a shm.Carrier without a Release method")
 }
 
+type ownedColumns struct{ columns }
+
+func (*ownedColumns) Release() {}
+
 type outputs struct {
 	shm.Array[float64]
 	From int
@@ -105,12 +100,12 @@ func TestPlanMergesFields(t *testing.T) {
 		C    [3]float32
 		D    int32
 	}](t)
-	require.Len(t, p.ops, 1)
+	require.Len(t, p.root.ops, 1)
 	p = argumentPlan[struct {
 		A int8
 		B int64 // seven bytes of padding before it never cross
 	}](t)
-	require.Equal(t, 9, p.minBytes)
+	require.Equal(t, 9, p.root.minBytes)
 	require.False(t, p.Arrays())
 	require.True(t, argumentPlan[struct{}](t).Empty())
 }
@@ -138,8 +133,8 @@ func TestArrayTypes(t *testing.T) {
 	} {
 		p, err := CompileArgument(typ)
 		require.NoError(t, err)
-		require.Equal(t, opArray, p.ops[0].kind)
-		require.Equal(t, want, p.ops[0].field)
+		require.Equal(t, opArray, p.root.ops[0].kind)
+		require.Equal(t, want, p.root.ops[0].field)
 	}
 }
 
@@ -210,7 +205,7 @@ func TestCodecAllocatesNothing(t *testing.T) {
 // Whatever bytes come, decoding ends with a value or an error.
 func FuzzDecode(f *testing.F) {
 	p := argumentPlan[both](f)
-	f.Add(make([]byte, p.minBytes))
+	f.Add(make([]byte, p.root.minBytes))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var v both
 		if Decode(p, b, &v, bindEmpty) != nil {
