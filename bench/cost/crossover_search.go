@@ -17,7 +17,8 @@ const (
 	lookAlpha   = 1.0 / 64
 	firstRounds = 8
 	mostRounds  = 64 // at one size, before another one is tried
-	sureRounds  = 32 // for a verdict that contradicts those of both neighbours, and for the ends
+	firmRounds  = 14 // behind each end of a crossover: a few known ones and a look
+	sureRounds  = 32 // for a verdict that contradicts those of both neighbours or stands alone, and for the least and the greatest size
 	leastProbes = 5  // sizes, so that two crossings aren't taken for none
 	goalRatio   = 1.5
 	goalRounds  = 400
@@ -227,6 +228,9 @@ func (s *search) next() (size int64, ok bool) {
 			return x.size, true
 		}
 	}
+	if len(list) == 1 && len(s.at[list[0].size].A) < sureRounds {
+		return list[0].size, true
+	}
 	open := brackets(list)
 	if len(open) == 0 {
 		return s.end()
@@ -238,6 +242,13 @@ func (s *search) next() (size int64, ok bool) {
 		}
 		if size, ok = s.within(b); ok {
 			return size, true
+		}
+	}
+	for _, b := range open {
+		for _, end := range []int64{b.low.size, b.high.size} {
+			if len(s.at[end].A) < firmRounds {
+				return end, true
+			}
 		}
 	}
 	return 0, false
@@ -326,7 +337,15 @@ func (s *search) crossover(b bracket) Crossover {
 	}
 	c.Bytes = min(c.High, max(c.Low, int64(math.Round(s.resampled(b)))))
 	if b.width() > s.o.Goal {
-		c.Note = cmp.Or(s.note, fmt.Sprintf("they are not separated between %s and %s", stat.Size(c.Low), stat.Size(c.High)))
+		c.Note = cmp.Or(s.note, s.between(b))
 	}
 	return c
+}
+
+// between says why a bracket is wide though there were rounds left.
+func (s *search) between(b bracket) string {
+	if x := s.possible(middle(b.low.size, b.high.size)); x <= b.low.size || b.high.size <= x {
+		return fmt.Sprintf("the payload has no size in the middle between %s and %s", stat.Size(b.low.size), stat.Size(b.high.size))
+	}
+	return fmt.Sprintf("they are not separated between %s and %s", stat.Size(b.low.size), stat.Size(b.high.size))
 }

@@ -130,15 +130,8 @@ func (v *verifier) begin() error {
 
 func (v *verifier) run(ctx context.Context) error {
 	if v.c.Bytes != 0 {
-		for _, at := range []struct {
-			bytes  float64
-			expect stat.Verdict
-		}{
-			{float64(v.c.Low) / beside, v.turned(stat.AFaster)},
-			{float64(v.c.Bytes), stat.NotSeparated},
-			{float64(v.c.High) * beside, v.turned(stat.BFaster)},
-		} {
-			r, err := v.compare(ctx, v.possible(at.bytes), at.expect)
+		for _, at := range v.around() {
+			r, err := v.compare(ctx, at.bytes, at.expect)
 			if err != nil {
 				return err
 			}
@@ -147,7 +140,7 @@ func (v *verifier) run(ctx context.Context) error {
 	}
 	sizes := v.unseen()
 	if len(sizes) < unseen {
-		v.open = append(v.open, fmt.Sprintf("the payload has only %d sizes that no fit has seen", len(sizes)))
+		v.open = append(v.open, fmt.Sprintf("the payload has %d sizes that no fit has seen, expected %d", len(sizes), unseen))
 	}
 	for _, size := range sizes {
 		if err := v.check(ctx, size); err != nil {
@@ -155,6 +148,23 @@ func (v *verifier) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// An expectation is a size and what a crossover says of it.
+type expectation struct {
+	bytes  int64
+	expect stat.Verdict
+}
+
+// around are sizes below, inside and above the crossover. There is none inside if the payload has none.
+func (v *verifier) around() []expectation {
+	below := min(v.c.Low, v.possible(float64(v.c.Low)/beside))
+	above := max(v.c.High, v.possible(float64(v.c.High)*beside))
+	at := []expectation{{below, v.turned(stat.AFaster)}, {above, v.turned(stat.BFaster)}}
+	if inside := v.possible(float64(v.c.Bytes)); v.c.Low < inside && inside < v.c.High {
+		at = append(at, expectation{inside, stat.NotSeparated})
+	}
+	return at
 }
 
 // turned is a verdict in terms of a and b, whichever of them is the crossover's A.
