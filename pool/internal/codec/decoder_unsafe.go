@@ -18,14 +18,15 @@ type decoder struct {
 	b       []byte
 	pos     int // at most len(b)
 	bind    BindFunc
-	refused error // by a value's own method
+	refused error  // by a value's own method
+	chunk   []byte // where short strings go
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 func (d *decoder) free() {
 	d.walk.restart()
-	d.p, d.b, d.pos, d.bind, d.refused = nil, nil, 0, nil, nil
+	d.p, d.b, d.pos, d.bind, d.refused, d.chunk = nil, nil, 0, nil, nil, nil
 	decoders.Put(d)
 }
 
@@ -159,9 +160,32 @@ func (d *decoder) text(s *string) error {
 	if left = left[lengthBytes:]; n > len(left) {
 		return wire.ErrMalformed
 	}
-	*s = string(left[:n])
+	*s = d.string(left[:n])
 	d.pos += lengthBytes + n
 	return nil
+}
+
+// Short strings share memory: an allocation takes longer than all else about them
+// (BenchmarkStrings). One that is kept keeps at most longestChunk bytes.
+const (
+	shortString   = 32
+	shortestChunk = 64
+	longestChunk  = 512
+)
+
+func (d *decoder) string(b []byte) string {
+	if len(b) > shortString {
+		return string(b)
+	}
+	if len(b) == 0 {
+		return ""
+	}
+	if len(b) > cap(d.chunk)-len(d.chunk) {
+		d.chunk = make([]byte, 0, min(max(2*cap(d.chunk), shortestChunk), longestChunk))
+	}
+	start := len(d.chunk)
+	d.chunk = append(d.chunk, b...)
+	return unsafe.String(&d.chunk[start], len(b))
 }
 
 // malformed is err, or that there is nil where there cannot be.

@@ -239,7 +239,20 @@ func (e *encoder) strings(s []string) error {
 	if err := e.length(len(s)); err != nil {
 		return err
 	}
-	for i := range s {
+	i, pos := 0, e.pos
+	for ; i < len(s) && !e.grows; i++ { // as text does
+		text := s[i]
+		if len(text) > e.most-pos-lengthBytes || len(text) >= lengthHuge {
+			break
+		}
+		if e.b != nil {
+			binary.LittleEndian.PutUint32(e.b[pos:], uint32(len(text)))
+			copy(e.b[pos+lengthBytes:], text)
+		}
+		pos += lengthBytes + len(text)
+	}
+	e.pos = pos
+	for ; i < len(s); i++ {
 		if err := e.text(s[i]); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ const (
 	ByGobEncode     = "by GobEncode"
 	ByMarshalBinary = "by MarshalBinary"
 	ByGob           = "gob (interface)"
+	AsAbove         = "as above" // a type that was listed
 )
 
 // Fields says how the fields of a value travel, in their order, and what is in them where
@@ -56,8 +57,10 @@ func (l *fieldLister) list(t reflect.Type, path string) {
 	way := l.way(t)
 	switch {
 	case way != "":
-	case l.listed[t] || l.copied(t, map[reflect.Type]bool{}):
+	case l.copied(t, map[reflect.Type]bool{}):
 		way = Copied
+	case l.listed[t]:
+		way = AsAbove
 	default:
 		l.listed[t] = true
 		switch t.Kind() {

@@ -33,7 +33,7 @@ func TestFields(t *testing.T) {
 	require.Equal(t, []string{
 		"in.Open []float64 copied",
 		"in.Names map[string]codec.tree copied",
-		"in.Chain.Next *codec.node copied",
+		"in.Chain.Next *codec.node as above",
 		"in.Chain.At time.Time by GobEncode",
 		"in.Chain.Note string copied",
 		"in.O[] codec.own by GobEncode",

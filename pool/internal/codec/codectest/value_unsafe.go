@@ -142,7 +142,7 @@ func (g *Generator) special(v reflect.Value) bool {
 	case *time.Time:
 		*at = time.Unix(r.Int64N(1<<34), r.Int64N(1e9))
 		if r.IntN(2) == 0 {
-			*at = at.In(time.FixedZone("", 60*(r.IntN(1200)-600)))
+			*at = at.In(time.FixedZone("", 15*60*(r.IntN(80)-40)))
 		}
 	case *netip.Addr:
 		b := make([]byte, 4+12*r.IntN(2))
