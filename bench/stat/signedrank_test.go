@@ -33,14 +33,6 @@ func TestSignedRankCut(t *testing.T) {
 	require.Positive(t, signedRankCut(200, 1e-6))
 }
 
-func TestLeastPairs(t *testing.T) {
-	for _, alpha := range []float64{0.5, 0.05, 0.025, 1.0 / 1024, 1e-6} {
-		n := LeastPairs(alpha)
-		require.GreaterOrEqual(t, signedRankCut(n, alpha), 0, "alpha = %v", alpha)
-		require.Negative(t, signedRankCut(n-1, alpha), "alpha = %v", alpha)
-	}
-}
-
 func TestSignedRank(t *testing.T) {
 	inf := math.Inf(1)
 	for name, tt := range map[string]struct {
