@@ -32,6 +32,14 @@ func (c compiler) add(t reflect.Type, off uintptr, path, field string) error {
 		c.append(op{kind: opArray, typ: t, off: off, array: array.at, field: field})
 		return nil
 	}
+	if of, ok := sharedType(t); ok {
+		plan, err := SharedPlan(of)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		c.append(op{kind: opArray, typ: t, off: off, array: blockAt, shared: plan, field: field})
+		return nil
+	}
 	if isCarrier(t) {
 		if c.result && !has(t, releaseMethod) {
 			return fmt.Errorf("%s: %v is a shm.Carrier without a Release method, which one in a result needs: the caller has to release its arrays", path, t)

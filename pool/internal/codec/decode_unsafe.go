@@ -29,9 +29,14 @@ func Decode[T any](p *Plan, b []byte, v *T, bind BindFunc) error {
 	return err
 }
 
-func (p *Plan) decode(b []byte, base unsafe.Pointer, bind BindFunc) (err error) {
+func (p *Plan) decode(b []byte, base unsafe.Pointer, bind BindFunc) error {
+	return p.decodeWith(b, base, bind, nil)
+}
+
+// decodeWith decodes in place where in is not nil.
+func (p *Plan) decodeWith(b []byte, base unsafe.Pointer, bind BindFunc, in *inPlace) (err error) {
 	d := decoders.Get().(*decoder)
-	d.p, d.b, d.bind = p, b, bind
+	d.p, d.b, d.bind, d.in = p, b, bind, in
 	defer func() {
 		d.free()
 		if r := recover(); r != nil { // of a method, or of a key that is not comparable
@@ -67,7 +72,7 @@ func (p *Plan) decodeFlat(b []byte, base unsafe.Pointer, bind BindFunc) error {
 			if bind == nil {
 				return wire.ErrMalformed
 			}
-			if err := bind(o.field, o.array(at), w); err != nil {
+			if err := bind(o.field, o.unbound(at), w); err != nil {
 				return err
 			}
 			b = rest

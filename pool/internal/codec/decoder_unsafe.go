@@ -3,7 +3,6 @@ package codec
 import (
 	"encoding/binary"
 	"fmt"
-	"reflect"
 	"sync"
 	"unsafe"
 
@@ -18,15 +17,16 @@ type decoder struct {
 	b       []byte
 	pos     int // at most len(b)
 	bind    BindFunc
-	refused error  // by a value's own method
-	chunk   []byte // where short strings go
+	refused error    // by a value's own method
+	chunk   []byte   // where short strings go
+	in      *inPlace // nil: all is copied
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 func (d *decoder) free() {
 	d.walk.restart()
-	d.p, d.b, d.pos, d.bind, d.refused, d.chunk = nil, nil, 0, nil, nil, nil
+	d.p, d.b, d.pos, d.bind, d.refused, d.chunk, d.in = nil, nil, 0, nil, nil, nil, nil
 	decoders.Put(d)
 }
 
@@ -89,6 +89,12 @@ func (d *decoder) node(n *node, base unsafe.Pointer) (err error) {
 	for i := range n.ops {
 		o := &n.ops[i]
 		at := unsafe.Add(base, o.off)
+		if o.once {
+			if err := d.once(o, at); err != nil {
+				return err
+			}
+			continue
+		}
 		switch o.kind {
 		case opBytes, opBools:
 			err = d.memory(o, at)
@@ -97,7 +103,7 @@ func (d *decoder) node(n *node, base unsafe.Pointer) (err error) {
 		case opSliceMem:
 			err = d.sliceMemory(o, (*slice)(at))
 		case opStrings:
-			err = d.strings((*[]string)(at))
+			err = d.strings(o, (*[]string)(at))
 		case opSlice:
 			err = d.slice(o, (*slice)(at))
 		case opPointer:
@@ -107,7 +113,7 @@ func (d *decoder) node(n *node, base unsafe.Pointer) (err error) {
 		case opMap:
 			err = d.mapping(o, at)
 		case opArray:
-			err = d.array(d.path(o), o.array(at))
+			err = d.array(d.path(o), o.unbound(at))
 		default:
 			err = d.method(o, at)
 		}
@@ -154,15 +160,20 @@ func (d *decoder) text(s *string) error {
 		if n, isNil, err = d.length(1); err != nil || isNil {
 			return malformed(err)
 		}
-		*s = string(d.take(n))
-		return nil
+		*s, err = d.newString(d.take(n))
+		return err
 	}
 	if left = left[lengthBytes:]; n > len(left) {
 		return wire.ErrMalformed
 	}
-	*s = d.string(left[:n])
 	d.pos += lengthBytes + n
-	return nil
+	if d.in == nil {
+		*s = d.string(left[:n])
+		return nil
+	}
+	text, err := d.newString(left[:n])
+	*s = text
+	return err
 }
 
 // Short strings share memory: an allocation takes longer than all else about them
@@ -209,12 +220,11 @@ func (d *decoder) sliceMemory(o *op, s *slice) error {
 	if err := d.align(d.alignment(bytes)); err != nil || d.left() < bytes {
 		return malformed(err)
 	}
-	// append does not clear what it copies to, and aligns it as a multiple of o.size.
-	mem := append([]byte(nil), d.take(bytes)...)
-	if o.elem.bools && !boolsIn(o.elem, unsafe.Pointer(&mem[0]), o.size, n) {
-		return wire.ErrMalformed
+	mem, err := d.newMemory(o, d.take(bytes), n)
+	if err != nil {
+		return err
 	}
-	s.data, s.len, s.cap = unsafe.Pointer(&mem[0]), n, n
+	s.data, s.len, s.cap = mem, n, n
 	return nil
 }
 
@@ -240,12 +250,16 @@ func boolsIn(of *node, at unsafe.Pointer, size uintptr, n int) bool {
 	return true
 }
 
-func (d *decoder) strings(s *[]string) error {
+func (d *decoder) strings(o *op, s *[]string) error {
 	n, isNil, err := d.length(lengthBytes)
 	if err != nil || isNil {
 		return err
 	}
-	made := make([]string, n)
+	at, err := d.newElements(o, n)
+	if err != nil {
+		return err
+	}
+	made := unsafe.Slice((*string)(at), n)
 	for i := range made {
 		if err := d.text(&made[i]); err != nil {
 			return err
@@ -263,7 +277,10 @@ func (d *decoder) slice(o *op, s *slice) error {
 	if err := d.enter(o); err != nil {
 		return err
 	}
-	s.data, s.len, s.cap = reflect.MakeSlice(o.typ, n, n).UnsafePointer(), n, n
+	if s.data, err = d.newElements(o, n); err != nil {
+		return err
+	}
+	s.len, s.cap = n, n
 	err = d.elements(o, s.data, n)
 	d.leave()
 	return err
@@ -294,7 +311,11 @@ func (d *decoder) pointer(o *op, to *unsafe.Pointer) error {
 	if err := d.enter(o); err != nil {
 		return err
 	}
-	*to = reflect.New(o.elem.typ).UnsafePointer()
+	made, err := d.newElements(o, 1)
+	if err != nil {
+		return err
+	}
+	*to = made
 	d.push(o)
 	if err := d.node(o.elem, *to); err != nil {
 		return err

@@ -66,6 +66,8 @@ type op struct {
 	field string
 
 	array  arrayAt     // of an opArray
+	shared *Plan       // of an opArray that is a Block
+	once   bool        // it is made once of a Block: see markOnce
 	method *marshaller // of an opMarshal
 	of     *mapOf      // of an opMap
 }

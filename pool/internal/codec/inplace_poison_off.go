@@ -1,0 +1,5 @@
+//go:build !handoff_assert && !race
+
+package codec
+
+const poisons = false
