@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"example.com/handoff/pool"
+	"example.com/handoff/shm"
 )
 
 // TestMain turns copies of the test binary into a pool's workers and the suites'
@@ -21,6 +22,6 @@ func TestMain(m *testing.M) {
 // waits for the answer: the strategies of Run, one at a time.
 func BenchmarkHandoff(b *testing.B) {
 	for _, touch := range []Touch{TouchSum, TouchEnds} {
-		benchmark(b, arrayInfo(touch), Strategies(), defaultSizes)
+		benchmark(b, arrays[shm.Float64], touch, Strategies(), defaultSizes)
 	}
 }

@@ -7,11 +7,12 @@ import (
 
 // benchmark hands arrays to a worker process, or a goroutine, and waits for the answers: one
 // sub-benchmark for each strategy and size, under the names that WriteGo prints.
-func benchmark(b *testing.B, info PayloadInfo, names []string, sizes []int64) {
+func benchmark(b *testing.B, what *payload, touch Touch, names []string, sizes []int64) {
+	info := what.info(touch)
 	for _, strategy := range names {
 		for _, bytes := range sizes {
 			b.Run(info.goName(strategy, bytes), func(b *testing.B) {
-				if err := benchmarkOne(b, info, strategy, bytes); err != nil {
+				if err := benchmarkOne(b, what, touch, strategy, bytes); err != nil {
 					b.Fatal(err)
 				}
 			})
@@ -20,25 +21,32 @@ func benchmark(b *testing.B, info PayloadInfo, names []string, sizes []int64) {
 }
 
 // benchmarkOne is one strategy at one size.
-func benchmarkOne(b *testing.B, info PayloadInfo, strategy string, bytes int64) (err error) {
+func benchmarkOne(b *testing.B, what *payload, touch Touch, strategy string, bytes int64) (err error) {
 	ctx := b.Context()
-	s, err := open(ctx, []string{strategy}, info.Touch, bytes)
+	p, err := what.instance(bytes, touch)
+	if err != nil {
+		return err
+	}
+	s, err := open(ctx, what, []string{strategy}, touch, p.bytes)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx, err != nil)) }()
-	l, err := newLineup(ctx, s.carriers, bytes, info.Touch, func(string) {})
+	l, err := newLineup(ctx, s.carriers, p, func(string) {})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
+	if len(l.left) > 0 {
+		b.Skip(l.left[0].Why)
+	}
 	m := l.samplers[0]
 	stop, ctx, err := m.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	b.SetBytes(bytes)
+	b.SetBytes(p.bytes)
 	before := m.c.copied()
 	for b.Loop() {
 		if err := m.once(ctx); err != nil {

@@ -99,11 +99,11 @@ func calibrate(ctx context.Context) (c classify.Costs, err error) {
 		return n
 	}
 	names := []string{gobReused, shmCopy, shmResident, inProcess}
-	s, err := open(ctx, names, TouchEnds, largeBytes)
+	s, err := open(ctx, arrays[shm.Float64], names, TouchEnds, largeBytes)
 	if err != nil {
 		return c, err
 	}
-	o := Options{Sizes: []int64{smallBytes, largeBytes}, Touch: TouchEnds, Count: count(calibrateCount), roundsOnly: true}
+	o := Options{payload: arrays[shm.Float64], Sizes: []int64{smallBytes, largeBytes}, Touch: TouchEnds, Count: count(calibrateCount), roundsOnly: true}
 	results, err := measure(ctx, o, s.carriers)
 	var wake float64
 	if err == nil {
@@ -160,7 +160,11 @@ const asleep = 3 * time.Millisecond
 
 // measureWake is a handoff to a worker that sleeps, and its answer.
 func measureWake(ctx context.Context, c carrier, n int) (float64, error) {
-	s, err := newSampler(c, newPayload(smallBytes, TouchEnds))
+	in, err := arrays[shm.Float64].instance(smallBytes, TouchEnds)
+	if err != nil {
+		return 0, err
+	}
+	s, err := newSampler(c, in)
 	if err == nil {
 		_, err = s.burst(ctx, 1)
 	}
@@ -180,13 +184,17 @@ func measureWake(ctx context.Context, c carrier, n int) (float64, error) {
 // measureGob is the encoding and decoding of an array, in memory.
 func measureGob(strategy string, size int64, n int) (float64, error) {
 	var buf bytes.Buffer
-	f := newFormat(strategy, &buf, size)
-	x := newPayload(size, TouchEnds).x
+	p := arrays[shm.Float64]
+	f := newFormat(p, strategy, &buf, size)
+	x, err := p.generate(int(size / elemBytes))
+	if err != nil {
+		return 0, err
+	}
 	trip := func() (time.Duration, error) {
 		begin := time.Now()
-		err := f.writeArray(x)
+		err := f.write(0, x)
 		if err == nil {
-			_, err = f.readArray()
+			_, _, err = f.read()
 		}
 		return time.Since(begin), err
 	}
@@ -240,7 +248,7 @@ func measureStart(ctx context.Context, n int) (float64, error) {
 			return 0, fmt.Errorf("bench: start: %w", err)
 		}
 		s := shared{pool: p}
-		_, err = s.ask(ctx, shm.View[float64]{})
+		err = s.greet(ctx)
 		took = time.Since(begin)
 		return took, errors.Join(err, p.Close(ctx))
 	})

@@ -28,14 +28,16 @@
 //	gob-reused    gob over a pipe, one encoder and decoder for all messages
 //	pipe-raw      8 bytes of length and the array's bytes over a pipe
 //	unix-raw      the same over a Unix stream socket
+//	arrow-pipe    a record batch of an Arrow IPC stream over a pipe
 //	shm-fresh     a new segment per array: made, mapped, filled, named to the
 //	              worker, attached there, unmapped in both, removed
 //	shm-copy      one copy into a warm arena, then the Ref
 //	shm-resident  the array is in the arena already: only the Ref
 //	goroutine     no process: a channel to a goroutine of this one, and back
 //
-// The receiver adds the array up, or its first and last element, and answers
-// with one float64. It is a worker process of a [pool.Pool] for all but the
+// The receiver reads every element, or the ends of every slice, or runs the user's
+// function, and answers with 8 bytes: a checksum over the bits, or what the function
+// returned, and the handoff's number. It is a worker process of a [pool.Pool] for all but the
 // last: one for each strategy over a stream, one for the shm strategies. The
 // pipes are FIFOs in a private temporary directory, the same kernel object as a
 // pipe; pipes and sockets have the system's default capacity (64 KiB, and
@@ -51,11 +53,13 @@
 // pages are mapped and buffers have grown. A sample of cheap handoffs begins
 // with one that is not counted, because other strategies ran meanwhile.
 //
-// The elements have full-entropy mantissas: gob sends round numbers in fewer
-// bytes. Each handoff carries a first element that differs from the one before,
-// and each round a new last element; every answer is compared, bit by bit, with
-// the one computed here before the sample, so that a stale, torn or truncated
-// array shows as a wrong answer.
+// The elements of arrays have full-entropy mantissas: gob sends round numbers in fewer
+// bytes. Each handoff carries its number, and a value one bit of which differs from the one
+// before, near its beginning; in each round one near its end changes too. Every answer is
+// compared with the one computed here before the samples, so that a stale, torn or truncated
+// value shows as a wrong answer. A checksum tells NaNs, −0, and nil from empty apart, and does
+// not depend on the order of a map. What gob drops (unexported fields, that a slice is empty
+// and not nil, a pointer to zero) is found beforehand: the row names it and is not called wrong.
 //
 // Garbage is collected between sizes and after samples of gob that made more
 // than 1 MiB of it, outside of the timed parts, so that no strategy pays for the

@@ -22,7 +22,7 @@ func ExampleRun() {
 		fmt.Println(x.Strategy, bench.FormatSize(x.Bytes), "copied:", x.CopiedBytes, "answer:", x.Answer)
 	}
 	// Output:
-	// pipe-raw 64KiB copied: 131104 answer: right
+	// pipe-raw 64KiB copied: 131120 answer: right
 	// shm-resident 64KiB copied: 0 answer: right
 	// goroutine 64KiB copied: 0 answer: right
 }

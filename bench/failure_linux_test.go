@@ -41,9 +41,9 @@ func TestKilledPeer(t *testing.T) {
 	for _, name := range processStrategies {
 		t.Run(name, func(t *testing.T) {
 			held(t)
-			s, err := open(background(), []string{name}, TouchSum, 1<<20)
+			s, err := open(background(), arrays[shm.Float64], []string{name}, TouchSum, 1<<20)
 			require.NoError(t, err)
-			m, err := newSampler(s.carriers[0], newPayload(1<<20, TouchSum))
+			m, err := newSampler(s.carriers[0], newInstance(t, 1<<20, TouchSum))
 			require.NoError(t, err)
 			_, err = m.burst(background(), 1)
 			require.NoError(t, err)
@@ -83,9 +83,9 @@ func TestStoppedPeer(t *testing.T) {
 	for _, name := range []string{gobReused, pipeRaw, unixRaw, shmCopy} {
 		t.Run(name, func(t *testing.T) {
 			held(t)
-			s, err := open(background(), []string{name}, TouchSum, 1<<20)
+			s, err := open(background(), arrays[shm.Float64], []string{name}, TouchSum, 1<<20)
 			require.NoError(t, err)
-			m, err := newSampler(s.carriers[0], newPayload(1<<20, TouchSum))
+			m, err := newSampler(s.carriers[0], newInstance(t, 1<<20, TouchSum))
 			require.NoError(t, err)
 			stop(t, m.c.pid())
 			m.stall = 50 * time.Millisecond
@@ -100,10 +100,10 @@ func TestStoppedPeer(t *testing.T) {
 // A peer that fails says why, at start and later.
 func TestPeersOwnError(t *testing.T) {
 	s := newSession(t, TouchSum, 64, pipeRaw)
-	_, err := newStream(background(), s.pool, pipeRaw, "/nonexistent", TouchSum, 64)
+	_, err := newStream(background(), s.pool, floats, pipeRaw, "/nonexistent", TouchSum, 64)
 	require.ErrorIs(t, err, os.ErrNotExist)
 
-	m, err := newSampler(s.carriers[0], newPayload(128, TouchSum)) // more than was agreed
+	m, err := newSampler(s.carriers[0], newInstance(t, 128, TouchSum)) // more than was agreed
 	require.NoError(t, err)
 	_, err = m.burst(background(), 1)
 	var own *pool.TaskError
@@ -151,10 +151,10 @@ func TestTooLittleSpace(t *testing.T) {
 	_, err := Run(background(), &Options{Sizes: []int64{have&^7 + 8}, Strategies: []string{shmCopy}})
 	require.ErrorContains(t, err, "choose smaller sizes")
 
-	_, err = open(background(), []string{shmCopy}, TouchSum, (max(have, shmBytes())+1<<20)&^7+8)
+	_, err = open(background(), arrays[shm.Float64], []string{shmCopy}, TouchSum, (max(have, shmBytes())+1<<20)&^7+8)
 	var space *shm.SpaceError
 	require.ErrorAs(t, err, &space)
 	require.ErrorContains(t, err, "1 shm strategies with arrays of")
-	_, err = open(background(), []string{shmCopy, shmFresh}, TouchSum, 1<<62)
+	_, err = open(background(), arrays[shm.Float64], []string{shmCopy, shmFresh}, TouchSum, 1<<62)
 	require.ErrorContains(t, err, "overflow")
 }

@@ -6,40 +6,75 @@ import (
 	"encoding/gob"
 	"fmt"
 	"io"
-	"math"
+	"reflect"
 )
 
-// A format writes arrays and answers to a stream, strictly in turn: an array
-// one way, its answer the other. Each end of a stream has one.
+// A format writes values and answers to a stream, strictly in turn: a value one way, its
+// answer the other. Each end of a stream has one.
 type format interface {
-	writeArray(x []float64) error
-	readArray() ([]float64, error) // valid until the next readArray
-	writeAnswer(v float64) error
-	readAnswer() (float64, error)
+	write(seq uint64, v any) error      // v is a *T
+	read() (seq uint64, v any, _ error) // valid until the next read
+	writeAnswer(x uint64) error
+	readAnswer() (uint64, error)
 }
 
-// newFormat is the format of a strategy over rw; arrays have at most maxBytes.
-func newFormat(strategy string, rw io.ReadWriter, maxBytes int64) format {
-	// Gob reads from an io.ByteReader no further than it must, so that the
-	// decoder of the next message finds its beginning.
-	r := bufio.NewReaderSize(rw, smallFrame)
+// smallFrame bounds, in bytes, what is collected and written at once: one system call
+// instead of two for a copy that costs less.
+const smallFrame = 4096
+
+// newFormat is the format of a strategy over rw. Values have at most maxBytes as they are
+// in memory.
+func newFormat(p *payload, strategy string, rw io.ReadWriter, maxBytes int64) format {
+	f := framed{p: p, r: bufio.NewReaderSize(rw, smallFrame), w: bufio.NewWriterSize(rw, smallFrame)}
 	switch strategy {
 	case gobFresh:
-		return &gobFormat{r: r, w: rw, fresh: true}
+		return &gobFormat{framed: f, fresh: true}
 	case gobReused:
-		return &gobFormat{r: r, w: rw}
+		return &gobFormat{framed: f}
+	case arrowPipe:
+		return &arrowFormat{framed: f}
 	default:
-		return &rawFormat{r: r, w: rw, maxBytes: maxBytes}
+		return &rawFormat{framed: f, maxBytes: maxBytes}
 	}
 }
 
+// framed is what formats have in common: a value follows its sequence number, and an
+// answer is 8 bytes, all little-endian.
+type framed struct {
+	p *payload
+	// Gob reads from an io.ByteReader no further than it must, so that what follows is
+	// found at its place.
+	r    *bufio.Reader
+	w    *bufio.Writer
+	word [8]byte
+}
+
+func (f *framed) writeWord(x uint64) error {
+	binary.LittleEndian.PutUint64(f.word[:], x)
+	_, err := f.w.Write(f.word[:])
+	return err
+}
+
+func (f *framed) readWord() (uint64, error) {
+	_, err := io.ReadFull(f.r, f.word[:])
+	return binary.LittleEndian.Uint64(f.word[:]), err
+}
+
+func (f *framed) writeAnswer(x uint64) error {
+	if err := f.writeWord(x); err != nil {
+		return err
+	}
+	return f.w.Flush()
+}
+
+func (f *framed) readAnswer() (uint64, error) { return f.readWord() }
+
 type gobFormat struct {
-	r     *bufio.Reader
-	w     io.Writer
+	framed
 	fresh bool // a new encoder and decoder for each message
 	enc   *gob.Encoder
 	dec   *gob.Decoder
-	x     []float64
+	kept  any // the *T that is decoded into again
 }
 
 func (f *gobFormat) encoder() *gob.Encoder {
@@ -56,75 +91,89 @@ func (f *gobFormat) decoder() *gob.Decoder {
 	return f.dec
 }
 
-func (f *gobFormat) writeArray(x []float64) error { return f.encoder().Encode(x) }
-func (f *gobFormat) writeAnswer(v float64) error  { return f.encoder().Encode(v) }
-
-func (f *gobFormat) readArray() ([]float64, error) {
-	f.x = f.x[:0]
-	err := f.decoder().Decode(&f.x)
-	return f.x, err
+func (f *gobFormat) write(seq uint64, v any) error {
+	if err := f.writeWord(seq); err != nil {
+		return err
+	}
+	if err := f.encoder().Encode(v); err != nil {
+		return err
+	}
+	return f.w.Flush()
 }
 
-func (f *gobFormat) readAnswer() (v float64, err error) {
-	err = f.decoder().Decode(&v)
-	return v, err
+func (f *gobFormat) read() (seq uint64, v any, err error) {
+	if seq, err = f.readWord(); err != nil {
+		return 0, nil, err
+	}
+	// Gob leaves in place what it gets nothing for, so only arrays of numbers are
+	// decoded into memory that is there.
+	if f.kept == nil || f.p.dtype == 0 {
+		f.kept = reflect.New(f.p.typ).Interface()
+	}
+	return seq, f.kept, noEOF(f.decoder().Decode(f.kept))
 }
 
-// A rawFormat sends an array as a uint64 of its bytes, little-endian, and the
-// bytes; an answer as the 8 bytes of a float64.
+func (f *gobFormat) writeAnswer(x uint64) error {
+	if err := f.encoder().Encode(x); err != nil {
+		return err
+	}
+	return f.w.Flush()
+}
+
+func (f *gobFormat) readAnswer() (x uint64, err error) {
+	err = f.decoder().Decode(&x)
+	return x, err
+}
+
+// A rawFormat sends an array as a uint64 of its bytes, and the bytes.
 type rawFormat struct {
-	r        *bufio.Reader
-	w        io.Writer
+	framed
 	maxBytes int64
-	out      [smallFrame]byte
-	in       [elemBytes]byte
-	x        []float64
+	kept     any // *T
 }
 
-// smallFrame bounds, in bytes, what is written at once, length and array: one
-// system call instead of two for a copy that costs less.
-const smallFrame = 4096
-
-func (f *rawFormat) writeArray(x []float64) error {
-	b := bytesOf(x)
-	binary.LittleEndian.PutUint64(f.out[:], uint64(len(b)))
-	if elemBytes+len(b) <= len(f.out) {
-		_, err := f.w.Write(f.out[:elemBytes+copy(f.out[elemBytes:], b)])
+func (f *rawFormat) write(seq uint64, v any) error {
+	b := rawBytes(v)
+	if err := f.writeWord(seq); err != nil {
 		return err
 	}
-	if _, err := f.w.Write(f.out[:elemBytes]); err != nil {
+	if err := f.writeWord(uint64(len(b))); err != nil {
 		return err
 	}
-	_, err := f.w.Write(b)
-	return err
+	if len(b) > f.w.Available() { // the bytes go as they are, and nothing of them is collected
+		if err := f.w.Flush(); err != nil {
+			return err
+		}
+	}
+	if _, err := f.w.Write(b); err != nil {
+		return err
+	}
+	return f.w.Flush()
 }
 
-func (f *rawFormat) readArray() ([]float64, error) {
-	if _, err := io.ReadFull(f.r, f.in[:]); err != nil {
-		return nil, err
+func (f *rawFormat) read() (seq uint64, v any, err error) {
+	if seq, err = f.readWord(); err != nil {
+		return 0, nil, err
 	}
-	n := binary.LittleEndian.Uint64(f.in[:])
-	if n%elemBytes != 0 || n > uint64(f.maxBytes) {
-		return nil, fmt.Errorf("array of %d bytes, expected a multiple of %d up to %d", n, elemBytes, f.maxBytes)
+	n, err := f.readWord()
+	if err != nil {
+		return 0, nil, noEOF(err)
 	}
-	if n := int(n / elemBytes); cap(f.x) < n {
-		f.x = make([]float64, n)
+	size := uint64(f.p.typ.Elem().Size())
+	if n%size != 0 || n > uint64(f.maxBytes) {
+		return 0, nil, fmt.Errorf("array of %d bytes, expected a multiple of %d up to %d", n, size, f.maxBytes)
+	}
+	if f.kept == nil {
+		f.kept = reflect.New(f.p.typ).Interface()
+	}
+	s := reflect.ValueOf(f.kept).Elem()
+	if n := int(n / size); s.Cap() < n {
+		s.Set(reflect.MakeSlice(f.p.typ, n, n))
 	} else {
-		f.x = f.x[:n]
+		s.SetLen(n)
 	}
-	_, err := io.ReadFull(f.r, bytesOf(f.x))
-	return f.x, noEOF(err)
-}
-
-func (f *rawFormat) writeAnswer(v float64) error {
-	binary.LittleEndian.PutUint64(f.out[:], math.Float64bits(v))
-	_, err := f.w.Write(f.out[:elemBytes])
-	return err
-}
-
-func (f *rawFormat) readAnswer() (float64, error) {
-	_, err := io.ReadFull(f.r, f.in[:])
-	return math.Float64frombits(binary.LittleEndian.Uint64(f.in[:])), err
+	_, err = io.ReadFull(f.r, rawBytes(f.kept))
+	return seq, f.kept, noEOF(err)
 }
 
 // noEOF is err for the middle of a message, where io.EOF is no good end.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -37,15 +36,17 @@ var holdArray = pool.Func("bench.hold", func(t *pool.Task, in holdIn) (int64, er
 
 func hold(ctx context.Context, c conn, in holdIn) (err error) {
 	defer interrupt(ctx, c)()
-	x := in.X.Data()
+	p, x := arrays[shm.Float64], in.X.Data()
 	if !in.Shared {
-		if x, err = newFormat(in.Stream.Strategy, c, in.Stream.MaxBytes).readArray(); err != nil {
+		_, v, err := newFormat(p, in.Stream.Strategy, c, in.Stream.MaxBytes).read()
+		if err != nil {
 			return err
 		}
+		x = *v.(*[]float64)
 	}
-	v := TouchSum.of(x)
+	v := checksum(rawBytes(&x))
 	settle()
-	if err := newFormat(in.Stream.Strategy, c, in.Stream.MaxBytes).writeAnswer(v); err != nil {
+	if err := newFormat(p, in.Stream.Strategy, c, in.Stream.MaxBytes).writeAnswer(v); err != nil {
 		return err
 	}
 	var end [1]byte
@@ -91,14 +92,15 @@ func handAll(ctx context.Context, p *pool.Pool, dir string, n int, shared bool, 
 		x = make([]float64, bytes/elemBytes)
 		h.release = func() error { runtime.KeepAlive(x); return nil }
 	}
-	fill(x)
-	truth := math.Float64bits(TouchSum.of(x))
+	fillEntropic(rawBytes(&x), shm.Float64)
+	truth := checksum(rawBytes(&x))
+	what := arrays[shm.Float64]
 	for i := range n {
-		in := streamIn{gobFresh, filepath.Join(dir, strconv.Itoa(i)), string(TouchSum), bytes}
+		in := streamIn{what.name, gobFresh, filepath.Join(dir, strconv.Itoa(i)), string(TouchSum), bytes}
 		if err := os.MkdirAll(in.Dir, 0o700); err != nil {
 			return h, err
 		}
-		s, err := connect(ctx, in, func() (pool.Future[int64], error) {
+		s, err := connect(ctx, what, in, func() (pool.Future[int64], error) {
 			return holdArray.Submit(ctx, p, holdIn{in, shared, view})
 		})
 		if err != nil {
@@ -106,7 +108,7 @@ func handAll(ctx context.Context, p *pool.Pool, dir string, n int, shared bool, 
 		}
 		h.streams = append(h.streams, s)
 		v, err := h.hand(ctx, s, x, shared)
-		if err == nil && math.Float64bits(v) != truth {
+		if err == nil && v != truth {
 			err = ErrAnswer
 		}
 		if err = errors.Join(err, os.RemoveAll(in.Dir)); err != nil {
@@ -125,10 +127,10 @@ func handAll(ctx context.Context, p *pool.Pool, dir string, n int, shared bool, 
 	return h, nil
 }
 
-func (h *holding) hand(ctx context.Context, s *stream, x []float64, shared bool) (v float64, err error) {
+func (h *holding) hand(ctx context.Context, s *stream, x []float64, shared bool) (v uint64, err error) {
 	defer s.watch(ctx)()
 	if !shared {
-		err = s.format.writeArray(x)
+		err = s.format.write(0, &x)
 	}
 	if err == nil {
 		v, err = s.format.readAnswer()
@@ -151,14 +153,6 @@ func (h *holding) end(failed bool) (err error) {
 		}
 	}
 	return errors.Join(err, h.release())
-}
-
-// fill gives elements that gob cannot shorten.
-func fill(x []float64) {
-	p := newPayload(elemBytes, TouchSum)
-	for i := range x {
-		x[i] = entropic(p.rnd)
-	}
 }
 
 // allReady waits until n workers have started.

@@ -25,7 +25,8 @@ const (
 // A lineup is strategies that are loaded with payloads of one size and warm.
 type lineup struct {
 	bytes    int64
-	p        *payload
+	p        *instance
+	left     []LeftOut // strategies that the value does not fit
 	samplers []*sampler
 	canaries []float64 // by round; none on one core
 	stolen   func() *float64
@@ -33,17 +34,21 @@ type lineup struct {
 
 // newLineup loads the carriers and lets each hand over for a while. say is told what is
 // being done.
-func newLineup(ctx context.Context, carriers []carrier, bytes int64, touch Touch, say func(text string)) (_ *lineup, err error) {
+func newLineup(ctx context.Context, carriers []carrier, p *instance, say func(text string)) (_ *lineup, err error) {
 	runtime.GC()
-	l := &lineup{bytes: bytes, p: newPayload(bytes, touch), stolen: stealing()}
+	l := &lineup{bytes: p.bytes, p: p, stolen: stealing()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.close())
 		}
 	}()
 	for _, c := range carriers {
-		say(c.strategy() + " " + FormatSize(bytes))
+		say(c.strategy() + " " + FormatSize(l.bytes))
 		s, err := newSampler(c, l.p)
+		if why := unfitError(""); errors.As(err, &why) {
+			l.left = append(l.left, LeftOut{Strategy: c.strategy(), Bytes: l.bytes, Why: string(why)})
+			continue
+		}
 		if err != nil {
 			return nil, l.fault(c, err)
 		}

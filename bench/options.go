@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/handoff/shm"
 )
 
 // elemBytes is the size of one float64.
@@ -15,6 +17,7 @@ const elemBytes = 8
 const (
 	gobFresh    = "gob-fresh"
 	gobReused   = "gob-reused"
+	arrowPipe   = "arrow-pipe"
 	pipeRaw     = "pipe-raw"
 	unixRaw     = "unix-raw"
 	shmFresh    = "shm-fresh"
@@ -23,13 +26,13 @@ const (
 	inProcess   = "goroutine"
 )
 
-var strategies = []string{gobFresh, gobReused, pipeRaw, unixRaw, shmFresh, shmCopy, shmResident, inProcess}
+var strategies = []string{gobFresh, gobReused, pipeRaw, unixRaw, arrowPipe, shmFresh, shmCopy, shmResident, inProcess}
 
 // Strategies returns the names of all strategies, in the order of the reports.
 func Strategies() []string { return slices.Clone(strategies) }
 
 func isStream(strategy string) bool {
-	return slices.Contains([]string{gobFresh, gobReused, pipeRaw, unixRaw}, strategy)
+	return slices.Contains([]string{gobFresh, gobReused, pipeRaw, unixRaw, arrowPipe}, strategy)
 }
 
 func isShared(strategy string) bool { return strings.HasPrefix(strategy, "shm-") }
@@ -60,7 +63,8 @@ type Options struct {
 	// particular unit and what is being measured. Its time is not measured.
 	Progress func(done, total int, text string)
 
-	roundsOnly bool // no singles: for Calibrate
+	payload    *payload // nil: the array of float64
+	roundsOnly bool     // no singles: for Calibrate
 }
 
 const defaultTime = 55 * time.Second
@@ -82,9 +86,13 @@ func (o *Options) withDefaults() (Options, error) {
 	if len(c.Sizes) == 0 {
 		c.Sizes = defaultSizes
 	}
+	if c.payload == nil {
+		c.payload = arrays[shm.Float64]
+	}
+	dtype := c.payload.dtype
 	for _, s := range c.Sizes {
-		if s <= 0 || s%elemBytes != 0 {
-			return c, fmt.Errorf("bench: size %d, expected a positive multiple of the %d bytes of a float64", s, elemBytes)
+		if elem := max(1, dtype.Size()); s <= 0 || s%elem != 0 {
+			return c, fmt.Errorf("bench: size %d, expected a positive multiple of the %d bytes of a %v", s, elem, dtype)
 		}
 	}
 	c.Sizes = slices.Compact(slices.Sorted(slices.Values(c.Sizes)))
@@ -100,8 +108,11 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.Touch == "" {
 		c.Touch = TouchSum
 	}
-	if c.Touch != TouchSum && c.Touch != TouchEnds {
-		return c, fmt.Errorf("bench: unknown touch %.40q, expected %q or %q", c.Touch, TouchSum, TouchEnds)
+	if c.Touch == TouchFunc && c.payload.touch.run == nil {
+		return c, fmt.Errorf("bench: touch %q, and payload %s has no function (Payload.WithFunc)", c.Touch, c.payload.name)
+	}
+	if !slices.Contains(touches, c.Touch) {
+		return c, fmt.Errorf("bench: unknown touch %.40q, expected %q, %q or %q", c.Touch, TouchSum, TouchEnds, TouchFunc)
 	}
 	if c.Count < 0 {
 		return c, fmt.Errorf("bench: count %d, expected 0 or more", c.Count)

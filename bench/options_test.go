@@ -57,7 +57,7 @@ func TestOptions(t *testing.T) {
 	require.NoError(t, none.Validate())
 	o, err := none.withDefaults()
 	require.NoError(t, err)
-	require.Equal(t, Options{Sizes: defaultSizes, Strategies: Strategies(), Touch: TouchSum, Time: defaultTime}, o)
+	require.Equal(t, Options{Sizes: defaultSizes, Strategies: Strategies(), Touch: TouchSum, Time: defaultTime, payload: floats}, o)
 
 	given := &Options{Sizes: []int64{4096, 8, 4096}, Strategies: []string{inProcess, gobReused, inProcess}}
 	o, err = given.withDefaults()
@@ -68,11 +68,12 @@ func TestOptions(t *testing.T) {
 	require.True(t, slices.IsSorted(defaultSizes))
 
 	for want, o := range map[string]*Options{
-		`unknown strategy "telepathy", expected gob-fresh, gob-reused, pipe-raw, unix-raw, shm-fresh, shm-copy, shm-resident, goroutine`: {Strategies: []string{"telepathy"}},
-		"size 12, expected a positive multiple of the 8 bytes":                                                                           {Sizes: []int64{8, 12}},
-		"size 0, ": {Sizes: []int64{0}},
-		"size -8":  {Sizes: []int64{-8}},
-		`unknown touch "all", expected "sum" or "ends"`: {Touch: "all"},
+		`unknown strategy "telepathy", expected gob-fresh, gob-reused, pipe-raw, unix-raw, arrow-pipe, shm-fresh, shm-copy, shm-resident, goroutine`: {Strategies: []string{"telepathy"}},
+		"size 12, expected a positive multiple of the 8 bytes": {Sizes: []int64{8, 12}},
+		"size 0, ":                            {Sizes: []int64{0}},
+		"size -8":                             {Sizes: []int64{-8}},
+		`unknown touch "all", expected "sum"`: {Touch: "all"},
+		`touch "func", and payload array-float64 has no function`: {Touch: TouchFunc},
 		"count -1":     {Count: -1},
 		"time of -1ns": {Time: -1},
 	} {

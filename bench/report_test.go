@@ -76,7 +76,7 @@ func sampleReport() *Report {
 
 func concluded(m Machine, touch Touch, results []Result) *Report {
 	r := newReport(m)
-	r.Payload = arrayInfo(touch)
+	r.Payload = floats.info(touch)
 	r.Results = results
 	for i, x := range results {
 		if i == 0 || x.Bytes != results[i-1].Bytes {

@@ -21,13 +21,17 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	names, left := o.payload.split(o.Strategies)
+	if len(names) == 0 {
+		return nil, fmt.Errorf("bench: no strategy fits payload %s: %s: %s", o.payload.name, left[0].Strategy, left[0].Why)
+	}
 	largest := o.Sizes[len(o.Sizes)-1]
-	if err := checkMemory(o.Strategies, largest); err != nil {
+	if err := checkMemory(names, largest); err != nil {
 		return nil, err
 	}
 	r := &run{o: o, report: newReport(machine()), begun: time.Now(), gauge: newGauge(o)}
-	r.report.Payload = arrayInfo(o.Touch)
-	s, err := open(ctx, o.Strategies, o.Touch, largest)
+	r.report.Payload, r.report.LeftOut = o.payload.info(o.Touch), append(r.report.LeftOut, left...)
+	s, err := open(ctx, o.payload, names, o.Touch, largest)
 	if err != nil {
 		return nil, err
 	}
@@ -42,10 +46,6 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 		return nil, err
 	}
 	return r.report, r.report.err()
-}
-
-func arrayInfo(touch Touch) PayloadInfo {
-	return PayloadInfo{Name: "array", Type: "[]float64", DType: "float64", Touch: touch}
 }
 
 // A run is one Run, on one goroutine.
@@ -98,10 +98,18 @@ const mostSizeTime = 3 * time.Second
 func (r *run) size(ctx context.Context, carriers []carrier, bytes int64, sizes int) (err error) {
 	within := r.left(sizesShare)
 	say := func(text string) { r.gauge.show(0, text) }
-	l, err := newLineup(ctx, carriers, bytes, r.o.Touch, say)
+	p, err := r.o.payload.instance(bytes, r.o.Touch)
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	if p.note != "" {
+		r.report.Method.Notes = append(r.report.Method.Notes, p.note)
+	}
+	l, err := newLineup(ctx, carriers, p, say)
 	if err != nil {
 		return err
 	}
+	r.report.LeftOut = append(r.report.LeftOut, l.left...)
 	defer func() { err = errors.Join(err, l.close()) }()
 	if r.o.Count == 0 {
 		left, err := l.shorten(r.left(sizesShare))

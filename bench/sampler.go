@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -32,14 +33,12 @@ const (
 // A sampler measures one strategy at one size.
 type sampler struct {
 	c       carrier
-	p       *payload
-	target  []float64 // the array whose elements are handed over
+	in      *instance
 	stall   time.Duration
 	one     time.Duration // about what a handoff takes
 	k       int           // handoffs in a sample
 	delay   time.Duration // after each handoff of a burst; of tests
-	turn    int
-	wrong   int // answers
+	wrong   int           // answers
 	samples []float64
 	spent   spent
 	singles []int64
@@ -56,24 +55,17 @@ type spent struct {
 	placements       map[string]int // samples by placement
 }
 
-func newSampler(c carrier, p *payload) (*sampler, error) {
-	target, err := c.load(p.x)
-	bytes := int64(len(p.x)) * elemBytes
+func newSampler(c carrier, in *instance) (*sampler, error) {
 	return &sampler{
-		c: c, p: p, target: target, stall: stallTime + time.Duration(bytes/stallRate)*time.Second, k: 1,
+		c: c, in: in, stall: stallTime + time.Duration(in.bytes/stallRate)*time.Second, k: 1,
 		spent: spent{placements: map[string]int{}},
-	}, err
+	}, c.load(in)
 }
 
-// once hands over one array and looks at the answer.
+// once hands over one value and looks at the answer.
 func (s *sampler) once(ctx context.Context) error {
-	i := s.turn & 1
-	s.turn++
-	s.target[0] = s.p.stamp[i]
-	v, err := s.c.handoff(ctx)
-	if err == nil && math.Float64bits(v) != s.p.truth[i] {
-		s.wrong++
-	}
+	wrong, err := s.c.handoff(ctx, 1)
+	s.wrong += wrong
 	return err
 }
 
@@ -103,8 +95,6 @@ func (s *sampler) begin(ctx context.Context) (stop func(), _ context.Context, er
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.stall, fmt.Errorf("no answer within %v", s.stall))
 	unwatch := s.c.watch(ctx)
-	last := len(s.target) - 1
-	s.target[last] = s.p.x[last]
 	return func() { unwatch(); cancel() }, ctx, nil
 }
 
@@ -220,17 +210,17 @@ func (s *sampler) garbage() int64 {
 	if !s.c.litters() {
 		return 0
 	}
-	return int64(s.k) * int64(len(s.target)) * elemBytes
+	return int64(s.k) * s.in.bytes
 }
 
 // result sums up what was taken. There is at least one sample.
 func (s *sampler) result() Result {
 	r := Result{
-		Strategy: s.c.strategy(), N: len(s.target), Bytes: int64(len(s.target)) * elemBytes,
+		Strategy: s.c.strategy(), N: s.in.n, Bytes: s.in.bytes,
 		Timing:      s.timing(),
 		Singles:     s.percentiles(),
 		CopiedBytes: int64(math.Round(float64(s.spent.copied) / float64(s.spent.handoffs))),
-		Answer:      rightAnswer,
+		Answer:      cmp.Or(s.c.drops(), rightAnswer),
 	}
 	if s.wrong > 0 {
 		r.Answer = wrongAnswer

@@ -22,7 +22,7 @@ const startTimeout = 30 * time.Second
 
 // open starts a worker for each strategy over a stream and one for the shm
 // strategies, and returns when all are connected. Arrays have at most maxBytes.
-func open(ctx context.Context, names []string, touch Touch, maxBytes int64) (_ *session, err error) {
+func open(ctx context.Context, what *payload, names []string, touch Touch, maxBytes int64) (_ *session, err error) {
 	s := &session{}
 	defer func() {
 		if err != nil {
@@ -52,11 +52,11 @@ func open(ctx context.Context, names []string, touch Touch, maxBytes int64) (_ *
 		var c carrier
 		switch {
 		case isStream(name):
-			c, err = newStream(start, s.pool, name, dir, touch, maxBytes)
+			c, err = newStream(start, s.pool, what, name, dir, touch, maxBytes)
 		case isShared(name):
-			c, err = newShared(start, s.pool, name, touch)
+			c, err = newShared(start, s.pool, what, name, touch)
 		default:
-			c = newLocal(touch)
+			c = newLocal(what, touch)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: start: %w", name, err)

@@ -4,24 +4,24 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
 
-// shared is the base of the shm strategies: it asks a worker over a pool.
+// shared is the base of the strategies whose peer is a worker of a pool that answers tasks.
 type shared struct {
 	plain
 	pool *pool.Pool
-	ends bool
+	head asked
 	sent int64 // bytes copied into shared memory
 }
 
 func (s *shared) copied() int64 { return s.sent }
 
-// ask hands a view over by its Ref and waits for the answer.
-func (s *shared) ask(ctx context.Context, x shm.View[float64]) (float64, error) {
-	out, err := touchShared.Call(ctx, s.pool, touchIn{x, s.ends})
+// heard is the answer in a task's result.
+func (s *shared) heard(ctx context.Context, out touchOut, err error) (uint64, error) {
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return 0, context.Cause(ctx)
@@ -35,106 +35,220 @@ func (s *shared) ask(ctx context.Context, x shm.View[float64]) (float64, error) 
 	return out.Value, nil
 }
 
-// newShared learns the worker's pid by asking for an array without elements.
-func newShared(ctx context.Context, p *pool.Pool, strategy string, touch Touch) (carrier, error) {
-	s := shared{plain: plain{name: strategy}, pool: p, ends: touch == TouchEnds}
-	if _, err := s.ask(ctx, shm.View[float64]{}); err != nil {
-		return nil, err
+// greet learns the worker's pid.
+func (s *shared) greet(ctx context.Context) error {
+	out, err := touchViews.Call(ctx, s.pool, viewsIn{asked: asked{Payload: -1}})
+	_, err = s.heard(ctx, out, err)
+	if err == nil && s.worker == os.Getpid() {
+		err = fmt.Errorf("its worker is this process")
 	}
-	if s.worker == os.Getpid() {
-		return nil, fmt.Errorf("its worker is this process")
+	return err
+}
+
+func newShared(ctx context.Context, p *pool.Pool, what *payload, strategy string, touch Touch) (carrier, error) {
+	s := shared{plain: plain{name: strategy}, pool: p, head: asked{Payload: what.number(), Touch: int32(slices.Index(touches, touch))}}
+	if err := s.greet(ctx); err != nil {
+		return nil, err
 	}
 	switch strategy {
 	case shmFresh:
-		return &fresh{shared: s}, nil
+		return &fresh{viewer: viewer{shared: s}}, nil
 	case shmCopy:
-		return &copied{shared: s}, nil
+		return &copied{viewer: viewer{shared: s}}, nil
 	default:
-		return &resident{shared: s}, nil
+		return &resident{viewer: viewer{shared: s}}, nil
 	}
 }
 
-// newArena is an arena for one array of the given size.
-func (s *shared) newArena(bytes int) *shm.Arena {
-	return s.pool.Run().NewArena(&shm.ArenaOptions{SegmentBytes: int64(bytes)})
-}
-
-// A fresh hands each array over in a segment of its own.
-type fresh struct {
+// A viewer hands the slices of a value over as views.
+type viewer struct {
 	shared
-	x     []float64
-	shape shm.Shape
+	parts []buffer // of the value
+	made  []madeArray
+	set   viewSet // unless the value is one slice
 }
 
-func (f *fresh) load(x []float64) (_ []float64, err error) {
-	f.x = x
-	f.shape, err = shm.ShapeOf(len(x))
-	return x, err
+// mostViews is how many arrays fit into a task's message, and some more bytes.
+const mostViews = 100
+
+func (s *viewer) load(in *instance) error {
+	s.parts, s.made = buffers(in.p.columns, in.v), nil
+	if len(s.parts) > mostViews {
+		return unfitError(fmt.Sprintf("%d slices, and a task's message has room for %d views", len(s.parts), mostViews))
+	}
+	s.set = viewSet{counts: lengths(in.p.columns, in.v)}
+	for _, b := range s.parts {
+		kind := byte(b.dtype)
+		if b.isNil {
+			kind = 0
+		}
+		s.set.meta = append(s.set.meta, kind)
+	}
+	return s.plain.load(in)
 }
 
-func (f *fresh) handoff(ctx context.Context) (float64, error) {
-	seg, err := f.pool.Run().Create(int64(len(f.x)) * elemBytes)
+func (s *viewer) bytes() (n int64) {
+	for _, b := range s.parts {
+		n += int64(len(b.bytes))
+	}
+	return n
+}
+
+// send hands over what was made and waits for the answer.
+func (s *viewer) send(ctx context.Context, seq uint64) (uint64, error) {
+	head := s.head
+	head.Seq = seq
+	if s.in.p.dtype != 0 {
+		out, err := viewPeers[s.in.p.dtype].call(ctx, s.pool, s.made[0], head)
+		return s.heard(ctx, out, err)
+	}
+	s.set.views = s.set.views[:0]
+	for _, m := range s.made {
+		s.set.views = append(s.set.views, m.view())
+	}
+	out, err := touchViews.Call(ctx, s.pool, viewsIn{s.set, head})
+	return s.heard(ctx, out, err)
+}
+
+// put copies the value into an arena.
+func (s *viewer) put(a *shm.Arena) error {
+	s.made = s.made[:0]
+	for _, b := range s.parts {
+		m, err := viewPeers[b.dtype].put(a, b.bytes)
+		if err != nil {
+			s.release()
+			return err
+		}
+		s.made = append(s.made, m)
+		s.sent += int64(len(b.bytes))
+	}
+	return nil
+}
+
+func (s *viewer) release() {
+	for _, m := range s.made {
+		m.Release()
+	}
+	s.made = s.made[:0]
+}
+
+// newArena is an arena for the value.
+func (s *viewer) newArena() *shm.Arena {
+	return s.pool.Run().NewArena(&shm.ArenaOptions{SegmentBytes: s.room()})
+}
+
+// blockBytes is what the blocks of a segment are multiples of.
+const blockBytes = 64
+
+// room is how many bytes the slices take, one behind the other.
+func (s *viewer) room() (n int64) {
+	for _, b := range s.parts {
+		n += (int64(len(b.bytes)) + blockBytes - 1) &^ (blockBytes - 1)
+	}
+	return max(n, blockBytes)
+}
+
+// A fresh hands each value over in a segment of its own.
+type fresh struct{ viewer }
+
+func (f *fresh) handoff(ctx context.Context, k int) (int, error) { return f.repeat(ctx, k, f) }
+
+func (f *fresh) ask(ctx context.Context, seq uint64) (uint64, error) {
+	seg, err := f.pool.Run().Create(f.room())
 	if err != nil {
 		return 0, err
 	}
-	arr, err := shm.BindArray[float64](seg, shm.Ref{Segment: seg.Name(), DType: shm.Float64, Shape: f.shape})
-	if err != nil {
-		seg.Close()
-		return 0, err
+	var v uint64
+	if err = f.fill(seg); err == nil {
+		v, err = f.send(ctx, seq)
 	}
-	copy(arr.Data(), f.x)
-	f.sent += int64(len(f.x)) * elemBytes
-	v, err := f.ask(ctx, arr.View())
-	arr.Release()
+	f.release()
 	if closed := seg.Close(); err == nil {
 		err = closed
 	}
 	return v, err
 }
 
-// A copied puts each array into a warm arena.
+// fill copies the slices into a segment.
+func (f *fresh) fill(seg *shm.Segment) error {
+	offset := int64(0)
+	for _, b := range f.parts {
+		shape, err := shm.ShapeOf(b.len())
+		if err != nil {
+			return err
+		}
+		m, err := viewPeers[b.dtype].bind(seg, shm.Ref{Segment: seg.Name(), Offset: offset, DType: b.dtype, Shape: shape})
+		if err != nil {
+			return err
+		}
+		f.made = append(f.made, m)
+		f.sent += int64(copy(m.Bytes(), b.bytes))
+		offset += (int64(len(b.bytes)) + blockBytes - 1) &^ (blockBytes - 1)
+	}
+	return nil
+}
+
+// A copied puts each value into a warm arena.
 type copied struct {
-	shared
+	viewer
 	arena *shm.Arena
-	x     []float64
 }
 
-func (c *copied) load(x []float64) ([]float64, error) {
-	c.arena, c.x = c.newArena(len(x)*elemBytes), x
-	return x, nil
+func (c *copied) load(in *instance) error {
+	if err := c.viewer.load(in); err != nil {
+		return err
+	}
+	c.arena = c.newArena()
+	return nil
 }
 
-func (c *copied) handoff(ctx context.Context) (float64, error) {
-	arr, err := shm.PutCopy(c.arena, c.x)
-	if err != nil {
+func (c *copied) handoff(ctx context.Context, k int) (int, error) { return c.repeat(ctx, k, c) }
+
+func (c *copied) ask(ctx context.Context, seq uint64) (uint64, error) {
+	if err := c.put(c.arena); err != nil {
 		return 0, err
 	}
-	c.sent += int64(len(c.x)) * elemBytes
-	v, err := c.ask(ctx, arr.View())
-	arr.Release()
+	v, err := c.send(ctx, seq)
+	c.release()
 	return v, err
 }
 
 func (c *copied) unload() error { return c.arena.Close() }
 
-// A resident hands over an array that is in an arena already.
+// A resident hands over a value that is in an arena already, and changes there.
 type resident struct {
-	shared
+	viewer
 	arena *shm.Arena
-	arr   shm.Array[float64]
+	own   any // *T over the arena
 }
 
-func (r *resident) load(x []float64) (_ []float64, err error) {
-	r.arena = r.newArena(len(x) * elemBytes)
-	if r.arr, err = shm.PutCopy(r.arena, x); err != nil {
-		return nil, err
+func (r *resident) load(in *instance) error {
+	if err := r.viewer.load(in); err != nil {
+		return err
 	}
-	return r.arr.Data(), nil
+	in.stamps.set(0)
+	r.arena = r.newArena()
+	if err := r.put(r.arena); err != nil {
+		return err
+	}
+	r.sent = 0 // not of a handoff
+	there := make([]buffer, len(r.made))
+	for i, m := range r.made {
+		there[i] = buffer{bytes: m.Bytes(), isNil: r.parts[i].isNil}
+	}
+	var err error
+	if r.own, err = in.p.assembled(r.set.counts, there); err == nil {
+		own := stampsOf(r.own, in.touch)
+		r.stamps = &own
+	}
+	return err
 }
 
-func (r *resident) handoff(ctx context.Context) (float64, error) { return r.ask(ctx, r.arr.View()) }
+func (r *resident) handoff(ctx context.Context, k int) (int, error) { return r.repeat(ctx, k, r) }
+
+func (r *resident) ask(ctx context.Context, seq uint64) (uint64, error) { return r.send(ctx, seq) }
 
 func (r *resident) unload() error {
-	r.arr.Release()
+	r.release()
 	return r.arena.Close()
 }

@@ -11,26 +11,25 @@ import (
 // causeTimeout bounds the wait for the pool to report why a stream broke.
 const causeTimeout = 2 * time.Second
 
-// A stream hands arrays to a peer over a pipe or socket.
+// A stream hands values to a peer over a pipe or socket.
 type stream struct {
 	plain
 	conn   conn
 	meter  *meter
 	format format
-	x      []float64
 
 	done  chan struct{} // closed when the peer's task has ended
 	ended error         // why; valid once done is closed
 }
 
 // newStream starts the strategy's peer in p and waits until it has connected.
-func newStream(ctx context.Context, p *pool.Pool, strategy, dir string, touch Touch, maxBytes int64) (*stream, error) {
-	in := streamIn{strategy, dir, string(touch), maxBytes}
-	return connect(ctx, in, func() (pool.Future[int64], error) { return serveStream.Submit(ctx, p, in) })
+func newStream(ctx context.Context, p *pool.Pool, what *payload, strategy, dir string, touch Touch, maxBytes int64) (*stream, error) {
+	in := streamIn{what.name, strategy, dir, string(touch), maxBytes}
+	return connect(ctx, what, in, func() (pool.Future[int64], error) { return serveStream.Submit(ctx, p, in) })
 }
 
 // connect waits until the peer that submit starts has connected.
-func connect(ctx context.Context, in streamIn, submit func() (pool.Future[int64], error)) (*stream, error) {
+func connect(ctx context.Context, what *payload, in streamIn, submit func() (pool.Future[int64], error)) (*stream, error) {
 	l, err := listen(in.Strategy, in.Dir)
 	if err != nil {
 		return nil, err
@@ -55,23 +54,47 @@ func connect(ctx context.Context, in streamIn, submit func() (pool.Future[int64]
 		return nil, s.why(ctx, err)
 	}
 	s.conn, s.worker, s.meter = c, pid, &meter{ReadWriter: c}
-	s.format = newFormat(in.Strategy, s.meter, in.MaxBytes)
+	s.format = newFormat(what, in.Strategy, s.meter, in.MaxBytes)
 	return s, nil
 }
 
-func (s *stream) load(x []float64) ([]float64, error)          { s.x = x; return x, nil }
 func (s *stream) copied() int64                                { return 2 * s.meter.bytes }
-func (s *stream) litters() bool                                { return s.name == gobFresh || s.name == gobReused }
+func (s *stream) litters() bool                                { return isGob(s.name) }
 func (s *stream) watch(ctx context.Context) (stop func() bool) { return interrupt(ctx, s.conn) }
 
-func (s *stream) handoff(ctx context.Context) (v float64, err error) {
-	if err = s.format.writeArray(s.x); err == nil {
-		v, err = s.format.readAnswer()
+func (s *stream) load(in *instance) error {
+	if f, ok := s.format.(*arrowFormat); ok {
+		if why := f.unfit(in.v); why != "" {
+			return unfitError(why)
+		}
+	}
+	err := s.plain.load(in)
+	if err == nil && isGob(s.name) {
+		var g *gobbed
+		if g, err = in.byGob(); err == nil {
+			s.truth = &g.truth
+		}
+	}
+	return err
+}
+
+func (s *stream) drops() string {
+	if !isGob(s.name) || s.in.gobbed == nil {
+		return ""
+	}
+	return s.in.gobbed.drops
+}
+
+func (s *stream) handoff(ctx context.Context, k int) (int, error) { return s.repeat(ctx, k, s) }
+
+func (s *stream) ask(ctx context.Context, seq uint64) (x uint64, err error) {
+	if err = s.format.write(seq, s.in.v); err == nil {
+		x, err = s.format.readAnswer()
 	}
 	if err != nil {
 		return 0, s.why(ctx, err)
 	}
-	return v, nil
+	return x, nil
 }
 
 // why turns the error of a read or write into its reason: the end of ctx, or

@@ -1,43 +1,60 @@
 package bench
 
-// A Touch chooses which elements of the array the receiver reads.
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// A Touch chooses what the receiver does with the value.
 type Touch string
 
 const (
-	TouchSum  Touch = "sum"  // adds up every element
-	TouchEnds Touch = "ends" // adds the first and the last element and reads no other
+	TouchSum  Touch = "sum"  // reads every element
+	TouchEnds Touch = "ends" // reads the first and the last element of each slice, array and string
+	TouchFunc Touch = "func" // runs the function of [Payload.WithFunc]
 )
 
-// of is the answer for x; 0 for no elements. It is the same kernel in every
-// process, adding in the same order: equal arrays have bit-identical answers.
-func (t Touch) of(x []float64) float64 {
-	if len(x) == 0 {
-		return 0
-	}
-	if t == TouchEnds {
-		return x[0] + x[len(x)-1]
-	}
-	return sum(x)
+// spread is odd and has about as many ones as zeros: the golden ratio's bits.
+const spread = 0x9E3779B97F4A7C15
+
+// stir makes each bit of x depend on the others.
+func stir(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
+	x = (x ^ x>>27) * 0x94D049BB133111EB
+	return x ^ x>>31
 }
 
-// sum has eight accumulators: with one, every addition would wait for the one
-// before, and the processor's latency would hide what memory costs.
-func sum(x []float64) float64 {
-	var s0, s1, s2, s3, s4, s5, s6, s7 float64
-	i := 0
-	for ; i+8 <= len(x); i += 8 {
-		b := x[i : i+8 : i+8]
-		s0 += b[0]
-		s1 += b[1]
-		s2 += b[2]
-		s3 += b[3]
-		s4 += b[4]
-		s5 += b[5]
-		s6 += b[6]
-		s7 += b[7]
+// reply is what a receiver answers: the checksum, or the function's result, of the value
+// that came with a sequence number.
+func reply(checksum, seq uint64) uint64 { return checksum + seq*spread }
+
+// checksum reads every byte of b and depends on where it stands. It has four pairs of
+// accumulators: with one, every addition would wait for the one before, and the
+// processor's latency would hide what memory costs.
+func checksum(b []byte) uint64 {
+	var a0, a1, a2, a3, s0, s1, s2, s3 uint64
+	h := uint64(len(b)) * spread
+	for len(b) >= 32 {
+		w := b[:32:32]
+		a0 += binary.LittleEndian.Uint64(w[0:8])
+		a1 += binary.LittleEndian.Uint64(w[8:16])
+		a2 += binary.LittleEndian.Uint64(w[16:24])
+		a3 += binary.LittleEndian.Uint64(w[24:32])
+		s0 += a0
+		s1 += a1
+		s2 += a2
+		s3 += a3
+		b = b[32:]
 	}
-	for _, v := range x[i:] {
-		s0 += v
+	for _, x := range [...]uint64{a0, a1, a2, a3, s0, s1, s2, s3} {
+		h = bits.RotateLeft64(h, 7) + x
 	}
-	return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+	for len(b) >= 8 {
+		h = h*spread + binary.LittleEndian.Uint64(b)
+		b = b[8:]
+	}
+	for _, c := range b {
+		h = h*spread + uint64(c) + 1
+	}
+	return h
 }

@@ -28,6 +28,7 @@ ends) and answer, and compare the ways to do it on this machine:
   gob-reused    encoding/gob over a pipe, one encoder for all
   pipe-raw      the raw bytes over a pipe
   unix-raw      the raw bytes over a Unix socket
+  arrow-pipe    an Arrow IPC stream over a pipe
   shm-fresh     a new shared-memory segment for each array
   shm-copy      one copy into a warm arena
   shm-resident  the array is in shared memory already: only its Ref goes
