@@ -48,7 +48,7 @@ var fixed = func() string {
 		".chart .band{stroke:none!important;opacity:.18}\n" +
 		".chart .mark{stroke-width:1.2}\n.chart .middle{stroke-width:1.4;stroke-dasharray:4 3}\n" +
 		".chart .dots{stroke-width:3.2;stroke-linecap:round;opacity:.34}\n.chart .box{opacity:.22;stroke:none!important}\n" +
-		".chart .whisker{stroke-width:1.5}\n.chart .median{stroke-width:3}\n.chart .base{opacity:.35}\n.chart .bar{stroke:none!important}\n")
+		".chart .whisker{stroke-width:1.5}\n.chart .median{stroke-width:3}\n.chart .bar.base{opacity:.35}\n.chart .bar{stroke:none!important}\n")
 	for i, d := range dashes {
 		if d != "" {
 			fmt.Fprintf(&b, ".chart .d%d{stroke-dasharray:%s}\n", i, d)
