@@ -68,7 +68,7 @@ func (r *Report) costs(id string) *chart.Lines {
 
 // note is a result in one line.
 func (x Result) note() string {
-	s := fmt.Sprintf("%s, %s: %s", x.Strategy, FormatSize(x.Bytes), stat.Time(x.MedianNS))
+	s := fmt.Sprintf("%s, %s: %s", x.Strategy, sizeText(x.Bytes), stat.Time(x.MedianNS))
 	if x.LowNS != nil && x.HighNS != nil {
 		s += fmt.Sprintf(" (%s to %s)", stat.Time(*x.LowNS), stat.Time(*x.HighNS))
 	}
@@ -92,10 +92,10 @@ func (r *Report) describe() string {
 		switch n := len(of); n {
 		case 0:
 		case 1:
-			fmt.Fprintf(&b, " %s: %s at %s.", strategy, stat.Time(of[0].MedianNS), FormatSize(of[0].Bytes))
+			fmt.Fprintf(&b, " %s: %s at %s.", strategy, stat.Time(of[0].MedianNS), sizeText(of[0].Bytes))
 		default:
-			fmt.Fprintf(&b, " %s: %s at %s, %s at %s.", strategy, stat.Time(of[0].MedianNS), FormatSize(of[0].Bytes),
-				stat.Time(of[n-1].MedianNS), FormatSize(of[n-1].Bytes))
+			fmt.Fprintf(&b, " %s: %s at %s, %s at %s.", strategy, stat.Time(of[0].MedianNS), sizeText(of[0].Bytes),
+				stat.Time(of[n-1].MedianNS), sizeText(of[n-1].Bytes))
 		}
 	}
 	return b.String()
@@ -129,12 +129,15 @@ var lookColors = map[string]int{"gob": 0, "pipe": 1, "unix": 1, "arrow": 2, "shm
 // look is how a strategy is drawn, the i-th of a report.
 func look(strategy string, i int) chart.Look {
 	mark := slices.Index(lookOrder, strategy)
-	if mark < 0 {
-		return chart.Look{Color: lookColors["goroutine"], Dash: i, Mark: len(lookOrder) + i}
-	}
 	color := func(name string) int {
 		kind, _, _ := strings.Cut(name, "-")
-		return lookColors[kind]
+		if c, ok := lookColors[kind]; ok {
+			return c
+		}
+		return lookColors[inProcess]
+	}
+	if mark < 0 {
+		return chart.Look{Color: color(strategy), Dash: i, Mark: len(lookOrder) + i}
 	}
 	l := chart.Look{Color: color(strategy), Mark: mark}
 	for _, before := range lookOrder[:mark] {

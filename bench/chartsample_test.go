@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handoff/bench/cost"
 	"example.com/handoff/bench/stat"
 )
 
@@ -61,7 +62,12 @@ func pictured() *Report {
 	}
 	r.Verdicts = []string{"Adding up 64 MiB in another process took 3.02 ms by shm-resident, 42 times less than by gob-reused (128 ms).",
 		"A goroutine of this process is cheaper than any of them at 6 of 6 sizes: there a process pays by its isolation, not by speed."}
-	r.Advice = json.RawMessage(`{"verdict":"Serialization takes 62 % of a task: hand over by shared.","compute_ns":2000000,"share":0.62,"ways":[{"way":"shared","saves_ns":1200000}]}`)
+	advice, err := json.Marshal(cost.Advice{Task: cost.Task{ValueBytes: 1 << 20, Compute: 2 * time.Millisecond, Tasks: 10_000}, GobNS: 2e6, Share: 1, OverMost: true,
+		Prices: []cost.Price{{Way: cost.Shared, NS: 51e3}, {Way: cost.ByValue, NS: 181e3}}, Best: cost.Shared, BestProcess: cost.Shared, SavedPerTaskNS: 1.95e6, SavedPerJobNS: 19.5e9})
+	if err != nil {
+		panic(err)
+	}
+	r.Advice = advice
 	return r
 }
 

@@ -48,7 +48,8 @@ var fixed = func() string {
 		".chart .band{stroke:none!important;opacity:.18}\n" +
 		".chart .mark{stroke-width:1.2}\n.chart .middle{stroke-width:1.4;stroke-dasharray:4 3}\n" +
 		".chart .dots{stroke-width:3.2;stroke-linecap:round;opacity:.34}\n.chart .box{opacity:.22;stroke:none!important}\n" +
-		".chart .whisker{stroke-width:1.5}\n.chart .median{stroke-width:3}\n.chart .bar.base{opacity:.35}\n.chart .bar{stroke:none!important}\n")
+		".chart .whisker{stroke-width:1.5}\n.chart .median{stroke-width:3}\n.chart .bar.base{opacity:.35}\n.chart .bar{stroke:none!important}\n" +
+		".chart .label{paint-order:stroke;stroke-width:5}\n") // no line runs through it
 	for i, d := range dashes {
 		if d != "" {
 			fmt.Fprintf(&b, ".chart .d%d{stroke-dasharray:%s}\n", i, d)
@@ -65,6 +66,6 @@ func sheet(of func(Shade) string) string {
 	for i, c := range Colors {
 		fmt.Fprintf(&b, ".chart .c%d{stroke:%s}\n.chart .band.c%d,.chart .mark.c%d,.chart .box.c%d,.chart .bar.c%d{fill:%s}\n", i, of(c), i, i, i, i, of(c))
 	}
-	fmt.Fprintf(&b, ".chart .mark.hollow{fill:%s}\n", of(Paper))
+	fmt.Fprintf(&b, ".chart .mark.hollow{fill:%s}\n.chart .label{stroke:%s}\n", of(Paper), of(Paper))
 	return b.String()
 }
