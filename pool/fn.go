@@ -14,14 +14,29 @@ type Fn[In, Out any] struct {
 }
 
 // Func registers f under name. Call it in a package-level variable: supervisor
-// and workers run the same binary and must know the same functions. In and Out
-// are numbers, bools, strings, arrays and structs of them, at most 4096 bytes as
-// encoded (4 more for each string, 24 and 8 per dimension for each View). In may contain
+// and workers run the same binary and must know the same functions.
+//
+// In and Out are of nearly any type, and travel by value: what arrives equals what was sent
+// as after an assignment that also copies what pointers, slices and maps lead to.
+// Unexported fields travel too; nil stays nil and empty stays empty; two pointers to one
+// object arrive as two. The receiver owns what it gets. A type with GobEncode and GobDecode,
+// or else MarshalBinary and UnmarshalBinary, travels by these methods, each for at most 10
+// seconds, and what an interface holds by package gob, with which its type must be
+// registered. [Fn.Plan] says how each field travels.
+//
+// What is large and goes to many tasks is better handed over by reference. In may contain
 // [shm.View] (read-only input; also the View of an earlier result's OwnedView) and
 // [shm.Array] (writable, from [Pool.Outputs]), Out may contain [shm.OwnedView], both a
-// [shm.Carrier]. Anything else, no name, and a name that is taken, panics here. A struct
-// that embeds one of them beside other fields crosses field by field: to use methods of a
-// Carrier's own instead, give the field a name.
+// [shm.Carrier]: in structs, arrays and slices and behind pointers.
+//
+// Func panics if there is no name or it is taken, and, with the field's path, for a type that
+// has no meaning in another process: channels, functions, uintptr, unsafe.Pointer, structs
+// of the standard library with unexported state and no methods to marshal it (sync.Mutex),
+// and Views, Arrays and Carriers in maps and interfaces. A value that contains itself, or is
+// more than 10,000 pointers, slices and maps deep, is an error of Submit.
+//
+// A struct that embeds a View, a Carrier or a type with such methods beside other fields
+// travels field by field: to use methods of the struct's own instead, give the field a name.
 //
 // f runs in a worker, one call at a time per worker. Its views are dead when it
 // returns. An OwnedView in its result must be the Own of an array, or of a part of one,

@@ -4,7 +4,6 @@ package shm
 // process without a copy of its arrays: a table with any number of columns, say. T
 // crosses if *T is a Carrier. What describes the arrays, the meta bytes, is
 // copied, and should be small; the arrays cross as Refs, of 32 bytes for one dimension.
-// A pool's message has 4096 bytes for all of it: some 120 arrays.
 //
 // A Carrier in a result needs a third method, Release, as an [OwnedView] has.
 //
