@@ -40,7 +40,8 @@ type SearchOptions struct {
 	Min, Max int64
 	// Possible maps a wanted size to the nearest one that the payload can have. nil: every size.
 	Possible func(bytes int64) int64
-	// Known are rounds that were measured already.
+	// Known are rounds that were measured already, maybe with other strategies in between:
+	// they say where to look. Both ends of a crossover are measured by the search itself.
 	Known []Rounds
 	// Goal is the greatest high/low that is good enough; 0 is 1.5.
 	Goal float64

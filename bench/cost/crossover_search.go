@@ -17,7 +17,7 @@ const (
 	lookAlpha   = 1.0 / 64
 	firstRounds = 8
 	mostRounds  = 64 // at one size, before another one is tried
-	firmRounds  = 14 // behind each end of a crossover: a few known ones and a look
+	firmRounds  = 16 // at each end of a crossover: two looks
 	sureRounds  = 32 // for a verdict that contradicts those of both neighbours or stands alone, and for the least and the greatest size
 	leastProbes = 5  // sizes, so that two crossings aren't taken for none
 	goalRatio   = 1.5
@@ -38,7 +38,7 @@ const (
 // It does not narrow further than the goal: near the crossing a machine's two minutes differ. With an
 // error, from measure or of ctx, there is also what was found before.
 func Search(ctx context.Context, a, b Model, measure Measure, o SearchOptions) (Found, error) {
-	s := &search{a: a, b: b, measure: measure, o: o, at: map[int64]*Rounds{}}
+	s := &search{a: a, b: b, measure: measure, o: o, at: map[int64]*Rounds{}, fresh: map[int64]int{}}
 	if err := s.begin(); err != nil {
 		return Found{}, err
 	}
@@ -51,6 +51,7 @@ type search struct {
 	measure Measure
 	o       SearchOptions
 	at      map[int64]*Rounds // by size
+	fresh   map[int64]int     // how many of them the search measured
 	rounds  int               // measured
 	note    string            // why it ended early
 }
@@ -131,13 +132,11 @@ func (s *search) run(ctx context.Context) error {
 	}
 }
 
-// look measures at a size, as many rounds as there are already. It reports whether the
-// search goes on.
+// look measures at a size, as many rounds as it did there already. Rounds that were known
+// give way to the first ones: other strategies may have run in between these. It
+// reports whether the search goes on.
 func (s *search) look(ctx context.Context, size int64) (more bool, err error) {
-	n := firstRounds
-	if r := s.at[size]; r != nil {
-		n = min(mostRounds, max(n, len(r.A)))
-	}
+	n := min(mostRounds, max(firstRounds, s.fresh[size]))
 	if s.rounds+n > s.o.MaxRounds || s.o.Afford != nil && !s.o.Afford(size, n) {
 		s.note = fmt.Sprintf("the search ended after %d rounds, before %d more at %s", s.rounds, n, stat.Size(size))
 		return false, nil
@@ -147,13 +146,17 @@ func (s *search) look(ctx context.Context, size int64) (more bool, err error) {
 	}
 	a, b, err := s.measure(ctx, size, n)
 	if err == nil {
-		err = s.add(size, a, b)
+		err = paired(size, a, b)
 	}
 	if err != nil {
 		return false, err
 	}
+	if s.fresh[size] == 0 {
+		delete(s.at, size)
+	}
+	s.fresh[size] += len(a)
 	s.rounds += len(a)
-	return true, nil
+	return true, s.add(size, a, b)
 }
 
 // sizes are those at which there are rounds, ascending.
@@ -224,11 +227,11 @@ func (s *search) next() (size int64, ok bool) {
 	list := s.separated()
 	for i := 1; i < len(list)-1; i++ {
 		x := list[i]
-		if x.verdict != list[i-1].verdict && x.verdict != list[i+1].verdict && len(s.at[x.size].A) < sureRounds {
+		if x.verdict != list[i-1].verdict && x.verdict != list[i+1].verdict && s.fresh[x.size] < sureRounds {
 			return x.size, true
 		}
 	}
-	if len(list) == 1 && len(s.at[list[0].size].A) < sureRounds {
+	if len(list) == 1 && s.fresh[list[0].size] < sureRounds {
 		return list[0].size, true
 	}
 	open := brackets(list)
@@ -246,7 +249,7 @@ func (s *search) next() (size int64, ok bool) {
 	}
 	for _, b := range open {
 		for _, end := range []int64{b.low.size, b.high.size} {
-			if len(s.at[end].A) < firmRounds {
+			if s.fresh[end] < firmRounds {
 				return end, true
 			}
 		}
@@ -259,7 +262,7 @@ func (s *search) next() (size int64, ok bool) {
 func (s *search) end() (size int64, ok bool) {
 	sizes := s.sizes()
 	for _, size := range []int64{sizes[0], sizes[len(sizes)-1]} {
-		if len(s.at[size].A) < sureRounds && s.compare(size).Verdict == stat.NotSeparated {
+		if s.fresh[size] < sureRounds && s.compare(size).Verdict == stat.NotSeparated {
 			return size, true
 		}
 	}
@@ -299,7 +302,7 @@ func (s *search) toward(b bracket, from, target float64) (size int64, ok bool) {
 				size = known
 			}
 		}
-		if inside(size) && (s.at[size] == nil || len(s.at[size].A) < mostRounds) {
+		if inside(size) && s.fresh[size] < mostRounds {
 			return size, true
 		}
 		target = math.Sqrt(from * target)
@@ -336,8 +339,11 @@ func (s *search) crossover(b bracket) Crossover {
 		c.A, c.B, c.LowRatio, c.HighRatio = c.B, c.A, 1/c.LowRatio, 1/c.HighRatio
 	}
 	c.Bytes = min(c.High, max(c.Low, int64(math.Round(s.resampled(b)))))
-	if b.width() > s.o.Goal {
+	switch {
+	case b.width() > s.o.Goal:
 		c.Note = cmp.Or(s.note, s.between(b))
+	case s.fresh[c.Low] == 0 || s.fresh[c.High] == 0:
+		c.Note = s.note
 	}
 	return c
 }

@@ -122,13 +122,14 @@ func fitLine(points []Point, first bool) (best line, loss float64) {
 		if l.slope < 0 || first && l.fixed < 0 || l.fixed+l.slope*float64(points[0].Bytes) <= 0 {
 			return
 		}
+		const rounding = 1e-12 // of a sum: if others are as good, the line that was tried first is kept
 		sum := 0.0
 		for _, p := range points {
-			sum += l.deviation(p)
+			if sum += l.deviation(p); sum >= loss-rounding {
+				return
+			}
 		}
-		if sum < loss-1e-12 { // the one that was tried first, if others are as good
-			best, loss = l, sum
-		}
+		best, loss = l, sum
 	}
 	logs := make([]float64, len(points))
 	for i, p := range points {

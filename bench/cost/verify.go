@@ -231,13 +231,17 @@ func (v *verifier) judge(c *Compared, expect stat.Verdict) {
 			return
 		}
 	} else if c.Verdict == stat.NotSeparated {
-		v.open = append(v.open, fmt.Sprintf("%s and %s are not separated at %s by %d rounds", v.a.Strategy, v.b.Strategy, stat.Size(c.Bytes), c.Rounds))
+		v.open = append(v.open, fmt.Sprintf("%s and %s are not separated at %s by %d rounds",
+			v.a.Strategy, v.b.Strategy, stat.Size(c.Bytes), c.Rounds))
 		return
 	}
 	factor := max(low/c.Mid, c.Mid/high)
-	says := fmt.Sprintf("expected %s to be the faster", map[stat.Verdict]string{stat.AFaster: v.a.Strategy, stat.BFaster: v.b.Strategy}[expect])
-	if expect == stat.NotSeparated {
-		says = "expected about the same"
+	says := "expected about the same"
+	switch expect {
+	case stat.AFaster:
+		says = "expected " + v.a.Strategy + " to be the faster"
+	case stat.BFaster:
+		says = "expected " + v.b.Strategy + " to be the faster"
 	}
 	v.contradict(factor, fmt.Sprintf("%s at %s: %s took %s times as long as %s, %s",
 		by(factor), stat.Size(c.Bytes), v.a.Strategy, stat.Number(c.Mid), v.b.Strategy, says))
@@ -284,7 +288,8 @@ func (v *verifier) judgeAlways(c Compared) {
 		return
 	}
 	factor := max(c.Mid, 1/c.Mid)
-	v.contradict(factor, fmt.Sprintf("%s at %s: %s took %s times as long as %s", by(factor), stat.Size(c.Bytes), v.a.Strategy, stat.Number(c.Mid), v.b.Strategy))
+	v.contradict(factor, fmt.Sprintf("%s at %s: %s took %s times as long as %s",
+		by(factor), stat.Size(c.Bytes), v.a.Strategy, stat.Number(c.Mid), v.b.Strategy))
 }
 
 func newCheck(m Model, bytes int64, ns []float64, tolerance float64) Check {
@@ -309,7 +314,8 @@ func (c Check) open() bool {
 func (c Check) factor() float64 { return max(c.MeasuredNS/c.ModelNS, c.ModelNS/c.MeasuredNS) }
 
 func (c Check) words() string {
-	return fmt.Sprintf("%s at %s: %s took %s, the model says %s", by(c.factor()), stat.Size(c.Bytes), c.Strategy, stat.Time(c.MeasuredNS), stat.Time(c.ModelNS))
+	return fmt.Sprintf("%s at %s: %s took %s, the model says %s",
+		by(c.factor()), stat.Size(c.Bytes), c.Strategy, stat.Time(c.MeasuredNS), stat.Time(c.ModelNS))
 }
 
 // by writes a factor as a difference: "35.0 %", "4.20 times".
