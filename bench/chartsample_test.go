@@ -46,7 +46,7 @@ func pictured() *Report {
 	}
 	for _, strategy := range lookOrder {
 		c := costs[strategy]
-		r.Models = append(r.Models, Model{Strategy: strategy, Verified: "confirmed", Pieces: []Piece{{0, c[0], c[1]}, {8 << 20, c[0], c[1] * 1.3}},
+		r.Models = append(r.Models, Model{Strategy: strategy, Verified: "confirmed", Pieces: []Piece{{0, 8 << 20, c[0], c[1]}, {8 << 20, 64 << 20, c[0], c[1] * 1.3}},
 			Checks: []Check{{Bytes: 300_000, ModelNS: c[0] + c[1]*3e5, MeasuredNS: c[0] + c[1]*3.1e5, OK: true}}})
 	}
 	r.Losing = []Losing{{"shm-fresh", "gob-reused", 64, 6.9}, {"shm-fresh", "pipe-raw", 64, 8.8}, {"shm-fresh", "gob-reused", 4096, 3.8}}

@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	leastRounds = 6
-	leastBlocks = 2
 	muchGarbage = 1 << 20 // bytes
 	// canaryTime is about what 200 round trips between two cores take.
 	canaryTime = 50 * time.Microsecond
@@ -30,13 +28,14 @@ type lineup struct {
 	samplers []*sampler
 	canaries []float64 // by round; none on one core
 	stolen   func() *float64
+	random   *rand.Rand // draws the orders
 }
 
 // newLineup loads the carriers and lets each hand over for a while. say is told what is
 // being done.
 func newLineup(ctx context.Context, carriers []carrier, p *instance, say func(text string)) (_ *lineup, err error) {
 	runtime.GC()
-	l := &lineup{bytes: p.bytes, p: p, stolen: stealing()}
+	l := &lineup{bytes: p.bytes, p: p, stolen: stealing(), random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.close())
@@ -104,7 +103,7 @@ func (l *lineup) round(ctx context.Context, order []int) error {
 // once, until more says that it is enough.
 func (l *lineup) rounds(ctx context.Context, more func(rounds int) bool) error {
 	for rounds := 0; more(rounds); {
-		for _, order := range latin(len(l.samplers)) {
+		for _, order := range stat.Latin(len(l.samplers), l.random) {
 			if err := l.round(ctx, order); err != nil {
 				return err
 			}
@@ -112,14 +111,6 @@ func (l *lineup) rounds(ctx context.Context, more func(rounds int) bool) error {
 		}
 	}
 	return nil
-}
-
-// atLeast is the fewest rounds that whole blocks of n strategies make, n being at least
-// the given number.
-func (l *lineup) atLeast(rounds int) int {
-	n := len(l.samplers)
-	blocks := max(leastBlocks, (max(rounds, leastRounds)+n-1)/n)
-	return blocks * n
 }
 
 // cost is about what a round takes.
@@ -137,7 +128,8 @@ func (l *lineup) cost() (d time.Duration) {
 // says which. The one that the others are compared with stays.
 func (l *lineup) shorten(within time.Duration) (left []LeftOut, err error) {
 	for len(l.samplers) > 2 {
-		need := time.Duration(l.atLeast(0)) * l.cost()
+		rounds := stat.Rounds(len(l.samplers), 0)
+		need := time.Duration(rounds) * l.cost()
 		if need <= within {
 			break
 		}
@@ -149,7 +141,7 @@ func (l *lineup) shorten(within time.Duration) (left []LeftOut, err error) {
 		})
 		left = append(left, LeftOut{Strategy: dearest.c.strategy(), Bytes: l.bytes, Why: fmt.Sprintf(
 			"one handoff takes %s, and %d rounds with it would have taken %s of the %s that were left",
-			stat.Time(float64(dearest.one)), l.atLeast(0), stat.Time(float64(need)), stat.Time(float64(max(0, within))))})
+			stat.Time(float64(dearest.one)), rounds, stat.Time(float64(need)), stat.Time(float64(max(0, within))))})
 		l.samplers = slices.DeleteFunc(l.samplers, func(s *sampler) bool { return s == dearest })
 		if err := dearest.c.unload(); err != nil {
 			return left, l.fault(dearest.c, err)
@@ -166,11 +158,11 @@ func b2i(b bool) int {
 }
 
 // results are those of all strategies, with the conditions of their rounds.
-func (l *lineup) results() (results []Result) {
+func (l *lineup) results(usual stat.Range) (results []Result) {
 	stolen := l.stolen()
 	for _, s := range l.samplers {
 		r := s.result()
-		r.Conditions = s.conditions(l.canaries, stolen)
+		r.Conditions = s.conditions(l.canaries, usual, stolen)
 		results = append(results, r)
 	}
 	return results
@@ -183,17 +175,4 @@ func (l *lineup) close() (err error) {
 	}
 	l.samplers = nil
 	return err
-}
-
-// latin is a block of orders of n: in each position every number comes once.
-func latin(n int) (orders [][]int) {
-	names := rand.Perm(n)
-	for _, shift := range rand.Perm(n) {
-		order := make([]int, n)
-		for i := range order {
-			order[i] = names[(i+shift)%n]
-		}
-		orders = append(orders, order)
-	}
-	return orders
 }

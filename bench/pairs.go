@@ -26,14 +26,10 @@ func pairs(results []Result) (found []Pair) {
 
 func newPair(a, b Result) Pair {
 	n := min(len(a.SamplesNS), len(b.SamplesNS))
-	ratios := stat.Pairs{A: a.SamplesNS[:n], B: b.SamplesNS[:n]}.Ratios()
-	p := Pair{A: a.Strategy, B: b.Strategy, Bytes: a.Bytes, Rounds: n, Ratio: digits(stat.Median(ratios)), Verdict: NotSeparated}
-	p.Low, p.High = interval(ratios)
-	switch {
-	case p.High != nil && *p.High < 1:
-		p.Verdict = AFaster
-	case p.Low != nil && *p.Low > 1:
-		p.Verdict = BFaster
+	r := stat.Compare(a.SamplesNS[:n], b.SamplesNS[:n], stat.Tail)
+	p := Pair{A: a.Strategy, B: b.Strategy, Bytes: a.Bytes, Rounds: r.Rounds, Ratio: digits(r.Mid), Verdict: string(r.Verdict)}
+	if r.Low > 0 {
+		p.Low, p.High = bounded(digits(r.Low)), bounded(digits(r.High))
 	}
 	return p
 }
@@ -48,20 +44,10 @@ func (r *Report) pair(a, b string, bytes int64) (p Pair, ok bool) {
 	return p, false
 }
 
-// interval is that of an exact sign test for the median; nil where there are too few
-// values for one.
-func interval(values []float64) (low, high *float64) {
-	n, cut, p, total := len(values), -1, math.Pow(0.5, float64(len(values))), 0.0
-	for k := range n / 2 {
-		if total += p; total > (1-confidence)/2 {
-			break
-		}
-		cut, p = k, p*float64(n-k)/float64(k+1)
+// bounded is a bound of an interval; nil where there is none.
+func bounded(x float64) *float64 {
+	if math.IsInf(x, 0) || math.IsNaN(x) {
+		return nil
 	}
-	if cut < 0 {
-		return nil, nil
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	l, h := digits(sorted[cut]), digits(sorted[n-1-cut])
-	return &l, &h
+	return &x
 }

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
 // ReportVersion is the version of a Report's JSON form.
@@ -107,15 +109,8 @@ type Pair struct {
 	Low     *float64 `json:"low"`
 	High    *float64 `json:"high"`
 	Rounds  int      `json:"rounds"`
-	Verdict string   `json:"verdict"` // "a faster", "b faster" or "not separated"
+	Verdict string   `json:"verdict"` // of [stat.Verdict]
 }
-
-// The verdicts of a Pair.
-const (
-	AFaster      = "a faster"
-	BFaster      = "b faster"
-	NotSeparated = "not separated"
-)
 
 // A Crossover is a size at which B overtakes A. A is separated as the faster up to Low, B
 // from High on. Without a size, Always says which of them was faster throughout: "a",
@@ -127,21 +122,24 @@ type Crossover struct {
 	Low      *int64 `json:"low"`
 	High     *int64 `json:"high"`
 	Always   string `json:"always,omitempty"`
-	Verified string `json:"verified"` // "confirmed", "wrong by …", or "" if it was not verified
+	Verified string `json:"verified"`       // "confirmed", "wrong by …", "not confirmed: …", or "" if it was not verified
+	Note     string `json:"note,omitempty"` // why Low and High are as far apart as they are
 }
 
 // A Model is a strategy's time by size: fixed + bytes × slope, in pieces that end where
 // caches do.
 type Model struct {
-	Strategy string  `json:"strategy"`
-	Pieces   []Piece `json:"pieces"` // by size
-	Checks   []Check `json:"checks"` // at sizes that the fit has not seen
-	Verified string  `json:"verified"`
+	Strategy string   `json:"strategy"`
+	Pieces   []Piece  `json:"pieces"`   // by size
+	Band     *float64 `json:"band"`     // by which factor a median may be above or below
+	Checks   []Check  `json:"checks"`   // at sizes that the fit has not seen
+	Verified string   `json:"verified"` // "confirmed", "wrong by …", or "" if it was not verified
 }
 
-// A Piece holds from FromBytes up to, and without, the FromBytes of the next.
+// A Piece is fixed + bytes × slope, from FromBytes to ToBytes.
 type Piece struct {
 	FromBytes int64   `json:"from_bytes"`
+	ToBytes   int64   `json:"to_bytes"`
 	FixedNS   float64 `json:"fixed_ns"`
 	NSPerByte float64 `json:"ns_per_byte"`
 }
@@ -187,7 +185,7 @@ func digits(x float64) float64 {
 	return rounded
 }
 
-const confidence = 0.95
+const confidence = 1 - 2*stat.Tail
 
 // newReport is a report without figures. Its lists are empty, not null.
 func newReport(m Machine) *Report {

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/perf/benchfmt"
+
+	"example.com/handoff/bench/cost"
 )
 
 // made is results of several strategies at several sizes; 0 is not measured.
@@ -28,41 +31,6 @@ func made(ns map[string][]float64, sizes ...int64) (results []Result) {
 	return results
 }
 
-func TestCrossover(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		a, b   []float64
-		bytes  int64 // 0: nil
-		always string
-	}{
-		{"b from the middle between 100 and 10000 on", []float64{10, 10, 10}, []float64{20, 20, 5}, 1000, ""},
-		{"b wins by more than it lost", []float64{10, 10, 10}, []float64{20, 20, 2.5}, 464, ""}, // a third of the way
-		{"tie at the largest", []float64{10, 10, 10}, []float64{20, 20, 10}, 10000, ""},
-		{"tie in the middle", []float64{10, 10, 10}, []float64{20, 10, 5}, 100, ""},
-		{"b always", []float64{10, 10, 10}, []float64{5, 5, 9}, 0, "b"},
-		{"tie everywhere", []float64{10, 10, 10}, []float64{10, 10, 10}, 0, "b"},
-		{"a always", []float64{10, 10, 10}, []float64{11, 11, 11}, 0, "a"},
-		{"b wins small ones only", []float64{10, 10, 10}, []float64{5, 5, 11}, 0, ""},
-		{"b wins in the middle only", []float64{10, 10, 10}, []float64{11, 5, 11}, 0, ""},
-		{"b wins, loses and wins", []float64{10, 10, 10}, []float64{5, 20, 5}, 1000, ""},
-		{"one size", []float64{10, 0, 0}, []float64{5, 5, 5}, 0, "b"},
-		{"one size, a", []float64{0, 0, 10}, []float64{5, 5, 50}, 0, "a"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			results := made(map[string][]float64{gobReused: tt.a, shmCopy: tt.b}, 1, 100, 10000)
-			got := crossovers(results)
-			got[0].Low, got[0].High = nil, nil
-			want := Crossover{A: gobReused, B: shmCopy, Always: tt.always}
-			if tt.bytes != 0 {
-				want.Bytes = &tt.bytes
-			}
-			require.Equal(t, []Crossover{want}, got)
-		})
-	}
-	require.Empty(t, crossovers(made(map[string][]float64{gobReused: {1}, inProcess: {2}}, 64)), "no pair has both partners")
-	require.NotNil(t, crossovers(nil), "it would be null in JSON")
-}
-
 func sampleReport() *Report {
 	results := made(map[string][]float64{
 		gobReused: {20e3, 300e6}, shmCopy: {40e3, 5e6}, shmResident: {30e3, 3e6}, inProcess: {400, 3.5e6},
@@ -71,6 +39,7 @@ func sampleReport() *Report {
 		results[i].SamplesNS = slices.Repeat([]float64{results[i].MedianNS}, 30)
 		results[i].Rounds = 30
 	}
+	results[0].Busy = "the canary took 5.00 µs, expected 100 ns to 400 ns"
 	return concluded(Machine{OS: "linux", Arch: "amd64", CPU: "Test CPU", Cores: 2, GOMAXPROCS: 2, Go: "go1.26"}, TouchSum, results)
 }
 
@@ -83,7 +52,13 @@ func concluded(m Machine, touch Touch, results []Result) *Report {
 			r.Pairs = append(r.Pairs, pairs(slices.DeleteFunc(slices.Clone(results), func(y Result) bool { return y.Bytes != x.Bytes }))...)
 		}
 	}
-	r.Crossovers = crossovers(results)
+	if len(results) == 8 {
+		r.Crossovers = append(r.Crossovers, newCrossover(cost.Crossover{A: gobReused, B: shmCopy, Bytes: 476, Low: 400, High: 512, Verified: "wrong by 2.00"}))
+		m := newModel(cost.Model{Strategy: shmCopy, Band: 1.1, Pieces: []cost.Piece{{FromBytes: 64, ToBytes: 64 << 20, FixedNS: 1000, NSPerByte: 0.1}}})
+		m.Checks = []Check{newCheck(cost.Check{Bytes: 1024, ModelNS: 100, MeasuredNS: 120, LowNS: 110, HighNS: math.Inf(1)})}
+		m.judge()
+		r.Models = append(r.Models, m)
+	}
 	r.conclude()
 	return r
 }
@@ -107,22 +82,31 @@ func TestJSON(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	r := sampleReport()
-	require.Equal(t, "Adding up 64MiB in another process took 3.00 ms by shm-resident, 100 times less than by gob-reused (300 ms); "+
-		"one copy into shared memory (shm-copy) is never slower than gob-reused from 476 B on; "+
-		"a goroutine of this process is cheaper than any of them at 1 of 2 sizes (400 ns at 64B): there a process pays by its isolation, not by speed.", r.Verdicts[0])
+	require.Equal(t, []string{
+		"Adding up 64MiB in another process took 3.00 ms by shm-resident, 100 times less than by gob-reused (300 ms).",
+		"shm-copy is faster than gob-reused from 476 B on (wrong by 2.00).",
+		"The model of shm-copy is wrong by 20.0 % at 1.00 KiB: do not use it between the measured sizes.",
+		"A goroutine of this process is cheaper than any of them at 1 of 2 sizes (400 ns at 64B): there a process pays by its isolation, not by speed.",
+		"The machine was too busy for 1 of 8 rows: measure again when it is quiet.",
+	}, r.Verdicts)
 	for want, ns := range map[string]map[string][]float64{
-		"took 1.00 µs in a goroutine, and no process was measured.":                            {inProcess: {1000}},
-		"took 1.00 µs by pipe-raw.":                                                            {pipeRaw: {1000}},
-		"took 1.00 µs by pipe-raw; a goroutine was not cheaper than the best of them.":         {pipeRaw: {1000}, inProcess: {1000}},
-		"took 1.00 µs by pipe-raw, 3.0 times less than by unix-raw (3.00 µs).":                 {pipeRaw: {1000}, unixRaw: {3000}},
-		"one copy into shared memory (shm-copy) is slower than gob-reused at every measured s": {gobReused: {1000}, shmCopy: {3000}},
+		"took 1.00 µs in a goroutine, and no process was measured.":           {inProcess: {1000}},
+		"took 1.00 µs by pipe-raw.":                                           {pipeRaw: {1000}},
+		"A goroutine was not cheaper than the best of them.":                  {pipeRaw: {1000}, inProcess: {1000}},
+		"took 1.00 µs by pipe-raw, 3.0 times less than by unix-raw (3.00 µs)": {pipeRaw: {1000}, unixRaw: {3000}},
 	} {
 		r := concluded(Machine{}, TouchEnds, made(ns, 4096))
-		require.Contains(t, r.Verdicts[0], want)
+		require.Contains(t, strings.Join(r.Verdicts, "\n"), want)
 		require.Contains(t, r.Verdicts[0], "Reading both ends of 4KiB ")
-		require.Equal(t, 1, strings.Count(r.Verdicts[0]+" ", ". "), "one sentence")
 	}
-	require.Equal(t, "Nothing was measured.", concluded(Machine{}, TouchSum, nil).Verdicts[0])
+	require.Equal(t, []string{"Nothing was measured."}, concluded(Machine{}, TouchSum, nil).Verdicts)
+
+	a, b := Crossover{A: gobReused, B: shmCopy, Always: "a"}, Crossover{A: gobReused, B: shmCopy, Always: "b"}
+	require.Equal(t, "shm-copy is slower than gob-reused wherever they are separated.", a.sentence())
+	require.Equal(t, "shm-copy is faster than gob-reused wherever they are separated.", b.sentence())
+	require.Equal(t, "shm-copy and gob-reused are not separated at any size.", Crossover{A: gobReused, B: shmCopy}.sentence())
+	require.Equal(t, "at no size", a.short())
+	require.Equal(t, "at all sizes", b.short())
 }
 
 func TestGoFormat(t *testing.T) {
@@ -175,7 +159,7 @@ func TestTable(t *testing.T) {
 	require.NoError(t, r.WriteTable(&b))
 	for _, want := range []string{
 		"Test CPU, 2 cores", "float64 array of 64MiB, touch sum", "  100x  ", "gob-reused: WRONG ANSWERS\n",
-		"gob-reused, shm-copy: 476 B [64 B–64.0 MiB]\n", "shm-copy, goroutine: at all measured sizes\n", r.Verdicts[0],
+		"gob-reused, shm-copy: 476 B [400 B–512 B], wrong by 2.00\n", "too busy: 1 of 4 rows", "wrong by 20.0 % at 1.00 KiB\n", "+ 105 µs/MiB", r.Verdicts[0],
 	} {
 		require.Contains(t, b.String(), want)
 	}

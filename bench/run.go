@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"example.com/handoff/bench/stat"
 )
 
 // ErrAnswer: a strategy gave a wrong answer. Run returns it with the report,
@@ -35,11 +37,14 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = r.all(ctx, s.carriers)
+	err = r.sizes(ctx, s.carriers)
+	if err == nil && r.report.err() == nil {
+		err = r.crossovers(ctx, s.carriers)
+	}
+	r.gauge.end()
 	if err := errors.Join(err, s.close(ctx, err != nil)); err != nil {
 		return nil, err
 	}
-	r.report.Crossovers = crossovers(r.report.Results)
 	r.report.conclude()
 	r.report.Method.TookNS = time.Since(r.begun).Nanoseconds()
 	if err := r.table().end(); err != nil {
@@ -54,40 +59,38 @@ type run struct {
 	report *Report
 	begun  time.Time
 	gauge  *gauge
+
+	canaries []float64 // of all rounds so far
 }
 
 func (r *run) table() tableWriter { return tableWriter{r.o.Table, r.report} }
-
-// Shares of the time: sizes, then what the models and crossovers need.
-const sizesShare = 0.65
 
 // left is what is left of a share of the time.
 func (r *run) left(share float64) time.Duration {
 	return time.Duration(share*float64(r.o.Time)) - time.Since(r.begun)
 }
 
-// all measures everything.
-func (r *run) all(ctx context.Context, carriers []carrier) error {
+// sizes measures every size.
+func (r *run) sizes(ctx context.Context, carriers []carrier) error {
 	if err := r.table().begin(); err != nil {
 		return err
 	}
 	for i, bytes := range r.o.Sizes {
-		r.gauge.stage = i
 		if err := r.size(ctx, carriers, bytes, len(r.o.Sizes)-i); err != nil {
 			return err
 		}
+		r.gauge.next()
 		if err := r.table().size(bytes); err != nil {
 			return err
 		}
 	}
-	r.gauge.end()
 	return nil
 }
 
 // measure takes the samples of every size.
 func measure(ctx context.Context, o Options, carriers []carrier) ([]Result, error) {
 	r := &run{o: o, report: newReport(Machine{}), begun: time.Now(), gauge: newGauge(o)}
-	err := r.all(ctx, carriers)
+	err := r.sizes(ctx, carriers)
 	return r.report.Results, err
 }
 
@@ -127,7 +130,7 @@ func (r *run) size(ctx context.Context, carriers []carrier, bytes int64, sizes i
 			return err
 		}
 	}
-	least, start := l.atLeast(r.o.Count), time.Now()
+	least, start := stat.Rounds(len(l.samplers), r.o.Count), time.Now()
 	share := min(mostSizeTime, within/time.Duration(sizes))
 	err = l.rounds(ctx, func(rounds int) bool {
 		part := min(float64(rounds)/float64(least), 1)
@@ -142,7 +145,8 @@ func (r *run) size(ctx context.Context, carriers []carrier, bytes int64, sizes i
 	if err != nil {
 		return err
 	}
-	results := l.results()
+	r.canaries = append(r.canaries, l.canaries...)
+	results := l.results(stat.CanaryRange(r.canaries))
 	r.report.Results = append(r.report.Results, results...)
 	r.report.Pairs = append(r.report.Pairs, pairs(results)...)
 	return nil
@@ -161,15 +165,22 @@ const (
 	gaugePause = 100 * time.Millisecond
 )
 
-func newGauge(o Options) *gauge { return &gauge{f: o.Progress, total: gaugeSteps * len(o.Sizes)} }
+// newGauge counts a stage for each size and, for each pair, for its search and its
+// verification.
+func newGauge(o Options) *gauge {
+	return &gauge{f: o.Progress, total: gaugeSteps * (len(o.Sizes) + 2*len(crossoverPairs))}
+}
 
 func (g *gauge) show(part float64, text string) {
 	if g.f == nil || time.Since(g.last) < gaugePause {
 		return
 	}
 	g.last = time.Now()
-	g.f(g.stage*gaugeSteps+int(part*gaugeSteps), g.total, text)
+	g.f(g.stage*gaugeSteps+int(part*(gaugeSteps-1)), g.total, text)
 }
+
+// next begins another stage. There is never more done than the total.
+func (g *gauge) next() { g.stage = min(g.stage+1, g.total/gaugeSteps-1) }
 
 func (g *gauge) end() {
 	if g.f != nil {

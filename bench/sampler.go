@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"slices"
 	"time"
 
 	"example.com/handoff/bench/internal/cores"
@@ -112,7 +111,7 @@ func (s *sampler) warm(ctx context.Context) error {
 		}
 		spent += d
 		s.one = d / time.Duration(k)
-		s.k = max(1, int(sampleTime/max(s.one, 1)))
+		s.k = stat.Iterations(s.one, sampleTime)
 		if spent >= 10*sampleTime {
 			return nil
 		}
@@ -241,7 +240,8 @@ func (s *sampler) timing() Timing {
 		t.SamplesNS[i] = tenths(ns)
 	}
 	t.MedianNS = tenths(stat.Median(t.SamplesNS))
-	t.LowNS, t.HighNS = interval(t.SamplesNS)
+	i := stat.MedianInterval(t.SamplesNS, stat.Tail)
+	t.LowNS, t.HighNS = bounded(i.Low), bounded(i.High)
 	return t
 }
 
@@ -256,20 +256,8 @@ func (s *sampler) percentiles() Singles {
 	if x.SinglesNS == nil {
 		x.SinglesNS = []int64{}
 	}
-	ns := make([]float64, len(x.SinglesNS))
-	for i, n := range x.SinglesNS {
-		ns[i] = float64(n)
-	}
-	slices.Sort(ns)
-	for _, p := range []struct {
-		to    **float64
-		q     float64
-		least int
-	}{{&x.P50NS, 0.5, 1}, {&x.P90NS, 0.9, 100}, {&x.P99NS, 0.99, 1000}} {
-		if len(ns) >= p.least {
-			*p.to = known(stat.Quantile(ns, p.q))
-		}
-	}
+	p := stat.PercentilesOf(x.SinglesNS)
+	x.P50NS, x.P90NS, x.P99NS = p.P50, p.P90, p.P99
 	return x
 }
 

@@ -99,13 +99,13 @@ func (t tableWriter) busy(size int64) (notes []string) {
 			continue
 		}
 		busy++
-		if x.Waiting != nil && *x.Waiting > mostWaiting {
+		if x.Waiting != nil {
 			waited = append(waited, x.Strategy+" "+stat.Percent(*x.Waiting))
 		}
 		if x.CanaryNS != nil {
 			canary = ", canary " + stat.Time(*x.CanaryNS)
 		}
-		if x.Stolen != nil && *x.Stolen > mostWaiting {
+		if x.Stolen != nil && *x.Stolen > 0 {
 			stolen = ", stolen by the hypervisor " + stat.Percent(*x.Stolen)
 		}
 	}
@@ -114,7 +114,7 @@ func (t tableWriter) busy(size int64) (notes []string) {
 	}
 	notes = append(notes, fmt.Sprintf("too busy: %d of %d rows%s%s", busy, rows, canary, stolen))
 	if waited != nil {
-		notes = append(notes, "waited for a core: "+strings.Join(waited, ", "))
+		notes = append(notes, "their processes waited for a core: "+strings.Join(waited, ", "))
 	}
 	return notes
 }
@@ -125,8 +125,8 @@ func (t tableWriter) ratio(x Result) (ratio, span string) {
 	switch {
 	case !ok:
 		return "", ""
-	case p.Verdict == NotSeparated:
-		return stat.Number(p.Ratio) + "x", NotSeparated
+	case p.Verdict == string(stat.NotSeparated):
+		return stat.Number(p.Ratio) + "x", p.Verdict
 	}
 	return stat.Number(p.Ratio) + "x", between(p.Low, p.High, stat.Number)
 }

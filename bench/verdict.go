@@ -8,41 +8,55 @@ import (
 	"example.com/handoff/bench/stat"
 )
 
-// conclude adds what follows from the results and pairs.
+// conclude adds what follows from the figures.
 func (r *Report) conclude() {
-	r.Verdicts = []string{r.verdict()}
+	r.Verdicts = r.verdicts()
 	for _, p := range r.Pairs {
-		if isShared(p.B) && p.A == gobReused && p.Verdict == AFaster {
+		if isShared(p.B) && p.A == gobReused && p.Verdict == string(stat.AFaster) {
 			r.Losing = append(r.Losing, Losing{Strategy: p.B, Than: p.A, Bytes: p.Bytes, Ratio: digits(1 / p.Ratio)})
 		}
 	}
-	r.Method.Notes = []string{
+	r.Method.Notes = append(r.Method.Notes,
 		fmt.Sprintf("A sample is the mean of back-to-back handoffs that take about %v, at least one; each round takes one of every strategy, and in each block of rounds every strategy is in every position once.", sampleTime),
 		"Intervals are of 95 % confidence, by the sign test over rounds; ratios are taken within rounds.",
 		"p50, p90 and p99 are of single handoffs; where one takes as long as a sample, of the samples.",
 		"Only ratios within one run carry over to another time or machine.",
-	}
+	)
 }
 
-// verdict is the advice below the table. Figures with errors get no advice.
-func (r *Report) verdict() string {
+// verdicts are the sentences below the table. Figures with errors get no advice.
+func (r *Report) verdicts() []string {
 	if err := r.err(); err != nil {
-		return fmt.Sprintf("Do not use these figures: %v.", err)
+		return []string{fmt.Sprintf("Do not use these figures: %v.", err)}
 	}
 	if len(r.Results) == 0 {
-		return "Nothing was measured."
+		return []string{"Nothing was measured."}
 	}
-	parts := []string{r.verdictBest()}
+	said := []string{r.verdictBest() + "."}
 	for _, c := range r.Crossovers {
-		if c.A == gobReused && c.B == shmCopy {
-			parts = append(parts, "one copy into shared memory ("+c.B+") "+c.words())
+		said = append(said, c.sentence())
+	}
+	for _, m := range r.Models {
+		if m.wrong() {
+			said = append(said, fmt.Sprintf("The model of %s is wrong by %s: do not use it between the measured sizes.", m.Strategy, strings.TrimPrefix(m.Verified, "wrong by ")))
 		}
 	}
 	if s := r.verdictGoroutine(); s != "" {
-		parts = append(parts, s)
+		said = append(said, s+".")
 	}
-	return strings.Join(parts, "; ") + "."
+	busy := 0
+	for _, x := range r.Results {
+		if x.Busy != "" {
+			busy++
+		}
+	}
+	if busy > 0 {
+		said = append(said, fmt.Sprintf("The machine was too busy for %d of %d rows: measure again when it is quiet.", busy, len(r.Results)))
+	}
+	return said
 }
+
+func (m Model) wrong() bool { return strings.HasPrefix(m.Verified, "wrong") }
 
 // verdictBest compares the best process strategy at the largest size with
 // gob-reused, or with the slowest where that was not measured.
@@ -111,22 +125,26 @@ func (r *Report) verdictGoroutine() string {
 	case sizes == 0:
 		return ""
 	case wins == 0:
-		return "a goroutine was not cheaper than the best of them"
+		return "A goroutine was not cheaper than the best of them"
 	}
-	return fmt.Sprintf("a goroutine of this process is cheaper than any of them at %d of %d sizes (%s): there a process pays by its isolation, not by speed", wins, sizes, last)
+	return fmt.Sprintf("A goroutine of this process is cheaper than any of them at %d of %d sizes (%s): there a process pays by its isolation, not by speed", wins, sizes, last)
 }
 
-// words says what a crossover means for B.
-func (c Crossover) words() string {
+// sentence says what a crossover means for B.
+func (c Crossover) sentence() string {
+	s := c.B + " and " + c.A + " are not separated at any size"
 	switch {
 	case c.Bytes != nil:
-		return fmt.Sprintf("is never slower than %s from %s on", c.A, stat.Size(*c.Bytes))
+		s = fmt.Sprintf("%s is faster than %s from %s on", c.B, c.A, stat.Size(*c.Bytes))
 	case c.Always == "b":
-		return fmt.Sprintf("is never slower than %s at the measured sizes", c.A)
+		s = fmt.Sprintf("%s is faster than %s wherever they are separated", c.B, c.A)
 	case c.Always == "a":
-		return fmt.Sprintf("is slower than %s at every measured size", c.A)
+		s = fmt.Sprintf("%s is slower than %s wherever they are separated", c.B, c.A)
 	}
-	return fmt.Sprintf("is faster than %s at some sizes but not at the largest", c.A)
+	if c.Verified != "" {
+		s += " (" + c.Verified + ")"
+	}
+	return s + "."
 }
 
 func humanRatio(x float64) string {
