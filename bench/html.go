@@ -65,7 +65,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	if err := r.WriteJSON(&all); err != nil {
 		return err
 	}
-	p := page{Style: template.CSS(pageColors() + pageStyle + chart.Style()), Report: r, Answer: r.finding(), Cost: r.costFigure(), Spreads: r.spreadFigures(),
+	p := page{Style: template.CSS(pageStyle + chart.Style()), Report: r, Answer: r.finding(), Cost: r.costFigure(), Spreads: r.spreadFigures(),
 		Advice: r.adviceSentences(), Cross: r.crossRows(), Losing: r.losingRows(), Models: r.modelRows(), LeftOut: r.leftOutRows(), Sizes: r.sizeRows(),
 		Machine: r.Machine.rows(), Method: r.methodSentences(), JSON: all.String(), JSONSize: stat.Size(int64(all.Len()))}
 	if !r.Method.Started.IsZero() {
@@ -80,14 +80,6 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
-}
-
-// pageColors are the colours of the page, those of the pictures.
-func pageColors() string {
-	sheet := func(of func(chart.Shade) string) string {
-		return fmt.Sprintf(":root{--paper:%s;--ink:%s;--faint:%s;--rule:%s;--accent:%s}\n", of(chart.Paper), of(chart.Ink), of(chart.Faint), of(chart.Rule), of(chart.Colors[3]))
-	}
-	return sheet(func(s chart.Shade) string { return s.Light }) + "@media (prefers-color-scheme:dark){\n" + sheet(func(s chart.Shade) string { return s.Dark }) + "}\n"
 }
 
 // adviceSentences are what the advice says; none if there is none.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/bench/internal/chart"
 )
 
 func asHTML(t *testing.T, r *Report) string {
@@ -131,4 +133,13 @@ func TestSpreadSizes(t *testing.T) {
 	r.Results = r.Results[:1]
 	require.Equal(t, []int64{64}, r.spreadSizes())
 	require.Empty(t, newReport(Machine{}).spreadSizes())
+}
+
+// The page has the colours of its pictures.
+func TestHTMLColors(t *testing.T) {
+	for name, s := range map[string]chart.Shade{"paper": chart.Paper, "ink": chart.Ink, "faint": chart.Faint, "rule": chart.Rule, "accent": chart.Colors[3]} {
+		for _, color := range []string{s.Light, s.Dark} {
+			require.Contains(t, pageStyle, "--"+name+":"+color)
+		}
+	}
 }
