@@ -20,6 +20,8 @@
 //     [Fn.Map] hands out a sequence and yields an [Item] for each input, in order.
 //   - [RangeFunc] and [ReduceFunc] register functions over a range of indices
 //     that the workers share out among themselves.
+//   - [Share] copies a value of any type into shared memory once. A [Shared] is an argument
+//     of any number of tasks, and a result; [Shared.Get] reads it where it is.
 //   - A [TaskError] is the task's own failure, and a [WorkerExitError] the death of its worker
 //     in the last attempt. Both are errors of one task: Map goes on with the next.
 //

@@ -145,6 +145,11 @@ func (r *resultSegments) bind(e *entry, payload []byte) (t boundResult, err erro
 			free()
 			return nil // what else there is must be freed too
 		}
+		if block, ok := b.(*codec.Block); ok && seg != nil {
+			if err := block.Check(); err != nil {
+				t.failed = errors.Join(t.failed, fmt.Errorf("%s: %w", field, err))
+			}
+		}
 		t.views = append(t.views, b.(shm.OwnedBinder))
 		t.bytes += w.Ref.Bytes()
 		return nil

@@ -121,6 +121,7 @@ func (n *node) markOnce() {
 type Cache struct {
 	mu    sync.Mutex // guards what follows
 	made  map[blockKey]*Made
+	bytes int64   // of spines in made, once their task has ended
 	inUse []*Made // by the running task
 	tasks uint64
 }
@@ -163,31 +164,50 @@ func (c *Cache) use(key blockKey) *Made {
 	return m
 }
 
+// Own is for a Block that the running task has made: what is made of it ends with the task.
+func (c *Cache) Own(b *Block) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b.made.gone = true
+	c.inUse = append(c.inUse, b.made)
+}
+
 // EndTask says that no value of a Block is used any more.
 func (c *Cache) EndTask() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range c.inUse {
 		m.users = 0
-		if poisons || m.gone {
+		if m.gone {
 			m.free()
+			continue
 		}
+		c.bytes += m.bytes() - m.counted
+		m.counted = m.bytes()
 	}
 	clear(c.inUse)
 	c.inUse = c.inUse[:0]
 	c.tasks++
-	if poisons {
-		clear(c.made)
+	for poisons && len(c.made) > 0 || len(c.made) > maxCached || c.bytes > maxCachedBytes {
+		c.dropOldestLocked()
 	}
-	for len(c.made) > maxCached || c.bytesLocked() > maxCachedBytes {
-		var oldest *Made
-		for _, m := range c.made {
-			if oldest == nil || m.usedAt < oldest.usedAt {
-				oldest = m
-			}
+}
+
+func (c *Cache) dropOldestLocked() {
+	var oldest *Made
+	for _, m := range c.made {
+		if oldest == nil || m.usedAt < oldest.usedAt {
+			oldest = m
 		}
-		c.dropLocked(func(_ blockKey, m *Made) bool { return m == oldest })
 	}
+	c.dropLocked(func(_ blockKey, m *Made) bool { return m == oldest })
+}
+
+// Close forgets everything.
+func (c *Cache) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dropLocked(func(blockKey, *Made) bool { return true })
 }
 
 // Retire forgets the Blocks of a segment that is unmapped.
@@ -201,14 +221,7 @@ func (c *Cache) Retire(segment uint32) {
 func (c *Cache) Bytes() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.bytesLocked()
-}
-
-func (c *Cache) bytesLocked() (n int64) {
-	for _, m := range c.made {
-		n += m.bytes()
-	}
-	return n
+	return c.bytes
 }
 
 func (c *Cache) dropLocked(which func(blockKey, *Made) bool) {
@@ -217,6 +230,8 @@ func (c *Cache) dropLocked(which func(blockKey, *Made) bool) {
 			continue
 		}
 		delete(c.made, k)
+		c.bytes -= m.counted
+		m.counted = 0
 		if m.users > 0 {
 			m.gone = true // EndTask frees it
 		} else {

@@ -17,9 +17,10 @@ type Made struct {
 	mu          sync.Mutex
 	memo        atomic.Pointer[memo] // stored with mu held, once
 
-	users  int    // in the running task; of the Cache, as are the next
-	usedAt uint64 // the number of the last task that did
-	gone   bool   // from the Cache
+	users   int    // in the running task; of the Cache, as are the next
+	usedAt  uint64 // the number of the last task that did
+	gone    bool   // from the Cache
+	counted int64  // in the Cache's bytes
 }
 
 // A memo is what decoding in place has made at each op that is marked once, in order.

@@ -149,7 +149,9 @@ func TestCache(t *testing.T) {
 	}
 	require.Same(t, first, use(1, 1, 0))
 	other := use(1, 2, 64)
+	c.EndTask()
 	require.EqualValues(t, 2*minSpine, c.Bytes())
+	use(1, 1, 0)
 	again := use(1, 3, 0) // that memory was freed
 	require.NotSame(t, first, again)
 	require.NotNil(t, first.memo.Load(), "the task still uses it")

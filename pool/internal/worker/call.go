@@ -24,6 +24,9 @@ type Call struct {
 	attempt   int
 	arguments []argument
 
+	usesShared bool        // a Block of its arguments
+	sharesOwn  atomic.Bool // it has made a Block
+
 	number     atomic.Uint64 // id.Number, for cancel
 	usesArena  atomic.Bool
 	hasContext atomic.Bool
@@ -86,6 +89,7 @@ func (c *Call) Bind(field string, b shm.Binder, w shm.WireRef) error {
 	if err := c.worker.segments.bind(b, w); err != nil {
 		return fmt.Errorf("%s: %w", field, err)
 	}
+	c.lend(b, w.ID)
 	c.arguments = append(c.arguments, argument{b, field, b.Bytes()})
 	step("task-bound")
 	return nil
@@ -114,6 +118,7 @@ func (c *Call) end() (usedArena bool) {
 	}
 	clear(c.arguments)
 	c.arguments = c.arguments[:0]
+	c.endShared()
 	if c.hasContext.Load() {
 		c.hasContext.Store(false)
 		c.mu.Lock()

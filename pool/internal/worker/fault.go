@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/shm"
 )
 
@@ -22,12 +23,20 @@ func fault(v any, args []argument) (text string, known bool) {
 	var hit *argument // of arguments that overlap, the smallest: it says most
 	at, store := 0, false
 	for i, a := range args {
-		if offset, readable, ok := shm.FaultIn(v, a.memory); ok && (hit == nil || len(a.memory) < len(hit.memory)) {
-			hit, at, store = &args[i], offset, readable
+		for _, mem := range a.memories() {
+			if offset, readable, ok := shm.FaultIn(v, mem); ok && (hit == nil || len(a.memory) < len(hit.memory)) {
+				hit, at, store = &args[i], offset, readable
+			}
 		}
 	}
 	if hit == nil {
 		return err.Error(), false
+	}
+	if _, ok := hit.Binder.(*codec.Block); ok {
+		if store {
+			return fmt.Sprintf("store to shared input %s: it is read-only", hit.field), true
+		}
+		return fmt.Sprintf("load or store in shared input %s faulted: the segment was truncated", hit.field), true
 	}
 	n := at / int(hit.Ref().DType.Size())
 	switch where := element(n, hit.Ref().Shape); {

@@ -55,6 +55,7 @@ func (w *worker) handleMessage(msg []byte, fd int) error {
 	case wire.MsgRetire:
 		var id uint32
 		if id, ok = wire.ReadRetire(msg); ok {
+			w.shared.Retire(id)
 			if m := w.segments.remove(id); m.Segment != nil {
 				w.host.Detach(m)
 			}

@@ -3,6 +3,7 @@ package worker
 import (
 	"sync/atomic"
 
+	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 	"example.com/handoff/pool/internal/wire"
@@ -65,6 +66,7 @@ type worker struct {
 	call     Call
 	segments segments
 	results  *resultArena
+	shared   codec.Cache
 
 	freesRead atomic.Uint32 // free messages; stored by receive
 	draining  atomic.Bool   // there will be no more tasks; stored by receive
@@ -104,6 +106,7 @@ func Serve(link proc.Link, mine lane.Worker, funcs []Func, me wire.Hello, host H
 	}
 	if host.InProcess != nil {
 		<-w.finished
+		w.shared.Close()
 		host.InProcess(w.results.end)
 	}
 	return err
