@@ -125,7 +125,7 @@ func (l *lineup) cost() (d time.Duration) {
 }
 
 // shorten gives up the dearest strategies until the fewest rounds fit into a time, and
-// says which. The one that the others are compared with stays.
+// says which.
 func (l *lineup) shorten(within time.Duration) (left []LeftOut, err error) {
 	for len(l.samplers) > 2 {
 		rounds := stat.Rounds(len(l.samplers), 0)
@@ -133,12 +133,7 @@ func (l *lineup) shorten(within time.Duration) (left []LeftOut, err error) {
 		if need <= within {
 			break
 		}
-		dearest := slices.MaxFunc(l.samplers, func(a, b *sampler) int {
-			if (a.c.strategy() == gobReused) != (b.c.strategy() == gobReused) {
-				return cmp.Compare(b2i(b.c.strategy() == gobReused), b2i(a.c.strategy() == gobReused))
-			}
-			return cmp.Compare(a.one, b.one)
-		})
+		dearest := slices.MaxFunc(l.samplers, func(a, b *sampler) int { return cmp.Compare(a.one, b.one) })
 		left = append(left, LeftOut{Strategy: dearest.c.strategy(), Bytes: l.bytes, Why: fmt.Sprintf(
 			"one handoff takes %s, and %d rounds with it would have taken %s of the %s that were left",
 			stat.Time(float64(dearest.one)), rounds, stat.Time(float64(need)), stat.Time(float64(max(0, within))))})
@@ -148,13 +143,6 @@ func (l *lineup) shorten(within time.Duration) (left []LeftOut, err error) {
 		}
 	}
 	return left, nil
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // results are those of all strategies, with the conditions of their rounds.

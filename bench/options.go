@@ -1,13 +1,12 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
-
-	"example.com/handoff/shm"
 )
 
 // elemBytes is the size of one float64.
@@ -37,11 +36,36 @@ func isStream(strategy string) bool {
 
 func isShared(strategy string) bool { return strings.HasPrefix(strategy, "shm-") }
 
+// DTypes returns the element types that arrays can have.
+func DTypes() (names []string) {
+	for dtype := range arrays {
+		names = append(names, dtype.String())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// arraysNamed is the payload of arrays of an element type; nil for an unknown one.
+func arraysNamed(name string) *payload {
+	for dtype, p := range arrays {
+		if dtype.String() == name {
+			return p
+		}
+	}
+	return nil
+}
+
 // Options configures a run. The zero value and nil work; Run copies it.
 type Options struct {
 	// Sizes of the arrays in bytes: positive multiples of 8. They are measured
 	// in ascending order, each once. nil: 64 B, 4 KiB, 64 KiB, 1, 16 and 64 MiB.
 	Sizes []int64
+	// DType is the element type of the arrays, by the name of a [shm.DType]; Payload.Measure
+	// ignores it. "": float64.
+	DType string
+	// Compute is how long a task computes on the payload: with it the report has advice.
+	// 0: it is not known.
+	Compute time.Duration
 	// Strategies to compare, by name. nil: all of [Strategies].
 	Strategies []string
 	// Touch chooses how much of the array the receiver reads. "": TouchSum.
@@ -88,7 +112,12 @@ func (o *Options) withDefaults() (Options, error) {
 		c.Sizes = defaultSizes
 	}
 	if c.payload == nil {
-		c.payload = arrays[shm.Float64]
+		if c.payload = arraysNamed(cmp.Or(c.DType, "float64")); c.payload == nil {
+			return c, fmt.Errorf("bench: unknown dtype %.40q, expected %s", c.DType, strings.Join(DTypes(), ", "))
+		}
+	}
+	if c.Compute < 0 {
+		return c, fmt.Errorf("bench: a task that computes for %v, expected 0 or more", c.Compute)
 	}
 	dtype := c.payload.dtype
 	for _, s := range c.Sizes {

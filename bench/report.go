@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"example.com/handoff/bench/cost"
 	"example.com/handoff/bench/stat"
 )
 
@@ -20,19 +21,19 @@ const ReportVersion = 2
 // bytes; a figure that was not measured, or for which there are too few samples, is
 // null.
 type Report struct {
-	Version    int             `json:"version"` // ReportVersion
-	Machine    Machine         `json:"machine"`
-	Method     Method          `json:"method"`
-	Payload    PayloadInfo     `json:"payload"`
-	Results    []Result        `json:"results"` // by size, then in the order of Strategies
-	Pairs      []Pair          `json:"pairs"`   // by size
-	Crossovers []Crossover     `json:"crossovers"`
-	Models     []Model         `json:"models"` // one for each strategy
-	Advice     json.RawMessage `json:"advice"`
-	Verdicts   []string        `json:"verdicts"` // whole sentences
-	Memory     []MemoryResult  `json:"memory"`
-	Losing     []Losing        `json:"losing"`
-	LeftOut    []LeftOut       `json:"left_out"`
+	Version    int            `json:"version"` // ReportVersion
+	Machine    Machine        `json:"machine"`
+	Method     Method         `json:"method"`
+	Payload    PayloadInfo    `json:"payload"`
+	Results    []Result       `json:"results"` // by size, then in the order of Strategies
+	Pairs      []Pair         `json:"pairs"`   // by size
+	Crossovers []Crossover    `json:"crossovers"`
+	Models     []Model        `json:"models"`   // one for each strategy
+	Advice     *cost.Advice   `json:"advice"`   // nil: the time that a task computes was not given
+	Verdicts   []string       `json:"verdicts"` // whole sentences
+	Memory     []MemoryResult `json:"memory"`
+	Losing     []Losing       `json:"losing"`
+	LeftOut    []LeftOut      `json:"left_out"`
 }
 
 // A Method says how the figures came about.

@@ -45,6 +45,7 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 	if err := errors.Join(err, s.close(ctx, err != nil)); err != nil {
 		return nil, err
 	}
+	r.report.advise(o)
 	r.report.conclude()
 	r.report.Method.TookNS = time.Since(r.begun).Nanoseconds()
 	if err := r.table().end(); err != nil {
@@ -95,7 +96,7 @@ func measure(ctx context.Context, o Options, carriers []carrier) ([]Result, erro
 }
 
 // mostSizeTime is for one size, so that rows come early and time is left for large sizes.
-const mostSizeTime = 3 * time.Second
+const mostSizeTime = 2 * time.Second
 
 // size measures one size, of so many that are left.
 func (r *run) size(ctx context.Context, carriers []carrier, bytes int64, sizes int) (err error) {

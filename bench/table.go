@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -160,7 +161,7 @@ func (t tableWriter) end() error {
 	for _, note := range r.Method.Notes {
 		fmt.Fprintf(&b, "%s\n", note)
 	}
-	fmt.Fprintf(&b, "\n%s\n", strings.Join(r.Verdicts, "\n"))
+	fmt.Fprintf(&b, "\n%s\n", strings.Join(append(slices.Clone(r.Verdicts), r.adviceSentences()...), "\n"))
 	return t.write(&b)
 }
 
