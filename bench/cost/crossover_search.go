@@ -16,7 +16,7 @@ const (
 	// one sign. It is less than that of an interval of 95 % because a search looks more than once.
 	lookAlpha   = 1.0 / 64
 	firstRounds = 8
-	mostRounds  = 64 // at one size, before another one is tried
+	mostRounds  = 64 // at one size
 	firmRounds  = 16 // at each end of a crossover: two looks
 	sureRounds  = 32 // for a verdict that contradicts those of both neighbours or stands alone, and for the least and the greatest size
 	leastProbes = 5  // sizes, so that two crossings aren't taken for none
@@ -280,17 +280,19 @@ func (s *search) within(b bracket) (size int64, ok bool) {
 	if above > below {
 		slices.Reverse(sides)
 	}
-	for _, side := range sides {
-		if size, ok = s.toward(b, side.from, side.target); ok {
-			return size, true
+	for most := 4 * firstRounds; most <= mostRounds; most *= 2 { // where it is noisy, sizes further out help more than rounds
+		for _, side := range sides {
+			if size, ok = s.toward(b, side.from, side.target, most); ok {
+				return size, true
+			}
 		}
 	}
 	return 0, false
 }
 
-// toward is a size between the end of a bracket and a target, as near to the target as one that still has too
-// few rounds. There is none if the end is at the target already.
-func (s *search) toward(b bracket, from, target float64) (size int64, ok bool) {
+// toward is a size between the end of a bracket and a target, as near to the target as one that has fewer than
+// the most rounds. There is none if the end is at the target already.
+func (s *search) toward(b bracket, from, target float64, most int) (size int64, ok bool) {
 	inside := func(size int64) bool { return b.low.size < size && size < b.high.size }
 	for {
 		if from = max(1, from); (target-from)*(float64(b.high.size+b.low.size)/2-from) <= 0 || max(target/from, from/target) < sameSize {
@@ -302,7 +304,7 @@ func (s *search) toward(b bracket, from, target float64) (size int64, ok bool) {
 				size = known
 			}
 		}
-		if inside(size) && s.fresh[size] < mostRounds {
+		if inside(size) && s.fresh[size] < most {
 			return size, true
 		}
 		target = math.Sqrt(from * target)

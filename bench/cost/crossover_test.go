@@ -64,7 +64,7 @@ func TestSearchContainsTheCrossing(t *testing.T) {
 
 // Without rounds that are known and without models that are right it is found as well.
 func TestSearchWithoutHints(t *testing.T) {
-	wrong := Model{"a", []Piece{{1, 1 << 24, 1, 0}}, 0, []int64{1, 1 << 24}}
+	wrong := Model{Strategy: "a", Pieces: []Piece{{1, 1 << 24, 1, 0}}, Fitted: []int64{1, 1 << 24}}
 	for seed := range 20 {
 		w := newWorld(uint64(seed), "normal", 0.03, cheap, startup)
 		f, err := Search(context.Background(), wrong, wrong, w.measure, SearchOptions{Min: 64, Max: 64 << 20})

@@ -2,6 +2,7 @@ package cost
 
 import (
 	"math"
+	"slices"
 	"sort"
 )
 
@@ -17,10 +18,12 @@ type Point struct {
 type Model struct {
 	Strategy string
 	Pieces   []Piece // by size
-	// Band is by which factor a measured median may be above or below the model,
-	// as the fit has seen it; 0 is not known.
+	// Band is by which factor a measured median may be above or below the model
+	// where the model holds; 0 is not known.
 	Band   float64
 	Fitted []int64 // the sizes that the fit has seen, ascending
+
+	deviations []float64 // of these sizes from the model, absolute, of the logarithm
 }
 
 // A Piece holds for sizes from FromBytes to ToBytes, both of which were measured.
@@ -37,7 +40,8 @@ func (p Piece) at(bytes int64) float64 { return p.FixedNS + p.NSPerByte*float64(
 type Prediction struct{ NS, LowNS, HighNS float64 }
 
 // Predict is what the model says about a size. Between two pieces either may hold, and the
-// bounds are those of both. Beyond the sizes that were measured the outermost piece
+// bounds are those of both. Beside a size that is itself beyond the band, the bounds are as
+// wide as that. Beyond the sizes that were measured the outermost piece
 // goes on, without bounds.
 func (m Model) Predict(bytes int64) Prediction {
 	if len(m.Pieces) == 0 {
@@ -56,7 +60,18 @@ func (m Model) Predict(bytes int64) Prediction {
 	if outside := bytes < m.Pieces[0].FromBytes || bytes > m.Pieces[len(m.Pieces)-1].ToBytes; outside || m.Band == 0 {
 		return Prediction{ns, 0, math.Inf(1)}
 	}
-	return Prediction{ns, max(0, low) / m.Band, high * m.Band}
+	band := m.bandAt(bytes)
+	return Prediction{ns, max(0, low) / band, high * band}
+}
+
+// bandAt is the band at a size between the least and the greatest that were fitted.
+func (m Model) bandAt(bytes int64) float64 {
+	band := m.Band
+	above, _ := slices.BinarySearch(m.Fitted, bytes)
+	for i := max(0, above-1); i <= above && i < len(m.deviations); i++ {
+		band = max(band, math.Exp(m.deviations[i]))
+	}
+	return band
 }
 
 // logRatio is the logarithm of a's predicted time over b's.

@@ -37,9 +37,10 @@ const (
 //
 // where a mean deviation of less than 2 % counts as 2 %: so much a machine's medians differ anyway.
 //
-// The band is the greatest deviation of a point from the line that is fitted without it (the jackknife; Barber
-// and others, "Predictive inference with the jackknife+", 2021), from 19 such points on
-// their 95th percentile.
+// The band is three standard deviations of a point from the line that is fitted without it
+// (the jackknife), the standard deviation being estimated by the median of the
+// deviations (Hampel, "The influence curve and its role in robust estimation", 1974);
+// no more than the greatest of them.
 func Fit(points []Point, breaks []int64) (Model, error) {
 	sizes, err := bySize(points)
 	if err != nil {
@@ -53,16 +54,19 @@ func Fit(points []Point, breaks []int64) (Model, error) {
 	if breaks == nil {
 		cuts = split(sizes)
 	}
-	var deviations []float64
+	var withoutOne []float64
 	from := 0
 	for _, to := range append(cuts, len(sizes)) {
 		part := sizes[from:to]
 		line, _ := fitLine(part, from == 0)
 		m.Pieces = append(m.Pieces, Piece{part[0].Bytes, part[len(part)-1].Bytes, line.fixed, line.slope})
-		deviations = append(deviations, leaveOneOut(part, line, from == 0)...)
+		for _, p := range part {
+			m.deviations = append(m.deviations, line.deviation(p))
+		}
+		withoutOne = append(withoutOne, leaveOneOut(part, line, from == 0)...)
 		from = to
 	}
-	m.Band = band(deviations)
+	m.Band = band(withoutOne)
 	return m, nil
 }
 
@@ -251,13 +255,14 @@ func leaveOneOut(points []Point, all line, first bool) (deviations []float64) {
 	return deviations
 }
 
-// band is the factor that covers a further deviation; 0 without any.
+// band is the factor that covers nearly all further deviations; 0 without any. One outlier doesn't widen it.
 func band(deviations []float64) float64 {
 	if len(deviations) == 0 {
 		return 0
 	}
-	slices.Sort(deviations)
-	n := float64(len(deviations))
-	at := min(len(deviations), int(math.Ceil(0.95*(n+1))))
-	return max(leastBand, math.Exp(deviations[at-1]))
+	const (
+		sigmas     = 3
+		consistent = 1.4826 // the standard deviation of a normal distribution over its median absolute deviation
+	)
+	return max(leastBand, math.Exp(min(sigmas*consistent*stat.Median(deviations), slices.Max(deviations))))
 }

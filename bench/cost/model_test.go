@@ -83,6 +83,20 @@ func TestFitFindsWhereACacheEnds(t *testing.T) {
 	require.Len(t, m.Pieces, 1, "no cache, as was said")
 }
 
+// Beside a size through which the line doesn't go the bounds reach as far as it; elsewhere an outlier doesn't widen them.
+func TestPredictBesideAnOutlier(t *testing.T) {
+	points := pointsOf(linear(1000, 0.5), powers(64, 1<<24, 4)...)
+	points[4].NS *= 10 // 16 KiB
+	m, err := Fit(points, nil)
+	require.NoError(t, err)
+	require.InDelta(t, leastBand, m.Band, 0.01)
+	for bytes, band := range map[int64]float64{100: m.Band, 1 << 12: m.Band, 5000: 10, 1 << 14: 10, 60000: 10, 1 << 16: 10, 1<<16 + 1: m.Band, 1 << 20: m.Band} {
+		p := m.Predict(bytes)
+		require.InEpsilon(t, band, p.HighNS/p.NS, 0.01, "%d", bytes)
+		require.InEpsilon(t, band, p.NS/p.LowNS, 0.01, "%d", bytes)
+	}
+}
+
 func TestFitDegenerate(t *testing.T) {
 	for name, points := range map[string][]Point{
 		"nothing": nil, "zero": {{"s", 1, 0}}, "negative": {{"s", 1, -1}}, "NaN": {{"s", 1, 5}, {"s", 2, math.NaN()}},
@@ -93,7 +107,7 @@ func TestFitDegenerate(t *testing.T) {
 	}
 	one, err := Fit([]Point{{"s", 100, 5}, {"s", 100, 7}, {"s", 100, 50}}, nil)
 	require.NoError(t, err)
-	require.Equal(t, Model{"s", []Piece{{100, 100, one.Pieces[0].FixedNS, 0}}, 0, []int64{100}}, one)
+	require.Equal(t, Model{"s", []Piece{{100, 100, one.Pieces[0].FixedNS, 0}}, 0, []int64{100}, []float64{0}}, one)
 	require.InDelta(t, 7, one.Predict(100).NS, 1e-9, "the median of equal sizes")
 	require.True(t, math.IsInf(one.Predict(100).HighNS, 1), "no band is known")
 	two, err := Fit([]Point{{"s", 0, 5}, {"s", 100, 105}}, nil)

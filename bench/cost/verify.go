@@ -12,6 +12,8 @@ import (
 
 const (
 	tolerance = 1.25
+	// mostVague is which factor is wrong however wide a model's band is.
+	mostVague = 2
 	beside    = 1.25 // factor between the ends of a crossover and the sizes below and above
 	// insideTolerance is by which factor the ratio inside may be beyond those at the ends.
 	insideTolerance = 1.1
@@ -63,7 +65,7 @@ type Check struct {
 // separated against what was found. At three sizes that no fit has seen, among them one between the least and one
 // between the greatest that were fitted, the
 // median of either strategy has to be within the model's band, widened by the
-// tolerance. Wrong is what a whole interval contradicts; the verdict
+// tolerance, but to no more than a factor of two. Wrong is what a whole interval contradicts; the verdict
 // names the worst of it. What rounds can't separate is "not confirmed".
 func Verify(ctx context.Context, c Crossover, a, b Model, measure Measure, o VerifyOptions) (Verification, error) {
 	v := &verifier{c: c, a: a, b: b, measure: measure, o: o}
@@ -296,6 +298,9 @@ func newCheck(m Model, bytes int64, ns []float64, tolerance float64) Check {
 	p, i := m.Predict(bytes), stat.MedianInterval(ns, lookAlpha)
 	if p.LowNS == 0 || math.IsInf(p.HighNS, 1) { // no band is known
 		p.LowNS, p.HighNS = p.NS, p.NS
+	}
+	if band := m.bandAt(bytes); band*tolerance > mostVague {
+		tolerance = mostVague / band
 	}
 	c := Check{
 		Strategy: m.Strategy, Bytes: bytes, ModelNS: p.NS, MeasuredNS: i.Mid, LowNS: max(0, i.Low), HighNS: i.High,
