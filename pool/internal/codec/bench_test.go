@@ -168,3 +168,18 @@ func TestBenchmarksArrive(t *testing.T) {
 	require.Nil(t, large)
 	arrives(t, *q)
 }
+
+// A value of a few kinds, as most arguments with arrays are.
+func BenchmarkScaled(b *testing.B) {
+	p := argumentPlan[both](b)
+	buf := make([]byte, 0, wire.MaxInline)
+	v, got := new(both), new(both)
+	v.M.B = "a name"
+	b.ReportAllocs()
+	for b.Loop() {
+		out, _, err := Encode(p, buf, v, emptyRef)
+		if err != nil || Decode(p, out, got, bindEmpty) != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -18,6 +18,11 @@ type BindFunc func(field string, b shm.Binder, w shm.WireRef) error
 // What was bound before an error stays bound.
 func Decode[T any](p *Plan, b []byte, v *T, bind BindFunc) error {
 	switch {
+	case p.memory > 0:
+		if copy(unsafe.Slice((*byte)(unsafe.Pointer(v)), p.memory), b) != len(b) || len(b) != p.memory {
+			return wire.ErrMalformed
+		}
+		return nil
 	case p.flat:
 		return p.decodeFlat(b, noescape(unsafe.Pointer(v)), bind)
 	case bind != nil:

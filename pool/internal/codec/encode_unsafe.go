@@ -28,9 +28,12 @@ func noescape(p unsafe.Pointer) unsafe.Pointer {
 // written elsewhere. ref is asked for each View and Array when all else is encoded, and is
 // nil where there is none. After an error dst is returned as it was.
 func Encode[T any](p *Plan, dst []byte, v *T, ref RefFunc) (out []byte, large *Large, err error) {
+	if p.memory > 0 {
+		return append(dst, unsafe.Slice((*byte)(unsafe.Pointer(v)), p.memory)...), nil, nil
+	}
 	if p.flat {
 		at := noescape(unsafe.Pointer(v))
-		if p.fits(at) {
+		if len(p.strings) == 0 || p.fits(at) {
 			out, err = p.appendFlat(dst, at, ref)
 			return out, nil, err
 		}

@@ -18,6 +18,7 @@ type Plan struct {
 	root     *node
 	nodes    map[reflect.Type]*node // those of the types that pointers, slices, maps and arrays lead to
 	flat     bool                   // there are only numbers, bools, short strings, Views and Arrays: see appendFlat
+	memory   int                    // the bytes of a flat value that is encoded as it is in memory
 	strings  []uintptr              // where the strings of a flat value are
 	flatMost int                    // what a flat value takes at most, but for the bytes of its strings
 	arrays   bool                   // there are Views, OwnedViews, Arrays or Carriers
@@ -58,6 +59,9 @@ func compile(p *Plan) (*Plan, error) {
 		}
 	}
 	p.flat = p.flat && p.flatMost <= wire.MaxInline
+	if o := p.root.ops; p.flat && len(o) == 1 && o[0].kind == opBytes && o[0].off == 0 {
+		p.memory = int(o[0].size)
+	}
 	return p, nil
 }
 

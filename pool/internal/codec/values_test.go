@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -282,6 +283,45 @@ func TestMarshallersRefuse(t *testing.T) {
 	b, _, err := Encode(argumentPlan[any](t), nil, new(any(5)), nil)
 	require.NoError(t, err)
 	require.ErrorContains(t, Decode(argumentPlan[fmt.Stringer](t), b, new(fmt.Stringer), nil), "argument: a int came for a fmt.Stringer")
+}
+
+// A method that does not return is left behind, and what it does later is not seen.
+func TestMarshallerBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := argumentPlan[[]blocking](t)
+		free := make(chan struct{})
+		started := time.Now()
+		_, _, err := Encode(p, nil, &[]blocking{{}, {free}}, nil)
+		require.ErrorContains(t, err, "argument[1]: it took longer than 10s")
+		b, _, err := Encode(p, nil, &[]blocking{{}}, nil)
+		require.NoError(t, err)
+		blockDecode = free
+		got := new([]blocking)
+		err = Decode(p, b, got, nil)
+		require.ErrorIs(t, err, ErrNotReceived)
+		require.ErrorContains(t, err, "argument[0]: it took longer than 10s")
+		require.Equal(t, 2*methodTime, time.Since(started))
+		close(free)
+		synctest.Wait()
+		require.Nil(t, (*got)[0].until)
+	})
+}
+
+type blocking struct{ until chan struct{} }
+
+var blockDecode chan struct{}
+
+func (b *blocking) MarshalBinary() ([]byte, error) {
+	if b.until != nil {
+		<-b.until
+	}
+	return nil, nil
+}
+
+func (b *blocking) UnmarshalBinary([]byte) error {
+	<-blockDecode
+	b.until = blockDecode
+	return nil
 }
 
 func chain(n int) *list {
