@@ -121,7 +121,7 @@ func (f *arrowFormat) readBatch() (v any, err error) {
 		buf := c.Data().Buffers()[1]
 		parts = append(parts, buffer{bytes: buf.Bytes()[:c.Len()*c.DataType().(arrow.FixedWidthDataType).Bytes()]})
 	}
-	return f.p.assembled(f.counts, parts)
+	return assembled(f.p.typ, f.p.columns, f.counts, parts)
 }
 
 // unfit says why a value is no record batch, though its type could be one.

@@ -110,15 +110,15 @@ func lengths(columns []column, v any) (counts []int) {
 }
 
 // assembled makes a *T of slices over the parts, of which the columns have so many.
-func (p *payload) assembled(counts []int, parts []buffer) (v any, err error) {
+func assembled(t reflect.Type, columns []column, counts []int, parts []buffer) (v any, err error) {
 	need := 0
 	for _, n := range counts {
 		need += max(0, n)
 	}
-	if len(counts) != len(p.columns) || need != len(parts) {
-		return nil, fmt.Errorf("%d slices in %d columns, expected %d in %d", len(parts), len(counts), need, len(p.columns))
+	if len(counts) != len(columns) || need != len(parts) {
+		return nil, fmt.Errorf("%d slices in %d columns, expected %d in %d", len(parts), len(counts), need, len(columns))
 	}
-	return assemble(p.typ, p.columns, counts, parts), nil
+	return assemble(t, columns, counts, parts), nil
 }
 
 func assemble(t reflect.Type, columns []column, counts []int, parts []buffer) (v any) {
@@ -159,9 +159,14 @@ func cast[E shm.Element](b []byte) []E {
 	return unsafe.Slice((*E)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(shm.DTypeOf[E]().Size()))
 }
 
-// sliceOf is x as a *T, for a T that is a slice of E or of a type like it.
-func sliceOf[E shm.Element](t reflect.Type, x []E) any {
-	return reflect.NewAt(t, unsafe.Pointer(&x)).Interface()
+// touchSlice is t.of for x, where T is a slice of E or of a type like it.
+func touchSlice[E shm.Element](t *toucher, x []E, touch Touch) (uint64, error) {
+	if touch == TouchFunc {
+		return t.of(reflect.NewAt(t.typ, unsafe.Pointer(&x)).Interface(), touch)
+	}
+	w := walk{ends: touch == TouchEnds}
+	h := (*t.visit)(unsafe.Pointer(&x), &w)
+	return h, w.err
 }
 
 // rawBytes is the memory of the array that v, a pointer to a slice, points to: what a user

@@ -104,6 +104,7 @@ func newPayload(name string, t reflect.Type) (*payload, error) {
 		return nil, err
 	}
 	p.columns = columnsOf(t)
+	p.touch.columns = p.columns
 	if t.Kind() == reflect.Slice && len(p.columns) == 1 {
 		p.dtype = p.columns[0].dtype
 	}

@@ -87,13 +87,6 @@ func (s *viewer) load(in *instance) error {
 	return s.plain.load(in)
 }
 
-func (s *viewer) bytes() (n int64) {
-	for _, b := range s.parts {
-		n += int64(len(b.bytes))
-	}
-	return n
-}
-
 // send hands over what was made and waits for the answer.
 func (s *viewer) send(ctx context.Context, seq uint64) (uint64, error) {
 	head := s.head
@@ -237,7 +230,7 @@ func (r *resident) load(in *instance) error {
 		there[i] = buffer{bytes: m.Bytes(), isNil: r.parts[i].isNil}
 	}
 	var err error
-	if r.own, err = in.p.assembled(r.set.counts, there); err == nil {
+	if r.own, err = assembled(in.p.typ, in.p.columns, r.set.counts, there); err == nil {
 		own := stampsOf(r.own, in.touch)
 		r.stamps = &own
 	}

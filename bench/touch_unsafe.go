@@ -350,9 +350,10 @@ func marshalled(t reflect.Type) visitor {
 
 // A toucher is what receivers do with values of one type.
 type toucher struct {
-	typ   reflect.Type
-	visit *visitor
-	run   func(v any) float64 // of *T; nil without a function
+	typ     reflect.Type
+	visit   *visitor
+	run     func(v any) float64 // of *T; nil without a function
+	columns []column            // as the payload has
 }
 
 // of is the checksum of what v, a *T, points to, or the bits of what the function answers.
