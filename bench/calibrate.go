@@ -5,20 +5,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
+	"example.com/handoff/bench/cost"
 	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
-	"example.com/handoff/pool/classify"
 	"example.com/handoff/pool/queue"
 	"example.com/handoff/shm"
 )
 
 // CalibrateOptions configures Calibrate. The zero value and nil work.
 type CalibrateOptions struct {
-	// File is where the costs are kept between runs. "": handoff/costs.json in the
-	// user's cache directory ([os.UserCacheDir]).
+	// File is where the costs are kept between runs. "": handoff/costs-2.json in the
+	// user's cache directory ([os.UserCacheDir]), 2 being the version of its format.
 	File string
 	// Fresh measures anew whatever is kept.
 	Fresh bool
@@ -27,20 +28,21 @@ type CalibrateOptions struct {
 	Warn func(error)
 
 	// Of tests.
-	measure func(context.Context) (classify.Costs, error)
+	measure func(context.Context) (cost.Costs, error)
 }
 
-// Calibrate returns what the routes of the classifier cost on this machine. It
-// measures for about a second, with worker processes of its own as Run does, and
-// keeps the result in a file, readable by this user alone, that later calls read
-// instead: until the processor, the number of cores, GOMAXPROCS, the kernel, Go or
-// this toolkit is another one. A file that is damaged or of another machine is
+// Calibrate returns what handing an array over costs on this machine. It
+// measures for about two seconds, with worker processes of its own as Run does, and
+// keeps the result in a file, readable by this user alone, that later calls of any program read
+// instead. The file has an entry for each processor, number of cores, GOMAXPROCS, kernel and
+// version of Go, the last eight of them. One that is damaged is
 // replaced. Nothing about the file is an error: see Warn.
 //
 // ctx bounds it; its cause is then the error. Programs that call it must call
 // [pool.Main] first thing in main. Goroutines and processes may call it at the same
-// time; those that measure then disturb each other.
-func Calibrate(ctx context.Context, opts *CalibrateOptions) (classify.Costs, error) {
+// time; those that measure then disturb each other, and of two that write at the same moment one entry is
+// kept.
+func Calibrate(ctx context.Context, opts *CalibrateOptions) (cost.Costs, error) {
 	var o CalibrateOptions
 	if opts != nil {
 		o = *opts
@@ -69,28 +71,45 @@ func Calibrate(ctx context.Context, opts *CalibrateOptions) (classify.Costs, err
 	costs, err := o.measure(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return classify.Costs{}, context.Cause(ctx)
+		return cost.Costs{}, context.Cause(ctx)
 	case err != nil:
-		return classify.Costs{}, err
+		return cost.Costs{}, err
 	}
 	if file != "" {
-		if err := writeCosts(file, here, costs); err != nil {
+		if err := keepCosts(file, keptCosts{here, costs}); err != nil {
 			o.Warn(fmt.Errorf("bench: the costs are not kept: %w", err))
 		}
 	}
 	return costs, nil
 }
 
-// The sizes between which the costs per byte are measured.
-const smallBytes, largeBytes = 64, 1 << 20
+// calibrateSizes are those at which the prices are measured: in the caches, where they
+// end, and beyond. gob computes more than it moves, so that its price goes on as it is from mostGobBytes on.
+var calibrateSizes = []int64{64, 64 << 10, 1 << 20, 16 << 20, 64 << 20}
 
 const (
-	calibrateCount = 7 // samples of each strategy and size
-	calibrateTime  = 2 * time.Second
+	smallBytes   = 64
+	mostGobBytes = 16 << 20
+
+	// Of one size: rounds are taken until there are mostSamples or the time is up.
+	leastSamples, mostSamples = 3, 9
+	sizeTime                  = 100 * time.Millisecond
+
+	calibrateTime = 2 * time.Second
 )
 
 // calibrate measures. Each part takes the fewest samples it can once the time is up.
-func calibrate(ctx context.Context) (c classify.Costs, err error) {
+// Where there is no memory for the largest arrays, their prices are not measured.
+func calibrate(ctx context.Context) (c cost.Costs, err error) {
+	for sizes := calibrateSizes; ; sizes = sizes[:len(sizes)-1] {
+		c, err = calibrateAt(ctx, sizes)
+		if noSpace := (*shm.SpaceError)(nil); len(sizes) == 1 || !errors.As(err, &noSpace) {
+			return c, err
+		}
+	}
+}
+
+func calibrateAt(ctx context.Context, sizes []int64) (c cost.Costs, err error) {
 	start := time.Now()
 	count := func(n int) int {
 		if time.Since(start) > calibrateTime {
@@ -99,60 +118,151 @@ func calibrate(ctx context.Context) (c classify.Costs, err error) {
 		return n
 	}
 	names := []string{gobReused, shmCopy, shmResident, inProcess}
-	s, err := open(ctx, arrays[shm.Float64], names, TouchEnds, largeBytes)
+	s, err := open(ctx, arrays[shm.Float64], names, TouchEnds, sizes[len(sizes)-1])
 	if err != nil {
 		return c, err
 	}
-	o := Options{payload: arrays[shm.Float64], Sizes: []int64{smallBytes, largeBytes}, Touch: TouchEnds, Count: count(calibrateCount), roundsOnly: true}
-	results, err := measure(ctx, o, s.carriers)
+	resident := s.carriers[slices.Index(names, shmResident)]
+	var points []cost.Point
 	var wake float64
+	for _, bytes := range sizes {
+		at, sized := []cost.Point(nil), s.carriers
+		if bytes > mostGobBytes {
+			sized = slices.DeleteFunc(slices.Clone(sized), func(c carrier) bool { return isStream(c.strategy()) })
+		}
+		if at, err = calibrateSize(ctx, sized, bytes, start); err != nil {
+			break
+		}
+		points = append(points, at...)
+		var value float64
+		if value, err = measureValue(ctx, s.pool, bytes, count(mostSamples)); err != nil {
+			break
+		}
+		points = append(points, cost.Point{Strategy: string(cost.ByValue), Bytes: bytes, NS: value})
+	}
 	if err == nil {
-		wake, err = measureWake(ctx, s.carriers[slices.Index(names, shmResident)], count(15))
+		wake, err = measureWake(ctx, resident, count(15))
 	}
 	if err := errors.Join(err, s.close(ctx, err != nil)); err != nil {
 		return c, err
 	}
-	r := &Report{Results: results}
-	if err := r.err(); err != nil {
-		return c, err
-	}
-	// Two sizes determine the line; noise must not make a slope or an intercept negative.
-	line := func(small, large float64) classify.RouteCost {
-		perByte := max(0, (large-small)/(largeBytes-smallBytes))
-		return classify.RouteCost{FixedNs: max(0, small-perByte*smallBytes), NsPerByte: perByte}
-	}
-	of := func(strategy string) (small, large float64) {
-		small, _ = r.median(strategy, smallBytes)
-		large, _ = r.median(strategy, largeBytes)
-		return small, large
-	}
-	resident, _ := of(shmResident)
-	local, _ := of(inProcess)
-	c.Goroutine, c.ProcessRef = classify.RouteCost{FixedNs: local}, classify.RouteCost{FixedNs: resident}
-	c.Process, c.ProcessGob = line(of(shmCopy)), line(of(gobReused))
-	c.WakeNs = max(0, wake-resident)
-	for _, g := range []struct {
-		strategy string
-		to       *classify.RouteCost
-	}{{gobReused, &c.Gob}, {gobFresh, &c.GobFresh}} {
-		small, err := measureGob(g.strategy, smallBytes, count(200))
-		if err != nil {
-			return c, err
+	c = cost.FromPoints(points)
+	awake, _ := c.Ref.NS(smallBytes)
+	c.WakeNS = max(0, wake-awake)
+	return c, calibrateRest(ctx, &c, sizes, count)
+}
+
+// calibrateRest measures what needs no session.
+func calibrateRest(ctx context.Context, c *cost.Costs, sizes []int64, count func(int) int) error {
+	for _, bytes := range sizes {
+		if bytes > mostGobBytes {
+			break
 		}
-		large, err := measureGob(g.strategy, largeBytes, count(10))
-		if err != nil {
-			return c, err
+		for _, g := range []struct {
+			strategy string
+			to       *cost.Curve
+		}{{gobReused, &c.Gob}, {gobFresh, &c.GobFresh}} {
+			n := 200 // of the cheap ones; 3 of the largest
+			if bytes > smallBytes {
+				n = int(min(max(3, 64<<20/bytes/16), 20))
+			}
+			ns, err := measureGob(g.strategy, bytes, count(n))
+			if err != nil {
+				return err
+			}
+			*g.to = append(*g.to, cost.At{Bytes: bytes, NS: ns})
 		}
-		*g.to = line(small, large)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 	}
-	if c.Split.FixedNs, err = measureQueue(ctx, count(10)); err != nil {
-		return c, err
+	split, err := measureQueue(ctx, count(10))
+	if err != nil {
+		return err
 	}
-	if c.StartNs, err = measureStart(ctx, count(3)); err != nil {
-		return c, err
+	c.Split = cost.Flat(split)
+	if c.StartNS, err = measureStart(ctx, count(3)); err != nil {
+		return err
 	}
 	c.MeasuredAt = time.Now().UTC().Truncate(time.Second)
-	return c, nil
+	return nil
+}
+
+// calibrateSize takes turns with the carriers at one size.
+func calibrateSize(ctx context.Context, carriers []carrier, bytes int64, start time.Time) (points []cost.Point, err error) {
+	in, err := arrays[shm.Float64].instance(bytes, TouchEnds)
+	if err != nil {
+		return nil, err
+	}
+	l, err := newLineup(ctx, carriers, in, func(string) {})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	samples := make([][]float64, len(l.samplers))
+	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	began := time.Now()
+	more := func(rounds int) bool {
+		return rounds < leastSamples || rounds < mostSamples && time.Since(began) < sizeTime && time.Since(start) < calibrateTime
+	}
+	for rounds := 0; more(rounds); rounds++ {
+		for _, i := range random.Perm(len(l.samplers)) {
+			ns, _, err := l.samplers[i].sample(ctx)
+			if err != nil {
+				return nil, l.fault(l.samplers[i].c, err)
+			}
+			samples[i] = append(samples[i], ns)
+		}
+	}
+	for i, s := range l.samplers {
+		if s.wrong > 0 {
+			return nil, l.fault(s.c, ErrAnswer)
+		}
+		points = append(points, cost.Point{Strategy: s.c.strategy(), Bytes: bytes, NS: stat.Median(samples[i])})
+	}
+	return points, nil
+}
+
+// owned is what a task by value does: it has an array of its own, which it may write to.
+var owned = pool.Func("handoff.bench.owned", func(_ *pool.Task, x shm.View[float64]) (float64, error) {
+	own := slices.Clone(x.Data())
+	return own[0] + own[len(own)-1], nil
+})
+
+// measureValue is a task that gets an array by value, and its answer: one copy into shared memory and
+// one out of it. Of small ones a sample is several.
+func measureValue(ctx context.Context, p *pool.Pool, bytes int64, n int) (float64, error) {
+	x := make([]float64, bytes/elemBytes)
+	x[0] = 1
+	arena := p.Run().NewArena(&shm.ArenaOptions{SegmentBytes: bytes})
+	batch := int(max(1, min(200, 4<<20/bytes)))
+	trips := func() (time.Duration, error) {
+		begin := time.Now()
+		for range batch {
+			arr, err := shm.PutCopy(arena, x)
+			if err != nil {
+				return 0, err
+			}
+			got, err := owned.Call(ctx, p, arr.View())
+			arr.Release()
+			if err == nil && got != x[0]+x[len(x)-1] {
+				err = ErrAnswer
+			}
+			if err != nil {
+				return 0, err
+			}
+		}
+		return time.Since(begin) / time.Duration(batch), nil
+	}
+	_, err := trips() // which maps the pages
+	var ns float64
+	if err == nil {
+		ns, err = stat.Repeat(min(n, max(leastSamples, int(32<<20/bytes))), trips)
+	}
+	if err != nil {
+		err = fmt.Errorf("bench: by value at %s: %w", FormatSize(bytes), err)
+	}
+	return ns, errors.Join(err, arena.Close())
 }
 
 // asleep is longer than a worker looks for work before it sleeps.

@@ -4,16 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"example.com/handoff/pool/classify"
+	"example.com/handoff/bench/cost"
 )
 
 func TestCalibrate(t *testing.T) {
@@ -28,12 +30,23 @@ func TestCalibrate(t *testing.T) {
 	require.WithinDuration(t, time.Now(), c.MeasuredAt, time.Minute)
 	// What holds on every machine: no call is free, gob does more than copy, a new
 	// encoder does not less than one that knows the types.
-	require.Greater(t, c.ProcessGob.NsPerByte, c.Process.NsPerByte)
-	require.Greater(t, c.Gob.NsPerByte, c.Process.NsPerByte)
-	require.Greater(t, c.GobFresh.FixedNs, c.Gob.FixedNs)
-	require.Greater(t, c.StartNs, c.Process.FixedNs)
-	require.Zero(t, c.Goroutine.NsPerByte)
-	require.Zero(t, c.ProcessRef.NsPerByte)
+	at := func(curve cost.Curve, bytes int64) float64 {
+		ns, ok := curve.NS(bytes)
+		require.True(t, ok)
+		return ns
+	}
+	require.Greater(t, at(c.Pipe, 16<<20), at(c.Copy, 16<<20))
+	require.Greater(t, at(c.Gob, 16<<20), at(c.Copy, 16<<20))
+	require.Greater(t, at(c.GobFresh, 64), at(c.Gob, 64))
+	require.Greater(t, c.StartNS, at(c.Copy, 64))
+	require.Less(t, at(c.Ref, 64<<20), at(c.Copy, 64<<20))
+	require.Less(t, at(c.Ref, 64<<20), at(c.Value, 64<<20))
+	for _, curve := range []cost.Curve{c.Copy, c.Value, c.Ref, c.Goroutine} {
+		require.Equal(t, calibrateSizes, sizesOf(curve))
+	}
+	for _, curve := range []cost.Curve{c.Pipe, c.Gob, c.GobFresh} {
+		require.Equal(t, calibrateSizes[:4], sizesOf(curve))
+	}
 
 	info, err := os.Lstat(file)
 	require.NoError(t, err)
@@ -48,6 +61,13 @@ func TestCalibrate(t *testing.T) {
 	require.Equal(t, c, again, "it was not read")
 }
 
+func sizesOf(c cost.Curve) (sizes []int64) {
+	for _, p := range c {
+		sizes = append(sizes, p.Bytes)
+	}
+	return sizes
+}
+
 // The end of the context ends it.
 func TestCalibrateCancelled(t *testing.T) {
 	held(t)
@@ -57,10 +77,10 @@ func TestCalibrateCancelled(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func someCosts() classify.Costs {
-	rc := classify.RouteCost{FixedNs: 100, NsPerByte: 0.5}
-	return classify.Costs{Goroutine: rc, Split: rc, Process: rc, ProcessRef: rc, ProcessGob: rc, Gob: rc, GobFresh: rc,
-		WakeNs: 1, StartNs: 2, MeasuredAt: time.Now().UTC().Truncate(time.Second)}
+func someCosts() cost.Costs {
+	c := cost.Curve{{Bytes: 64, NS: 100}, {Bytes: 1 << 20, NS: 5e5}}
+	return cost.Costs{Goroutine: c, Split: c, Ref: c, Copy: c, Value: c, Pipe: c, Gob: c, GobFresh: c,
+		WakeNS: 1, StartNS: 2, MeasuredAt: time.Now().UTC().Truncate(time.Second)}
 }
 
 func TestReadCosts(t *testing.T) {
@@ -69,7 +89,7 @@ func TestReadCosts(t *testing.T) {
 	require.NotEmpty(t, here.Go)
 	there := here
 	there.Kernel = "5.4.0-other"
-	good := func(t *testing.T, file string) { require.NoError(t, writeCosts(file, here, someCosts())) }
+	good := func(t *testing.T, file string) { require.NoError(t, keepCosts(file, keptCosts{here, someCosts()})) }
 	edited := func(old, new string) func(*testing.T, string) {
 		return func(t *testing.T, file string) {
 			good(t, file)
@@ -87,10 +107,10 @@ func TestReadCosts(t *testing.T) {
 		"none":         {func(*testing.T, string) {}, "no costs are kept"},
 		"empty":        {func(t *testing.T, file string) { require.NoError(t, os.WriteFile(file, nil, 0o600)) }, "damaged"},
 		"cut":          {func(t *testing.T, file string) { good(t, file); require.NoError(t, os.Truncate(file, 200)) }, "damaged"},
-		"other kernel": {func(t *testing.T, file string) { require.NoError(t, writeCosts(file, there, someCosts())) }, `kernel was "5.4.0-other"`},
-		"version":      {edited(`"version": 1`, `"version": 2`), "version 2, expected 1"},
-		"negative":     {edited(`"fixed_ns": 100`, `"fixed_ns": -100`), "damaged: "},
-		"no number":    {edited(`"fixed_ns": 100`, `"fixed_ns": "x"`), "damaged: "},
+		"other kernel": {func(t *testing.T, file string) { require.NoError(t, keepCosts(file, keptCosts{there, someCosts()})) }, "no costs are kept"},
+		"version":      {edited(`"version": 2`, `"version": 1`), "version 1, expected 2"},
+		"negative":     {edited(`"ns": 100`, `"ns": -100`), "damaged: "},
+		"no number":    {edited(`"ns": 100`, `"ns": "x"`), "damaged: "},
 		"infinite":     {edited(`"wake_ns": 1`, `"wake_ns": 1e999`), "damaged: "},
 		"enormous":     {edited(`"start_ns": 2`, `"start_ns": 1e300`), "damaged: "},
 		"no date":      {edited(`"measured_at": "2`, `"measured_at": "3`), "damaged: measured at"},
@@ -109,7 +129,7 @@ func TestReadCosts(t *testing.T) {
 			c, err := readCosts(file, here)
 			if tt.want == "" {
 				require.NoError(t, err)
-				require.Equal(t, someCosts().Process, c.Process)
+				require.Equal(t, someCosts().Copy, c.Copy)
 				return
 			}
 			require.ErrorContains(t, err, tt.want)
@@ -124,7 +144,7 @@ func TestCalibrateWarns(t *testing.T) {
 	var warnings []string
 	measured := 0
 	opts := &CalibrateOptions{File: file, Warn: func(err error) { warnings = append(warnings, err.Error()) },
-		measure: func(context.Context) (classify.Costs, error) { measured++; return someCosts(), nil }}
+		measure: func(context.Context) (cost.Costs, error) { measured++; return someCosts(), nil }}
 	_, err := Calibrate(background(), opts)
 	require.NoError(t, err)
 	require.Len(t, warnings, 1)
@@ -149,13 +169,71 @@ func TestCalibrateWarns(t *testing.T) {
 	require.Contains(t, warnings[len(warnings)-1], "not kept")
 }
 
+// Programs on one machine that differ in what prices depend on keep an entry each, and don't replace each
+// other's; the oldest of too many goes.
+func TestCostsOfSeveralPrograms(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "costs.json")
+	of := func(procs int) origin { o := originHere(); o.GOMAXPROCS = procs; return o }
+	large := someCosts()
+	for range mostPoints - len(large.Copy) {
+		last := large.Copy[len(large.Copy)-1]
+		large.Copy = append(large.Copy, cost.At{Bytes: last.Bytes + 1e9, NS: last.NS + 1.0/3})
+	}
+	large.Ref, large.Value, large.Pipe, large.Gob = large.Copy, large.Copy, large.Copy, large.Copy
+	for procs := range mostKept {
+		require.NoError(t, keepCosts(file, keptCosts{of(procs), large}))
+	}
+	for range 3 {
+		for procs := range mostKept {
+			got, err := readCosts(file, of(procs))
+			require.NoError(t, err)
+			require.Equal(t, large.Copy, got.Copy)
+		}
+		require.NoError(t, keepCosts(file, keptCosts{of(0), large}))
+	}
+	require.NoError(t, keepCosts(file, keptCosts{of(mostKept), large}))
+	_, err := readCosts(file, of(1))
+	require.ErrorIs(t, err, errNoCosts, "the oldest is gone")
+	_, err = readCosts(file, of(0))
+	require.NoError(t, err, "which was kept afresh")
+}
+
+// Writers at the same moment leave a whole file, whoever was last.
+func TestCostsWritersAtOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "costs.json")
+	var writers sync.WaitGroup
+	for i := range 8 {
+		writers.Go(func() {
+			o := originHere()
+			o.GOMAXPROCS = i
+			for range 20 {
+				if err := keepCosts(file, keptCosts{o, someCosts()}); err != nil {
+					t.Error(err)
+				}
+				if _, err := readCosts(file, o); err != nil && !errors.Is(err, errNoCosts) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	left, err := os.ReadDir(filepath.Dir(file))
+	require.NoError(t, err)
+	require.Len(t, left, 1, "a temporary file is left")
+}
+
 func FuzzDecodeCosts(f *testing.F) {
 	here := originHere()
-	b, err := json.Marshal(keptCosts{costsVersion, here, someCosts()})
+	there := here
+	there.Cores++
+	b, err := json.Marshal(costsContent{costsVersion, []keptCosts{{there, someCosts()}, {here, someCosts()}}})
 	require.NoError(f, err)
 	f.Add(b)
-	f.Add([]byte(`{"version":1}`))
+	f.Add([]byte(`{"version":2}`))
+	f.Add(bytes.Replace(b, []byte(`"ns":100`), []byte(`"ns":-1`), 1))
+	f.Add([]byte(`{"version":2,"entries":[{},null,{"costs":{"copy":[null,{"bytes":-1}]}}]}`))
 	f.Add([]byte(`[]`))
+	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := decodeCosts(b, here)
 		if err == nil {
@@ -163,5 +241,12 @@ func FuzzDecodeCosts(f *testing.F) {
 			_, err = json.Marshal(c)
 			require.NoError(t, err)
 		}
+		// Whatever was there, what is kept next can be read.
+		file := filepath.Join(dir, "costs.json")
+		require.NoError(t, os.WriteFile(file, b, 0o600))
+		require.NoError(t, keepCosts(file, keptCosts{here, someCosts()}))
+		c, err = readCosts(file, here)
+		require.NoError(t, err)
+		require.Equal(t, someCosts().Copy, c.Copy)
 	})
 }

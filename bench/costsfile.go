@@ -1,36 +1,42 @@
 package bench
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
-	"path"
 	"path/filepath"
-	"reflect"
 	"runtime"
-	"runtime/debug"
+	"slices"
 	"time"
 
+	"example.com/handoff/bench/cost"
 	"example.com/handoff/pool/batch/outfile"
-	"example.com/handoff/pool/classify"
 )
 
-// The costs are kept as one JSON object:
+// The costs are kept as one JSON object, the entry that was written last first:
 //
-//	{"version": 1, "origin": {…}, "costs": {…}}
-const costsVersion = 1
+//	{"version": 2, "entries": [{"origin": {…}, "costs": {…}}, …]}
+//
+// The version changes with the format and with what costs mean, and is in the file's name: programs of
+// two versions have two files.
+const costsVersion = 2
 
-// maxCostsBytes is far more than such a file has.
-const maxCostsBytes = 64 << 10
+const (
+	mostKept      = 8
+	maxCostsBytes = 256 << 10 // far more than such a file has
+	mostPoints    = 32        // of a curve
+)
+
+type costsContent struct {
+	Version int         `json:"version"`
+	Entries []keptCosts `json:"entries"`
+}
 
 type keptCosts struct {
-	Version int            `json:"version"`
-	Origin  origin         `json:"origin"`
-	Costs   classify.Costs `json:"costs"`
+	Origin origin     `json:"origin"`
+	Costs  cost.Costs `json:"costs"`
 }
 
 // An origin names all that costs depend on. Costs with another origin are not used.
@@ -42,33 +48,11 @@ type origin struct {
 	GOMAXPROCS int    `json:"gomaxprocs"`
 	Kernel     string `json:"kernel"`
 	Go         string `json:"go"`
-	Handoff    string `json:"handoff"`
 }
 
 func originHere() origin {
 	m := machine()
-	return origin{m.OS, m.Arch, m.CPU, m.Cores, m.GOMAXPROCS, m.Kernel, runtime.Version(), version()}
-}
-
-// version is this module's, with its revision where the build knows it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	module := path.Dir(reflect.TypeFor[Report]().PkgPath())
-	for _, dep := range info.Deps {
-		if dep.Path == module {
-			return dep.Version
-		}
-	}
-	text := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" || s.Key == "vcs.modified" {
-			text += " " + s.Value
-		}
-	}
-	return text
+	return origin{m.OS, m.Arch, m.CPU, m.Cores, m.GOMAXPROCS, m.Kernel, runtime.Version()}
 }
 
 func costsFile() (string, error) {
@@ -76,28 +60,15 @@ func costsFile() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, "handoff", "costs.json"), nil
+	return filepath.Join(dir, "handoff", fmt.Sprintf("costs-%d.json", costsVersion)), nil
 }
 
-// errNoCosts: nothing is kept yet.
+// errNoCosts: nothing is kept yet that was measured here.
 var errNoCosts = errors.New("no costs are kept")
 
-// readCosts reads a file that anybody may have written.
-func readCosts(file string, here origin) (c classify.Costs, err error) {
-	info, err := os.Lstat(file) // before it is opened: a FIFO would wait
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return c, errNoCosts
-	case err != nil:
-		return c, err
-	case !info.Mode().IsRegular():
-		return c, fmt.Errorf("%s is no regular file", file)
-	case info.Mode().Perm()&0o022 != 0:
-		return c, fmt.Errorf("%s can be written by others (mode %v)", file, info.Mode().Perm())
-	case info.Size() > maxCostsBytes:
-		return c, fmt.Errorf("%s has %d bytes, at most %d are expected", file, info.Size(), maxCostsBytes)
-	}
-	b, err := os.ReadFile(file)
+// readCosts reads the entry of an origin from a file that anybody may have written.
+func readCosts(file string, here origin) (c cost.Costs, err error) {
+	b, err := readCostsFile(file)
 	if err != nil {
 		return c, err
 	}
@@ -107,46 +78,68 @@ func readCosts(file string, here origin) (c classify.Costs, err error) {
 	return c, nil
 }
 
-// decodeCosts takes nothing but whole costs of that origin.
-func decodeCosts(b []byte, here origin) (classify.Costs, error) {
-	var kept keptCosts
-	if err := json.Unmarshal(b, &kept); err != nil {
-		return classify.Costs{}, fmt.Errorf("damaged: %w", err)
+func readCostsFile(file string) ([]byte, error) {
+	info, err := os.Lstat(file) // before it is opened: a FIFO would wait
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errNoCosts
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", file)
+	case info.Mode().Perm()&0o022 != 0:
+		return nil, fmt.Errorf("%s can be written by others (mode %v)", file, info.Mode().Perm())
+	case info.Size() > maxCostsBytes:
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are expected", file, info.Size(), maxCostsBytes)
 	}
-	if kept.Version != costsVersion {
-		return classify.Costs{}, fmt.Errorf("version %d, expected %d", kept.Version, costsVersion)
-	}
-	if kept.Origin != here {
-		return classify.Costs{}, fmt.Errorf("measured on another machine or with another version: %s", kept.Origin.difference(here))
-	}
-	return kept.Costs, checkCosts(&kept.Costs)
+	return os.ReadFile(file)
 }
 
-// difference names the first field that differs.
-func (o origin) difference(here origin) string {
-	was, is := reflect.ValueOf(o), reflect.ValueOf(here)
-	for i := range was.NumField() {
-		if a, b := was.Field(i).Interface(), is.Field(i).Interface(); a != b {
-			return fmt.Sprintf("%s was %.100q, is %.100q", was.Type().Field(i).Tag.Get("json"), fmt.Sprint(a), fmt.Sprint(b))
-		}
+// decodeCosts takes nothing but whole costs of that origin.
+func decodeCosts(b []byte, here origin) (cost.Costs, error) {
+	kept, err := decodeEntries(b)
+	if err != nil {
+		return cost.Costs{}, err
 	}
-	return ""
+	i := slices.IndexFunc(kept, func(k keptCosts) bool { return k.Origin == here })
+	if i < 0 {
+		return cost.Costs{}, errNoCosts
+	}
+	return kept[i].Costs, checkCosts(&kept[i].Costs)
+}
+
+func decodeEntries(b []byte) ([]keptCosts, error) {
+	var content costsContent
+	if err := json.Unmarshal(b, &content); err != nil {
+		return nil, fmt.Errorf("damaged: %w", err)
+	}
+	if content.Version != costsVersion {
+		return nil, fmt.Errorf("version %d, expected %d", content.Version, costsVersion)
+	}
+	return content.Entries, nil
 }
 
 // checkCosts refuses what no calibration finds.
-func checkCosts(c *classify.Costs) error {
+func checkCosts(c *cost.Costs) error {
 	const most = 1e12 // a quarter of an hour
-	within := func(x float64) bool { return x >= 0 && x < most && !math.IsNaN(x) }
-	for name, rc := range map[string]classify.RouteCost{
-		"goroutine": c.Goroutine, "split": c.Split, "process": c.Process, "process_ref": c.ProcessRef,
-		"process_gob": c.ProcessGob, "gob": c.Gob, "gob_fresh": c.GobFresh,
+	within := func(x float64) bool { return x >= 0 && x < most }
+	for name, curve := range map[string]cost.Curve{
+		"goroutine": c.Goroutine, "split": c.Split, "ref": c.Ref, "copy": c.Copy, "value": c.Value,
+		"pipe": c.Pipe, "gob": c.Gob, "gob_fresh": c.GobFresh,
 	} {
-		if !within(rc.FixedNs) || !within(rc.NsPerByte) || rc == (classify.RouteCost{}) {
-			return fmt.Errorf("damaged: %s is %g ns and %g ns a byte", name, rc.FixedNs, rc.NsPerByte)
+		err := curve.Check()
+		if err == nil && (len(curve) > mostPoints || slices.ContainsFunc(curve, func(p cost.At) bool { return !within(p.NS) })) {
+			err = errors.New("more than any calibration finds")
+		}
+		if err != nil {
+			return fmt.Errorf("damaged: %s: %w", name, err)
 		}
 	}
-	if !within(c.WakeNs) || !within(c.StartNs) {
-		return fmt.Errorf("damaged: wake_ns is %g, start_ns %g", c.WakeNs, c.StartNs)
+	if c.Shared != nil {
+		return errors.New("damaged: shared is not measured by a calibration")
+	}
+	if !within(c.WakeNS) || !within(c.StartNS) {
+		return fmt.Errorf("damaged: wake_ns is %g, start_ns %g", c.WakeNS, c.StartNS)
 	}
 	if c.MeasuredAt.IsZero() || time.Until(c.MeasuredAt) > 24*time.Hour {
 		return fmt.Errorf("damaged: measured at %v", c.MeasuredAt)
@@ -154,12 +147,24 @@ func checkCosts(c *classify.Costs) error {
 	return nil
 }
 
-// writeCosts makes the file appear whole, and readable by this user alone.
-func writeCosts(file string, here origin, c classify.Costs) (err error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetIndent("", "  ")
-	if err := e.Encode(keptCosts{costsVersion, here, c}); err != nil {
+// keepCosts puts an entry first, in place of one with its origin, and keeps the others that are in order.
+// The file appears whole, and is readable by this user alone.
+func keepCosts(file string, k keptCosts) error {
+	entries := []keptCosts{k}
+	if b, err := readCostsFile(file); err == nil {
+		old, _ := decodeEntries(b) // what is damaged is replaced
+		for _, o := range old {
+			if len(entries) < mostKept && checkCosts(&o.Costs) == nil && !slices.ContainsFunc(entries, func(e keptCosts) bool { return e.Origin == o.Origin }) {
+				entries = append(entries, o)
+			}
+		}
+	}
+	b, err := json.MarshalIndent(costsContent{costsVersion, entries}, "", " ")
+	for err == nil && len(b) > maxCostsBytes && len(entries) > 1 { // it has to be readable again
+		entries = entries[:len(entries)-1]
+		b, err = json.MarshalIndent(costsContent{costsVersion, entries}, "", " ")
+	}
+	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -171,7 +176,7 @@ func writeCosts(file string, here origin, c classify.Costs) (err error) {
 	}
 	err = f.Chmod(0o600)
 	if err == nil {
-		_, err = f.Write(b.Bytes())
+		_, err = f.Write(append(b, '\n'))
 	}
 	if err == nil {
 		err = f.Commit()

@@ -17,7 +17,7 @@
 //   - [Memory] measures how much memory this process and its workers take while all
 //     hold the same array, by the number of workers ([MemoryReport]).
 //
-//   - [Calibrate] measures what the routes of package classify cost here, with the
+//   - [Calibrate] measures what handing over costs here, for package classify, with the
 //     same strategies, and keeps that between runs.
 //
 // The same strategies run under `go test -bench` in this package.

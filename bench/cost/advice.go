@@ -44,6 +44,8 @@ func (t Task) excluded(w Way) string {
 		return "for comparison only"
 	case w == Goroutine && t.Isolated:
 		return "a goroutine is not isolated"
+	case (w == InPlace || w == Shared) && t.bytes() == 0:
+		return "there is nothing to put into shared memory"
 	case (w == InPlace || w == Shared) && t.Writes:
 		return "the task writes to it, and it is mapped read-only"
 	case w == InPlace && !t.InPlace && t.RefBytes == 0:
@@ -150,7 +152,12 @@ func (a Advice) Rule() string {
 	figures := fmt.Sprintf("gob of %s takes %s, %s that a task computes", stat.Size(a.Task.bytes()), stat.Time(a.GobNS),
 		stat.PartOf(a.Share, stat.Time(float64(a.Task.Compute))))
 	if a.OverMost {
-		return figures + fmt.Sprintf(" and more than %.0f %%: it should not be serialized for each task", 100*MostShare)
+		figures += fmt.Sprintf(" and more than %.0f %%: it should not be serialized for each task", 100*MostShare)
+		if a.BestProcess == "" { // no prices
+			possible := slices.DeleteFunc([]Way{InPlace, Shared, ByValue}, func(w Way) bool { return a.Task.excluded(w) != "" })
+			figures += ", but be handed to a process " + possible[0].words()
+		}
+		return figures
 	}
 	return figures + fmt.Sprintf(" and not more than %.0f %%", 100*MostShare)
 }

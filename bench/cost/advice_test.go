@@ -102,6 +102,19 @@ func TestRule(t *testing.T) {
 		require.Equal(t, tt.text == "", a.Rule() == "")
 		require.Empty(t, a.Best)
 	}
+	// Without prices it still names a way that the type can take.
+	for _, tt := range []struct {
+		task Task
+		text string
+	}{
+		{Task{ValueBytes: 1024, InPlace: true}, "but be handed to a process in place (shm.View"},
+		{Task{ValueBytes: 1024}, "but be handed to a process shared (pool.Share)"},
+		{Task{ValueBytes: 8, RefBytes: 1024}, "but be handed to a process in place"},
+		{Task{ValueBytes: 1024, Writes: true}, "but be handed to a process by value"},
+	} {
+		tt.task.Gob, tt.task.Compute = ms, ms
+		require.Contains(t, Advise(nil, tt.task).Rule(), tt.text)
+	}
 }
 
 func TestSaving(t *testing.T) {

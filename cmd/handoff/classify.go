@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/handoff/bench"
+	"example.com/handoff/bench/cost"
 	"example.com/handoff/bench/stat"
 	"example.com/handoff/pool"
 	"example.com/handoff/pool/batch"
@@ -43,7 +44,7 @@ others as far as they were seen, every 20 ms. The route is where such a stage be
 An operation runs in this process, with one worker goroutine; the CPU time is that
 of the process. One run before the others is not counted.
 
-What the routes cost on this machine is measured first, in about a second, and kept
+What the routes cost on this machine is measured first, in about two seconds, and kept
 in the user's cache directory for the next time. --costs fresh measures anew, none
 goes without prices.`,
 		Example: "  handoff classify -- sleep 1\n  handoff classify --repeat 5 --json - -- sha512sum /path/to/large/file\n" +
@@ -185,7 +186,7 @@ func runOp(ctx context.Context, op, file string) (*batch.Result, error) {
 }
 
 // costs are the prices; nil without them. That they can't be measured is no error.
-func costs(ctx context.Context, stderr io.Writer, how string) (*classify.Costs, error) {
+func costs(ctx context.Context, stderr io.Writer, how string) (*cost.Costs, error) {
 	if how == "none" {
 		return nil, nil
 	}
@@ -240,7 +241,7 @@ func writeVerdict(w io.Writer, v classify.Verdict) {
 	if p := v.Payload; p != nil {
 		row("payload", "%s by Ref, %s by value", human(p.RefBytes), human(p.ValueBytes))
 		if p.Gob > 0 {
-			row("gob of it", "%s, %s of the CPU time", text(p.Gob), stat.Percent(p.GobShare))
+			row("gob of it", "%s", text(p.Gob))
 		}
 	}
 	row("class", "%s", v.Workload)
@@ -250,7 +251,7 @@ func writeVerdict(w io.Writer, v classify.Verdict) {
 		if p.Way != "" {
 			name += ", " + string(p.Way)
 		}
-		row("price", "%s: %s a call, %s of its wall time", name, text(p.Time), stat.Percent(p.Share))
+		row("price", "%s: %s a call, %s that one takes", name, text(p.Time), stat.PartOf(p.Share, text(v.Wall)))
 	}
 	tw.Flush()
 	fmt.Fprintln(w, v.Reason)

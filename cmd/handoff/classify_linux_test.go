@@ -25,16 +25,16 @@ func TestClassifyCommand(t *testing.T) {
 		require.Contains(t, c, key)
 	}
 	require.NotContains(t, c, "op")
-	require.Len(t, c["prices"], 5)
+	require.Len(t, c["prices"], 4)
 
-	kept := filepath.Join(os.Getenv("XDG_CACHE_HOME"), "handoff", "costs.json")
+	kept := filepath.Join(os.Getenv("XDG_CACHE_HOME"), "handoff", "costs-2.json")
 	before, err := os.ReadFile(kept)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(kept, before[:len(before)/2], 0o600))
 	stdout, stderr, code = handoff(t, "classify", "--repeat", "1", "--", "sleep", "0.05")
 	require.Zero(t, code, stderr)
 	require.Contains(t, stderr, "handoff: warning: bench: the costs that are kept are measured anew: ")
-	require.Contains(t, stdout, "price     process, ref: ")
+	require.Contains(t, stdout, "price     process, value: ")
 	require.Contains(t, stdout, "class     io\nroute     goroutine\n")
 
 	stdout, stderr, code = handoff(t, "classify", "--costs", "none", "--", "sh", "-c", "echo broken >&2; exit 3")

@@ -66,7 +66,7 @@ var ruleTable = map[string]ruleRow{
 	"pool/batch/ops": {[]string{"pool/batch", "shm/gonum"}, []string{ruleGonum, ruleArrow}},
 	"pool/chaos":     {[]string{"pool"}, []string{ruleSys}},
 	"pool/foreign":   {[]string{"pool"}, []string{ruleSys}},
-	"pool/classify":  {[]string{"pool", "bench/stat"}, []string{ruleSys}},
+	"pool/classify":  {[]string{"pool", "bench/stat", "bench/cost"}, []string{ruleSys}},
 	"pool/prom":      {[]string{"pool", "pool/queue", "pool/pipeline"}, []string{ruleMetrics}},
 	"pool/tune":      {[]string{"bench/stat"}, []string{ruleSys}},
 	"bench/stat":     {nil, nil},

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/handoff/bench/cost"
 	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
@@ -134,21 +135,22 @@ func TestFn(t *testing.T) {
 	require.Nil(t, c.Payload)
 	require.Contains(t, strings.Join(c.Warnings, "\n"), "set PayloadBytes and RefBytes: gob: type shm.View[float64] has no exported fields")
 
-	opts.PayloadBytes, opts.RefBytes, opts.Costs = 16, 800_000, &Costs{Gob: RouteCost{FixedNs: 5000, NsPerByte: 10}}
+	opts.PayloadBytes, opts.RefBytes, opts.Costs = 16, 800_000, &cost.Costs{Gob: cost.Curve{{Bytes: 0, NS: 5000}, {Bytes: 1 << 20, NS: 5000 + 10<<20}}}
 	c, err = Fn(t.Context(), measuredSum, in, opts)
 	require.NoError(t, err)
 	require.Equal(t, int64(800_000), c.Payload.RefBytes)
 	require.Equal(t, int64(16), c.Payload.ValueBytes)
 	require.Equal(t, 8_005_160*time.Nanosecond, c.Payload.Gob)
 	require.True(t, c.Payload.Estimated)
-	require.Positive(t, c.Payload.GobShare)
-	require.Equal(t, c.Payload.GobShare > 0.15, c.Payload.HandOverRef)
+	require.Positive(t, c.Advice.Share)
+	require.Equal(t, c.Advice.Share > cost.MostShare, c.Advice.OverMost)
+	require.True(t, c.Advice.Task.InPlace)
 
 	// Its own arena is emptied between calls, and gone afterwards.
 	c, err = Fn(t.Context(), measuredMake, 100_000, opts)
 	require.NoError(t, err)
-	require.True(t, c.Payload.HandOverRef, "%s", c.Reason) // making it is far cheaper than gob of it
-	require.Contains(t, c.Reason, "is handed over by Ref, and should be")
+	require.True(t, c.Advice.OverMost, "%s", c.Reason) // making it is far cheaper than gob of it
+	require.Contains(t, c.Reason, "it should not be serialized for each task, but be handed to a process in place")
 
 	for range 8 { // what other tests have left to collect may be counted
 		c, err = Fn(t.Context(), measuredWait, 20, opts)
@@ -242,8 +244,8 @@ func TestCall(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, gobSize(t, in), c.Payload.InGobBytes)
 	require.Greater(t, c.Payload.OutGobBytes, int64(70_000))
-	require.True(t, c.Payload.HandOverRef, "%s", c.Reason) // 10 µs against 500
-	require.Contains(t, c.Reason, "to a process by Ref, as a shm.View")
+	require.True(t, c.Advice.OverMost, "%s", c.Reason) // 10 µs against 500
+	require.Contains(t, c.Reason, "be handed to a process in place (shm.View")
 	require.Positive(t, c.GCCycles, "it leaves 80 kB at each call")
 	require.Positive(t, c.GCShare)
 

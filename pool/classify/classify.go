@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -50,7 +51,12 @@ func Call[In, Out any](ctx context.Context, f func(ctx context.Context, in In) (
 		out, err = f(ctx, in)
 		return err
 	}
-	return function(ctx, call, opts, func() (*Payload, error) { return measurePayload(&in, &out) })
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	o.inPlace = inPlace(reflect.TypeFor[In]()) && inPlace(reflect.TypeFor[Out]())
+	return function(ctx, call, &o, func() (*Payload, error) { return measurePayload(&in, &out) })
 }
 
 // Fn is [Call] for a registered function, which [pool.Fn.Inline] calls: in this process, on

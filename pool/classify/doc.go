@@ -4,7 +4,8 @@
 //   - [Func] measures a function, [Call] one with an argument, [Fn] a function that is
 //     registered with package pool, [Command] a program.
 //   - A [Verdict] has the [Workload], the [Route], the figures, and the reasons in words.
-//   - [Costs] prices the routes; package bench measures them.
+//   - Prices, the rule of the 15 %, and which way to a process is the cheapest are from package
+//     bench/cost; package bench measures the costs.
 //
 // A piece of work is io, mixed or cpu by its CPU time divided by its wall time on a
 // machine where a core is free whenever one is asked for: what it was ready to run and had

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/handoff/bench/cost"
 	"example.com/handoff/bench/stat"
 )
 
@@ -14,13 +15,21 @@ type sentence []string
 
 func (s *sentence) say(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
 
+// add adds whole clauses; "" adds none.
+func (s *sentence) add(clauses ...string) {
+	for _, c := range clauses {
+		if c != "" {
+			*s = append(*s, c)
+		}
+	}
+}
+
 // explain sets the route, the prices and the reasons.
 func (v *Verdict) explain(o Options) {
 	var workload, route, more sentence
 	v.explainWorkload(&workload)
 	v.explainRoute(&route, o)
-	v.explainPayload(&more, o.Costs)
-	v.explainPrice(&more, o.Costs)
+	v.advise(&more, o)
 	v.WorkloadReason, v.RouteReason = strings.Join(workload, "; "), strings.Join(route, "; ")
 	v.Reason = strings.Join(slices.Concat(workload, route, more), "; ") + "."
 }
@@ -114,62 +123,41 @@ func (v *Verdict) explainRoute(s *sentence, o Options) {
 	}
 }
 
-// explainPayload applies the rule of the 15 %.
-func (v *Verdict) explainPayload(s *sentence, costs *Costs) {
+// advise asks for the prices of the ways and what follows from them.
+func (v *Verdict) advise(s *sentence, o Options) {
+	task := cost.Task{Compute: v.CPU, Tasks: o.Tasks, TasksPerValue: o.TasksPerValue, Isolated: o.needs() != "", InPlace: o.inPlace}
+	if task.Compute <= 0 {
+		task.Compute = v.Wall
+	}
 	p := v.Payload
-	if p == nil {
-		return
+	if p != nil {
+		task.ValueBytes, task.RefBytes, task.Gob = p.ValueBytes, p.RefBytes, p.Gob
 	}
-	whole := p.ValueBytes + p.RefBytes
-	if p.Gob == 0 && costs != nil {
-		p.Gob, p.Estimated = costs.Gob.time(whole)
-		p.GobFresh, _ = costs.GobFresh.time(whole)
+	a := cost.Advise(o.Costs, task)
+	if p != nil && p.Gob == 0 && a.GobNS > 0 {
+		p.Gob, p.Estimated = time.Duration(a.GobNS), true
+		fresh, _ := o.Costs.GobFresh.NS(p.ValueBytes + p.RefBytes)
+		p.GobFresh = time.Duration(fresh)
 	}
-	if p.Gob == 0 {
-		return
+	if o.Costs != nil || a.GobNS > 0 {
+		v.Advice = &a
 	}
-	computes := v.CPU
-	if computes <= 0 {
-		computes = v.Wall
+	s.add(a.Rule())
+	if v.Payload != nil && (v.Route == RouteProcess || a.OverMost) {
+		s.add(a.Cheapest(), a.Saving())
 	}
-	p.GobShare = share(p.Gob, computes)
-	p.HandOverRef = p.GobShare > mostGobShare
-	figures := fmt.Sprintf("%s, %s of the %s that it computes", text(p.Gob), stat.Percent(p.GobShare), text(computes))
+	v.Prices = prices(a, o.Costs, v.Wall)
+	price, ok := priceOf(v.Prices, v.Route, a.BestProcess)
 	switch {
-	case !p.HandOverRef:
-		s.say("gob of its payload (%s) would take %s and not more than %.0f %%", stat.Size(whole), figures, 100*mostGobShare)
-	case 2*p.RefBytes >= whole:
-		s.say("its payload (%s, %s by Ref) is handed over by Ref, and should be: gob of it would take %s and more than %.0f %%",
-			stat.Size(whole), stat.Size(p.RefBytes), figures, 100*mostGobShare)
-	default:
-		s.say("hand its payload (%s) to a process by Ref, as a shm.View: gob of it would take %s and more than %.0f %%",
-			stat.Size(whole), figures, 100*mostGobShare)
-	}
-}
-
-func (v *Verdict) explainPrice(s *sentence, costs *Costs) {
-	var bytes, refBytes int64
-	if p := v.Payload; p != nil {
-		bytes, refBytes = p.ValueBytes, p.RefBytes
-	}
-	v.Prices = costs.prices(bytes, refBytes, v.Wall)
-	price, ok := priceOf(v.Prices, v.Route, refBytes > 0)
-	switch {
-	case costs == nil:
+	case o.Costs == nil:
 		s.say("the price of the route is omitted because nothing was calibrated")
 	case !ok:
 		s.say("the price of the route is omitted because it was not measured")
 	default:
 		v.Price = price.Time
-		what := "handing it over"
-		if bytes+refBytes > 0 {
-			what = "handing over " + stat.Size(bytes+refBytes) + wayWords[price.Way]
-		}
-		s.say("%s costs about %s a call, %s of its wall time", what, text(price.Time), stat.Percent(price.Share))
-		if v.Route == RouteProcess && costs.WakeNs > 0 {
-			s.say("%s more where the worker sleeps", stat.Time(costs.WakeNs))
+		s.say("handing it over costs about %s a call, %s", text(price.Time), stat.PartOf(price.Share, text(v.Wall)+" that one takes"))
+		if v.Route == RouteProcess && o.Costs.WakeNS > 0 {
+			s.say("%s more where the worker sleeps", stat.Time(o.Costs.WakeNS))
 		}
 	}
 }
-
-var wayWords = map[Way]string{WayRef: " by Ref", WayCopy: " by one copy", WayGob: " by gob"}

@@ -3,6 +3,8 @@ package classify
 import (
 	"fmt"
 	"time"
+
+	"example.com/handoff/bench/cost"
 )
 
 // Options tunes a measurement. Nil or zero works; a negative number is an error.
@@ -37,21 +39,26 @@ type Options struct {
 
 	// PayloadBytes is what one call is handed and returns by value, RefBytes what it is in
 	// arrays that are in shared memory already. The prices depend on them, and, with Costs,
-	// what is said about handing a Ref over. If both are 0, [Call] and [Fn] measure what gob
+	// the Advice. If both are 0, [Call] and [Fn] measure what gob
 	// makes of the argument and the result.
 	PayloadBytes, RefBytes int64
-	// Costs prices the routes. Nil means that no price is given, and the reason says so. It
+	// Tasks is how many such calls are in a job, TasksPerValue how many of them are handed
+	// the same value. They are for the Advice; 0 is unknown, and one.
+	Tasks, TasksPerValue int
+	// Costs prices the ways and routes. Nil means that no price is given, and the reason says so. It
 	// is read during the call and not kept.
-	Costs *Costs
+	Costs *cost.Costs
+
+	inPlace bool // the argument and the result can be made in shared memory
 }
 
 func (opts *Options) withDefaults(minSample time.Duration) (o Options, err error) {
 	if opts != nil {
 		o = *opts
 	}
-	if o.Repeats < 0 || o.MinSample < 0 || o.MaxCalls < 0 || o.PayloadBytes < 0 || o.RefBytes < 0 {
-		return o, fmt.Errorf("classify: Options: negative value in Repeats %d, MinSample %v, MaxCalls %d, PayloadBytes %d, RefBytes %d",
-			o.Repeats, o.MinSample, o.MaxCalls, o.PayloadBytes, o.RefBytes)
+	if o.Repeats < 0 || o.MinSample < 0 || o.MaxCalls < 0 || o.PayloadBytes < 0 || o.RefBytes < 0 || o.Tasks < 0 || o.TasksPerValue < 0 {
+		return o, fmt.Errorf("classify: Options: negative value in Repeats %d, MinSample %v, MaxCalls %d, PayloadBytes %d, RefBytes %d, Tasks %d, TasksPerValue %d",
+			o.Repeats, o.MinSample, o.MaxCalls, o.PayloadBytes, o.RefBytes, o.Tasks, o.TasksPerValue)
 	}
 	if o.Repeats == 0 {
 		o.Repeats = 3

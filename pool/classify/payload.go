@@ -19,23 +19,15 @@ type Payload struct {
 	OutGobBytes int64 `json:"out_gob_bytes,omitempty"`
 
 	ValueBytes int64 `json:"value_bytes"`  // crosses by value, in both directions
-	RefBytes   int64 `json:"in_ref_bytes"` // crosses by Ref
+	RefBytes   int64 `json:"in_ref_bytes"` // is in shared memory already
 
 	// Gob is how long gob takes to encode and decode all of it, with one encoder for many
-	// values, GobFresh with one for each; 0 if unknown. GobShare is what part of the CPU
-	// time of a call Gob is.
+	// values, GobFresh with one for each; 0 if unknown.
 	Gob      time.Duration `json:"gob_ns"`
 	GobFresh time.Duration `json:"gob_fresh_ns"`
-	GobShare float64       `json:"gob_share"`
 	// Estimated: the times were not measured but follow from Costs.
 	Estimated bool `json:"estimated"`
-	// HandOverRef: GobShare is more than 0.15, so that in a process the bytes should
-	// stay where they are and a Ref be handed over.
-	HandOverRef bool `json:"hand_over_ref"`
 }
-
-// mostGobShare is the part of its computing that a stage may spend on serializing.
-const mostGobShare = 0.15
 
 // payload is the payload that the caller has stated; nil if gob has to measure it.
 func (o Options) payload() *Payload {

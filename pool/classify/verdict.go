@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/handoff/bench/cost"
 	"example.com/handoff/bench/stat"
 )
 
@@ -72,6 +73,9 @@ type Verdict struct {
 
 	// Payload is nil where nothing is known of it.
 	Payload *Payload `json:"payload,omitempty"`
+	// Advice is what the prices and the rule of the 15 % say about the payload; nil
+	// without Costs and Payload.
+	Advice *cost.Advice `json:"advice,omitempty"`
 	// Price is what handing one call over by Route costs, and Prices what it costs by each
 	// route; 0 and none if unknown.
 	Price  time.Duration `json:"price_ns,omitempty"`

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/bench/cost"
 )
 
 // Samples of which every figure is known.
@@ -15,8 +17,10 @@ func TestJudge(t *testing.T) {
 	one := func(wall, cpu, process time.Duration) []sample {
 		return []sample{{wall: wall, own: usage{cpu: cpu}, all: usage{cpu: process}, calls: 1}}
 	}
-	costs := &Costs{WakeNs: 45_000, Goroutine: RouteCost{FixedNs: 300}, Process: RouteCost{FixedNs: 1000, NsPerByte: 0.5}, ProcessRef: RouteCost{FixedNs: 1000},
-		Gob: RouteCost{FixedNs: 5000, NsPerByte: 10}}
+	costs := &cost.Costs{WakeNS: 45_000, Goroutine: cost.Flat(300), Ref: cost.Flat(1000), Copy: cost.Curve{{Bytes: 0, NS: 1500}, {Bytes: 1 << 20, NS: 200_000}},
+		Value: cost.Curve{{Bytes: 0, NS: 1000}, {Bytes: 4000, NS: 3000}, {Bytes: 1 << 20, NS: 500_000}},
+		Pipe:  cost.Curve{{Bytes: 0, NS: 10_000}, {Bytes: 1 << 20, NS: 12e6}},
+		Gob:   cost.Curve{{Bytes: 0, NS: 5000}, {Bytes: 1 << 20, NS: 10.5e6}}}
 	for _, tt := range []struct {
 		name    string
 		samples []sample
@@ -27,9 +31,9 @@ func TestJudge(t *testing.T) {
 		clock   Clock
 		reason  []string // parts it must have
 
-		gc       gcStats
-		handOver bool
-		warning  string // part of the only one
+		gc      gcStats
+		over    bool   // more than 15 %
+		warning string // part of the only one
 	}{
 		{name: "waits", samples: one(100*ms, ms, ms), class: WorkloadIO, route: RouteGoroutine, clock: ClockThread,
 			reason: []string{"it waits: 1.00 ms of CPU time (thread clock) in 100 ms: a ratio of 0.010, below 0.4", "nothing was calibrated"}},
@@ -65,22 +69,26 @@ func TestJudge(t *testing.T) {
 		{name: "orphans", samples: []sample{{wall: 100 * ms, own: usage{cpu: 90 * ms}, orphans: 80 * ms, calls: 1}}, command: true, opts: Options{Foreign: true}, class: WorkloadCPU, route: RouteProcess, clock: ClockChild,
 			reason: []string{"80.0 ms of the CPU time are of processes whose parent had ended without waiting for them"}},
 		{name: "priced", samples: one(100*ms, 99*ms, 0), opts: Options{MayCrash: true, Costs: costs, PayloadBytes: 4000},
-			class: WorkloadCPU, route: RouteProcess, clock: ClockThread, reason: []string{"handing over 3.91 KiB by one copy costs about 3.00 µs a call, less than 0.01 % of its wall time; 45.0 µs more where the worker sleeps"}},
+			class: WorkloadCPU, route: RouteProcess, clock: ClockThread, reason: []string{"the cheapest way is shared (pool.Share), 2.26 µs a task; it saves ", "handing it over costs about 2.26 µs a call, less than 0.01 % of the 100 ms that one takes; 45.0 µs more where the worker sleeps"}},
 		{name: "priced without payload", samples: one(100*ms, 10*ms, 0), opts: Options{Costs: costs},
-			class: WorkloadIO, route: RouteGoroutine, clock: ClockThread, reason: []string{"handing it over costs about 300 ns a call, less than 0.01 %"}},
-		{name: "by Ref", samples: one(100*ms, 99*ms, 0), opts: Options{MayCrash: true, Costs: costs, RefBytes: 1 << 20},
-			class: WorkloadCPU, route: RouteProcess, clock: ClockThread, reason: []string{"handing over 1.00 MiB by Ref costs about 1.00 µs a call"}},
+			class: WorkloadIO, route: RouteGoroutine, clock: ClockThread, reason: []string{"handing it over costs about 300 ns a call, less than 0.01 % of the 100 ms that one takes"}},
+		{name: "in place", samples: one(100*ms, 99*ms, 0), opts: Options{MayCrash: true, Costs: costs, RefBytes: 1 << 20},
+			class: WorkloadCPU, route: RouteProcess, clock: ClockThread, reason: []string{"the cheapest way is in place (shm.View, shm.Array or an Arrow record), 1.00 µs a task", "handing it over costs about 1.00 µs a call"}},
 		{name: "gob is cheap", samples: one(100*ms, 99*ms, 0), opts: Options{Costs: costs, PayloadBytes: 1 << 20},
 			class: WorkloadCPU, route: RouteGoroutine, clock: ClockThread,
-			reason: []string{"gob of its payload (1.00 MiB) would take 10.5 ms, 10.6 % of the 99.0 ms that it computes and not more than 15 %"}},
-		{name: "gob is dear", samples: one(100*ms, 50*ms, 0), opts: Options{Costs: costs, PayloadBytes: 1 << 20}, handOver: true,
+			reason: []string{"gob of 1.00 MiB takes 10.5 ms, 10.6 % of the 99.0 ms that a task computes and not more than 15 %"}},
+		{name: "gob is dear", samples: one(100*ms, 50*ms, 0), opts: Options{Costs: costs, PayloadBytes: 1 << 20}, over: true,
 			class: WorkloadMixed, route: RouteSplit, clock: ClockThread,
-			reason: []string{"hand its payload (1.00 MiB) to a process by Ref, as a shm.View: gob of it would take 10.5 ms, 21.0 % of the 50.0 ms that it computes and more than 15 %"}},
-		{name: "by Ref already", samples: one(100*ms, 99*ms, 0), opts: Options{Costs: costs, PayloadBytes: 8, RefBytes: 4 << 20}, handOver: true,
+			reason: []string{"gob of 1.00 MiB takes 10.5 ms, 21.0 % of the 50.0 ms that a task computes and more than 15 %: it should not be serialized for each task; the cheapest way is in a goroutine, 300 ns a task, and to a process shared (pool.Share), 200 µs"}},
+		{name: "in place already", samples: one(100*ms, 99*ms, 0), opts: Options{Costs: costs, PayloadBytes: 8, RefBytes: 4 << 20}, over: true,
 			class: WorkloadCPU, route: RouteGoroutine, clock: ClockThread,
-			reason: []string{"its payload (4.00 MiB, 4.00 MiB by Ref) is handed over by Ref, and should be: gob of it would take 41.9 ms, 42.4 % of the 99.0 ms"}},
-		{name: "no CPU at all", samples: one(100*ms, 0, 0), opts: Options{Costs: costs, PayloadBytes: 4 << 20}, handOver: true,
-			class: WorkloadIO, route: RouteGoroutine, clock: ClockThread, reason: []string{"41.9 % of the 100 ms"}},
+			reason: []string{"gob of 4.00 MiB takes 42.0 ms, 42.4 % of the 99.0 ms", "and to a process in place"}},
+		{name: "no CPU at all", samples: one(100*ms, 0, 0), opts: Options{Costs: costs, PayloadBytes: 4 << 20}, over: true,
+			class: WorkloadIO, route: RouteGoroutine, clock: ClockThread, reason: []string{"42.0 % of the 100 ms"}},
+		{name: "arrays by value", samples: one(100*ms, 20*ms, 0), opts: Options{Costs: costs, PayloadBytes: 1 << 20, inPlace: true}, over: true,
+			class: WorkloadIO, route: RouteGoroutine, clock: ClockThread, reason: []string{"and to a process in place (shm.View, shm.Array or an Arrow record), 1.00 µs"}},
+		{name: "gob takes longer than all of it", samples: one(100*ms, 60, 0), opts: Options{Costs: costs, PayloadBytes: 8}, over: true,
+			class: WorkloadIO, route: RouteGoroutine, clock: ClockThread, reason: []string{"gob of 8 B takes 5.08 µs, 84.7 times the 60.0 ns that a task computes"}},
 		{name: "waits in processes", samples: one(100*ms, 10*ms, 0), opts: Options{Planned: RouteProcess},
 			class: WorkloadIO, route: RouteGoroutine, clock: ClockThread, warning: "planned for processes: each of them would wait for 90 % of its time"},
 		{name: "computes in processes", samples: one(100*ms, 99*ms, 0), opts: Options{Planned: RouteProcess}, class: WorkloadCPU, route: RouteGoroutine, clock: ClockThread},
@@ -100,7 +108,7 @@ func TestJudge(t *testing.T) {
 				require.Contains(t, c.Reason, part)
 			}
 			require.True(t, strings.HasPrefix(c.Reason, c.WorkloadReason+"; "+c.RouteReason))
-			require.Equal(t, tt.handOver, c.Payload != nil && c.Payload.HandOverRef)
+			require.Equal(t, tt.over, c.Advice != nil && c.Advice.OverMost)
 			if tt.warning == "" {
 				require.Empty(t, c.Warnings)
 			} else {
