@@ -198,6 +198,9 @@ func TestHTMLInBrowser(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(asHTML(t, r)), 0o600))
 		for _, theme := range []string{"light", "dark"} {
 			for _, width := range []int{400, 700, 1000, 1400} {
+				if name != "report" && width%1000 != 400 {
+					continue // the narrowest and the widest are enough
+				}
 				b.open(file, theme, width)
 				var bad []string
 				b.eval(looksBad, &bad)
