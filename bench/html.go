@@ -151,7 +151,7 @@ func (r *Report) crossRows() (rows [][]string) {
 	for _, c := range r.Crossovers {
 		at := size(c.Bytes)
 		if c.Bytes == nil {
-			at = map[string]string{"a": "never: " + c.A + " is faster throughout", "b": "none: " + c.B + " is faster throughout"}[c.Always]
+			at = map[string]string{"a": "never: " + c.A + " is faster where they differ", "b": "none: " + c.B + " is faster where they differ"}[c.Always]
 		}
 		if at == "" {
 			at = "none found"

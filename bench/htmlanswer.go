@@ -44,19 +44,27 @@ func (r *Report) finding() finding {
 		a.Headline = fmt.Sprintf("From %s on, %s is faster than %s for %s.", stat.Size(*c.Bytes), winner, loser, of)
 		a.From = fmt.Sprintf("There %s overtakes %s.", c.B, c.A)
 		if c.Low != nil && c.High != nil {
+			if c.Verified != "" && c.Verified != "confirmed" {
+				a.Headline = fmt.Sprintf("From between %s and %s on, %s is faster than %s for %s, but measuring afresh did not confirm it.", stat.Size(*c.Low), stat.Size(*c.High), winner, loser, of)
+			}
 			a.From = fmt.Sprintf("%s is the faster one up to %s, %s from %s on. In between, neither is told from the other.", c.A, stat.Size(*c.Low), c.B, stat.Size(*c.High))
 		}
 	case c.Always == "b":
-		a.Headline = fmt.Sprintf("%s is faster than %s for %s at every measured size.", capital(winner), loser, of)
-		a.From = fmt.Sprintf("%s beats %s from the smallest size on, %s.", c.B, c.A, sizeText(r.Results[0].Bytes))
+		a.Headline = fmt.Sprintf("%s is faster than %s for %s wherever they are told apart.", capital(winner), loser, of)
+		a.From = r.nowhere(c.A)
 	case c.Always == "a":
-		a.Headline = fmt.Sprintf("%s is faster than %s for %s at every measured size.", capital(loser), winner, of)
-		a.From = fmt.Sprintf("%s never overtakes %s, up to %s.", c.B, c.A, sizeText(r.Results[len(r.Results)-1].Bytes))
+		a.Headline = fmt.Sprintf("%s is faster than %s for %s wherever they are told apart.", capital(loser), winner, of)
+		a.From = r.nowhere(c.B)
 	default:
 		a.Headline = fmt.Sprintf("Neither %s nor %s is the faster one for %s.", winner, loser, of)
 		a.From = fmt.Sprintf("%s and %s are not told apart, or the one that is faster changes without a size that could be named.", c.A, c.B)
 	}
 	return a
+}
+
+// nowhere says that a strategy does not win.
+func (r *Report) nowhere(strategy string) string {
+	return fmt.Sprintf("No size was found at which %s is the faster one, from %s to %s.", strategy, sizeText(r.Results[0].Bytes), sizeText(r.Results[len(r.Results)-1].Bytes))
 }
 
 // crossoverOrder is which strategies' crossover with gob answers the question, the first
