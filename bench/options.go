@@ -78,6 +78,10 @@ type Options struct {
 	// do not fit, its dearest strategies are left out, which the report says. It does
 	// not shorten what Count asks for. 0: 55 s.
 	Time time.Duration
+	// Pin puts this whole process on one core and the peers on another while it
+	// measures, so that the placement of runs that are compared is the same. It needs
+	// two cores.
+	Pin bool
 	// Table, if not nil, is where the report for people ([Report.WriteTable]) is
 	// written, each size as soon as it is measured, on Run's goroutine. An error of
 	// it ends the run.

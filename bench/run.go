@@ -37,10 +37,12 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = r.sizes(ctx, s.carriers)
-	if err == nil && r.report.err() == nil {
-		err = r.crossovers(ctx, s.carriers)
-	}
+	err = r.pinned(s, func() error {
+		if err := r.sizes(ctx, s.carriers); err != nil || r.report.err() != nil {
+			return err
+		}
+		return r.crossovers(ctx, s.carriers)
+	})
 	r.gauge.end()
 	if err := errors.Join(err, s.close(ctx, err != nil)); err != nil {
 		return nil, err
@@ -52,6 +54,19 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 		return nil, err
 	}
 	return r.report, r.report.err()
+}
+
+// pinned calls f while this process and the peers are pinned, if they are to be.
+func (r *run) pinned(s *session, f func() error) error {
+	if !r.o.Pin {
+		return f()
+	}
+	note, undo, err := s.pin()
+	if err != nil {
+		return err
+	}
+	r.report.Method.Notes = append(r.report.Method.Notes, note)
+	return errors.Join(f(), undo())
 }
 
 // A run is one Run, on one goroutine.

@@ -33,22 +33,24 @@ func On(core int, f func() error) error {
 	if err := unix.SchedGetaffinity(0, &all); err != nil {
 		return os.NewSyscallError("sched_getaffinity", err)
 	}
-	if err := setCore(0, core); err != nil {
+	if err := setCores(0, []int{core}); err != nil {
 		return err
 	}
 	defer unix.SchedSetaffinity(0, &all)
 	return f()
 }
 
-func setCore(thread, core int) error {
+func setCores(thread int, cores []int) error {
 	var set unix.CPUSet
-	set.Set(core)
+	for _, c := range cores {
+		set.Set(c)
+	}
 	return os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(thread, &set))
 }
 
-// MoveTo puts every thread of a process on one core. It looks until it finds no
+// MoveTo puts every thread of a process on some cores alone. It looks until it finds no
 // new ones, which inherit from the others.
-func MoveTo(pid, core int) error {
+func MoveTo(pid int, cores ...int) error {
 	moved := map[string]bool{}
 	for before := -1; before < len(moved); {
 		before = len(moved)
@@ -61,7 +63,7 @@ func MoveTo(pid, core int) error {
 			if err != nil {
 				return err
 			}
-			if err := setCore(id, core); err != nil && !errors.Is(err, unix.ESRCH) {
+			if err := setCores(id, cores); err != nil && !errors.Is(err, unix.ESRCH) {
 				return err
 			}
 			moved[t.Name()] = true

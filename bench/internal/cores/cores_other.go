@@ -11,4 +11,4 @@ var errAffinity = fmt.Errorf("choosing cores: %w", errors.ErrUnsupported)
 
 func Usable() ([]int, error)     { return nil, errAffinity }
 func On(int, func() error) error { return errAffinity }
-func MoveTo(int, int) error      { return errAffinity }
+func MoveTo(int, ...int) error   { return errAffinity }
