@@ -14,7 +14,7 @@ import (
 // What arrives is the same as what was sent, and no damage to its bytes does more than that
 // something else arrives, for random types and values.
 func TestPropertyArrives(t *testing.T) {
-	types, values := 250, 20
+	types, values := 100, 20
 	if os.Getenv("HANDOFF_SOAK") != "" {
 		types = 5000 // 10⁵ values
 	}

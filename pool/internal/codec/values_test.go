@@ -9,7 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"reflect"
-	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -382,22 +382,9 @@ func TestSizes(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprint(i)
 	}
-	require.Equal(t, many, sent(t, many))
-	huge := make([]byte, 5<<30) // never touched
-	large, err := Measure(argumentPlan[[]byte](t), &huge)
-	require.NoError(t, err)
-	require.EqualValues(t, 64+5<<30, large.Bytes())
-	require.Error(t, large.Write(make([]byte, 100), nil))
-	same := make([][]byte, 1<<20) // 5 PiB in all
-	for i := range same {
-		same[i] = huge
-	}
-	_, _, err = Encode(argumentPlan[[][]byte](t), nil, &same, nil)
-	require.ErrorIs(t, err, ErrTooLarge)
-	huge, same = nil, nil
-	runtime.GC()
+	require.True(t, slices.Equal(many, sent(t, many)))
 	empty := make([]struct{}, maxEmptyElements+1)
-	_, _, err = Encode(argumentPlan[[]struct{}](t), nil, &empty, nil)
+	_, _, err := Encode(argumentPlan[[]struct{}](t), nil, &empty, nil)
 	require.ErrorIs(t, err, ErrTooLarge)
 }
 
