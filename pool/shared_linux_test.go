@@ -298,3 +298,38 @@ func TestSharedEquals(t *testing.T) {
 	}
 	require.Zero(t, p.Arena().Stats().Live)
 }
+
+// scribbleShared returns a block whose bytes it has written over, or not.
+var scribbleShared = Func("test.scribbleShared", func(t *Task, at int) (s Shared[sharedTable], err error) {
+	if s, err = Share(t, newSharedTable(100)); err == nil && at >= 0 {
+		b := s.block.Bytes()
+		for i := at; i < len(b); i += 7 {
+			b[i] = 0xff
+		}
+	}
+	return s, err
+})
+
+// A worker that returns a block with no value in it fails its task, and nothing else.
+func TestSharedHostileResult(t *testing.T) {
+	p := newPool(t, &Options{Workers: 1})
+	failed := 0
+	for at := range 200 {
+		s, err := scribbleShared.Call(context.Background(), p, at)
+		if err != nil {
+			var own *TaskError
+			require.ErrorAs(t, err, &own)
+			require.ErrorContains(t, err, "result")
+			failed++
+			continue
+		}
+		s.Get()
+		s.Release()
+	}
+	require.Positive(t, failed)
+	s, err := scribbleShared.Call(context.Background(), p, -1)
+	require.NoError(t, err)
+	require.Equal(t, newSharedTable(100), *s.Get())
+	s.Release()
+	require.Empty(t, settled(t, p).Deaths)
+}
