@@ -1,11 +1,12 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"example.com/handoff/bench/cost"
@@ -214,21 +215,21 @@ func newCheck(c cost.Check) Check {
 	}
 }
 
-// judge says what the checks of a model say together.
+// judge says what the checks of a model say together: by how much it is wrong at worst.
 func (m *Model) judge() {
 	if len(m.Checks) == 0 {
 		return
 	}
-	slices.SortStableFunc(m.Checks, func(a, b Check) int { return int(a.Bytes - b.Bytes) })
-	var wrong []string
-	for _, c := range m.Checks {
-		if !c.OK {
-			wrong = append(wrong, fmt.Sprintf("%s at %s", stat.Percent(c.MeasuredNS/c.ModelNS-1), stat.Size(c.Bytes)))
-		}
-	}
+	slices.SortStableFunc(m.Checks, func(a, b Check) int { return cmp.Compare(a.Bytes, b.Bytes) })
 	m.Verified = "confirmed"
-	if wrong != nil {
-		m.Verified = "wrong by " + strings.Join(wrong, ", ")
+	worst := 0.0
+	for _, c := range m.Checks {
+		off := math.Abs(math.Log(c.MeasuredNS / c.ModelNS))
+		if !c.OK && off >= worst {
+			worst = off
+			m.Verified = fmt.Sprintf("wrong by %s times at %s: %s, the model says %s", stat.Number(math.Exp(off)), stat.Size(c.Bytes),
+				stat.Time(c.MeasuredNS), stat.Time(c.ModelNS))
+		}
 	}
 }
 

@@ -147,7 +147,7 @@ func (r *run) size(ctx context.Context, carriers []carrier, bytes int64, sizes i
 		}
 	}
 	least, start := stat.Rounds(len(l.samplers), r.o.Count), time.Now()
-	share := min(mostSizeTime, within/time.Duration(sizes))
+	share := max(1, min(mostSizeTime, within/time.Duration(sizes))) // no time is left: the fewest rounds
 	err = l.rounds(ctx, func(rounds int) bool {
 		part := min(float64(rounds)/float64(least), 1)
 		if r.o.Count == 0 {

@@ -38,7 +38,7 @@ func (r *Report) verdicts() []string {
 	}
 	for _, m := range r.Models {
 		if m.wrong() {
-			said = append(said, fmt.Sprintf("The model of %s is wrong by %s: do not use it between the measured sizes.", m.Strategy, strings.TrimPrefix(m.Verified, "wrong by ")))
+			said = append(said, fmt.Sprintf("The model of %s is %s. Do not use it between the measured sizes.", m.Strategy, m.Verified))
 		}
 	}
 	if s := r.verdictGoroutine(); s != "" {

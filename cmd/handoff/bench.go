@@ -2,26 +2,35 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"example.com/handoff/bench"
 )
 
 type benchFlags struct {
-	sizes, strategies   []string
-	touch, format, json string
-	count               int
-	quiet, memory       bool
+	sizes, strategies     []string
+	touch, dtype, format  string
+	json, svg, html       string // files
+	compare               string // a file
+	compute               time.Duration
+	count                 int
+	quiet, memory, charts bool
 }
 
 func benchCommand(s streams) *cobra.Command {
-	f := benchFlags{touch: string(bench.TouchSum), format: "table"}
+	f := benchFlags{touch: string(bench.TouchSum), dtype: "float64", format: "table"}
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure what handing an array to another process costs, against gob",
-		Long: `Hand float64 arrays to real worker processes, which sum them (or touch both
+		Long: `Hand arrays to real worker processes, which sum them (or touch both
 ends) and answer, and compare the ways to do it on this machine:
 
   gob-fresh     encoding/gob over a pipe, a new encoder for each message
@@ -34,15 +43,20 @@ ends) and answer, and compare the ways to do it on this machine:
   shm-resident  the array is in shared memory already: only its Ref goes
   goroutine     no other process: the price of no isolation
 
-Samples of the strategies alternate; every answer is checked.
+Samples of the strategies alternate; every answer is checked. It takes a minute.
+Models and crossovers are measured afresh at the end and called wrong where they are.
+
+With --compute it says what to do for a task that computes for so long. --compare
+says what changed beyond the noise since a report that --json wrote, and how the
+machines differ.
 
 With --memory it measures instead how much memory this process and 1, 2 and 4
 workers take together while each holds the same array (of --sizes, default 64MiB),
 handed over by gob and by shared memory, and says whether that grows.`,
-		Example: "  handoff bench\n  handoff bench --memory\n  handoff bench --sizes 4KiB,64MiB --touch ends --json -\n  handoff bench --format go | benchstat -col /strategy -",
+		Example: "  handoff bench\n  handoff bench --memory\n  handoff bench --sizes 4KiB,64MiB --touch ends --json -\n  handoff bench --dtype int32 --compute 2ms --html report.html\n  handoff bench --compare old.json\n  handoff bench --format go | benchstat -col /strategy -",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), Count: f.count}
+			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), DType: f.dtype, Compute: f.compute, Count: f.count}
 			for _, list := range []string{"sizes", "strategies"} {
 				if text, _ := c.Flags().GetStringSlice(list); c.Flags().Changed(list) && len(text) == 0 {
 					return usagef("--%s is empty", list)
@@ -61,8 +75,8 @@ handed over by gob and by shared memory, and says whether that grows.`,
 			if err := opts.Validate(); err != nil {
 				return usagef("%w", err)
 			}
-			if f.json == "-" && f.format == "go" {
-				return usagef("--json - and --format go would both go to standard output: give --json FILE")
+			if err := f.check(c); err != nil {
+				return err
 			}
 			return runBench(c.Context(), s, opts, f)
 		},
@@ -70,6 +84,12 @@ handed over by gob and by shared memory, and says whether that grows.`,
 	c.Flags().StringSliceVar(&f.sizes, "sizes", nil, "array `SIZES` in B, KiB, MiB, GiB; a bare number is bytes (default 64B,4KiB,64KiB,1MiB,16MiB,64MiB)")
 	c.Flags().StringSliceVar(&f.strategies, "strategies", nil, "`NAMES` of the strategies to compare (default all: "+strings.Join(bench.Strategies(), ",")+")")
 	c.Flags().Var(choice{&f.touch, []string{string(bench.TouchSum), string(bench.TouchEnds)}}, "touch", "what the worker does with the array")
+	c.Flags().Var(choice{&f.dtype, bench.DTypes()}, "dtype", "element type of the arrays")
+	c.Flags().DurationVar(&f.compute, "compute", 0, "how `LONG` a task computes on the array, as 2ms: adds advice")
+	c.Flags().StringVar(&f.svg, "svg", "", "draw the costs by size into an SVG `FILE`")
+	c.Flags().StringVar(&f.html, "html", "", "write one HTML `FILE` with pictures, figures and the JSON")
+	c.Flags().StringVar(&f.compare, "compare", "", "say what changed since an older report, a JSON `FILE`")
+	c.Flags().BoolVar(&f.charts, "chart", false, "draw a chart below the table also where that is no terminal")
 	c.Flags().Var(count{&f.count, 1_000_000}, "count", "at least so many samples of each strategy at each size (default: what fits into a minute)")
 	c.Flags().Var(choice{&f.format, []string{"table", "go"}}, "format", "a table, or lines for benchstat")
 	c.Flags().BoolVar(&f.memory, "memory", false, "measure memory by the number of workers, and not time")
@@ -78,39 +98,165 @@ handed over by gob and by shared memory, and says whether that grows.`,
 	return c
 }
 
+// check refuses flags that say nothing beside others.
+func (f *benchFlags) check(c *cobra.Command) error {
+	switch {
+	case f.json == "-" && f.format == "go":
+		return usagef("--json - and --format go would both go to standard output: give --json FILE")
+	case f.json == "-" && f.compare != "":
+		return usagef("--json - and --compare would both go to standard output: give --json FILE")
+	case f.format == "go" && f.compare != "":
+		return usagef("--format go and --compare would both go to standard output")
+	case f.charts && (f.json == "-" || f.format == "go"):
+		return usagef("--chart says nothing without the table")
+	case f.svg == "-" || f.html == "-":
+		return usagef("--svg and --html take a file")
+	case c.Flags().Changed("compute") && f.compute <= 0:
+		return usagef("--compute %v, expected more than 0", f.compute)
+	}
+	return nil
+}
+
+// benchOutputs are the files that a run writes at its end.
+type benchOutputs struct{ json, svg, html *output }
+
+// open opens them, and reads the report to compare with, before anything is measured.
+func (f *benchFlags) open(s streams) (o benchOutputs, old *bench.Report, err error) {
+	for _, x := range []struct {
+		name string
+		to   **output
+	}{{f.json, &o.json}, {f.svg, &o.svg}, {f.html, &o.html}} {
+		if *x.to, err = openOutput(x.name, s.out); err != nil {
+			return o, nil, err
+		}
+	}
+	if f.compare == "" {
+		return o, nil, nil
+	}
+	file, err := os.Open(f.compare)
+	if err != nil {
+		return o, nil, fmt.Errorf("--compare: %w", err)
+	}
+	defer file.Close()
+	if old, err = bench.ReadReport(file); err != nil {
+		return o, nil, fmt.Errorf("--compare %s: %w", f.compare, err)
+	}
+	return o, old, nil
+}
+
 func runBench(ctx context.Context, s streams, opts bench.Options, f benchFlags) error {
-	out, err := openOutput(f.json, s.out)
+	outputs, old, err := f.open(s)
 	if err != nil {
 		return err
+	}
+	terminal := terminalOf(s.out)
+	live := terminal != nil && f.json != "-" && f.format == "table"
+	if live {
+		opts.Table = overBar{s.out}
 	}
 	bar := newProgress(s.err, "bench", f.quiet)
 	opts.Progress = func(done, total int, text string) { bar.show(int64(done), int64(total), text) }
 	report, err := bench.Run(ctx, &opts)
+	if err == nil && f.html != "" {
+		err = addMemory(ctx, report)
+	}
 	bar.end(err == nil)
 	if err != nil {
 		return err
 	}
 	if f.json != "-" {
-		write := report.WriteTable
-		if f.format == "go" {
-			write = report.WriteGo
-		}
-		if err := write(s.out); err != nil {
+		if err := f.show(s.out, report, live, terminal); err != nil {
 			return err
 		}
 	}
-	if f.json == "" {
+	if old != nil {
+		fmt.Fprintln(s.out)
+		if err := report.WriteComparison(s.out, old); err != nil {
+			return err
+		}
+	}
+	for _, x := range []struct {
+		name  string
+		to    *output
+		write func(io.Writer) error
+	}{{f.json, outputs.json, report.WriteJSON}, {f.svg, outputs.svg, report.WriteSVG}, {f.html, outputs.html, report.WriteHTML}} {
+		if x.name == "" {
+			continue
+		}
+		if err := x.write(x.to); err != nil {
+			return err
+		}
+		if err := x.to.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// show writes what goes to standard output: but for the table if that is there already.
+func (f *benchFlags) show(w io.Writer, report *bench.Report, live bool, terminal *os.File) error {
+	if f.format == "go" {
+		return report.WriteGo(w)
+	}
+	if !live {
+		if err := report.WriteTable(w); err != nil {
+			return err
+		}
+	}
+	if terminal == nil && !f.charts {
 		return nil
 	}
-	if err := report.WriteJSON(out); err != nil {
-		return err
+	opts := bench.ChartOptions{}
+	if terminal != nil {
+		opts.Columns, _, _ = term.GetSize(int(terminal.Fd())) // 0 if it is not known
+		name := os.Getenv("TERM")
+		opts.ASCII = name == "" || name == "dumb"
+		opts.Color = !opts.ASCII && os.Getenv("NO_COLOR") == ""
 	}
-	return out.Commit()
+	fmt.Fprintln(w)
+	return report.WriteChart(w, &opts)
+}
+
+// addMemory measures memory by the number of workers, too.
+func addMemory(ctx context.Context, report *bench.Report) error {
+	m, err := bench.Memory(ctx, &bench.MemoryOptions{Bytes: 16 << 20})
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	if err == nil {
+		report.Memory = m.Results
+	}
+	return err
+}
+
+// An overBar writes to a terminal on which there may be a bar. The next frame draws that again.
+type overBar struct{ w io.Writer }
+
+func (o overBar) Write(b []byte) (int, error) {
+	prefix := ""
+	if name := os.Getenv("TERM"); name != "" && name != "dumb" {
+		prefix = lineStart + clearLine
+	}
+	if _, err := io.WriteString(o.w, prefix+string(b)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// terminalOf is the terminal that w writes to; nil if that is none.
+func terminalOf(w io.Writer) *os.File {
+	if c, ok := w.(*checkedWriter); ok {
+		w = c.w
+	}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return nil
 }
 
 // runMemory is bench --memory.
 func runMemory(c *cobra.Command, s streams, sizes []int64, f benchFlags) error {
-	for _, flag := range []string{"strategies", "touch", "count", "format"} {
+	for _, flag := range []string{"strategies", "touch", "dtype", "compute", "count", "format", "svg", "html", "compare", "chart"} {
 		if c.Flags().Changed(flag) {
 			return usagef("--%s says nothing with --memory", flag)
 		}

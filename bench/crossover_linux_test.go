@@ -1,0 +1,97 @@
+package bench
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/perf/benchfmt"
+)
+
+// A run with a small budget has models, crossovers and what was left out, and ends.
+func TestRunBudget(t *testing.T) {
+	held(t)
+	var table bytes.Buffer
+	r, err := Run(background(), &Options{Sizes: []int64{64, 4 << 10, 64 << 10}, Time: time.Second, Compute: time.Millisecond, Table: &table})
+	require.NoError(t, err)
+	requireSchema(t, r)
+	require.NotEmpty(t, r.Models)
+	require.NotEmpty(t, r.Crossovers)
+	require.NotNil(t, r.Advice)
+	var whole bytes.Buffer
+	require.NoError(t, r.WriteTable(&whole))
+	require.Equal(t, whole.String(), table.String(), "the table in parts is not that of the report")
+	back, err := ReadReport(bytes.NewReader(written(t, r)))
+	require.NoError(t, err)
+	require.Len(t, back.Results, len(r.Results))
+}
+
+// A delay that only the verification sees is a wrong model, in verdicts, table and JSON.
+func TestWrongModel(t *testing.T) {
+	held(t)
+	r, err := Run(background(), &Options{
+		Sizes: []int64{64, 1 << 10, 4 << 10, 16 << 10}, Strategies: []string{shmCopy, inProcess}, Time: 8 * time.Second,
+		verifyDelay: 20 * time.Microsecond,
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, r.Crossovers)
+	require.Contains(t, r.Crossovers[0].Verified, "wrong by ")
+	wrong := 0
+	for _, m := range r.Models {
+		if m.wrong() {
+			wrong++
+		}
+	}
+	require.Positive(t, wrong, "%+v", r.Models)
+	require.Contains(t, strings.Join(r.Verdicts, "\n"), "wrong by ")
+	var b bytes.Buffer
+	require.NoError(t, r.WriteTable(&b))
+	require.Contains(t, b.String(), "wrong by ")
+	requireSchema(t, r)
+}
+
+// What WriteGo prints has the names, the units and the configuration of what go test prints.
+func TestGoNames(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-test.run=^$", "-test.bench=^BenchmarkHandoff$/^strategy=(shm-resident|goroutine)$/dtype/touch=sum/^size=64B$", "-test.benchtime=1x")
+	cmd.Env = os.Environ()
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	r, err := Run(background(), &Options{Sizes: []int64{64}, Strategies: []string{shmResident, inProcess}, Time: time.Second})
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, r.WriteGo(&b))
+	theirs, ours := goLines(t, out), goLines(t, b.Bytes())
+	require.Len(t, theirs, 2)
+	require.Equal(t, theirs, ours)
+}
+
+// goLines are the units of each benchmark by its name, and its configuration.
+func goLines(t *testing.T, text []byte) map[string]map[string]bool {
+	t.Helper()
+	lines := map[string]map[string]bool{}
+	reader := benchfmt.NewReader(bytes.NewReader(text), "test")
+	for reader.Scan() {
+		res, ok := reader.Result().(*benchfmt.Result)
+		require.True(t, ok, "%v", reader.Result())
+		units := map[string]bool{}
+		for _, v := range res.Values {
+			units[cmp.Or(v.OrigUnit, v.Unit)] = true
+		}
+		for _, c := range res.Config {
+			if c.File {
+				units[c.Key+": "+string(c.Value)] = true
+			}
+		}
+		lines[string(res.Name)] = units
+	}
+	require.NoError(t, reader.Err())
+	return lines
+}

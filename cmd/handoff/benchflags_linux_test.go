@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"example.com/handoff/bench"
+)
+
+func TestBenchFiles(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	args := []string{"bench", "--sizes", "64B", "--strategies", "goroutine,shm-copy", "--count", "6", "--quiet", "--dtype", "int16"}
+	_, stderr, code := handoff(t, append(args, "--json", at("a.json"), "--svg", at("a.svg"), "--compute", "2ms")...)
+	require.Zero(t, code, stderr)
+	f, err := os.Open(at("a.json"))
+	require.NoError(t, err)
+	defer f.Close()
+	r, err := bench.ReadReport(f)
+	require.NoError(t, err)
+	require.Equal(t, "int16", r.Payload.DType)
+	require.NotNil(t, r.Advice)
+	require.FileExists(t, at("a.svg"))
+
+	stdout, stderr, code := handoff(t, append(args, "--compare", at("a.json"))...)
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "compared with the report of")
+
+	require.NoError(t, os.WriteFile(at("bad.json"), []byte(`{"results": []}`), 0o600))
+	for file, want := range map[string]string{"bad.json": "measure again with this version", "none.json": "no such file"} {
+		_, stderr, code = handoff(t, "bench", "--compare", at(file))
+		require.Equal(t, 1, code)
+		require.Contains(t, stderr, want)
+	}
+	for _, wrong := range [][]string{
+		{"--compute", "-1s"}, {"--json", "-", "--compare", "x"}, {"--format", "go", "--compare", "x"}, {"--format", "go", "--chart"},
+		{"--html", "-"}, {"--dtype", "float128"}, {"--memory", "--svg", "x"},
+	} {
+		_, _, code = handoff(t, append([]string{"bench"}, wrong...)...)
+		require.Equal(t, 2, code, wrong)
+	}
+}
