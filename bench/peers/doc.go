@@ -32,7 +32,7 @@
 // put on its cores before it starts where the row says which. The two sides take
 // turns, sample by sample, and every other pair begins with the other side; one
 // pair before the first is not counted. The ratio is the median of the pairs'
-// ratios, the spread their quartiles. A sample is the median of back-to-back
+// ratios, with an interval for it by the sign test. A sample is the median of back-to-back
 // round trips, each of some batches timed as a whole where a trip is cheap, or one
 // run of a batch of tasks that takes about 20 ms, by its number of tasks. Every
 // answer is checked.

@@ -9,28 +9,33 @@ import (
 	"example.com/handoff/bench/stat"
 )
 
-// A Summary condenses a row's pairs. Ratio, Q1, Q3, Min and Max are ours over theirs.
+// A Summary condenses a row's pairs. Ratio, Low, High, Min and Max are ours over theirs.
 type Summary struct {
-	Ratio    float64 `json:"ratio"` // median of the pairs' ratios
-	Q1       float64 `json:"q1"`    // quartiles of these
-	Q3       float64 `json:"q3"`
-	Min      float64 `json:"min"`
-	Max      float64 `json:"max"`
-	Samples  int     `json:"samples"`
-	OursMid  float64 `json:"ours"` // medians of the samples themselves
-	TheirMid float64 `json:"theirs"`
+	Ratio float64 `json:"ratio"` // median of the pairs' ratios
+	// An interval for it that holds with 95 %; nil for fewer than six pairs.
+	Low      *float64 `json:"low"`
+	High     *float64 `json:"high"`
+	Min      float64  `json:"min"`
+	Max      float64  `json:"max"`
+	Samples  int      `json:"samples"`
+	OursMid  float64  `json:"ours"` // medians of the samples themselves
+	TheirMid float64  `json:"theirs"`
 }
 
 func summarize(g goal, p stat.Pairs) Summary {
-	ratios := p.Ratios()
+	compared := p
 	if g.least {
-		ratios = stat.Pairs{A: p.B, B: p.A}.Ratios()
+		compared = stat.Pairs{A: p.B, B: p.A}
 	}
-	return Summary{
-		Ratio: stat.Median(ratios), Q1: stat.Quantile(ratios, 0.25), Q3: stat.Quantile(ratios, 0.75),
-		Min: slices.Min(ratios), Max: slices.Max(ratios), Samples: len(ratios),
+	ratios, r := compared.Ratios(), stat.Compare(compared.A, compared.B, stat.Tail)
+	s := Summary{
+		Ratio: r.Mid, Min: slices.Min(ratios), Max: slices.Max(ratios), Samples: len(ratios),
 		OursMid: stat.Median(p.A), TheirMid: stat.Median(p.B),
 	}
+	if len(ratios) >= stat.LeastPairs(stat.Tail) {
+		s.Low, s.High = &r.Low, &r.High
+	}
+	return s
 }
 
 // trips is a side that runs trip back to back for span. The sample is the

@@ -15,9 +15,24 @@ import (
 func TestSummarize(t *testing.T) {
 	p := stat.Pairs{A: []float64{1, 20, 9}, B: []float64{2, 10, 9}}
 	got := summarize(atMost(1), p)
-	require.Equal(t, Summary{Ratio: 1, Q1: 0.75, Q3: 1.5, Min: 0.5, Max: 2, Samples: 3, OursMid: 9, TheirMid: 9}, got)
+	require.InDelta(t, 1, got.Ratio, 1e-12)
+	got.Ratio = 1
+	require.Equal(t, Summary{Ratio: 1, Min: 0.5, Max: 2, Samples: 3, OursMid: 9, TheirMid: 9}, got, "three pairs have no interval")
 	got = summarize(atLeast(1), p)
-	require.Equal(t, []float64{1, 0.5, 2}, []float64{got.Ratio, got.Min, got.Max})
+	require.InDeltaSlice(t, []float64{1, 0.5, 2}, []float64{got.Ratio, got.Min, got.Max}, 1e-12)
+
+	// Of eight pairs the extremes are the bounds: (1 + 0)/2⁸ is less than 2.5 %, (1 + 8)/2⁸ more.
+	p = stat.Pairs{}
+	for i := range 8 {
+		p.A, p.B = append(p.A, float64(i+1)), append(p.B, 10)
+	}
+	got = summarize(atMost(1), p)
+	require.InDeltaSlice(t, []float64{0.1, 0.8}, []float64{*got.Low, *got.High}, 1e-12)
+	require.Equal(t, "0.100 – 0.800", got.interval())
+	require.True(t, got.open(atMost(0.5)))
+	require.False(t, got.open(atMost(0.9)))
+	got = summarize(atLeast(1), p)
+	require.InDeltaSlice(t, []float64{1.25, 10}, []float64{*got.Low, *got.High}, 1e-12)
 }
 
 func TestGoal(t *testing.T) {

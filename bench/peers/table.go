@@ -27,7 +27,7 @@ const tableFormat = "%s  %8s  %8s  %17s  %-4s  %9s  %9s  %6s\n"
 
 func (t *table) begin(m machine) {
 	fmt.Fprintf(t.w, "%s, %d cores, Linux %s, %s\n\n", m.CPU, m.Cores, m.Kernel, m.Go)
-	fmt.Fprintf(t.w, tableFormat, t.pad("ours / theirs"), "ratio", "goal", "quartiles", "met", "ours", "theirs", "canary")
+	fmt.Fprintf(t.w, tableFormat, t.pad("ours / theirs"), "ratio", "goal", "95 %", "met", "ours", "theirs", "canary")
 }
 
 // pad counts characters, as fmt's width does not for strings with µ in them.
@@ -49,10 +49,10 @@ func (t *table) row(r result) {
 		} else if r.Met != nil {
 			met = "NO"
 		}
-		if low, high := r.row.goal.met(r.Q1), r.row.goal.met(r.Q3); r.Met != nil && low != high {
+		if r.Met != nil && r.open(r.row.goal) {
 			met += "?"
 		}
-		fmt.Fprintf(t.w, tableFormat, name, fraction(r.Ratio), r.row.goal, fraction(r.Q1)+" – "+fraction(r.Q3), met,
+		fmt.Fprintf(t.w, tableFormat, name, fraction(r.Ratio), r.row.goal, r.interval(), met,
 			amount(r.OursMid, r.row.bytes), amount(r.TheirMid, r.row.bytes), nanoseconds(r.Canary))
 	}
 }
@@ -65,12 +65,24 @@ func (t *table) end(r *report) {
 	fmt.Fprintf(t.w, tableFormat, t.pad(""), "", "", "", "", "", "", nanoseconds(r.Canary))
 	fmt.Fprintf(t.w, `
 ratio      median over pairs of samples taken in turn; ours to theirs where the goal is ≤, theirs to ours where it is ≥
-met        with ? where the goal lies between the quartiles: another run may say otherwise
+95 %%       interval for the median of the ratios, by the sign test; none for fewer than six pairs
+met        with ? where the goal is not outside the interval: another run may say otherwise
 range      ours is one ForRange, whose workers take blocks of indices; theirs is one message for each index
 canary     round trip between two spinning threads before the row: from %s to %s here; where it is high, the cores were far apart
 Only ratios within one run carry over to another time or machine.
 `, nanoseconds(low), nanoseconds(high))
 }
+
+// interval is that of the ratio.
+func (s Summary) interval() string {
+	if s.Low == nil {
+		return "-"
+	}
+	return fraction(*s.Low) + " – " + fraction(*s.High)
+}
+
+// open reports whether the interval does not say if the goal is met.
+func (s Summary) open(g goal) bool { return s.Low == nil || g.met(*s.Low) != g.met(*s.High) }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 

@@ -21,9 +21,8 @@
 //
 // What a variant gains is estimated from the differences of the logarithms of the
 // wall-clocks within each round, so what is slow for a while is slow for both: the
-// estimate is that of Hodges and Lehmann, with the confidence bounds that belong to
-// Wilcoxon's signed-rank test, exact for any number of rounds (Hollander, Wolfe and
-// Chicken, Nonparametric Statistical Methods, 3rd edition, sections 3.1 to 3.3). The
+// estimate is their median, with the confidence bounds that belong to the sign test, exact for
+// any number of rounds and any distribution of the noise (stat.MedianInterval). The
 // random order makes the test valid whatever the noise is: where a variant changes
 // nothing, either run of a pair is as likely to be the shorter.
 //

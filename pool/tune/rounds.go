@@ -158,8 +158,8 @@ func (t *tuner) progress(doing string, round, most int) {
 // judge reports whether the pairs are enough for a verdict. In no case is the estimate
 // outside the bounds.
 func (c *Comparison) judge(p pairs, alpha, minGain float64) bool {
-	low, mid, high := stat.SignedRank(p.gains, alpha)
-	c.Rounds, c.Low, c.Gain, c.High = len(p.gains), math.Exp(low), math.Exp(mid), math.Exp(high)
+	gain := stat.MedianInterval(p.gains, alpha)
+	c.Rounds, c.Low, c.Gain, c.High = len(p.gains), math.Exp(gain.Low), math.Exp(gain.Mid), math.Exp(gain.High)
 	c.Before, c.After = quantile(p.before, 0.5), quantile(p.after, 0.5)
 	switch {
 	case c.Low > 1 && c.Gain >= 1+minGain:
