@@ -20,12 +20,12 @@ func (w *worker) answerUnlocking(record []byte) error {
 		}
 	}
 	s := l.Oldest()
-	if id, block, part, ok := wire.ReadBlock(record); ok {
+	if id, block, isLarge, part, ok := wire.ReadBlock(record); ok {
 		if s == nil || s.ID != id || !s.Live || id.Index != shareIndex {
 			return fmt.Errorf("it sent a block of a range that it was not given")
 		}
 		w.done++
-		return w.blockLocked(p.taskOf(id), block, u, part)
+		return w.blockLocked(p.taskOf(id), block, u, part, isLarge)
 	}
 	status, id, payload, ok := wire.ReadResult(record)
 	if !ok {
@@ -45,7 +45,7 @@ func (w *worker) answerUnlocking(record []byte) error {
 	case t == nil && status != wire.StatusRevoked:
 		return fmt.Errorf("it sent a result of a task that was taken back before")
 	case t != nil && t.share.job != nil:
-		return w.shareEndedLocked(t, status, u, payload)
+		return w.shareEndedLocked(t, status, u, payload, wire.FreesRead(record))
 	case status == wire.StatusRevoked:
 		l.Pop()
 		p.revokedLocked(t)
@@ -63,28 +63,31 @@ func (w *worker) answerUnlocking(record []byte) error {
 // meanwhile; the caller leads the waiters.
 func (w *worker) finishUnlocking(t *task, status wire.Status, u wire.Usage, payload []byte, frees uint16) error {
 	p, l := w.pool, w.lane
-	var got boundResult
-	if status == wire.StatusOK && t.entry.take != nil {
+	got := boundResult{valueBytes: int64(len(payload))}
+	done := status == wire.StatusOK || status == wire.StatusLarge
+	if done && (status == wire.StatusLarge || t.entry.take != nil) {
 		l.Oldest().Decoding = true // else a worker that has lied about what it has begun would lose it meanwhile
 		var err error
-		if got, err = w.bindUnlocking(t, payload); err != nil {
+		if got, err = w.bindUnlocking(t, payload, status == wire.StatusLarge); err != nil {
 			return err
 		}
 	}
 	l.Pop()
-	if t.entry.out.Arrays() {
+	if t.entry.grows || w.results.memoryWanted.Load() {
 		w.results.satisfied(frees)
 	}
 	w.done++
 	w.recycleLocked()
 	err := got.failed
-	if err == nil && status != wire.StatusOK {
+	if err == nil && !done {
 		err = p.failureLocked(t, status, payload)
 	}
 	if err == nil {
-		t.out.value, t.out.views = got.value, got.views
+		t.out.value, t.out.views, t.out.large = got.value, got.views, got.large
 		p.stats.Memory.ResultBytesByRef += got.bytes
-	} else {
+		p.stats.BytesByValue += got.valueBytes
+	}
+	if err != nil || got.value != nil || got.large != nil {
 		payload = nil
 	}
 	w.attemptLocked(t, 0, u, err)
@@ -92,15 +95,25 @@ func (w *worker) finishUnlocking(t *task, status wire.Status, u wire.Usage, payl
 	return nil
 }
 
-// bindUnlocking makes a result with Views of what w has sent. It lets go of Pool.mu meanwhile.
-func (w *worker) bindUnlocking(t *task, payload []byte) (got boundResult, err error) {
+// bindUnlocking binds a result with Views, or one in a side block, that w has sent. It lets
+// go of Pool.mu meanwhile.
+func (w *worker) bindUnlocking(t *task, payload []byte, isLarge bool) (got boundResult, err error) {
 	p := w.pool
-	p.unlocked(func() { got, err = w.results.bind(t.entry, payload) })
+	p.unlocked(func() {
+		if isLarge {
+			got, err = w.results.bindInBlock(&p.large, t.entry, payload)
+		} else {
+			got, err = w.results.bind(t.entry, payload)
+		}
+	})
 	if err != nil {
 		return got, fmt.Errorf("its result of %s: %w", t.entry.name, err)
 	}
 	if t.discarded { // the worker hears of it before its next task
 		p.releases.views = append(p.releases.views, got.views...)
+		if got.large != nil {
+			p.releases.large = append(p.releases.large, got.large)
+		}
 		got = boundResult{failed: got.failed}
 	}
 	if got.failed != nil {

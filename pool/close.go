@@ -51,6 +51,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	err := errors.Join(p.endWorkers(ctx, gone), p.undead())
 	p.stopDispatch()
 	p.giveUpResults()
+	p.large.copyOut(nil)
 	late, cancel := stepAfter(ctx)
 	defer cancel()
 	longest := max(p.opts.Timeouts.Close, closeStep)

@@ -254,6 +254,7 @@ func (p *Pool) detachIncarnationUnlocking(w *worker, ran *task, death *WorkerExi
 		w.recordLostLocked(ran, death)
 		w.giveBackLocked(ran, death)
 	}
+	p.stats.CopyStats.add(w.lane.Copied())
 	w.link, w.lane, w.knows, w.results, w.done = nil, nil, nil, nil, 0
 	w.standby = false
 	p.adjustLocked()

@@ -55,11 +55,8 @@ func Func[In, Out any](name string, f func(t *Task, in In) (Out, error)) *Fn[In,
 // release them at any time. The error is [ErrFull], [ErrClosed], [ErrTooLarge],
 // [shm.ErrReleased], or what broke the pool.
 func (f *Fn[In, Out]) Submit(ctx context.Context, p *Pool, in In) (Future[Out], error) {
-	if err := ctx.Err(); err != nil {
-		return Future[Out]{}, err
-	}
-	id, seq, err := submit(p, f.e, &in, nil, 0)
-	return Future[Out]{p: p, plan: f.e.out, id: id, seq: seq}, err
+	s, err := submit(ctx, p, f.e, &in, deadlineOf(ctx), nil, 0)
+	return Future[Out]{p: p, plan: f.e.out, id: s.id, seq: s.number}, err
 }
 
 // Call runs the function once in a worker of p and waits for its result: a Submit and a

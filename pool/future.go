@@ -58,10 +58,10 @@ func (f Future[Out]) WaitViews(ctx context.Context) (v Out, views []shm.OwnedBin
 	return v, views, nil
 }
 
-func (f Future[Out]) wait(ctx context.Context) (v Out, dry bool, err error) {
+func (f Future[Out]) wait(ctx context.Context) (v Out, how taken, err error) {
 	t, err := f.p.await(ctx, f.id)
 	if err != nil {
-		return v, false, err
+		return v, how, err
 	}
 	return take[Out](f.p, f.plan, t)
 }
@@ -86,26 +86,56 @@ func (f Future[Out]) Discard() {
 	}
 }
 
-// take is the result of a resolved task, which it frees. It unlocks p.mu. dry
-// reports that the caller had to wait for it, and that a worker has nothing to do.
-func take[Out any](p *Pool, plan *codec.Plan, t *task) (v Out, dry bool, err error) {
+// taken says how a result was taken.
+type taken struct {
+	dry   bool  // the caller had to wait for it, and a worker has nothing to do
+	bytes int64 // of a side block
+}
+
+// take is the result of a resolved task, which it frees. It unlocks p.mu.
+func take[Out any](p *Pool, plan *codec.Plan, t *task) (v Out, how taken, err error) {
 	switch {
 	case t.out.err != nil:
 		err = t.out.err
 	case t.out.value != nil:
 		v = *t.out.value.(*Out)
 		t.out.views = nil // they are the caller's now
+	case t.out.large == nil && plan.Quick():
+		err = codec.Decode(plan, t.out.bytes, &v, nil)
 	default:
-		if err = codec.Decode(plan, t.out.bytes, &v, nil); err != nil {
-			err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
+		if t.out.large != nil {
+			how.bytes = t.out.large.bytes
 		}
+		v, err = decodeUnlocking[Out](p, plan, t)
+	}
+	if err != nil && t.out.err == nil {
+		err = fmt.Errorf("pool: result of %s: %w", t.entry.name, err)
 	}
 	if t.hadToWait {
 		for _, w := range p.sched.workers {
-			dry = dry || w.lane.Tasks() == 0
+			how.dry = how.dry || w.lane.Tasks() == 0
 		}
 	}
 	p.freeLocked(t)
 	p.unlock()
-	return v, dry, err
+	return v, how, err
+}
+
+// decodeUnlocking decodes the result of a resolved task that is the caller's to free. It
+// lets go of Pool.mu meanwhile.
+func decodeUnlocking[Out any](p *Pool, plan *codec.Plan, t *task) (v Out, err error) {
+	l := t.out.large
+	t.out.large = nil
+	decode := func(b []byte) error { return codec.Decode(plan, b, &v, nil) }
+	p.unlocked(func() {
+		if l != nil {
+			err = l.decode(decode)
+		} else {
+			err = recovered(func() error { return decode(t.out.bytes) })
+		}
+	})
+	if err != nil {
+		v = *new(Out)
+	}
+	return v, err
 }

@@ -85,9 +85,9 @@ func (u *puppet) take() []byte {
 
 func (u *puppet) task() wire.TaskID {
 	u.t.Helper()
-	_, id, _, _, ok := wire.ReadTask(u.take())
+	task, _, ok := wire.ReadTask(u.take())
 	require.True(u.t, ok)
-	return id
+	return task.ID
 }
 
 // put puts any record into its lane.
@@ -312,7 +312,7 @@ func TestFreesWait(t *testing.T) {
 	r.requestMemory()
 	const n = 100_000
 	for i := range n {
-		r.free(wire.Allocation{Segment: 1, Generation: 1, Offset: int64(i)}, 0)
+		r.free(shm.WireRef{ID: 1, Ref: shm.Ref{Generation: 1, Offset: int64(i)}})
 	}
 	require.Equal(t, maxUnread, sent.messages)
 	buf := make([]byte, wire.MaxMessage)
@@ -334,13 +334,13 @@ func TestFreesWait(t *testing.T) {
 	// A full socket, and a closed one, keep or drop them without a wait.
 	for ours.Send([]byte{wire.MsgDrain}, -1) == nil {
 	}
-	r.free(wire.Allocation{Segment: 1, Generation: 1, Offset: 1}, 0)
+	r.free(shm.WireRef{ID: 1, Ref: shm.Ref{Generation: 1, Offset: 1}})
 	r.flush()
 	require.Len(t, r.frees, 1)
 	theirs.Close()
 	r.flush()
 	require.NoError(t, r.end())
-	r.free(wire.Allocation{Segment: 1, Generation: 1, Offset: 1}, 0)
+	r.free(shm.WireRef{ID: 1, Ref: shm.Ref{Generation: 1, Offset: 1}})
 	require.Empty(t, r.frees)
 }
 

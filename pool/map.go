@@ -8,6 +8,7 @@ import (
 	"iter"
 
 	"example.com/handoff/pool/internal/wire"
+	"example.com/handoff/shm"
 )
 
 // An Item is one result of Map.
@@ -40,15 +41,16 @@ func (e *SequenceError) Unwrap() error { return e.Err }
 func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {
 	type flight struct {
 		Future[Out]
-		err error
+		bytes int64
+		err   error
 	}
 	return func(yield func(Item[Out], error) bool) {
-		size, most := p.windows(f.e)
-		window := make([]flight, most) // a ring
-		first, n, index := 0, 0, 0
+		w := p.window(f.e)
+		window := make([]flight, w.most) // a ring
+		first, index := 0, 0
 		defer func() {
-			for i := range n {
-				if fl := window[(first+i)%most]; fl.err == nil {
+			for i := range w.n {
+				if fl := window[(first+i)%w.most]; fl.err == nil {
 					p.cancel(fl.id, true)
 					fl.Discard()
 				}
@@ -58,59 +60,100 @@ func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.S
 		deliver := func() bool {
 			fl := &window[first]
 			item, err := Item[Out]{Index: index, TaskNumber: fl.seq}, fl.err
+			var how taken
 			if err == nil {
-				var dry bool
-				item.Value, dry, err = fl.wait(ctx)
-				if dry && n == size {
-					size = min(2*size, most)
-				}
+				item.Value, how, err = fl.wait(ctx)
 			}
 			end := err != nil && (ctx.Err() != nil || p.broken() != nil || errors.Is(err, ErrFull))
 			if end {
 				item, err = Item[Out]{}, &SequenceError{cmp.Or(ctx.Err(), err)}
 			}
 			if !end || fl.err != nil {
-				first = (first + 1) % most
-				n--
+				first = (first + 1) % w.most
+				w.taken(fl.bytes, how)
 			}
 			index++
 			return yield(item, err) && !end
 		}
 		for in := range ins {
-			fut, err := f.Submit(ctx, p, in)
-			for errors.Is(err, ErrFull) && n > 0 {
+			s, err := submit(ctx, p, f.e, &in, 0, nil, 0)
+			for w.waitsOver(err) {
 				if !deliver() {
 					return
 				}
-				fut, err = f.Submit(ctx, p, in)
+				s, err = submit(ctx, p, f.e, &in, 0, nil, 0)
 			}
-			window[(first+n)%most] = flight{fut, err}
-			if n++; n == size && !deliver() {
-				return
+			window[(first+w.n)%w.most] = flight{Future[Out]{p: p, plan: f.e.out, id: s.id, seq: s.number}, s.bytes, err}
+			for w.entered(s.bytes); w.full(); {
+				if !deliver() {
+					return
+				}
 			}
 		}
-		for n > 0 && deliver() {
+		for w.n > 0 && deliver() {
 		}
 	}
 }
 
-// windows are the sizes of Map's window at first and at most.
-func (p *Pool) windows(e *entry) (size, most int) {
-	most = 128 * p.opts.Workers
+// A mapWindow bounds the tasks of a Map that are submitted and not yet delivered.
+type mapWindow struct {
+	n, size, most int   // tasks: now, at most as it is now, and at most
+	least         int   // however large they are
+	bytes         int64 // of their arguments, by value
+	mostBytes     int64 // of these and of results
+	resultBytes   int64 // of the largest result so far
+}
+
+// windowBytes bounds what goes by value in one Map at a time: enough for the cost of a task
+// to be nothing beside that of its bytes.
+const windowBytes = 64 << 20
+
+func (p *Pool) window(e *entry) *mapWindow {
+	w := &mapWindow{size: 4 * p.opts.Workers, most: 128 * p.opts.Workers, least: p.opts.Workers + 1, mostBytes: windowBytes}
 	if e.in.Arrays() || e.out.Arrays() {
-		most = 16 * p.opts.Workers
+		w.most = 16 * p.opts.Workers
 	}
-	return 4 * p.opts.Workers, most
+	if a := p.opts.Arenas.Inputs; a != nil && a.MaxBytes > 0 {
+		w.mostBytes = min(w.mostBytes, a.MaxBytes/2)
+	}
+	return w
+}
+
+// entered counts a task in.
+func (w *mapWindow) entered(bytes int64) {
+	w.n++
+	w.bytes += bytes
+}
+
+// taken counts a task off whose result was taken.
+func (w *mapWindow) taken(bytes int64, how taken) {
+	if how.dry && w.n == w.size {
+		w.size = min(2*w.size, w.most)
+	}
+	w.n--
+	w.bytes -= bytes
+	w.resultBytes = max(w.resultBytes, how.bytes)
+}
+
+// full reports whether a result is to be waited for before the next task.
+func (w *mapWindow) full() bool {
+	return w.n >= w.size || w.n >= w.least && w.bytes+int64(w.n)*w.resultBytes > w.mostBytes
+}
+
+// waitsOver reports whether a Submit has failed for want of what tasks of the window hold: a
+// place in the table, or memory for arguments.
+func (w *mapWindow) waitsOver(err error) bool {
+	return w.n > 0 && (errors.Is(err, ErrFull) || errors.Is(err, shm.ErrFull) && !errors.Is(err, ErrTooLarge))
 }
 
 // MapUnordered is [Fn.Map] but for the order: it yields each result as soon as it
 // is there.
 func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {
 	return func(yield func(Item[Out], error) bool) {
-		size, most := p.windows(f.e)
+		w := p.window(f.e)
 		g := &completionSet{waiter: waiter{token: make(chan struct{}, 1)}}
 		defer p.leave(g)
-		index, n := 0, 0
+		index := 0
 		// deliver waits for any and yields it. It reports whether to go on.
 		deliver := func() bool {
 			t, err := p.awaitAny(ctx, g)
@@ -118,33 +161,29 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 				yield(Item[Out]{}, &SequenceError{err})
 				return false
 			}
-			item := Item[Out]{Index: t.tag, TaskNumber: t.number}
-			var dry bool
-			item.Value, dry, err = take[Out](p, f.e.out, t)
+			item, bytes := Item[Out]{Index: t.tag, TaskNumber: t.number}, t.args.valueBytes
+			var how taken
+			item.Value, how, err = take[Out](p, f.e.out, t)
 			end := err != nil && p.broken() != nil
 			if end {
 				item, err = Item[Out]{}, &SequenceError{err}
 			}
-			if dry && n == size {
-				size = min(2*size, most)
-			}
-			n--
+			w.taken(bytes, how)
 			return yield(item, err) && !end
 		}
 		for in := range ins {
-			err := ctx.Err()
-			if err == nil {
-				_, _, err = submit(p, f.e, &in, g, index)
-			}
-			for errors.Is(err, ErrFull) && n > 0 {
+			s, err := submit(ctx, p, f.e, &in, 0, g, index)
+			for w.waitsOver(err) {
 				if !deliver() {
 					return
 				}
-				_, _, err = submit(p, f.e, &in, g, index)
+				s, err = submit(ctx, p, f.e, &in, 0, g, index)
 			}
 			if err == nil {
-				if n++; n == size && !deliver() {
-					return
+				for w.entered(s.bytes); w.full(); {
+					if !deliver() {
+						return
+					}
 				}
 			} else {
 				item := Item[Out]{Index: index}
@@ -158,7 +197,7 @@ func (f *Fn[In, Out]) MapUnordered(ctx context.Context, p *Pool, ins iter.Seq[In
 			}
 			index++
 		}
-		for n > 0 && deliver() {
+		for w.n > 0 && deliver() {
 		}
 	}
 }

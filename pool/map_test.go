@@ -60,7 +60,7 @@ func TestMapHoldsProducersBack(t *testing.T) {
 		ahead = max(ahead, pulled-seen)
 		time.Sleep(5 * time.Millisecond)
 	}
-	_, most := p.windows(addOne.e)
+	most := p.window(addOne.e).most
 	require.LessOrEqual(t, ahead, most/4, "the window grew for nobody")
 
 	eventually(t, func() bool { return len(p.Stats().Workers) == 2 }, "not both are up")
@@ -152,7 +152,7 @@ func TestMapEndsWithItsContext(t *testing.T) {
 				ctx, cancel := context.WithCancel(background())
 				defer cancel()
 				after := 0 // items since it has ended
-				_, most := p.windows(norm.e)
+				most := p.window(norm.e).most
 				var last error
 				for r, err := range f(ctx, p, func(yield func(normIn) bool) {
 					for yield(in) {

@@ -26,6 +26,7 @@ type Pool struct {
 	starter  *proc.Starter
 	// These have locks of their own.
 	segments segments
+	large    largeResults
 	hooks    hooks
 
 	// mu guards the parts below, but for those fields that say otherwise.

@@ -81,7 +81,8 @@ func RangeFunc[In any](name string, f func(t *Task, in In, lo, hi int) error) *R
 // or ctx's. It may be called from several goroutines; of more than 63 ranges at
 // once the rest waits.
 func (f *RangeFn[In]) ForRange(ctx context.Context, p *Pool, in In, n int, opts *RangeOptions) error {
-	_, err := runRange(ctx, p, f.e, &in, n, opts)
+	_, large, err := runRange(ctx, p, f.e, &in, n, opts)
+	release(large)
 	return err
 }
 
@@ -104,14 +105,23 @@ func ReduceFunc[In, Out any](name string, f func(t *Task, in In, lo, hi int) (Ou
 // Options.TaskTimeout twice. RangeOptions.Report says how many were. It is the zero value if n is 0. With a
 // [*QuarantineError] it is the result of all others.
 func (f *ReduceFn[In, Out]) Reduce(ctx context.Context, p *Pool, in In, n int, opts *RangeOptions) (total Out, err error) {
-	parts, err := runRange(ctx, p, f.e, &in, n, opts)
+	parts, large, err := runRange(ctx, p, f.e, &in, n, opts)
+	defer func() { release(large) }()
 	var left *QuarantineError
 	if err != nil && !errors.As(err, &left) {
 		return total, err
 	}
 	for i, part := range parts {
 		var v Out
-		if err := codec.Decode(f.e.out, part, &v, nil); err != nil {
+		decode := func(b []byte) error { return codec.Decode(f.e.out, b, &v, nil) }
+		var err error
+		if large, ok := part.(*largeResult); ok {
+			err = large.decode(decode)
+		} else {
+			b, _ := part.([]byte) // none of an empty result
+			err = recovered(func() error { return decode(b) })
+		}
+		if err != nil {
 			var none Out
 			return none, fmt.Errorf("pool: result of %s: %w", f.e.name, err)
 		}
@@ -129,21 +139,22 @@ func newRange[In, Out any](name string, f func(*Task, In, int, int) (Out, error)
 	if out.Arrays() {
 		panic(fmt.Sprintf("pool: function %q: result %v: a View is not possible in the result of a range: store to an Array argument", name, out.Type()))
 	}
-	e := &entry{name: name, in: in, out: out}
+	e := &entry{name: name, in: in, out: out, grows: !out.Quick()}
+	e.worker.Keeps = !in.Arrays()
 	e.worker.RangeRunner = func(c *workerside.Call) func(args []byte) (workerside.Body, error) {
 		t, bind := &Task{c}, c.Bind
-		a := new(In) // on the heap: bind keeps pointers into it while the function runs
 		return func(args []byte) (workerside.Body, error) {
-			*a = *new(In)
+			a := new(In)
 			if err := codec.Decode(in, args, a, bind); err != nil {
 				return nil, fmt.Errorf("arguments: %w", err)
 			}
+			c.Decoded(args)
 			return func(lo, hi int, dst []byte) ([]byte, error) {
 				v, err := f(t, *a, lo, hi)
 				if err != nil {
 					return dst, err
 				}
-				return inline(codec.Encode(out, dst, &v, nil))
+				return encodeResult(c, out, dst, &v, nil)
 			}, nil
 		}
 	}

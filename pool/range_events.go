@@ -13,14 +13,27 @@ import (
 
 // blockLocked takes the result of a block, or of a part of one. The error is what the
 // worker did wrong.
-func (w *worker) blockLocked(t *task, block uint32, u wire.Usage, payload []byte) error {
-	j := t.share.job
-	taken, err := j.machine.Result(&t.share.Share, block, payload)
+func (w *worker) blockLocked(t *task, block uint32, u wire.Usage, payload []byte, isLarge bool) error {
+	p, j := w.pool, t.share.job
+	var part any
+	bytes := int64(len(payload))
+	if isLarge {
+		l, err := w.results.bindLarge(&p.large, payload)
+		if err != nil {
+			return fmt.Errorf("its result of %s: %w", j.entry.name, err)
+		}
+		j.large = append(j.large, l)
+		part, bytes = l, l.bytes
+	} else if !j.entry.out.Empty() {
+		part = slices.Clone(payload)
+	}
+	taken, err := j.machine.Result(&t.share.Share, block, part)
 	if err != nil {
 		return err
 	}
+	p.stats.BytesByValue += bytes
 	if taken != rangejob.Kept {
-		w.pool.stats.dropped++
+		p.stats.dropped++
 	}
 	if taken != rangejob.Repeated {
 		w.attemptLocked(t, block, u, nil)
@@ -31,7 +44,7 @@ func (w *worker) blockLocked(t *task, block uint32, u wire.Usage, payload []byte
 
 // shareEndedLocked ends a share whose worker has answered. The error is what it did wrong:
 // then the share is not over, and is lost with the worker.
-func (w *worker) shareEndedLocked(t *task, status wire.Status, u wire.Usage, payload []byte) error {
+func (w *worker) shareEndedLocked(t *task, status wire.Status, u wire.Usage, payload []byte, frees uint16) error {
 	p, j, s := w.pool, t.share.job, &t.share.Share
 	if status == wire.StatusOK {
 		if err := j.machine.Unreported(s); err != nil {
@@ -39,6 +52,9 @@ func (w *worker) shareEndedLocked(t *task, status wire.Status, u wire.Usage, pay
 		}
 	}
 	w.lane.Pop()
+	if w.results.memoryWanted.Load() {
+		w.results.satisfied(frees)
+	}
 	w.recycleLocked()
 	delete(p.ranges.shares, t.id.Epoch)
 	switch status {
@@ -218,7 +234,8 @@ func (p *Pool) endRangeLocked(j *rangeJob) {
 	p.tasks.unresolved--
 	<-p.ranges.counters
 	if j.abandoned {
-		p.releases.pins = append(p.releases.pins, j.pins...)
+		p.releases.pins = append(p.releases.pins, j.args.pins...)
+		p.releases.large = append(p.releases.large, j.large...)
 	}
 	p.leader.overLocked(&j.waiter)
 }

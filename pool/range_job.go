@@ -6,12 +6,10 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/rangejob"
 	policy "example.com/handoff/pool/internal/task"
 	"example.com/handoff/pool/internal/wire"
-	"example.com/handoff/shm"
 )
 
 // A rangeJob is a range of indices under way. What is to be done of it is the machine's
@@ -23,9 +21,8 @@ type rangeJob struct {
 	record      wire.RangeShare // what is the same in those of all shares
 	taskNumber  uint64
 	entry       *entry
-	args        []byte // encoded
-	segs        []*announced
-	pins        []shm.Pin
+	args        arguments
+	large       []*largeResult           // of blocks
 	joined      map[int]bool             // incarnations with a share that takes blocks from the counter
 	quarantined map[int]*WorkerExitError // by index that was left out: the last death
 	err         error
@@ -55,9 +52,11 @@ type ranges struct {
 const shareIndex = 1<<32 - 1
 
 // runRange runs a job and returns the results of its blocks.
-func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opts *RangeOptions) ([][]byte, error) {
+//
+// Each is a []byte, or one of the *largeResults, which are the caller's to release.
+func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opts *RangeOptions) ([]any, []*largeResult, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var o RangeOptions
 	if opts != nil {
@@ -68,21 +67,19 @@ func runRange[In any](ctx context.Context, p *Pool, e *entry, in *In, n int, opt
 	}
 	j, err := p.newRange(e, n, &o)
 	if err != nil {
-		return nil, fmt.Errorf("pool: range %s: %w", e.name, err)
+		return nil, nil, fmt.Errorf("pool: range %s: %w", e.name, err)
 	}
 	if err := p.broken(); err != nil || n == 0 {
-		return nil, err
+		return nil, nil, err
 	}
-	var t task
-	j.args, err = inline(codec.EncodeRecovered(e.in, nil, in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(&t, field, b) }))
-	j.pins, j.segs = t.refs.pins, t.refs.segs
-	if err != nil {
-		release(j.pins)
-		return nil, fmt.Errorf("pool: range %s: %w", e.name, err)
+	if err := encodeArguments(p, e, in, &j.args, nil); err != nil {
+		release(j.args.pins)
+		return nil, nil, fmt.Errorf("pool: range %s: %w", e.name, err)
 	}
-	if err := p.enterRange(ctx, j, t.refs.bytes); err != nil {
-		release(j.pins)
-		return nil, err
+	j.record.Large = j.args.large
+	if err := p.enterRange(ctx, j); err != nil {
+		release(j.args.pins)
+		return nil, nil, err
 	}
 	return p.awaitRange(ctx, j, o.Report)
 }
@@ -112,7 +109,7 @@ func (p *Pool) newRange(e *entry, n int, o *RangeOptions) (*rangeJob, error) {
 }
 
 // enterRange waits for a counter and lets the workers begin.
-func (p *Pool) enterRange(ctx context.Context, j *rangeJob, bytesByRef int64) error {
+func (p *Pool) enterRange(ctx context.Context, j *rangeJob) error {
 	select { // the counters are so many
 	case p.ranges.counters <- struct{}{}:
 	case <-ctx.Done():
@@ -126,7 +123,8 @@ func (p *Pool) enterRange(ctx context.Context, j *rangeJob, bytesByRef int64) er
 		<-p.ranges.counters
 		return err
 	}
-	p.stats.Memory.BytesByRef += bytesByRef
+	p.stats.Memory.BytesByRef += j.args.refBytes
+	p.stats.BytesByValue += j.args.valueBytes
 	p.dispatchLocked()
 	return nil
 }
@@ -159,7 +157,7 @@ func (r *ranges) counterOf(j *rangeJob) (next, stop *atomic.Uint32) {
 }
 
 // awaitRange returns when the job is over, or ctx has ended.
-func (p *Pool) awaitRange(ctx context.Context, j *rangeJob, report *RangeReport) (results [][]byte, err error) {
+func (p *Pool) awaitRange(ctx context.Context, j *rangeJob, report *RangeReport) (results []any, large []*largeResult, err error) {
 	done := ctx.Done()
 	p.mu.Lock()
 	if !p.waitUnlocking(ctx, done, &j.waiter) {
@@ -173,10 +171,10 @@ func (p *Pool) awaitRange(ctx context.Context, j *rangeJob, report *RangeReport)
 	}
 	p.unlock()
 	if over {
-		release(j.pins)
-		return j.machine.Results(), j.err
+		release(j.args.pins)
+		return j.machine.Results(), j.large, j.err
 	}
-	return nil, err // blocks that still run may bring results
+	return nil, nil, err // blocks that still run may bring results
 }
 
 // joinRangesLocked gives a share of each job to each worker that has none yet.

@@ -258,7 +258,8 @@ func (r *rangeWalk) wrong() error {
 		return j.err
 	}
 	at := 0
-	for _, part := range j.machine.Results() {
+	for _, result := range j.machine.Results() {
+		part, _ := result.([]byte)
 		for left != nil && slices.ContainsFunc(left.Indices, func(i PoisonIndex) bool { return i.Index == at }) {
 			at++
 		}

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"example.com/handoff/pool/internal/codec"
-	"example.com/handoff/pool/internal/wire"
 	workerside "example.com/handoff/pool/internal/worker"
 )
 
@@ -25,6 +24,7 @@ var registry struct {
 type entry struct {
 	name    string
 	in, out *codec.Plan
+	grows   bool          // its tasks may ask for memory for their results
 	hint    atomic.Uint32 // its number in the table that was asked last
 	worker  workerside.Func
 	// take decodes a result with Views into a new *Out; nil for other results.
@@ -115,8 +115,9 @@ func compile(name string, args, result reflect.Type) (in, out *codec.Plan) {
 
 func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
 	in, out := compile(name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
-	e := &entry{name: name, in: in, out: out}
+	e := &entry{name: name, in: in, out: out, grows: !out.Quick()}
 	e.worker.Arrays = out.Arrays()
+	private := !in.Arrays() && !in.Quick()
 	e.worker.Runner = func(c *workerside.Call) func(args, dst []byte) ([]byte, error) {
 		t, bind, ref := &Task{c}, c.Bind, c.Ref
 		a := new(In) // on the heap: bind keeps pointers into it while the function runs
@@ -125,11 +126,15 @@ func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
 			if err := codec.Decode(in, args, a, bind); err != nil {
 				return dst, fmt.Errorf("arguments: %w", err)
 			}
+			c.Decoded(args)
 			v, err := f(t, *a)
+			if private { // and perhaps large
+				*a = *new(In)
+			}
 			if err != nil {
 				return dst, err
 			}
-			return inline(codec.Encode(out, dst, &v, ref))
+			return encodeResult(c, out, dst, &v, ref)
 		}
 	}
 	if out.Arrays() {
@@ -142,10 +147,12 @@ func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
 	return e
 }
 
-// inline is what Encode has returned, of a value that must fit into a message.
-func inline(out []byte, large *codec.Large, err error) ([]byte, error) {
-	if large != nil {
-		err = fmt.Errorf("%w: it takes %d bytes, at most %d", ErrTooLarge, large.Bytes(), wire.MaxInline)
+// encodeResult appends a result to the record of a task or block, or the ref of the side
+// block that it goes into.
+func encodeResult[Out any](c *workerside.Call, out *codec.Plan, dst []byte, v *Out, ref codec.RefFunc) ([]byte, error) {
+	dst, large, err := codec.Encode(out, dst, v, ref)
+	if large != nil && err == nil {
+		return c.PutLarge(dst, large)
 	}
-	return out, err
+	return dst, err
 }

@@ -65,7 +65,15 @@ func (w *worker) grow(msg []byte) error {
 	case r.count() >= maxSegments:
 		err = fmt.Errorf("pool: %d more bytes for results: %w: %d segments, the most there can be", bytes, shm.ErrFull, maxSegments)
 	default:
-		seg, err = p.create(bytes, shm.ReadWrite, w)
+		if seg, err = p.create(bytes, shm.ReadWrite, w); errors.As(err, new(*shm.SpaceError)) {
+			p.makeRoom(nil)
+			seg, err = p.create(bytes, shm.ReadWrite, w)
+		}
+	}
+	if errors.Is(err, shm.ErrFull) && !errors.Is(err, shm.ErrTooLarge) { // what is freed here the worker looks for before it gives up
+		p.makeRoom(r)
+		r.memoryWanted.Store(true) // results of earlier tasks have come meanwhile
+		r.flush()
 	}
 	if err != nil {
 		return sent(r.link.Send(wire.AppendRefuse(nil, err), -1))
@@ -108,10 +116,12 @@ func sent(err error) error {
 
 // A boundResult is a result whose Views are bound.
 type boundResult struct {
-	value  any // *Out
-	views  []shm.OwnedBinder
-	bytes  int64
-	failed error // the task's own: nothing is bound
+	value      any // *Out
+	views      []shm.OwnedBinder
+	bytes      int64        // of these
+	large      *largeResult // instead, if there are no Views
+	valueBytes int64        // encoded
+	failed     error        // the task's own: nothing is bound
 }
 
 // bind checks the refs of a result and binds its Views. The error is what the
@@ -122,24 +132,13 @@ func (r *resultSegments) bind(e *entry, payload []byte) (t boundResult, err erro
 			t, err = boundResult{}, fmt.Errorf("panic: %.1000v", v)
 		}
 	}()
+	t.valueBytes = int64(len(payload))
 	t.value, err = e.take(payload, func(field string, b shm.Binder, w shm.WireRef) error {
-		var seg *shm.Segment
-		size := int64(0)
-		if w.ID != 0 {
-			if seg = r.seg(w.ID); seg == nil {
-				return fmt.Errorf("%s: segment %d is not one for its results", field, w.ID)
-			}
-			w.Ref.Segment, size = seg.Name(), seg.Size()
+		seg, err := r.segmentOf(field, b, &w)
+		if err != nil {
+			return err
 		}
-		if err := w.Ref.Validate(size); err != nil {
-			return fmt.Errorf("%s: %w", field, err)
-		}
-		if want := b.Ref().DType; w.Ref.DType != want {
-			return fmt.Errorf("%s: dtype %v, expected %v", field, w.Ref.DType, want)
-		}
-		free := func() {
-			r.free(wire.Allocation{Segment: w.ID, Generation: w.Ref.Generation, Offset: w.Ref.Offset}, w.Ref.Bytes())
-		}
+		free := func() { r.free(w) }
 		if err := shm.BindTo(b, seg, w.Ref, free); err != nil { // its elements are no values
 			t.failed = errors.Join(t.failed, fmt.Errorf("%s: %w", field, err))
 			free()
@@ -164,6 +163,25 @@ func (r *resultSegments) bind(e *entry, payload []byte) (t boundResult, err erro
 	return t, err
 }
 
+// segmentOf checks a ref for b, names its segment in it, and returns that: nil if it has no
+// elements.
+func (r *resultSegments) segmentOf(field string, b shm.Binder, w *shm.WireRef) (seg *shm.Segment, err error) {
+	size := int64(0)
+	if w.ID != 0 {
+		if seg = r.seg(w.ID); seg == nil {
+			return nil, fmt.Errorf("%s: segment %d is not one for its results", field, w.ID)
+		}
+		w.Ref.Segment, size = seg.Name(), seg.Size()
+	}
+	if err := w.Ref.Validate(size); err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	if want := b.Ref().DType; w.Ref.DType != want {
+		return nil, fmt.Errorf("%s: dtype %v, expected %v", field, w.Ref.DType, want)
+	}
+	return seg, nil
+}
+
 func (r *resultSegments) seg(id uint32) *shm.Segment {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -176,15 +194,15 @@ func (r *resultSegments) count() int {
 	return len(r.segs)
 }
 
-// free tells the worker, in time, that a View of its result was released.
-func (r *resultSegments) free(b wire.Allocation, bytes int64) {
+// free tells the worker, in time, that an array of its result was released.
+func (r *resultSegments) free(w shm.WireRef) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
 		return
 	}
-	r.frees = append(r.frees, b)
-	r.bytes += bytes
+	r.frees = append(r.frees, wire.Allocation{Segment: w.ID, Generation: w.Ref.Generation, Offset: w.Ref.Offset})
+	r.bytes += w.Ref.Bytes()
 	r.freed.Store(true)
 	if r.bytes >= urgentBytes && r.memoryTasks.Load() > 0 || r.memoryWanted.Load() {
 		r.flushLocked()

@@ -61,11 +61,7 @@ func (w *worker) fits(bytes int) bool {
 // sendLocked puts a pending task into a worker's lane, which has room for it.
 // Where a segment cannot be announced it ends the worker instead.
 func (p *Pool) sendLocked(w *worker, t *task) bool {
-	segs := t.refs.segs
-	if t.share.job != nil {
-		segs = t.share.job.segs
-	}
-	for _, a := range segs {
+	for _, a := range t.arguments().segs {
 		if w.knows[a.id] {
 			continue
 		}
@@ -80,7 +76,7 @@ func (p *Pool) sendLocked(w *worker, t *task) bool {
 	}
 	w.results.flushTo(w.lane)
 	p.sched.record = t.appendRecord(p.sched.record[:0])
-	at, ok := w.lane.Push(p.sched.record, t.id, t.entry.out.Arrays())
+	at, ok := w.lane.Push(p.sched.record, t.id, t.entry.grows)
 	if !ok {
 		w.failLocked(fmt.Errorf("the ring to it: %w", w.lane.Err()))
 		return false
@@ -91,19 +87,28 @@ func (p *Pool) sendLocked(w *worker, t *task) bool {
 	return true
 }
 
+// arguments are the task's, or those of the range that it is a share of.
+func (t *task) arguments() *arguments {
+	if j := t.share.job; j != nil {
+		return &j.args
+	}
+	return &t.args
+}
+
 func (t *task) recordBytes() int {
 	if j := t.share.job; j != nil {
-		return wire.RangeShareBytes + len(j.args)
+		return wire.RangeShareBytes + len(j.args.bytes)
 	}
-	return wire.TaskBytes + len(t.args)
+	return (&wire.Task{Deadline: t.args.deadline}).Bytes() + len(t.args.bytes)
 }
 
 // appendRecord appends what the worker gets, for an attempt more than there were.
 func (t *task) appendRecord(b []byte) []byte {
 	if j := t.share.job; j != nil {
-		return t.shareRecord().Append(b, j.args)
+		return t.shareRecord().Append(b, j.args.bytes)
 	}
-	return wire.AppendTask(b, t.fn, t.id, t.tries.Attempt+1, t.args)
+	r := wire.Task{Func: t.fn, Attempt: t.tries.Attempt + 1, ID: t.id, Large: t.args.large, Deadline: t.args.deadline}
+	return r.Append(b, t.args.bytes)
 }
 
 // requeueLocked puts a task that was in a lane and that no worker has begun to

@@ -137,13 +137,13 @@ func (s *segments) resultBytes() int64 {
 	return s.results.bytes
 }
 
-// wire pins an argument for the task and numbers its segment.
-func (p *Pool) wire(t *task, field string, b shm.Binder) (shm.WireRef, error) {
+// wire pins an argument and numbers its segment.
+func (p *Pool) wire(a *arguments, field string, b shm.Binder) (shm.WireRef, error) {
 	pin, err := b.Pin()
 	if err != nil {
 		return shm.WireRef{}, fmt.Errorf("%s: %w", field, err)
 	}
-	t.refs.pins = append(t.refs.pins, pin)
+	a.pins = append(a.pins, pin)
 	ref := b.Ref()
 	ref.Segment = ""
 	seg := pin.Segment()
@@ -153,17 +153,16 @@ func (p *Pool) wire(t *task, field string, b shm.Binder) (shm.WireRef, error) {
 	if shm.KindOf(b) == shm.KindArray && !p.segments.outputs.Owns(seg) {
 		return shm.WireRef{}, fmt.Errorf("%s: an Array argument must be made in Pool.Outputs(): hand others over as a View", field)
 	}
-	a, fresh, err := p.segments.number(seg)
+	numbered, fresh, err := p.segments.number(seg)
 	if err != nil {
 		return shm.WireRef{}, err
 	}
 	if fresh {
-		p.preannounce(a)
-		seg.OnUnmap(func() { p.retire(a) })
+		p.preannounce(numbered)
+		seg.OnUnmap(func() { p.retire(numbered) })
 	}
-	t.refs.segs = append(t.refs.segs, a)
-	t.refs.bytes += ref.Bytes()
-	return shm.WireRef{ID: a.id, Ref: ref}, nil
+	a.segs = append(a.segs, numbered)
+	return shm.WireRef{ID: numbered.id, Ref: ref}, nil
 }
 
 // preannounce tells spares of a segment.
@@ -222,6 +221,7 @@ func (p *Pool) create(bytes int64, workers shm.Mode, by *worker) (*shm.Segment, 
 	if !errors.As(err, &full) {
 		return seg, err
 	}
+	p.large.copyOut(nil)
 	if p.segments.trim() > 0 {
 		if seg, err = p.segments.create(bytes, workers); !errors.As(err, &full) {
 			return seg, err

@@ -3,6 +3,7 @@ package pool
 import (
 	"time"
 
+	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/proc"
 )
 
@@ -26,10 +27,28 @@ type Stats struct {
 	Cancelled   int64 // tasks that ended with ErrCancelled
 	Quarantined int64 // indices of ranges
 
+	CopyStats
 	Memory MemoryStats
 	Hooks  HookStats
 
 	dropped int64 // second results of a block
+}
+
+// CopyStats is what went by value, in bytes, of tasks and ranges, and of their results. What
+// is longer than a record lies in a side block: the copies into and out of those are
+// counted where they are made, here and in the workers, those of dead ones too.
+type CopyStats struct {
+	// BytesByValue is the size of arguments, once for each task or range that was
+	// submitted, and of results, once for each that came, as encoded: in records and in
+	// side blocks, with the Refs of arrays.
+	BytesByValue int64
+	// CopiedIn is what was copied into side blocks: arguments by this process, once for all
+	// attempts, and results by workers.
+	CopiedIn int64
+	// CopiedOut is what was copied out of them: arguments by workers, once for each attempt,
+	// and for each range once in each worker; and results by this process, twice where they
+	// were moved to private memory first, because the arena of results was short.
+	CopiedOut int64
 }
 
 // MemoryStats is what went through shared memory, and how much there is for workers.
@@ -63,6 +82,13 @@ type WorkerStats struct {
 	PrivateBytes int64 `json:"private_bytes"` // private memory at the last look, at most a second ago while it has tasks; 0: none yet
 }
 
+// add adds what a worker has counted.
+func (s *CopyStats) add(c lane.Copied) {
+	in, out := c.Load()
+	s.CopiedIn += in
+	s.CopiedOut += out
+}
+
 // Stats returns a copy of what is known. It changes nothing and waits for nothing. A
 // result that nobody waits for is counted some milliseconds after it came, when the pool
 // takes it, and a death when it is known of what: a task that it cost an attempt may be
@@ -80,7 +106,10 @@ func (p *Pool) Stats() Stats {
 	for c, n := range p.stats.Deaths {
 		s.Deaths[c] = n
 	}
+	s.CopiedIn += p.large.copiedIn.Load()
+	s.CopiedOut += p.large.copiedOut.Load()
 	for _, w := range p.sched.workers {
+		s.CopyStats.add(w.lane.Copied())
 		if t := w.runningLocked(); t != nil && t.share.job == nil {
 			s.Attempts++
 		}

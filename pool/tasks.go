@@ -27,11 +27,10 @@ type task struct {
 	discarded bool // nobody will
 	delayed   bool // it waits before it is tried again
 
-	args  []byte // encoded
+	args  arguments
 	tries policy.Tries
 	place taskPlace
 	out   taskOutcome
-	refs  taskRefs
 
 	next, prev *task // while pending or delayed
 
@@ -41,11 +40,20 @@ type task struct {
 	share rangeShare // that it is, or the zero value
 }
 
-// taskRefs keeps the segments of the arguments mapped until the task is over.
-type taskRefs struct {
-	segs  []*announced
-	pins  []shm.Pin
-	bytes int64
+// arguments are those of a task or range, encoded, and keep the segments that they name
+// mapped until it is over.
+type arguments struct {
+	bytes      []byte // of the record
+	large      bool   // they are the ref of a side block
+	deadline   int64  // of the context, as in wire.Task
+	segs       []*announced
+	pins       []shm.Pin
+	valueBytes int64 // encoded
+	refBytes   int64 // of arrays
+}
+
+func (a *arguments) reset() {
+	*a = arguments{bytes: a.bytes[:0], segs: a.segs[:0], pins: a.pins[:0]}
 }
 
 // taskPlace is in whose lane a task is, and where there.
@@ -57,6 +65,7 @@ type taskPlace struct {
 // A taskOutcome waits in the table until it is taken or given up.
 type taskOutcome struct {
 	bytes []byte            // of a result without Views
+	large *largeResult      // the same, where that is long
 	value any               // a result with Views: a *Out,
 	views []shm.OwnedBinder // the OwnedViews in it
 	err   error
@@ -85,6 +94,7 @@ type tasks struct {
 type releases struct {
 	tasks []*task           // resolved, with pins
 	views []shm.OwnedBinder // of results that nobody wants
+	large []*largeResult    // likewise
 	pins  []shm.Pin         // of ranges whose caller has left
 	spare []*task           // memory for tasks
 }
@@ -99,38 +109,74 @@ const (
 	taskResolved // ready for Wait
 )
 
-// submit hands a task to the pool; g and tag are those of [Fn.MapUnordered].
-func submit[In any](p *Pool, e *entry, in *In, g *completionSet, tag int) (id wire.TaskID, seq uint64, err error) {
+// A submitted task is known by its number for as long as the pool lives, and by its id in
+// the table.
+type submitted struct {
+	id     wire.TaskID
+	number uint64
+	bytes  int64 // of its arguments, by value
+}
+
+// submit hands a task to the pool, unless ctx has ended. deadline is that of its context, as
+// in wire.Task; g and tag are those of [Fn.MapUnordered].
+func submit[In any](ctx context.Context, p *Pool, e *entry, in *In, deadline int64, g *completionSet, tag int) (s submitted, err error) {
+	if err := ctx.Err(); err != nil {
+		return submitted{}, err
+	}
 	p.mu.Lock()
 	t, err := p.admitLocked(e)
 	if err != nil {
 		p.mu.Unlock()
-		return wire.TaskID{}, 0, fmt.Errorf("pool: submit %s: %w", e.name, err)
+		return submitted{}, fmt.Errorf("pool: submit %s: %w", e.name, err)
 	}
-	t.completions, t.tag = g, tag
-	if !e.in.Arrays() {
-		if t.args, err = inline(codec.EncodeRecovered(e.in, t.args[:0], in, nil)); err == nil {
-			p.enterUnlocking(t)
-		}
-	} else {
+	t.completions, t.tag, t.args.deadline = g, tag, deadline
+	quick := e.in.Quick()
+	var large *codec.Large
+	if quick {
+		t.args.bytes, large, err = codec.EncodeRecovered(e.in, t.args.bytes[:0], in, nil)
+		t.args.valueBytes = int64(len(t.args.bytes))
+	}
+	if err == nil && (!quick || large != nil) {
 		p.mu.Unlock() // until it is pending nobody else looks at it
-		t.args, err = inline(codec.EncodeRecovered(e.in, t.args[:0], in, func(field string, b shm.Binder) (shm.WireRef, error) { return p.wire(t, field, b) }))
-		if err != nil {
-			release(t.refs.pins)
+		if err = encodeArguments(p, e, in, &t.args, large); err != nil {
+			release(t.args.pins)
 		}
 		p.mu.Lock()
-		if err == nil {
-			p.enterUnlocking(t)
-		}
 	}
-	id, seq = t.id, t.number
-	if err != nil {
-		seq = 0
+	if err == nil {
+		p.enterUnlocking(t)
+		s = submitted{t.id, t.number, t.args.valueBytes}
+	} else {
 		p.freeLocked(t)
 		err = fmt.Errorf("pool: submit %s: %w", e.name, err)
 	}
 	p.unlock()
-	return id, seq, err
+	return s, err
+}
+
+// encodeArguments encodes arguments, which are known to be large where large is not nil.
+func encodeArguments[In any](p *Pool, e *entry, in *In, a *arguments, large *codec.Large) (err error) {
+	ref := func(field string, b shm.Binder) (shm.WireRef, error) {
+		w, err := p.wire(a, field, b)
+		a.refBytes += w.Ref.Bytes()
+		return w, err
+	}
+	if large == nil {
+		a.bytes, large, err = codec.EncodeRecovered(e.in, a.bytes[:0], in, ref)
+		a.valueBytes = int64(len(a.bytes))
+	}
+	if err == nil && large != nil {
+		err = p.putLarge(a, large, ref)
+	}
+	return err
+}
+
+// deadlineOf is a context's, as in wire.Task.
+func deadlineOf(ctx context.Context) int64 {
+	if at, ok := ctx.Deadline(); ok {
+		return at.UnixNano()
+	}
+	return 0
 }
 
 // enterUnlocking makes an encoded task pending.
@@ -141,7 +187,8 @@ func (p *Pool) enterUnlocking(t *task) {
 		p.resolveLocked(t, nil, err)
 		return
 	}
-	p.stats.Memory.BytesByRef += t.refs.bytes
+	p.stats.Memory.BytesByRef += t.args.refBytes
+	p.stats.BytesByValue += t.args.valueBytes
 	p.wakeHelpersLocked()
 	if p.tasks.pending.first == nil {
 		if w := p.pickLocked(t.recordBytes()); w != nil && p.sendLocked(w, t) {
@@ -208,7 +255,7 @@ func (p *Pool) resolveLocked(t *task, result []byte, err error) {
 	}
 	t.place.worker, t.out.err = nil, err
 	t.out.bytes = append(t.out.bytes[:0], result...)
-	if len(t.refs.pins) == 0 {
+	if len(t.args.pins) == 0 {
 		p.resolvedLocked(t)
 		return
 	}
@@ -235,19 +282,20 @@ func (p *Pool) resolvedLocked(t *task) {
 // segment runs its hooks, and the pins before the futures are told, so that a
 // caller who got his result finds the memory free.
 func (p *Pool) unlock() {
-	for len(p.releases.tasks)+len(p.releases.views)+len(p.releases.pins) > 0 {
-		ending, unwanted, unpin := p.releases.tasks, p.releases.views, p.releases.pins
-		p.releases.tasks, p.releases.views, p.releases.pins = p.releases.spare[:0], nil, nil
-		p.releases.spare = nil
+	for len(p.releases.tasks)+len(p.releases.views)+len(p.releases.large)+len(p.releases.pins) > 0 {
+		r := p.releases
+		p.releases = releases{tasks: r.spare[:0]}
 		p.mu.Unlock()
-		release(unwanted)
-		release(unpin)
+		release(r.views)
+		release(r.large)
+		release(r.pins)
+		ending := r.tasks
 		for _, t := range ending {
-			release(t.refs.pins)
+			release(t.args.pins)
 		}
 		p.mu.Lock()
 		for i, t := range ending {
-			t.refs.pins, t.refs.segs = t.refs.pins[:0], t.refs.segs[:0]
+			t.args.pins, t.args.segs = t.args.pins[:0], t.args.segs[:0]
 			p.resolvedLocked(t)
 			ending[i] = nil
 		}
@@ -279,10 +327,13 @@ func release[R interface{ Release() }](held []R) {
 // p.unlock gives up a result that nobody took.
 func (p *Pool) freeLocked(t *task) {
 	p.releases.views = append(p.releases.views, t.out.views...)
+	if t.out.large != nil {
+		p.releases.large = append(p.releases.large, t.out.large)
+	}
 	t.id.Epoch = max(t.id.Epoch+1, 1) // never 0
 	t.state, t.entry, t.completions = taskFree, nil, nil
-	t.refs.segs, t.refs.pins, t.refs.bytes = t.refs.segs[:0], t.refs.pins[:0], 0
-	t.out.value, t.out.views, t.out.err = nil, nil, nil
+	t.args.reset()
+	t.out.value, t.out.views, t.out.large, t.out.err = nil, nil, nil, nil
 	t.tries, t.cancel = policy.Tries{}, cancellation{}
 	t.over, t.hadToWait, t.waiting, t.discarded, t.delayed = false, false, false, false, false
 	p.tasks.free = append(p.tasks.free, t)

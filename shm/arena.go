@@ -142,7 +142,10 @@ func (a *Arena) take(size int64) (b extent, gen uint32, h *hold, use uint32, dir
 			a.mu.Unlock()
 			err = a.growBy(class)
 			a.mu.Lock()
-			if err != nil {
+			if err != nil { // who was asked for more may have given up something instead
+				if made, _ := a.findLocked(class); made.size > 0 {
+					b, err = made, nil
+				}
 				break
 			}
 		}

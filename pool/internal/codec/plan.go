@@ -93,3 +93,7 @@ func (p *Plan) field(path string) string {
 	}
 	return "argument" + rest
 }
+
+// Quick reports whether values are encoded and decoded without users' methods, and in a
+// time that does not depend on how large they are, but for strings.
+func (p *Plan) Quick() bool { return p.flat && !p.arrays }

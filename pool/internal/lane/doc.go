@@ -10,6 +10,7 @@
 //	    64     8  the worker's claim: the range in the upper half, and ClaimNone,
 //	              ClaimChoosing or ClaimBlock + the block
 //	    72    24  what the running attempt began with, where it is measured (Begun)
+//	    96    16  bytes that the worker has copied into and out of side blocks (Copied)
 //	   128     …  ring of Slots to the worker
 //	     …     …  ring of Slots to the supervisor
 //	     …   512  the worker's flight ring (wire.FlightRecorder)

@@ -17,8 +17,9 @@ type Lane struct {
 	down     *ring.Producer
 	up       *ring.Consumer
 
-	claim *atomic.Uint64
-	begun Begun
+	claim  *atomic.Uint64
+	begun  Begun
+	copied Copied
 
 	slots       []Slot // what has no answer yet, oldest first, from first on
 	first       int
@@ -50,7 +51,7 @@ type Slot struct {
 // New makes the lane of a new incarnation in mem, of Bytes, which it owns from now on:
 // for a process, or for goroutines of this one.
 func New(mem Memory, local bool) (*Lane, error) {
-	l := &Lane{mem: mem, Doorbell: ring.NewLocalDoorbell(), claim: word64(mem.Bytes, ClaimAt), begun: begunIn(mem.Bytes)}
+	l := &Lane{mem: mem, Doorbell: ring.NewLocalDoorbell(), claim: word64(mem.Bytes, ClaimAt), begun: begunIn(mem.Bytes), copied: copiedIn(mem.Bytes)}
 	var err error
 	if !local {
 		l.Doorbell, err = Doorbell(mem.Bytes)
@@ -82,6 +83,9 @@ func (l *Lane) Claim() uint64 { return l.claim.Load() }
 
 // Begun reads the start and CPU time that the worker has noted for an attempt.
 func (l *Lane) Begun() Begun { return l.begun }
+
+// Copied is what the worker counts of its copies.
+func (l *Lane) Copied() Copied { return l.copied }
 
 // Len is how many answers the worker owes, those for tasks that were taken
 // back too: one that is stopped gives none.

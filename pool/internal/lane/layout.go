@@ -12,9 +12,10 @@ const Slots = 512
 
 // Offsets of the parts of a lane, and its size, in bytes.
 const (
-	ClaimAt = ring.DoorbellBytes
-	begunAt = ClaimAt + 8
-	DownAt  = ClaimAt + ring.SlotBytes
+	ClaimAt  = ring.DoorbellBytes
+	begunAt  = ClaimAt + 8
+	copiedAt = begunAt + 24
+	DownAt   = ClaimAt + ring.SlotBytes
 )
 
 var (

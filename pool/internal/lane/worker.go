@@ -14,6 +14,7 @@ type Worker struct {
 	Up                   *ring.Producer
 	Claim                *atomic.Uint64
 	Begun                Begun
+	Copied               Copied
 	Control              []byte
 	Flight               *wire.FlightRecorder
 }
@@ -22,7 +23,7 @@ type Worker struct {
 // and must be there for as long as the Worker is used.
 func NewWorker(mem, control []byte, doorbell, supervisor *ring.Doorbell) (w Worker, err error) {
 	w.Doorbell, w.Supervisor, w.Control, w.Claim = doorbell, supervisor, control, word64(mem, ClaimAt)
-	w.Begun = begunIn(mem)
+	w.Begun, w.Copied = begunIn(mem), copiedIn(mem)
 	w.Flight = wire.NewFlightRecorder(mem[FlightAt:Bytes])
 	if w.Down, err = ring.NewConsumer(mem[DownAt:UpAt]); err == nil {
 		w.Up, err = ring.NewProducer(mem[UpAt:FlightAt])

@@ -24,7 +24,7 @@ type split struct {
 
 type part struct {
 	lo     int
-	result []byte
+	result any
 }
 
 // split cuts a block whose worker died.
@@ -93,7 +93,7 @@ func (j *Job) endPart(block uint32) {
 }
 
 // partResult takes the result of a part.
-func (j *Job) partResult(s *Share, result []byte) (Taken, error) {
+func (j *Job) partResult(s *Share, result any) (Taken, error) {
 	if s.Reported {
 		return Repeated, fmt.Errorf("it sent indices %d to %d of %s twice", s.Lo, s.Hi, j.Name)
 	}
@@ -102,7 +102,7 @@ func (j *Job) partResult(s *Share, result []byte) (Taken, error) {
 		return Late, nil
 	}
 	of := j.splits[s.Of]
-	of.parts = append(of.parts, part{s.Lo, slices.Clone(result)})
+	of.parts = append(of.parts, part{s.Lo, result})
 	of.left--
 	j.splits[s.Of] = of
 	j.endPart(s.Of)

@@ -2,7 +2,6 @@ package rangejob
 
 import (
 	"fmt"
-	"slices"
 
 	"example.com/handoff/pool/internal/wire"
 )
@@ -30,7 +29,7 @@ type Job struct {
 	given          bitSet            // blocks that a share of their own has, or the parts of a split
 	losses         map[uint32]losses // by block
 	splits         map[uint32]split  // by block
-	results        [][]byte          // by block; nil if there are none
+	results        []any             // by block; nil if there are none
 	quarantined    []int             // indices that are left out
 	shortages      int               // shares of workers that lacked resources
 	emptyShares    int               // shares in a row that brought nothing
@@ -78,7 +77,7 @@ func New(c Config) *Job {
 	j.left = j.blocks.Count
 	j.done, j.given = newBits(j.left), newBits(j.left)
 	if c.Results {
-		j.results = make([][]byte, j.left)
+		j.results = make([]any, j.left)
 	}
 	return j
 }
@@ -124,8 +123,9 @@ const (
 )
 
 // Result is that a block, or the part that the share is of (wire.PartOfBlock), is done.
-// The error is what the worker did wrong.
-func (j *Job) Result(s *Share, block uint32, result []byte) (Taken, error) {
+// What a result is, and what becomes of one that is not kept, or that another replaces, is
+// the owner's affair. The error is what the worker did wrong.
+func (j *Job) Result(s *Share, block uint32, result any) (Taken, error) {
 	if s.Block == wire.PartOfBlock && block == wire.PartOfBlock {
 		return j.partResult(s, result)
 	}
@@ -139,7 +139,7 @@ func (j *Job) Result(s *Share, block uint32, result []byte) (Taken, error) {
 	j.emptyShares = 0
 	j.endSplit(block)
 	if j.results != nil {
-		j.results[block] = slices.Clone(result)
+		j.results[block] = result
 	}
 	j.finish(block)
 	return Kept, nil
@@ -256,11 +256,11 @@ func (j *Job) At(s *Share, block uint32) (lo, hi int) {
 }
 
 // Results are those of all blocks and parts, in the order of the indices.
-func (j *Job) Results() [][]byte {
+func (j *Job) Results() []any {
 	if j.results == nil || len(j.splits) == 0 {
 		return j.results
 	}
-	var all [][]byte
+	var all []any
 	for b, result := range j.results {
 		s, isSplit := j.splits[uint32(b)]
 		if !isSplit {

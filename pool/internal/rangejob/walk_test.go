@@ -283,7 +283,8 @@ func (w *walk) state() string {
 // wrong is what is wrong with a job that is over.
 func (w *walk) wrong() error {
 	at, left := 0, w.Quarantined()
-	for _, part := range w.Results() {
+	for _, result := range w.Results() {
+		part, _ := result.([]byte)
 		for len(left) > 0 && left[0] == at {
 			at, left = at+1, left[1:]
 		}

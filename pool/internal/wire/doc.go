@@ -41,7 +41,7 @@
 //	range    s→w  0 kind · 1 attempt · 2 func · 4 index · 8 epoch · 12 job · 16 workers · 20 block · 24 n · 32 grain · 40 lo · 48 hi · 56 args…
 //	free     s→w  as the message
 //	result   w→s  0 kind · 1 status · 2 frees · 4 index · 8 epoch · 12 payload…
-//	block    w→s  0 kind · 4 index · 8 epoch · 12 block · 16 payload…
+//	block    w→s  0 kind · 1 large · 4 index · 8 epoch · 12 block · 16 payload…
 //
 // Each task and each share of a range is answered by one result, in the order in which
 // they were sent. A free has no answer; each result says how many free messages, modulo
@@ -49,8 +49,14 @@
 // part of a block, or as many blocks as the worker takes from the counter of the job: each
 // is answered by a block when it is done, before the result, which has no payload then.
 //
-// The payload of a result is what package codec has encoded, or, where the status is
-// neither [StatusOK] nor [StatusRevoked], a failure:
+// Arguments and results are what package codec has encoded. What is longer than
+// [MaxInline] is in a side block: an array of bytes in an arena, of which the record has the
+// shm.WireRef. The kind of a task or range then has its highest bit set, a result has the
+// status [StatusLarge], and large is 1. Where the next bit of the kind of a task is set, the
+// deadline of its context comes before args, 8 bytes, in nanoseconds since 1970.
+//
+// Where the status is none of [StatusOK], [StatusLarge] and [StatusRevoked] the payload of a
+// result is a failure:
 //
 //	0 length of text · 4 text… · stack…
 //

@@ -22,8 +22,8 @@ var samples = map[string]struct {
 	want  string // in hex
 }{
 	"hello": {
-		Hello{Version: 5, PID: 0x10, Build: [16]byte{0xb}, Registry: [16]byte{0xc}, Nonce: [16]byte{0xd}}.Append(nil),
-		"01000000 48444f46 05000000 10000000 0b" + zeros(15) + "0c" + zeros(15) + "0d" + zeros(15),
+		Hello{Version: 6, PID: 0x10, Build: [16]byte{0xb}, Registry: [16]byte{0xc}, Nonce: [16]byte{0xd}}.Append(nil),
+		"01000000 48444f46 06000000 10000000 0b" + zeros(15) + "0c" + zeros(15) + "0d" + zeros(15),
 	},
 	"announce": {Announce{ID: 0x11, Use: UseOutput, Size: 0x22, Name: "ab"}.Append(nil), "02010000 11000000 2200000000000000 6162"},
 	"retire":   {AppendRetire(nil, 0x11), "03000000 11000000"},
@@ -35,10 +35,16 @@ var samples = map[string]struct {
 		AppendFree(nil, []Allocation{{1, 2, 64}, {3, 4, 128}}),
 		"0a00000000000000 01000000 02000000 4000000000000000 03000000 04000000 8000000000000000",
 	},
-	"task": {AppendTask(nil, 0x0102, id, 3, []byte{0xaa}), "01030201 04030201 08070605 aa"},
+	"task":         {(&Task{Func: 0x0102, ID: id, Attempt: 3}).Append(nil, []byte{0xaa}), "01030201 04030201 08070605 aa"},
+	"large task":   {(&Task{Func: 0x0102, ID: id, Attempt: 3, Large: true}).Append(nil, []byte{0xaa}), "81030201 04030201 08070605 aa"},
+	"by some time": {(&Task{ID: id, Attempt: 3, Deadline: 0x22}).Append(nil, []byte{0xaa}), "41030000 04030201 08070605 2200000000000000 aa"},
 	"range": {
 		RangeShare{Func: 0x0102, Attempt: 3, ID: id, Job: 4, Workers: 5, Block: AnyBlock, N: 6, Grain: 7, Lo: 8, Hi: 9}.Append(nil, []byte{0xaa}),
 		"03030201 04030201 08070605 04000000 05000000 ffffffff 0600000000000000 0700000000000000 0800000000000000 0900000000000000 aa",
+	},
+	"large range": {
+		RangeShare{Attempt: 3, ID: id, Large: true}.Append(nil, []byte{0xaa}),
+		"83030000 04030201 08070605" + zeros(44) + "aa",
 	},
 	"result":  {append(AppendResult(nil, StatusOK, id), 0xaa), "02000000 04030201 08070605 aa"},
 	"failure": {AppendFailure(AppendResult(nil, StatusPanic, id), "text", "stack"), "02020000 04030201 08070605 04000000 74657874 737461636b"},
@@ -64,28 +70,39 @@ func TestLayouts(t *testing.T) {
 func TestRoundTrips(t *testing.T) {
 	h, err := ReadHello(samples["hello"].bytes)
 	require.NoError(t, err)
-	require.Equal(t, Hello{Version: 5, PID: 0x10, Build: [16]byte{0xb}, Registry: [16]byte{0xc}, Nonce: [16]byte{0xd}}, h)
+	require.Equal(t, Hello{Version: 6, PID: 0x10, Build: [16]byte{0xb}, Registry: [16]byte{0xc}, Nonce: [16]byte{0xd}}, h)
 	require.NoError(t, h.Check(h))
 	for want, other := range map[string]Hello{
-		"version": {Version: 6}, "nonce": {Version: 5}, "replaced": {Version: 5, Nonce: h.Nonce}, "functions": {Version: 5, Nonce: h.Nonce, Build: h.Build},
+		"version": {Version: 5}, "nonce": {Version: 6}, "replaced": {Version: 6, Nonce: h.Nonce}, "functions": {Version: 6, Nonce: h.Nonce, Build: h.Build},
 	} {
 		require.ErrorContains(t, h.Check(other), want)
 	}
 	a, ok := ReadAnnounce(samples["announce"].bytes)
 	require.True(t, ok)
 	require.Equal(t, Announce{ID: 0x11, Use: UseOutput, Size: 0x22, Name: "ab"}, a)
-	fn, got, attempt, args, ok := ReadTask(samples["task"].bytes)
-	require.True(t, ok)
-	require.Equal(t, []any{uint16(0x0102), id, 3, []byte{0xaa}}, []any{fn, got, attempt, args})
-	share, args, ok := ReadRangeShare(samples["range"].bytes)
-	require.True(t, ok)
-	require.Equal(t, samples["range"].bytes, share.Append(nil, args))
+	for name, want := range map[string]Task{
+		"task":       {Func: 0x0102, ID: id, Attempt: 3},
+		"large task": {Func: 0x0102, ID: id, Attempt: 3, Large: true}, "by some time": {ID: id, Attempt: 3, Deadline: 0x22},
+	} {
+		task, args, ok := ReadTask(samples[name].bytes)
+		require.True(t, ok)
+		require.Equal(t, want, task)
+		require.Equal(t, []byte{0xaa}, args)
+		require.Len(t, samples[name].bytes, task.Bytes()+1)
+	}
+	for _, name := range []string{"range", "large range"} {
+		share, args, ok := ReadRangeShare(samples[name].bytes)
+		require.True(t, ok)
+		require.Equal(t, name == "large range", share.Large)
+		require.Equal(t, samples[name].bytes, share.Append(nil, args))
+	}
 	status, got, payload, ok := ReadResult(samples["failure"].bytes)
 	require.True(t, ok)
 	text, stack := ReadFailure(payload)
 	require.Equal(t, []any{StatusPanic, id, "text", "stack"}, []any{status, got, text, stack})
-	got, block, payload, ok := ReadBlock(samples["block"].bytes)
+	got, block, isLarge, payload, ok := ReadBlock(samples["block"].bytes)
 	require.True(t, ok)
+	require.False(t, isLarge)
 	require.Equal(t, []any{id, uint32(9), []byte{0xaa}}, []any{got, block, payload})
 	why, ok := ReadRefuse(samples["refuse"].bytes)
 	require.True(t, ok)
@@ -105,8 +122,8 @@ func TestRoundTrips(t *testing.T) {
 func TestRecordsAllocateNothing(t *testing.T) {
 	buf, payload := make([]byte, 0, 256), make([]byte, 8)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		task := AppendTask(buf, 1, id, 1, payload)
-		if _, _, _, _, ok := ReadTask(task); !ok {
+		task := (&Task{Func: 1, ID: id, Attempt: 1, Deadline: 1}).Append(buf, payload)
+		if _, _, ok := ReadTask(task); !ok {
 			t.Fatal("no task")
 		}
 		result := Usage{Wall: 1}.Append(append(AppendResult(buf, StatusOK, id), payload...))
@@ -135,11 +152,11 @@ func FuzzMessages(f *testing.F) {
 			text, stack := ReadFailure(payload)
 			require.LessOrEqual(t, len(text)+len(stack), 3*len(payload)) // a bad byte becomes three
 		}
-		if _, _, payload, ok := ReadBlock(b); ok {
+		if _, _, _, payload, ok := ReadBlock(b); ok {
 			require.LessOrEqual(t, len(payload), MaxInline)
 		}
-		if fn, id, attempt, args, ok := ReadTask(b); ok {
-			require.Equal(t, b, AppendTask(nil, fn, id, attempt, args))
+		if task, args, ok := ReadTask(b); ok {
+			require.Equal(t, b, task.Append(nil, args))
 		}
 		if share, args, ok := ReadRangeShare(b); ok {
 			require.Equal(t, b, share.Append(nil, args))

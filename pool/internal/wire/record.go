@@ -18,7 +18,8 @@ const (
 	BlockBytes      = 16
 )
 
-// MaxInline bounds the encoded arguments of a task and its encoded result, in bytes.
+// MaxInline bounds the encoded arguments of a task and its encoded result in a record, in
+// bytes. What is longer is in a side block.
 const MaxInline = 4096
 
 // MaxAttempts is the largest number of an attempt: a record has a byte for it.
@@ -39,16 +40,65 @@ func appendID(b []byte, id TaskID) []byte {
 
 func readID(b []byte) TaskID { return TaskID{le.Uint32(b), le.Uint32(b[4:])} }
 
-func AppendTask(b []byte, fn uint16, id TaskID, attempt int, args []byte) []byte {
-	b = le.AppendUint16(append(b, RecordTask, byte(attempt)), fn)
-	return append(appendID(b, id), args...)
+// Bits in the kind of a task or range.
+const (
+	largeBit    = 0x80 // the arguments are the ref of a side block
+	deadlineBit = 0x40 // of a task: they come after its deadline
+	kindBits    = largeBit | deadlineBit
+)
+
+func (r RangeShare) kind() byte {
+	if r.Large {
+		return RecordRangeShare | largeBit
+	}
+	return RecordRangeShare
 }
 
-func ReadTask(b []byte) (fn uint16, id TaskID, attempt int, args []byte, ok bool) {
-	if len(b) < TaskBytes || b[0] != RecordTask {
-		return 0, id, 0, nil, false
+// A Task is the record that gives a worker a task.
+type Task struct {
+	Func     uint16
+	Attempt  int
+	ID       TaskID
+	Large    bool  // its arguments are in a side block
+	Deadline int64 // of its context, in nanoseconds since 1970; 0: none
+}
+
+// Bytes is the size of the record before its arguments.
+func (t *Task) Bytes() int {
+	if t.Deadline != 0 {
+		return TaskBytes + 8
 	}
-	return le.Uint16(b[2:]), readID(b[4:]), int(b[1]), b[TaskBytes:], true
+	return TaskBytes
+}
+
+func (t *Task) Append(b []byte, args []byte) []byte {
+	kind := byte(RecordTask)
+	if t.Large {
+		kind |= largeBit
+	}
+	if t.Deadline != 0 {
+		kind |= deadlineBit
+	}
+	b = appendID(le.AppendUint16(append(b, kind, byte(t.Attempt)), t.Func), t.ID)
+	if t.Deadline != 0 {
+		b = le.AppendUint64(b, uint64(t.Deadline))
+	}
+	return append(b, args...)
+}
+
+func ReadTask(b []byte) (t Task, args []byte, ok bool) {
+	if len(b) < TaskBytes || b[0]&^kindBits != RecordTask {
+		return t, nil, false
+	}
+	t = Task{Func: le.Uint16(b[2:]), Attempt: int(b[1]), ID: readID(b[4:]), Large: b[0]&largeBit != 0}
+	args = b[TaskBytes:]
+	if b[0]&deadlineBit != 0 {
+		if len(args) < 8 || le.Uint64(args) == 0 {
+			return t, nil, false
+		}
+		t.Deadline, args = int64(le.Uint64(args)), args[8:]
+	}
+	return t, args, true
 }
 
 // A RangeShare is the record that gives a worker a part in a range.
@@ -61,7 +111,8 @@ type RangeShare struct {
 	Block   uint32 // its number, or one of the two below
 	N       int
 	Grain   int
-	Lo, Hi  int // of PartOfBlock
+	Lo, Hi  int  // of PartOfBlock
+	Large   bool // its arguments are in a side block
 }
 
 const (
@@ -70,7 +121,7 @@ const (
 )
 
 func (r RangeShare) Append(b []byte, args []byte) []byte {
-	b = le.AppendUint16(append(b, RecordRangeShare, byte(r.Attempt)), r.Func)
+	b = le.AppendUint16(append(b, r.kind(), byte(r.Attempt)), r.Func)
 	b = appendID(b, r.ID)
 	b = le.AppendUint32(b, r.Job)
 	b = le.AppendUint32(b, r.Workers)
@@ -83,13 +134,14 @@ func (r RangeShare) Append(b []byte, args []byte) []byte {
 }
 
 func ReadRangeShare(b []byte) (r RangeShare, args []byte, ok bool) {
-	if len(b) < RangeShareBytes || b[0] != RecordRangeShare {
+	if len(b) < RangeShareBytes || b[0]&^largeBit != RecordRangeShare {
 		return r, nil, false
 	}
 	return RangeShare{
 		Func: le.Uint16(b[2:]), Attempt: int(b[1]), ID: readID(b[4:]),
 		Job: le.Uint32(b[12:]), Workers: le.Uint32(b[16:]), Block: le.Uint32(b[20:]),
 		N: int(le.Uint64(b[24:])), Grain: int(le.Uint64(b[32:])), Lo: int(le.Uint64(b[40:])), Hi: int(le.Uint64(b[48:])),
+		Large: b[0]&largeBit != 0,
 	}, b[RangeShareBytes:], true
 }
 
@@ -98,11 +150,14 @@ func AppendBlock(b []byte, id TaskID, block uint32) []byte {
 	return le.AppendUint32(appendID(append(b, recordBlock, 0, 0, 0), id), block)
 }
 
-func ReadBlock(b []byte) (id TaskID, block uint32, payload []byte, ok bool) {
+// SetBlockLarge says that the payload of a block is the ref of a side block.
+func SetBlockLarge(block []byte) { block[1] = 1 }
+
+func ReadBlock(b []byte) (id TaskID, block uint32, isLarge bool, payload []byte, ok bool) {
 	if len(b) < BlockBytes || len(b) > BlockBytes+MaxInline || b[0] != recordBlock {
-		return id, 0, nil, false
+		return id, 0, false, nil, false
 	}
-	return readID(b[4:]), le.Uint32(b[12:]), b[BlockBytes:], true
+	return readID(b[4:]), le.Uint32(b[12:]), b[1] == 1, b[BlockBytes:], true
 }
 
 // AppendResult appends the record without its payload.
@@ -111,7 +166,7 @@ func AppendResult(b []byte, status Status, id TaskID) []byte {
 }
 
 func ReadResult(b []byte) (status Status, id TaskID, payload []byte, ok bool) {
-	if len(b) < ResultBytes || len(b) > ResultBytes+MaxInline || b[0] != recordResult || ResultStatus(b) > StatusResources {
+	if len(b) < ResultBytes || len(b) > ResultBytes+MaxInline || b[0] != recordResult || ResultStatus(b) > StatusLarge {
 		return 0, id, nil, false
 	}
 	return ResultStatus(b), readID(b[4:]), b[ResultBytes:], true

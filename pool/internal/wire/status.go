@@ -17,6 +17,7 @@ const (
 	StatusFull      Status = 5 // as StatusError, and the error wraps shm.ErrFull
 	StatusRevoked   Status = 6 // the task was taken back before it was started
 	StatusResources Status = 7 // the worker lacks descriptors, mappings or memory, and runs no more tasks
+	StatusLarge     Status = 8 // as StatusOK, but the payload is the ref of a side block that has the result
 )
 
 const failureBytes = 4

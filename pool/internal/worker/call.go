@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/wire"
@@ -22,10 +23,13 @@ type Call struct {
 	// Of the goroutine that runs tasks.
 	id        wire.TaskID
 	attempt   int
+	deadline  int64 // as in wire.Task
 	arguments []argument
 
 	usesShared bool        // a Block of its arguments
 	sharesOwn  atomic.Bool // it has made a Block
+
+	largeArguments, largeResult bool // they are in side blocks
 
 	number     atomic.Uint64 // id.Number, for cancel
 	usesArena  atomic.Bool
@@ -55,13 +59,21 @@ func (c *Call) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx == nil {
-		c.ctx, c.stop = context.WithCancel(context.Background())
+		c.ctx, c.stop = contextUntil(c.deadline)
 		c.hasContext.Store(true)
 		if c.ended || c.cancelled == c.id {
 			c.stop()
 		}
 	}
 	return c.ctx
+}
+
+// contextUntil is a context with a deadline as in wire.Task.
+func contextUntil(deadline int64) (context.Context, context.CancelFunc) {
+	if deadline == 0 {
+		return context.WithCancel(context.Background())
+	}
+	return context.WithDeadline(context.Background(), time.Unix(0, deadline))
 }
 
 // Attempt counts from 1.
@@ -105,8 +117,9 @@ func (c *Call) Ref(field string, b shm.Binder) (shm.WireRef, error) {
 }
 
 // begin makes a task the running one.
-func (c *Call) begin(id wire.TaskID, attempt int) {
-	c.id, c.attempt = id, attempt
+func (c *Call) begin(id wire.TaskID, attempt int, deadline int64) {
+	c.id, c.attempt, c.deadline = id, attempt, deadline
+	c.largeArguments, c.largeResult = false, false
 	c.number.Store(id.Number())
 }
 

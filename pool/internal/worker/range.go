@@ -18,16 +18,51 @@ import (
 func (r *runner) runShare(s wire.RangeShare, args []byte) {
 	r.lane.Flight.Task(wire.FlightRangeShare, s.Attempt, s.Func, s.ID.Index, s.ID.Epoch)
 	step("share-begun")
-	r.begin(s.ID, s.Attempt)
+	r.begin(s.ID, s.Attempt, 0)
 	defer r.finish(false)
 	defer r.lane.Claim.Store(0)
-	body, err := r.funcs[s.Func].runRange(args)
+	body, err := r.rangeBody(s, args)
 	if err == nil {
 		if err = r.runBlocks(s, body); err != nil {
 			err = blockError{err}
 		}
 	}
 	r.setOutcome(err)
+}
+
+// A keptRange is the range that the worker had a share of last, whose arguments it has
+// decoded. They have no arrays: it is private memory.
+type keptRange struct {
+	job  uint32
+	body Body // nil: there is none
+}
+
+// rangeBody decodes the arguments of a share, unless they are those of the share before.
+func (r *runner) rangeBody(s wire.RangeShare, args []byte) (body Body, err error) {
+	if r.kept.body != nil && r.kept.job == s.Job {
+		return r.kept.body, nil
+	}
+	r.kept = keptRange{}
+	if s.Large {
+		if args, err = r.call.bindLarge(args); err != nil {
+			return nil, err
+		}
+	}
+	f := &r.funcs[s.Func]
+	if body, err = f.runRange(args); err == nil && f.keeps {
+		r.kept = keptRange{s.Job, body}
+	}
+	return body, err
+}
+
+// dropRange forgets the kept arguments once their range is over, as its counter says, which
+// another range may have by then: they stay until the worker is idle again.
+func (r *runner) dropRange() {
+	if r.kept.body != nil {
+		if _, stop := lane.Counters(r.lane.Control, r.kept.job); stop.Load() != 0 {
+			r.kept = keptRange{}
+		}
+	}
 }
 
 // A blockError is what a block has failed with, which is the range's whatever it wraps,
@@ -90,6 +125,11 @@ func (r *runner) runBlock(s wire.RangeShare, body Body, block uint32, lo, hi int
 	if err != nil {
 		r.lo, r.hi = 0, 0
 		return fmt.Errorf("[%d, %d): %w", lo, hi, err)
+	}
+	if r.call.largeResult {
+		r.call.largeResult = false
+		wire.SetBlockLarge(part)
+		r.results.finish(true)
 	}
 	r.part, r.lo, r.hi = r.meter.end(part), 0, 0
 	step("block-ran")

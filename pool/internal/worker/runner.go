@@ -24,11 +24,13 @@ type runner struct {
 	part           []byte // the record of a block
 	lo, hi         int    // of the block that has not returned; hi is 0 if there is none
 	lacksResources bool   // it runs no more tasks: the supervisor replaces it
+	kept           keptRange
 }
 
 // A function is a Func made ready to be called.
 type function struct {
 	arrays   bool
+	keeps    bool // arguments, from one share of a range to the next
 	run      func(args, dst []byte) ([]byte, error)
 	runRange func(args []byte) (Body, error)
 }
@@ -36,7 +38,7 @@ type function struct {
 func newRunner(w *worker, funcs []Func) *runner {
 	r := &runner{worker: w, funcs: make([]function, len(funcs)), in: make([]byte, lane.RecordBytes)}
 	for i, f := range funcs {
-		r.funcs[i].arrays = f.Arrays
+		r.funcs[i].arrays, r.funcs[i].keeps = f.Arrays, f.Keeps
 		if f.RangeRunner != nil {
 			r.funcs[i].runRange = f.RangeRunner(&w.call)
 		} else {
@@ -78,6 +80,7 @@ func (r *runner) loop() {
 			r.drained()
 		default:
 			step("idle")
+			r.dropRange()
 			r.lane.Doorbell.Wait(r.ready, longestSleep)
 			if r.host.Spread {
 				r.lane.Doorbell.MoveAway(r.lane.Supervisor)
@@ -122,11 +125,11 @@ func (r *runner) handleRecord(record []byte, revoked bool) {
 			return
 		}
 	}
-	if fn, id, attempt, args, ok := wire.ReadTask(record); ok && int(fn) < len(r.funcs) && r.funcs[fn].run != nil {
+	if t, args, ok := wire.ReadTask(record); ok && int(t.Func) < len(r.funcs) && r.funcs[t.Func].run != nil {
 		if revoked || r.lacksResources {
-			r.answerRevoked(id)
+			r.answerRevoked(t.ID)
 		} else {
-			r.run(fn, id, attempt, args)
+			r.run(&t, args)
 		}
 		return
 	}
@@ -151,14 +154,21 @@ func (r *runner) answerRevoked(id wire.TaskID) {
 }
 
 // run runs a task and answers it.
-func (r *runner) run(fn uint16, id wire.TaskID, attempt int, args []byte) {
-	f := &r.funcs[fn]
-	r.lane.Flight.Task(wire.FlightTask, attempt, fn, id.Index, id.Epoch)
+func (r *runner) run(t *wire.Task, args []byte) {
+	f := &r.funcs[t.Func]
+	r.lane.Flight.Task(wire.FlightTask, t.Attempt, t.Func, t.ID.Index, t.ID.Epoch)
 	step("task-begun")
-	r.begin(id, attempt)
+	r.begin(t.ID, t.Attempt, t.Deadline)
 	defer r.finish(f.arrays)
 	step("task-run")
-	out, err := f.run(args, r.out)
+	var err error
+	if t.Large {
+		args, err = r.call.bindLarge(args)
+	}
+	var out []byte
+	if err == nil {
+		out, err = f.run(args, r.out)
+	}
 	if err == nil {
 		r.out = out
 	}
@@ -166,8 +176,8 @@ func (r *runner) run(fn uint16, id wire.TaskID, attempt int, args []byte) {
 }
 
 // begin makes a task the running one.
-func (r *runner) begin(id wire.TaskID, attempt int) {
-	r.call.begin(id, attempt)
+func (r *runner) begin(id wire.TaskID, attempt int, deadline int64) {
+	r.call.begin(id, attempt, deadline)
 	r.meter.begin(id, r.lane.Begun)
 	r.out = wire.AppendResult(r.out[:0], wire.StatusGoexit, id) // unless it returns or panics
 }
@@ -176,6 +186,8 @@ func (r *runner) begin(id wire.TaskID, attempt int) {
 func (r *runner) setOutcome(err error) {
 	var lacks *shortage
 	switch {
+	case err == nil && r.call.largeResult:
+		wire.SetResultStatus(r.out, wire.StatusLarge)
 	case err == nil:
 		wire.SetResultStatus(r.out, wire.StatusOK)
 	case errors.As(err, &lacks):
@@ -206,7 +218,8 @@ func (r *runner) finish(arrays bool) {
 		r.fail(wire.StatusGoexit, "the function called runtime.Goexit", "")
 	}
 	if usedArena := r.call.end(); arrays || usedArena {
-		r.results.finish(wire.ResultStatus(r.out) == wire.StatusOK)
+		status := wire.ResultStatus(r.out)
+		r.results.finish(status == wire.StatusOK || status == wire.StatusLarge)
 	}
 	step("task-ran")
 	r.out = r.meter.end(r.out)

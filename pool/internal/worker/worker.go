@@ -14,11 +14,12 @@ import (
 // set; it is called once in each worker, and what it returns by one goroutine at a time.
 type Func struct {
 	Arrays bool // its result has arrays
+	Keeps  bool // its arguments have none, and those of a range can be kept
 	// Runner returns what decodes args, calls the function and appends the encoded result
 	// to dst.
 	Runner func(c *Call) func(args, dst []byte) ([]byte, error)
 	// RangeRunner returns what decodes the arguments of a function over a range, once for
-	// all blocks of a share.
+	// all blocks of a share, or of all shares that the worker has of the range.
 	RangeRunner func(c *Call) func(args []byte) (Body, error)
 }
 

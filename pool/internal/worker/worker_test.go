@@ -93,7 +93,7 @@ func newPeer(t *testing.T) *peer {
 func (p *peer) give(fn uint16, args ...byte) (id wire.TaskID, position uint64) {
 	p.n++
 	id = wire.TaskID{Index: p.n, Epoch: 3}
-	position, ok := p.lane.Push(wire.AppendTask(nil, fn, id, 2, args), id, false)
+	position, ok := p.lane.Push((&wire.Task{Func: fn, ID: id, Attempt: 2}).Append(nil, args), id, false)
 	require.True(p.t, ok)
 	return id, position
 }
@@ -197,7 +197,7 @@ func TestRangeShare(t *testing.T) {
 	p.lane.Publish()
 	cut := rangejob.Cut(100, 0, 2)
 	for i := range cut.Count {
-		id, block, payload, ok := wire.ReadBlock(p.next())
+		id, block, _, payload, ok := wire.ReadBlock(p.next())
 		require.True(t, ok)
 		require.Equal(t, share.ID, id)
 		require.Equal(t, uint32(i), block)
@@ -229,8 +229,8 @@ func TestEnds(t *testing.T) {
 		"a message that is cut":        {true, func(p *peer) { p.send(wire.MsgCancel, 1) }, wire.ErrMalformed},
 		"memory that nobody asked for": {true, func(p *peer) { p.send(wire.AppendRefuse(nil, io.EOF)...); p.send(wire.AppendRefuse(nil, io.EOF)...) }, wire.ErrMalformed},
 		"a record of no kind":          {false, bad([]byte("nonsense")), wire.ErrMalformed},
-		"an unknown function":          {false, bad(wire.AppendTask(nil, 99, wire.TaskID{Index: 1}, 1, nil)), wire.ErrMalformed},
-		"a range function as a task":   {false, bad(wire.AppendTask(nil, blocks, wire.TaskID{Index: 1}, 1, nil)), wire.ErrMalformed},
+		"an unknown function":          {false, bad((&wire.Task{Func: 99, ID: wire.TaskID{Index: 1}, Attempt: 1}).Append(nil, nil)), wire.ErrMalformed},
+		"a range function as a task":   {false, bad((&wire.Task{Func: blocks, ID: wire.TaskID{Index: 1}, Attempt: 1}).Append(nil, nil)), wire.ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPeer(t)
