@@ -264,6 +264,47 @@ var bytesOf = Func("test.bytesOf", func(t *Task, n int) (shm.OwnedView[byte], er
 	return x.Own(), nil
 })
 
+type mixedLarge struct {
+	X    shm.OwnedView[float64]
+	Text string
+}
+
+var mixed = Func("test.mixed", func(t *Task, in struct {
+	X    shm.View[float64]
+	Text string
+}) (out mixedLarge, err error) {
+	x, err := shm.PutCopy(t.Arena(), in.X.Data())
+	if err != nil {
+		return out, err
+	}
+	return mixedLarge{x.Own(), in.Text}, nil
+})
+
+// Arrays travel by reference beside what is large.
+func TestByValueWithArrays(t *testing.T) {
+	bothIsolations(t, func(t *testing.T, opts Options) {
+		p := newPool(t, &opts)
+		x, err := shm.PutCopy(p.Arena(), []float64{1, 2, 3})
+		require.NoError(t, err)
+		in := struct {
+			X    shm.View[float64]
+			Text string
+		}{x.View(), text(1, 1<<20)}
+		for range 5 {
+			out, err := mixed.Call(background(), p, in)
+			require.NoError(t, err)
+			require.Equal(t, []float64{1, 2, 3}, out.X.Data())
+			require.True(t, out.Text == in.Text)
+			out.X.Release()
+			f, err := mixed.Submit(background(), p, in)
+			require.NoError(t, err)
+			f.Discard()
+		}
+		x.Release()
+		idleArenas(t, p)
+	})
+}
+
 type largeRange struct{ Text string }
 
 var largeSum = ReduceFunc("test.largeSum", func(t *Task, in largeRange, lo, hi int) (string, error) {
