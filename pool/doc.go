@@ -41,6 +41,18 @@
 // one: an Array argument holds what a dead attempt has already written. So write
 // outputs, do not add to them.
 //
+// What goes by value lies in the record of its task up to 4 KiB, and beyond in shared
+// memory: arguments in [Pool.Arena], from Submit until the task is resolved, results in the
+// arena of the worker, from the function's return until [Future.Wait], which decodes them.
+// [CopyStats] counts the copies. A full arena for arguments is [shm.ErrFull] in Submit; Map
+// waits while tasks of its own have the memory, and holds at most 64 MiB by value, or one
+// task more than there are workers. Where Options.Arenas.Results or /dev/shm is used up,
+// results that nobody has waited for yet are moved to private memory of this process, which
+// nothing bounds but Options.MaxPending; only where arrays that callers have not released
+// take it up does the task fail, with an error that wraps [shm.ErrFull]. Close moves what is
+// left. In the worker, arguments by value are the function's to change, but for those of a
+// range, which all blocks in one worker share until the range is over.
+//
 // # Concurrency
 //
 // A Pool and a Fn may be used from several goroutines of the process that made them, and

@@ -23,8 +23,9 @@ var (
 	ErrCancelled = errors.New("pool: task cancelled")
 	// ErrNoMain: New was called in a worker process: main must call pool.Main first.
 	ErrNoMain = errors.New("pool: this process is a worker: call pool.Main() first thing in main, and in TestMain")
-	// ErrTooLarge: arguments do not fit into a message. Hand large data over as a View. Of a
-	// result it is the text of a TaskError, since the worker has found it.
+	// ErrTooLarge: arguments by value are larger than Options.Arenas.Inputs may be, or than
+	// any value can be. Waiting does not help. Of a result it is the text of a TaskError,
+	// since the worker has found it.
 	ErrTooLarge = codec.ErrTooLarge
 	// ErrWorkerDied: what a *WorkerExitError unwraps to.
 	ErrWorkerDied = errors.New("pool: worker died")

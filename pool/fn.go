@@ -51,9 +51,11 @@ func Func[In, Out any](name string, f func(t *Task, in In) (Out, error)) *Fn[In,
 }
 
 // Submit hands one task to p and returns at once; it fails if ctx has ended, and
-// does not look at it afterwards. The views in `in` are pinned until the task is resolved; the caller may
-// release them at any time. The error is [ErrFull], [ErrClosed], [ErrTooLarge],
-// [shm.ErrReleased], or what broke the pool.
+// does not look at it afterwards, but that the function's [Task.Context] has its deadline.
+// The views in `in` are pinned until the task is resolved; the caller may
+// release them at any time. What goes by value is copied, and may be changed afterwards. The error is
+// [ErrFull], [ErrClosed], [shm.ErrFull] where Options.Arenas.Inputs has no room for it now,
+// [ErrTooLarge] where it never has, [shm.ErrReleased], or what broke the pool.
 func (f *Fn[In, Out]) Submit(ctx context.Context, p *Pool, in In) (Future[Out], error) {
 	s, err := submit(ctx, p, f.e, &in, deadlineOf(ctx), nil, 0)
 	return Future[Out]{p: p, plan: f.e.out, id: s.id, seq: s.number}, err
@@ -99,7 +101,8 @@ func (f *Fn[In, Out]) Inline(ctx context.Context, arena *shm.Arena, in In) (Out,
 type Task struct{ call *workerside.Call }
 
 // Context ends when the task is cancelled, or the range that it is of has ended
-// early, and when Close has waited for Options.Timeouts.Close.
+// early, and when Close has waited for Options.Timeouts.Close. It has the deadline of the
+// context that Submit or Call was called with.
 func (t *Task) Context() context.Context { return t.call.Context() }
 
 // Attempt counts from 1: 2 means that a worker died under this task before.

@@ -38,6 +38,10 @@ func (e *SequenceError) Unwrap() error { return e.Err }
 // is yielded last, as a [*SequenceError] without an item. Leaving the loop returns at once and cancels the rest:
 // running tasks finish unobserved and keep their pins until they do. OwnedViews in
 // what was yielded are the caller's to release; the rest is the pool's.
+//
+// Of what goes by value the window holds at most 64 MiB, and half of
+// Options.Arenas.Inputs.MaxBytes, but as many tasks as there are workers and one more. Where
+// arguments find no room in the arena, Map waits for its own tasks to end.
 func (f *Fn[In, Out]) Map(ctx context.Context, p *Pool, ins iter.Seq[In]) iter.Seq2[Item[Out], error] {
 	type flight struct {
 		Future[Out]

@@ -61,7 +61,8 @@ type RangeFn[In any] struct{ e *entry }
 // RangeFunc registers f under name, as [Func] does. f works on the indices from
 // lo up to hi, which is not one of them: a block of the range. It may be called
 // again for the same block if its worker dies, so what it stores must not depend
-// on what is there.
+// on what is there. In is decoded once for all blocks that a worker runs: what it leads to
+// is not to be changed.
 func RangeFunc[In any](name string, f func(t *Task, in In, lo, hi int) error) *RangeFn[In] {
 	return &RangeFn[In]{newRange(name, func(t *Task, in In, lo, hi int) (struct{}, error) {
 		return struct{}{}, f(t, in, lo, hi)

@@ -30,7 +30,8 @@ func full() pool.Stats {
 		Memory: pool.MemoryStats{BytesByRef: 1 << 40, ResultBytesByRef: 5000, BytesCopied: 77, ResultBytesMapped: 6000, Ceiling: 18, Deaths: 19},
 		Width:  7, Pending: 8, Unresolved: 9, Done: 10, Failed: 12, Cancelled: 13, Quarantined: 14, Retries: 15,
 		Retired: 16, Spares: 1, Target: 17, Dying: 4,
-		Hooks: pool.HookStats{EventsWaiting: 20, AttemptsWaiting: 21, RecordsWaiting: 22, LinesWaiting: 23},
+		CopyStats: pool.CopyStats{BytesByValue: 24, CopiedIn: 25, CopiedOut: 26},
+		Hooks:     pool.HookStats{EventsWaiting: 20, AttemptsWaiting: 21, RecordsWaiting: 22, LinesWaiting: 23},
 	}
 }
 
@@ -100,6 +101,9 @@ func TestValues(t *testing.T) {
 		"hook_waiting_calls output":     23,
 		"task_array_bytes_total":        1 << 40,
 		"result_array_bytes_total":      5000,
+		"by_value_bytes_total":          24,
+		"copied_in_bytes_total":         25,
+		"copied_out_bytes_total":        26,
 		"copied_bytes_total":            77,
 		"width":                         7,
 		"target":                        17,

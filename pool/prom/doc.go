@@ -32,6 +32,9 @@
 //	handoff_pool_quarantined_indices_total  indices of ranges that were left out
 //	handoff_pool_task_array_bytes_total     size of the arrays that tasks named
 //	handoff_pool_result_array_bytes_total   size of the arrays that results named
+//	handoff_pool_by_value_bytes_total       size of arguments and results by value, as encoded
+//	handoff_pool_copied_in_bytes_total      bytes of these that were copied into shared memory
+//	handoff_pool_copied_out_bytes_total     bytes of these that were copied out of it
 //	handoff_pool_copied_bytes_total         bytes that were copied into arrays of Pool.Arena
 //
 // Gauges, now:

@@ -46,6 +46,12 @@ var metrics = []metric[pool.Stats]{
 		func(s *pool.Stats, put put) { put(float64(s.Memory.BytesByRef)) }},
 	{"result_array_bytes_total", counter, "", "Size of the arrays that results named.",
 		func(s *pool.Stats, put put) { put(float64(s.Memory.ResultBytesByRef)) }},
+	{"by_value_bytes_total", counter, "", "Size of arguments and results by value, as encoded.",
+		func(s *pool.Stats, put put) { put(float64(s.BytesByValue)) }},
+	{"copied_in_bytes_total", counter, "", "Bytes of arguments and results that were copied into shared memory, by value.",
+		func(s *pool.Stats, put put) { put(float64(s.CopiedIn)) }},
+	{"copied_out_bytes_total", counter, "", "Bytes of arguments and results that were copied out of shared memory, by value.",
+		func(s *pool.Stats, put put) { put(float64(s.CopiedOut)) }},
 	{"copied_bytes_total", counter, "", "Bytes that were copied into arrays of the pool's arena.",
 		func(s *pool.Stats, put put) { put(float64(s.Memory.BytesCopied)) }},
 

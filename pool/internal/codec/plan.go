@@ -9,7 +9,7 @@ import (
 )
 
 // ErrTooLarge is wrapped where an encoded value has more bytes than there is memory for.
-var ErrTooLarge = errors.New("pool: too large for a message")
+var ErrTooLarge = errors.New("pool: too large to be handed over by value")
 
 // A Plan writes values of one type into memory and reads them back, field by field.
 type Plan struct {
