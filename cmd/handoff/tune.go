@@ -33,7 +33,7 @@ func tuneCommand(s streams) *cobra.Command {
 many are worth it: more are recommended only where they make it faster by more
 than the noise and 5 %, and fewer where that costs nothing.
 
-Runs alternate in random order, and a signed-rank test judges them, so a busy
+Runs alternate in random order, and a sign test judges them, so a busy
 machine makes the answer late or unclear and hardly ever wrong. It starts with
 the physical cores that this process can use, or with --workers of the job.
 
