@@ -166,7 +166,7 @@ func calibrateRest(ctx context.Context, c *cost.Costs, sizes []int64, count func
 			if bytes > smallBytes {
 				n = int(min(max(3, 64<<20/bytes/16), 20))
 			}
-			ns, err := measureGob(g.strategy, bytes, count(n))
+			ns, err := measureGob(arrays[shm.Float64], g.strategy, int(bytes/elemBytes), bytes, count(n))
 			if err != nil {
 				return err
 			}
@@ -291,12 +291,11 @@ func measureWake(ctx context.Context, c carrier, n int) (float64, error) {
 	return ns, c.unload()
 }
 
-// measureGob is the encoding and decoding of an array, in memory.
-func measureGob(strategy string, size int64, n int) (float64, error) {
+// measureGob is the encoding and decoding of a payload of so many elements and bytes, in memory.
+func measureGob(p *payload, strategy string, elements int, size int64, n int) (float64, error) {
 	var buf bytes.Buffer
-	p := arrays[shm.Float64]
 	f := newFormat(p, strategy, &buf, size)
-	x, err := p.generate(int(size / elemBytes))
+	x, err := p.generate(elements)
 	if err != nil {
 		return 0, err
 	}
