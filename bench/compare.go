@@ -16,7 +16,7 @@ import (
 const mostReportBytes = 256 << 20
 
 // ErrNoReport: what ReadReport was given is no report, or one of another version.
-var ErrNoReport = errors.New("no report of handoff bench")
+var ErrNoReport = errors.New("no report of this package")
 
 // ReadReport reads a report that [Report.WriteJSON] wrote. It returns an error that wraps
 // [ErrNoReport] for everything else, or that of r.

@@ -57,10 +57,8 @@ handed over by gob and by shared memory, and says whether that grows.`,
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), DType: f.dtype, Compute: f.compute, Count: f.count}
-			for _, list := range []string{"sizes", "strategies"} {
-				if text, _ := c.Flags().GetStringSlice(list); c.Flags().Changed(list) && len(text) == 0 {
-					return usagef("--%s is empty", list)
-				}
+			if err := refuseEmptyLists(c, "sizes", "strategies"); err != nil {
+				return err
 			}
 			for _, text := range f.sizes {
 				n, err := bench.ParseSize(text)
@@ -96,6 +94,15 @@ handed over by gob and by shared memory, and says whether that grows.`,
 	jsonFlag(c.Flags(), &f.json, "the results")
 	c.Flags().BoolVar(&f.quiet, "quiet", false, "no progress on standard error")
 	return c
+}
+
+func refuseEmptyLists(c *cobra.Command, names ...string) error {
+	for _, list := range names {
+		if text, _ := c.Flags().GetStringSlice(list); c.Flags().Changed(list) && len(text) == 0 {
+			return usagef("--%s is empty", list)
+		}
+	}
+	return nil
 }
 
 // check refuses flags that say nothing beside others.
@@ -209,9 +216,8 @@ func (f *benchFlags) show(w io.Writer, report *bench.Report, live bool, terminal
 	opts := bench.ChartOptions{}
 	if terminal != nil {
 		opts.Columns, _, _ = term.GetSize(int(terminal.Fd())) // 0 if it is not known
-		name := os.Getenv("TERM")
-		opts.ASCII = name == "" || name == "dumb"
-		opts.Color = !opts.ASCII && os.Getenv("NO_COLOR") == ""
+		opts.Color = knowsCodes()
+		opts.ASCII = !opts.Color
 	}
 	fmt.Fprintln(w)
 	return report.WriteChart(w, &opts)
@@ -234,7 +240,7 @@ type overBar struct{ w io.Writer }
 
 func (o overBar) Write(b []byte) (int, error) {
 	prefix := ""
-	if name := os.Getenv("TERM"); name != "" && name != "dumb" {
+	if knowsCodes() {
 		prefix = lineStart + clearLine
 	}
 	if _, err := io.WriteString(o.w, prefix+string(b)); err != nil {

@@ -60,12 +60,18 @@ func newProgress(w io.Writer, label string, quiet bool) *progress {
 	p := &progress{start: time.Now(), wake: make(chan struct{}, 1), stop: make(chan struct{}), drawn: make(chan struct{})}
 	d := &drawer{w: w, label: label}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		if name := os.Getenv("TERM"); name != "" && name != "dumb" {
+		if knowsCodes() {
 			d.terminal = f
 		}
 	}
 	go p.draw(d)
 	return p
+}
+
+// knowsCodes reports whether the terminal knows escape codes.
+func knowsCodes() bool {
+	name := os.Getenv("TERM")
+	return name != "" && name != "dumb"
 }
 
 // show says that done of total is done; text is a few words more.
