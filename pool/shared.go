@@ -88,7 +88,11 @@ func (s Shared[T]) String() string {
 }
 
 func (p *Pool) putShared(plan *codec.Plan, l *codec.Large) (codec.Block, error) {
-	return writeShared(p.segments.inputs, plan, l)
+	b, err := writeShared(p.segments.inputs, plan, l)
+	if err == nil {
+		p.large.copiedIn.Add(l.Bytes())
+	}
+	return b, err
 }
 
 func (t *Task) putShared(plan *codec.Plan, l *codec.Large) (codec.Block, error) {

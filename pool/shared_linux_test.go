@@ -110,6 +110,8 @@ func TestShared(t *testing.T) {
 		s, err := Share(p, table)
 		require.NoError(t, err)
 		require.NoError(t, codectest.Same(reflect.ValueOf(table), reflect.ValueOf(*s.Get())))
+		copied := p.Stats().CopiedIn
+		require.Positive(t, copied)
 		in := sharedIn{Tables: []Shared[sharedTable]{s, {}, s}}
 		in.Tables = slices.Delete(in.Tables, 1, 2)
 		var futures []Future[sharedOut]
@@ -124,6 +126,7 @@ func TestShared(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 2*want, out.Sum)
 		}
+		require.Equal(t, copied, p.Stats().CopiedIn, "it is copied once")
 		_, err = useShared.Submit(context.Background(), p, in)
 		require.ErrorIs(t, err, shm.ErrReleased)
 		require.Zero(t, p.Arena().Stats().Live)

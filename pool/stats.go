@@ -43,7 +43,7 @@ type CopyStats struct {
 	// side blocks, with the Refs of arrays.
 	BytesByValue int64
 	// CopiedIn is what was copied into side blocks: arguments by this process, once for all
-	// attempts, and results by workers.
+	// attempts, and results by workers; and what Share has copied, in both.
 	CopiedIn int64
 	// CopiedOut is what was copied out of them: arguments by workers, once for each attempt,
 	// and for each range once in each worker; and results by this process, twice where they

@@ -19,9 +19,10 @@ type benchFlags struct {
 	sizes, strategies     []string
 	touch, dtype, format  string
 	json, svg, html       string // files
-	compare               string // a file
+	compare, from         string // files
 	compute               time.Duration
 	count                 int
+	pin                   bool
 	quiet, memory, charts bool
 }
 
@@ -48,15 +49,15 @@ Models and crossovers are measured afresh at the end and called wrong where they
 
 With --compute it says what to do for a task that computes for so long. --compare
 says what changed beyond the noise since a report that --json wrote, and how the
-machines differ.
+machines differ. --from shows such a report again and measures nothing.
 
 With --memory it measures instead how much memory this process and 1, 2 and 4
 workers take together while each holds the same array (of --sizes, default 64MiB),
 handed over by gob and by shared memory, and says whether that grows.`,
-		Example: "  handoff bench\n  handoff bench --memory\n  handoff bench --sizes 4KiB,64MiB --touch ends --json -\n  handoff bench --dtype int32 --compute 2ms --html report.html\n  handoff bench --compare old.json\n  handoff bench --format go | benchstat -col /strategy -",
+		Example: "  handoff bench\n  handoff bench --memory\n  handoff bench --sizes 4KiB,64MiB --touch ends --json -\n  handoff bench --dtype int32 --compute 2ms --html report.html\n  handoff bench --compare old.json\n  handoff bench --from old.json --html old.html\n  handoff bench --format go | benchstat -col /strategy -",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), DType: f.dtype, Compute: f.compute, Count: f.count}
+			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), DType: f.dtype, Compute: f.compute, Count: f.count, Pin: f.pin}
 			if err := refuseEmptyLists(c, "sizes", "strategies"); err != nil {
 				return err
 			}
@@ -87,9 +88,11 @@ handed over by gob and by shared memory, and says whether that grows.`,
 	c.Flags().StringVar(&f.svg, "svg", "", "draw the costs by size into an SVG `FILE`")
 	c.Flags().StringVar(&f.html, "html", "", "write one HTML `FILE` with pictures, figures and the JSON")
 	c.Flags().StringVar(&f.compare, "compare", "", "say what changed since an older report, a JSON `FILE`")
+	c.Flags().StringVar(&f.from, "from", "", "show an older report, a JSON `FILE`, and measure nothing")
+	c.Flags().BoolVar(&f.pin, "pin", false, "keep this process and the workers on a core each, the same in every run")
 	c.Flags().BoolVar(&f.charts, "chart", false, "draw a chart below the table also where that is no terminal")
 	c.Flags().Var(count{&f.count, 1_000_000}, "count", "at least so many samples of each strategy at each size (default: what fits into a minute)")
-	c.Flags().Var(choice{&f.format, []string{"table", "go"}}, "format", "a table, or lines for benchstat")
+	c.Flags().Var(choice{&f.format, []string{"table", "go", "markdown"}}, "format", "a table, lines for benchstat, or a short table in Markdown")
 	c.Flags().BoolVar(&f.memory, "memory", false, "measure memory by the number of workers, and not time")
 	jsonFlag(c.Flags(), &f.json, "the results")
 	c.Flags().BoolVar(&f.quiet, "quiet", false, "no progress on standard error")
@@ -107,14 +110,21 @@ func refuseEmptyLists(c *cobra.Command, names ...string) error {
 
 // check refuses flags that say nothing beside others.
 func (f *benchFlags) check(c *cobra.Command) error {
+	if f.from != "" {
+		for _, flag := range []string{"sizes", "strategies", "touch", "dtype", "compute", "count", "pin"} {
+			if c.Flags().Changed(flag) {
+				return usagef("--%s says nothing with --from, which measures nothing", flag)
+			}
+		}
+	}
 	switch {
-	case f.json == "-" && f.format == "go":
-		return usagef("--json - and --format go would both go to standard output: give --json FILE")
+	case f.json == "-" && f.format != "table":
+		return usagef("--json - and --format %s would both go to standard output: give --json FILE", f.format)
 	case f.json == "-" && f.compare != "":
 		return usagef("--json - and --compare would both go to standard output: give --json FILE")
-	case f.format == "go" && f.compare != "":
-		return usagef("--format go and --compare would both go to standard output")
-	case f.charts && (f.json == "-" || f.format == "go"):
+	case f.format != "table" && f.compare != "":
+		return usagef("--format %s and --compare would both go to standard output", f.format)
+	case f.charts && (f.json == "-" || f.format != "table"):
 		return usagef("--chart says nothing without the table")
 	case f.svg == "-" || f.html == "-":
 		return usagef("--svg and --html take a file")
@@ -137,18 +147,23 @@ func (f *benchFlags) open(s streams) (o benchOutputs, old *bench.Report, err err
 			return o, nil, err
 		}
 	}
-	if f.compare == "" {
-		return o, nil, nil
+	if f.compare != "" {
+		old, err = readReport("--compare", f.compare)
 	}
-	file, err := os.Open(f.compare)
+	return o, old, err
+}
+
+func readReport(flag, name string) (*bench.Report, error) {
+	file, err := os.Open(name)
 	if err != nil {
-		return o, nil, fmt.Errorf("--compare: %w", err)
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	defer file.Close()
-	if old, err = bench.ReadReport(file); err != nil {
-		return o, nil, fmt.Errorf("--compare %s: %w", f.compare, err)
+	r, err := bench.ReadReport(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", flag, name, err)
 	}
-	return o, old, nil
+	return r, nil
 }
 
 func runBench(ctx context.Context, s streams, opts bench.Options, f benchFlags) error {
@@ -157,17 +172,13 @@ func runBench(ctx context.Context, s streams, opts bench.Options, f benchFlags) 
 		return err
 	}
 	terminal := terminalOf(s.out)
-	live := terminal != nil && f.json != "-" && f.format == "table"
-	if live {
-		opts.Table = overBar{s.out}
+	live := terminal != nil && f.json != "-" && f.format == "table" && f.from == ""
+	var report *bench.Report
+	if f.from != "" {
+		report, err = readReport("--from", f.from)
+	} else {
+		report, err = measureReport(ctx, s, opts, f, live)
 	}
-	bar := newProgress(s.err, "bench", f.quiet)
-	opts.Progress = func(done, total int, text string) { bar.show(int64(done), int64(total), text) }
-	report, err := bench.Run(ctx, &opts)
-	if err == nil && f.html != "" {
-		err = addMemory(ctx, report)
-	}
-	bar.end(err == nil)
 	if err != nil {
 		return err
 	}
@@ -200,10 +211,28 @@ func runBench(ctx context.Context, s streams, opts bench.Options, f benchFlags) 
 	return nil
 }
 
+// measureReport measures, and writes the table meanwhile if it is to be live.
+func measureReport(ctx context.Context, s streams, opts bench.Options, f benchFlags, live bool) (*bench.Report, error) {
+	if live {
+		opts.Table = overBar{s.out}
+	}
+	bar := newProgress(s.err, "bench", f.quiet)
+	opts.Progress = func(done, total int, text string) { bar.show(int64(done), int64(total), text) }
+	report, err := bench.Run(ctx, &opts)
+	if err == nil && f.html != "" {
+		err = addMemory(ctx, report)
+	}
+	bar.end(err == nil)
+	return report, err
+}
+
 // show writes what goes to standard output: but for the table if that is there already.
 func (f *benchFlags) show(w io.Writer, report *bench.Report, live bool, terminal *os.File) error {
-	if f.format == "go" {
+	switch f.format {
+	case "go":
 		return report.WriteGo(w)
+	case "markdown":
+		return report.WriteMarkdown(w)
 	}
 	if !live {
 		if err := report.WriteTable(w); err != nil {
@@ -262,7 +291,7 @@ func terminalOf(w io.Writer) *os.File {
 
 // runMemory is bench --memory.
 func runMemory(c *cobra.Command, s streams, sizes []int64, f benchFlags) error {
-	for _, flag := range []string{"strategies", "touch", "dtype", "compute", "count", "format", "svg", "html", "compare", "chart"} {
+	for _, flag := range []string{"strategies", "touch", "dtype", "compute", "count", "format", "svg", "html", "compare", "from", "pin", "chart"} {
 		if c.Flags().Changed(flag) {
 			return usagef("--%s says nothing with --memory", flag)
 		}

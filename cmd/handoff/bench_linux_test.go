@@ -26,3 +26,23 @@ func TestBenchMemory(t *testing.T) {
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "cannot write the output")
 }
+
+// A kept report is shown as it was when it was measured.
+func TestBenchFrom(t *testing.T) {
+	kept := filepath.Join(t.TempDir(), "kept.json")
+	measured, stderr, code := handoff(t, "bench", "--sizes", "64B,4KiB", "--strategies", "gob-reused,shm-copy", "--count", "6", "--quiet", "--json", kept)
+	require.Zero(t, code, stderr)
+	shown, stderr, code := handoff(t, "bench", "--from", kept)
+	require.Zero(t, code, stderr)
+	require.Equal(t, measured, shown)
+	short, stderr, code := handoff(t, "bench", "--from", kept, "--format", "markdown")
+	require.Zero(t, code, stderr)
+	require.Contains(t, short, "| `gob-reused` |")
+	for _, args := range [][]string{{"--pin"}, {"--count", "9"}} {
+		_, _, code = handoff(t, append([]string{"bench", "--from", kept}, args...)...)
+		require.Equal(t, 2, code)
+	}
+	_, stderr, code = handoff(t, "bench", "--from", kept+"x")
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "no such file")
+}

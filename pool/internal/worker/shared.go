@@ -13,9 +13,10 @@ func (c *Call) lend(b shm.Binder, segment uint32) {
 	}
 }
 
-// Shared says that the running task has made a Block.
+// Shared says that the running task has made a Block, by one copy.
 func (c *Call) Shared(b *codec.Block) {
 	if c.worker != nil {
+		c.worker.lane.Copied.In(b.Len())
 		c.worker.shared.Own(b)
 		c.sharesOwn.Store(true)
 	}
