@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"example.com/handoff/bench"
@@ -80,23 +81,27 @@ handed over by gob and by shared memory, and says whether that grows.`,
 			return runBench(c.Context(), s, opts, f)
 		},
 	}
-	c.Flags().StringSliceVar(&f.sizes, "sizes", nil, "array `SIZES` in B, KiB, MiB, GiB; a bare number is bytes (default 64B,4KiB,64KiB,1MiB,16MiB,64MiB)")
-	c.Flags().StringSliceVar(&f.strategies, "strategies", nil, "`NAMES` of the strategies to compare (default all: "+strings.Join(bench.Strategies(), ",")+")")
-	c.Flags().Var(choice{&f.touch, []string{string(bench.TouchSum), string(bench.TouchEnds)}}, "touch", "what the worker does with the array")
-	c.Flags().Var(choice{&f.dtype, bench.DTypes()}, "dtype", "element type of the arrays")
-	c.Flags().DurationVar(&f.compute, "compute", 0, "how `LONG` a task computes on the array, as 2ms: adds advice")
-	c.Flags().StringVar(&f.svg, "svg", "", "draw the costs by size into an SVG `FILE`")
-	c.Flags().StringVar(&f.html, "html", "", "write one HTML `FILE` with pictures, figures and the JSON")
-	c.Flags().StringVar(&f.compare, "compare", "", "say what changed since an older report, a JSON `FILE`")
-	c.Flags().StringVar(&f.from, "from", "", "show an older report, a JSON `FILE`, and measure nothing")
-	c.Flags().BoolVar(&f.pin, "pin", false, "keep this process and the workers on a core each, the same in every run")
-	c.Flags().BoolVar(&f.charts, "chart", false, "draw a chart below the table also where that is no terminal")
-	c.Flags().Var(count{&f.count, 1_000_000}, "count", "at least so many samples of each strategy at each size (default: what fits into a minute)")
-	c.Flags().Var(choice{&f.format, []string{"table", "go", "markdown"}}, "format", "a table, lines for benchstat, or a short table in Markdown")
-	c.Flags().BoolVar(&f.memory, "memory", false, "measure memory by the number of workers, and not time")
-	jsonFlag(c.Flags(), &f.json, "the results")
-	c.Flags().BoolVar(&f.quiet, "quiet", false, "no progress on standard error")
+	f.add(c.Flags())
 	return c
+}
+
+func (f *benchFlags) add(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&f.sizes, "sizes", nil, "array `SIZES` in B, KiB, MiB, GiB; a bare number is bytes (default 64B,4KiB,64KiB,1MiB,16MiB,64MiB)")
+	flags.StringSliceVar(&f.strategies, "strategies", nil, "`NAMES` of the strategies to compare (default all: "+strings.Join(bench.Strategies(), ",")+")")
+	flags.Var(choice{&f.touch, []string{string(bench.TouchSum), string(bench.TouchEnds)}}, "touch", "what the worker does with the array")
+	flags.Var(choice{&f.dtype, bench.DTypes()}, "dtype", "element type of the arrays")
+	flags.DurationVar(&f.compute, "compute", 0, "how `LONG` a task computes on the array, as 2ms: adds advice")
+	flags.StringVar(&f.svg, "svg", "", "draw the costs by size into an SVG `FILE`")
+	flags.StringVar(&f.html, "html", "", "write one HTML `FILE` with pictures, figures and the JSON")
+	flags.StringVar(&f.compare, "compare", "", "say what changed since an older report, a JSON `FILE`")
+	flags.StringVar(&f.from, "from", "", "show an older report, a JSON `FILE`, and measure nothing")
+	flags.BoolVar(&f.pin, "pin", false, "keep this process and the workers on a core each, the same in every run")
+	flags.BoolVar(&f.charts, "chart", false, "draw a chart below the table also where that is no terminal")
+	flags.Var(count{&f.count, 1_000_000}, "count", "at least so many samples of each strategy at each size (default: what fits into a minute)")
+	flags.Var(choice{&f.format, []string{"table", "go", "markdown"}}, "format", "a table, lines for benchstat, or a short table in Markdown")
+	flags.BoolVar(&f.memory, "memory", false, "measure memory by the number of workers, and not time")
+	jsonFlag(flags, &f.json, "the results")
+	flags.BoolVar(&f.quiet, "quiet", false, "no progress on standard error")
 }
 
 func refuseEmptyLists(c *cobra.Command, names ...string) error {
