@@ -33,6 +33,7 @@
 //	              worker, attached there, unmapped in both, removed
 //	shm-copy      one copy into a warm arena, then the Ref
 //	shm-resident  the array is in the arena already: only the Ref
+//	shared        shared once by [pool.Share]: the task gets the Shared
 //	goroutine     no process: a channel to a goroutine of this one, and back
 //
 // The receiver reads every element, or the ends of every slice, or runs the user's

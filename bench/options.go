@@ -22,10 +22,11 @@ const (
 	shmFresh    = "shm-fresh"
 	shmCopy     = "shm-copy"
 	shmResident = "shm-resident"
+	sharedOnce  = "shared"
 	inProcess   = "goroutine"
 )
 
-var strategies = []string{gobFresh, gobReused, pipeRaw, unixRaw, arrowPipe, shmFresh, shmCopy, shmResident, inProcess}
+var strategies = []string{gobFresh, gobReused, pipeRaw, unixRaw, arrowPipe, shmFresh, shmCopy, shmResident, sharedOnce, inProcess}
 
 // Strategies returns the names of all strategies, in the order of the reports.
 func Strategies() []string { return slices.Clone(strategies) }
@@ -34,7 +35,10 @@ func isStream(strategy string) bool {
 	return slices.Contains([]string{gobFresh, gobReused, pipeRaw, unixRaw, arrowPipe}, strategy)
 }
 
-func isShared(strategy string) bool { return strings.HasPrefix(strategy, "shm-") }
+// isShared: the strategy's peer is the worker that answers tasks.
+func isShared(strategy string) bool {
+	return strings.HasPrefix(strategy, "shm-") || strategy == sharedOnce
+}
 
 // DTypes returns the element types that arrays can have.
 func DTypes() (names []string) {

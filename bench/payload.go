@@ -37,6 +37,7 @@ func NewPayload[T any](name string, gen func(n int) T) *Payload[T] {
 		panic(fmt.Sprintf("bench: payload %q: %v", name, err))
 	}
 	p.gen = func(n int) any { v := gen(n); return &v }
+	p.shares = newSharedPeer[T](name)
 	return &Payload[T]{p}
 }
 
@@ -84,6 +85,7 @@ type payload struct {
 	columns []column  // where all of a value is arrays
 	gen     func(n int) any
 	touch   toucher
+	shares  sharedPeer
 }
 
 // payloads are the registered ones, written by package-level variables and read afterwards.
@@ -199,7 +201,7 @@ func (p *payload) fits(strategy string) (why string) {
 		}
 	case strategy == arrowPipe:
 		return p.arrowRefuses()
-	case isShared(strategy):
+	case isShared(strategy) && strategy != sharedOnce:
 		if p.columns == nil {
 			return fmt.Sprintf("%s is not made of slices of numbers, which can lie in shared memory as they are", short(p.typ))
 		}

@@ -31,7 +31,7 @@ func TestRun(t *testing.T) {
 		require.Equal(t, rightAnswer, x.Answer)
 		require.Positive(t, slices.Min(x.SamplesNS))
 		switch x.Strategy {
-		case inProcess, shmResident:
+		case inProcess, shmResident, sharedOnce:
 			require.Zero(t, x.CopiedBytes)
 		case shmCopy, shmFresh:
 			require.Equal(t, x.Bytes, x.CopiedBytes)

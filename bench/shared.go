@@ -51,6 +51,8 @@ func newShared(ctx context.Context, p *pool.Pool, what *payload, strategy string
 		return nil, err
 	}
 	switch strategy {
+	case sharedOnce:
+		return &onceShared{shared: s}, nil
 	case shmFresh:
 		return &fresh{viewer: viewer{shared: s}}, nil
 	case shmCopy:
