@@ -33,6 +33,7 @@
 //	              worker, attached there, unmapped in both, removed
 //	shm-copy      one copy into a warm arena, then the Ref
 //	shm-resident  the array is in the arena already: only the Ref
+//	value         a task's argument by value: one copy in, one copy out
 //	shared        shared once by [pool.Share]: the task gets the Shared
 //	goroutine     no process: a channel to a goroutine of this one, and back
 //

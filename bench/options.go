@@ -22,11 +22,12 @@ const (
 	shmFresh    = "shm-fresh"
 	shmCopy     = "shm-copy"
 	shmResident = "shm-resident"
+	valued      = "value"
 	sharedOnce  = "shared"
 	inProcess   = "goroutine"
 )
 
-var strategies = []string{gobFresh, gobReused, pipeRaw, unixRaw, arrowPipe, shmFresh, shmCopy, shmResident, sharedOnce, inProcess}
+var strategies = []string{gobFresh, gobReused, pipeRaw, unixRaw, arrowPipe, shmFresh, shmCopy, shmResident, valued, sharedOnce, inProcess}
 
 // Strategies returns the names of all strategies, in the order of the reports.
 func Strategies() []string { return slices.Clone(strategies) }
@@ -37,7 +38,7 @@ func isStream(strategy string) bool {
 
 // isShared: the strategy's peer is the worker that answers tasks.
 func isShared(strategy string) bool {
-	return strings.HasPrefix(strategy, "shm-") || strategy == sharedOnce
+	return strings.HasPrefix(strategy, "shm-") || strategy == valued || strategy == sharedOnce
 }
 
 // DTypes returns the element types that arrays can have.

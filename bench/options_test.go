@@ -68,7 +68,7 @@ func TestOptions(t *testing.T) {
 	require.True(t, slices.IsSorted(defaultSizes))
 
 	for want, o := range map[string]*Options{
-		`unknown strategy "telepathy", expected gob-fresh, gob-reused, pipe-raw, unix-raw, arrow-pipe, shm-fresh, shm-copy, shm-resident, shared, goroutine`: {Strategies: []string{"telepathy"}},
+		`unknown strategy "telepathy", expected gob-fresh, gob-reused, pipe-raw, unix-raw, arrow-pipe, shm-fresh, shm-copy, shm-resident, value, shared, goroutine`: {Strategies: []string{"telepathy"}},
 		"size 12, expected a positive multiple of the 8 bytes": {Sizes: []int64{8, 12}},
 		"size 0, ":                            {Sizes: []int64{0}},
 		"size -8":                             {Sizes: []int64{-8}},

@@ -37,7 +37,7 @@ func NewPayload[T any](name string, gen func(n int) T) *Payload[T] {
 		panic(fmt.Sprintf("bench: payload %q: %v", name, err))
 	}
 	p.gen = func(n int) any { v := gen(n); return &v }
-	p.shares = newSharedPeer[T](name)
+	p.byValue, p.shares = newValuePeer[T](name), newSharedPeer[T](name)
 	return &Payload[T]{p}
 }
 
@@ -85,6 +85,7 @@ type payload struct {
 	columns []column  // where all of a value is arrays
 	gen     func(n int) any
 	touch   toucher
+	byValue valuePeer
 	shares  sharedPeer
 }
 
@@ -201,7 +202,7 @@ func (p *payload) fits(strategy string) (why string) {
 		}
 	case strategy == arrowPipe:
 		return p.arrowRefuses()
-	case isShared(strategy) && strategy != sharedOnce:
+	case isShared(strategy) && strategy != valued && strategy != sharedOnce:
 		if p.columns == nil {
 			return fmt.Sprintf("%s is not made of slices of numbers, which can lie in shared memory as they are", short(p.typ))
 		}

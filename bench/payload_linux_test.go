@@ -97,6 +97,7 @@ func TestStrategiesOfPayloads(t *testing.T) {
 			for _, name := range []string{gobFresh, gobReused} {
 				require.Contains(t, drops[name], "gob drops", name)
 			}
+			require.Empty(t, drops[valued])
 			require.Empty(t, drops[sharedOnce])
 			var names []string
 			for _, l := range left {

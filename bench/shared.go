@@ -51,6 +51,8 @@ func newShared(ctx context.Context, p *pool.Pool, what *payload, strategy string
 		return nil, err
 	}
 	switch strategy {
+	case valued:
+		return &byValue{s}, nil
 	case sharedOnce:
 		return &onceShared{shared: s}, nil
 	case shmFresh:

@@ -43,6 +43,7 @@ ends) and answer, and compare the ways to do it on this machine:
   shm-fresh     a new shared-memory segment for each array
   shm-copy      one copy into a warm arena
   shm-resident  the array is in shared memory already: only its Ref goes
+  value         the array is a task's argument by value
   shared        the array was shared once (pool.Share) and is read in place
   goroutine     no other process: the price of no isolation
 
