@@ -29,8 +29,8 @@ func open(ctx context.Context, what *payload, names []string, touch Touch, maxBy
 			err = errors.Join(fmt.Errorf("bench: %w", err), s.close(ctx, true))
 		}
 	}()
-	start, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not started within %v", startTimeout))
-	defer cancel()
+	start, started := starting(ctx)
+	defer started()
 	streams, shares := count(names, isStream), count(names, isShared)
 	if workers := streams + min(shares, 1); workers > 0 {
 		// One attempt: a peer that dies ends the run, it is not replaced.
@@ -64,6 +64,14 @@ func open(ctx context.Context, what *payload, names []string, touch Touch, maxBy
 		s.carriers = append(s.carriers, c)
 	}
 	return s, s.checkPIDs()
+}
+
+// starting ends after startTimeout. It has no deadline: that would reach the tasks of the
+// peers, which are submitted under it and outlive it.
+func starting(ctx context.Context) (start context.Context, started func()) {
+	start, cancel := context.WithCancelCause(ctx)
+	late := time.AfterFunc(startTimeout, func() { cancel(fmt.Errorf("not started within %v", startTimeout)) })
+	return start, func() { late.Stop(); cancel(nil) }
 }
 
 func count(names []string, is func(string) bool) (n int) {

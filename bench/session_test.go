@@ -212,6 +212,16 @@ func TestWrongAnswersAreSeen(t *testing.T) {
 	require.Equal(t, 15, m.wrong)
 }
 
+// A deadline of the start would end the peers while they are measured.
+func TestStartHasNoDeadline(t *testing.T) {
+	start, started := starting(t.Context())
+	_, ok := start.Deadline()
+	require.False(t, ok)
+	require.NoError(t, start.Err())
+	started()
+	require.Error(t, start.Err())
+}
+
 func TestArraysAreEntropic(t *testing.T) {
 	v, err := arrays[shm.Float64].generate(10_000)
 	require.NoError(t, err)
