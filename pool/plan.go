@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"example.com/handoff/pool/internal/codec"
@@ -32,6 +33,26 @@ func plannedFields(p *codec.Plan) []PlannedField {
 		fields = append(fields, PlannedField{f.Path, f.Type.String(), f.Way})
 	}
 	return fields
+}
+
+// Size is how many bytes v takes by value as an argument, which is what Stats.BytesByValue
+// counts: as encoded, with the Refs of arrays. The methods of its types are called, as by
+// Submit, and the errors are those of Func and Submit for T and v.
+func Size[T any](v T) (bytes int64, err error) {
+	defer func() {
+		if r := recover(); r != nil { // of v's methods
+			bytes, err = 0, fmt.Errorf("pool: size of %v: panic: %.1000v", reflect.TypeFor[T](), r)
+		}
+	}()
+	plan, err := codec.CompileArgument(reflect.TypeFor[T]())
+	if err != nil {
+		return 0, fmt.Errorf("pool: size of %w", err)
+	}
+	large, err := codec.Measure(plan, &v)
+	if err != nil {
+		return 0, fmt.Errorf("pool: size of %v: %w", reflect.TypeFor[T](), err)
+	}
+	return large.Bytes(), nil
 }
 
 // String is a table with a line for each field.

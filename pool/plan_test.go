@@ -29,3 +29,17 @@ result:
   result                 float64            copied
 `, planned.Plan().String())
 }
+
+// TestByValueSizes compares Size with what a pool counts.
+func TestSize(t *testing.T) {
+	got, err := Size(make([]float64, 1000))
+	require.NoError(t, err)
+	require.Equal(t, int64(64+8000), got)
+	_, err = Size(struct{ C []chan int }{})
+	require.ErrorContains(t, err, "C[]")
+	type ring struct{ Next *ring }
+	r := &ring{}
+	r.Next = r
+	_, err = Size(r)
+	require.ErrorContains(t, err, "Next")
+}
