@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"example.com/handoff/pool"
 	"example.com/handoff/shm"
 )
 
@@ -37,6 +38,7 @@ func NewPayload[T any](name string, gen func(n int) T) *Payload[T] {
 		panic(fmt.Sprintf("bench: payload %q: %v", name, err))
 	}
 	p.gen = func(n int) any { v := gen(n); return &v }
+	p.encoded = func(v any) (int64, error) { return pool.Size(*v.(*T)) }
 	p.byValue, p.shares = newValuePeer[T](name), newSharedPeer[T](name)
 	return &Payload[T]{p}
 }
@@ -84,6 +86,7 @@ type payload struct {
 	dtype   shm.DType // of an array's elements; 0 for other payloads
 	columns []column  // where all of a value is arrays
 	gen     func(n int) any
+	encoded func(v any) (bytes int64, err error) // by value
 	touch   toucher
 	byValue valuePeer
 	shares  sharedPeer
@@ -175,17 +178,17 @@ func (p *payload) generate(n int) (v any, err error) {
 	return v, nil
 }
 
-// size is the bytes of the value for n.
-func (p *payload) size(n int) (int64, error) {
+// size is the bytes of the value for n: those of an array's elements, or of another value's
+// encoding by value.
+func (p *payload) size(n int) (bytes int64, err error) {
 	v, err := p.generate(n)
 	if err != nil {
 		return 0, err
 	}
-	bytes, err := p.touch.size(v)
 	if p.dtype != 0 {
-		bytes -= lengthBytes
+		return int64(len(rawBytes(v))), nil
 	}
-	if err != nil {
+	if bytes, err = p.encoded(v); err != nil {
 		err = fmt.Errorf("payload %q: n = %d: %w", p.name, n, err)
 	}
 	return bytes, err

@@ -2,7 +2,9 @@ package bench
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
+	"reflect"
 )
 
 // A Touch chooses what the receiver does with the value.
@@ -13,6 +15,24 @@ const (
 	TouchEnds Touch = "ends" // reads the first and the last element of each slice, array and string
 	TouchFunc Touch = "func" // runs the function of [Payload.WithFunc]
 )
+
+// A toucher is what receivers do with values of one type.
+type toucher struct {
+	typ     reflect.Type
+	visit   *visitor
+	run     func(v any) float64 // of *T; nil without a function
+	columns []column            // as the payload has
+}
+
+// of is the checksum of what v, a *T, points to, or the bits of what the function answers.
+func (t *toucher) of(v any, touch Touch) (uint64, error) {
+	if touch == TouchFunc {
+		return math.Float64bits(t.run(v)), nil
+	}
+	w := walk{ends: touch == TouchEnds}
+	h := (*t.visit)(reflect.ValueOf(v).UnsafePointer(), &w)
+	return h, w.err
+}
 
 // spread is odd and has about as many ones as zeros: the golden ratio's bits.
 const spread = 0x9E3779B97F4A7C15

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"encoding/gob"
 	"fmt"
-	"math"
 	"reflect"
 	"strings"
 	"sync"
@@ -18,8 +17,7 @@ const mostDepth = 10_000
 
 // A walk is one pass over a value.
 type walk struct {
-	ends  bool  // TouchEnds, not TouchSum
-	bytes int64 // of what was read: of the whole value, unless ends is set
+	ends  bool // TouchEnds, not TouchSum
 	depth int
 	err   error
 }
@@ -172,18 +170,11 @@ func dense(t reflect.Type) bool {
 }
 
 func bulk(size uintptr) visitor {
-	return func(p unsafe.Pointer, w *walk) uint64 {
-		w.bytes += int64(size)
-		return checksum(unsafe.Slice((*byte)(p), size))
-	}
+	return func(p unsafe.Pointer, _ *walk) uint64 { return checksum(unsafe.Slice((*byte)(p), size)) }
 }
-
-// lengthBytes is what the length of a slice, a map or a string counts.
-const lengthBytes = 8
 
 func text(p unsafe.Pointer, w *walk) uint64 {
 	s := *(*string)(p)
-	w.bytes += lengthBytes + int64(len(s))
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
 	if w.ends && len(b) > 0 {
 		return uint64(len(b))*spread + uint64(b[0])<<8 + uint64(b[len(b)-1])
@@ -198,8 +189,7 @@ type header struct {
 }
 
 // sized is the checksum to begin with: nil is told from empty.
-func (h *header) sized(w *walk) uint64 {
-	w.bytes += lengthBytes
+func (h *header) sized() uint64 {
 	if h.data == nil {
 		return 1
 	}
@@ -209,7 +199,7 @@ func (h *header) sized(w *walk) uint64 {
 func denseSlice(size uintptr) visitor {
 	return func(p unsafe.Pointer, w *walk) uint64 {
 		s := (*header)(p)
-		h := s.sized(w)
+		h := s.sized()
 		if s.len == 0 || size == 0 {
 			return h
 		}
@@ -217,16 +207,14 @@ func denseSlice(size uintptr) visitor {
 			last := unsafe.Add(s.data, uintptr(s.len-1)*size)
 			return h + checksum(unsafe.Slice((*byte)(s.data), size))*spread + checksum(unsafe.Slice((*byte)(last), size))
 		}
-		bytes := uintptr(s.len) * size
-		w.bytes += int64(bytes)
-		return h + checksum(unsafe.Slice((*byte)(s.data), bytes))
+		return h + checksum(unsafe.Slice((*byte)(s.data), uintptr(s.len)*size))
 	}
 }
 
 func slice(elem *visitor, size uintptr) visitor {
 	return func(p unsafe.Pointer, w *walk) uint64 {
 		s := (*header)(p)
-		return elements(s.sized(w), s.data, s.len, elem, size, w)
+		return elements(s.sized(), s.data, s.len, elem, size, w)
 	}
 }
 
@@ -261,7 +249,6 @@ func (w *walk) up() { w.depth-- }
 
 func pointer(elem *visitor) visitor {
 	return func(p unsafe.Pointer, w *walk) uint64 {
-		w.bytes++
 		p = *(*unsafe.Pointer)(p)
 		if p == nil || !w.down() {
 			return 0
@@ -289,7 +276,6 @@ func structure(fields []field) visitor {
 func mapping(t reflect.Type, key, elem *visitor) visitor {
 	return func(p unsafe.Pointer, w *walk) uint64 {
 		m := reflect.NewAt(t, p).Elem()
-		w.bytes += lengthBytes
 		if m.IsNil() || !w.down() {
 			return 1
 		}
@@ -312,7 +298,6 @@ func mapping(t reflect.Type, key, elem *visitor) visitor {
 func boxed(t reflect.Type, path string) visitor {
 	return func(p unsafe.Pointer, w *walk) uint64 {
 		v := reflect.NewAt(t, p).Elem()
-		w.bytes++
 		if v.IsNil() || !w.down() {
 			return 0
 		}
@@ -343,121 +328,8 @@ func marshalled(t reflect.Type) visitor {
 		if err != nil && w.err == nil {
 			w.err = fmt.Errorf("%v: %w", t, err)
 		}
-		w.bytes += lengthBytes + int64(len(b))
 		return checksum(b)
 	}
-}
-
-// A toucher is what receivers do with values of one type.
-type toucher struct {
-	typ     reflect.Type
-	visit   *visitor
-	run     func(v any) float64 // of *T; nil without a function
-	columns []column            // as the payload has
-}
-
-// of is the checksum of what v, a *T, points to, or the bits of what the function answers.
-func (t *toucher) of(v any, touch Touch) (uint64, error) {
-	if touch == TouchFunc {
-		return math.Float64bits(t.run(v)), nil
-	}
-	w := walk{ends: touch == TouchEnds}
-	h := (*t.visit)(reflect.ValueOf(v).UnsafePointer(), &w)
-	return h, w.err
-}
-
-// size is the bytes of the value that v points to.
-func (t *toucher) size(v any) (int64, error) {
-	var w walk
-	(*t.visit)(reflect.ValueOf(v).UnsafePointer(), &w)
-	return w.bytes, w.err
-}
-
-// A stamp changes one bit of a value, without making anything of it that its type can't hold.
-type stamp struct {
-	at *byte
-	is bool
-}
-
-// set makes the bit what on says: false is what it was.
-func (s *stamp) set(on bool, bit byte) {
-	if s.at != nil && s.is != on {
-		*s.at ^= bit
-		s.is = on
-	}
-}
-
-// stamps are the bits of a value that change: one near its beginning with every handoff,
-// and one near its end with every round, so that a value that is stale, or torn, is told
-// from the right one.
-type stamps struct{ first, last stamp }
-
-// The lowest bits: the first byte of a number is its lowest, on all platforms that there are.
-const firstBit, lastBit = 1, 2
-
-func (s *stamps) set(state int) {
-	s.first.set(state&1 != 0, firstBit)
-	s.last.set(state&2 != 0, lastBit)
-}
-
-// stampsOf finds them in what v, a *T, points to. Floats alone are changed where a user's
-// function reads the value: an integer may be an index.
-func stampsOf(v any, touch Touch) stamps {
-	var s stamps
-	find := func(last bool, kinds func(reflect.Kind) bool) *byte {
-		return leaf(reflect.ValueOf(v).Elem(), last, mostLeafDepth, kinds)
-	}
-	number := func(k reflect.Kind) bool { return k > reflect.Bool && k <= reflect.Complex128 && k != reflect.Uintptr }
-	float := func(k reflect.Kind) bool { return k >= reflect.Float32 && k <= reflect.Complex128 }
-	if touch == TouchFunc {
-		s.first.at, s.last.at = find(false, float), find(true, float)
-		return s
-	}
-	s.first.at, s.last.at = find(false, number), find(true, number)
-	if s.first.at == nil { // a bool has one bit to change
-		s.first.at = find(false, func(k reflect.Kind) bool { return k == reflect.Bool })
-	}
-	return s
-}
-
-// mostLeafDepth bounds the search in values that are nested deeply.
-const mostLeafDepth = 32
-
-// leaf is the first, or last, number of v that a copy of v has too, whatever makes it.
-func leaf(v reflect.Value, last bool, depth int, kinds func(reflect.Kind) bool) *byte {
-	if depth == 0 || marshals(v.Type()) {
-		return nil
-	}
-	parts := 0
-	part := v.Index
-	switch k := v.Kind(); {
-	case kinds(k):
-		return (*byte)(v.Addr().UnsafePointer())
-	case k == reflect.Pointer && !v.IsNil():
-		return leaf(v.Elem(), last, depth-1, kinds)
-	case k == reflect.Slice || k == reflect.Array:
-		parts = v.Len()
-		if parts > 2 && dense(v.Type().Elem()) {
-			parts = 2
-			ends := [2]int{0, v.Len() - 1}
-			part = func(i int) reflect.Value { return v.Index(ends[i]) }
-		}
-	case k == reflect.Struct:
-		parts, part = v.NumField(), v.Field
-	}
-	for i := range parts {
-		if last {
-			i = parts - 1 - i
-		}
-		f := part(i)
-		if v.Kind() == reflect.Struct && !v.Type().Field(i).IsExported() {
-			continue
-		}
-		if at := leaf(f, last, depth-1, kinds); at != nil {
-			return at
-		}
-	}
-	return nil
 }
 
 // short is a type's name in messages, of any length.
