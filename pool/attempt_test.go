@@ -137,7 +137,7 @@ func TestSlowAttemptHook(t *testing.T) {
 }
 
 func TestAttemptKind(t *testing.T) {
-	own := taskError("f", wire.StatusFault, wire.AppendFailure(nil, "x", ""))
+	own := taskError("f", wire.StatusFault, wire.AppendFailure(nil, wire.Failure{Text: "x"}))
 	for _, row := range []struct {
 		err  error
 		want string

@@ -24,6 +24,7 @@
 //     of any number of tasks, and a result; [Shared.Get] reads it where it is.
 //   - A [TaskError] is the task's own failure, and a [WorkerExitError] the death of its worker
 //     in the last attempt. Both are errors of one task: Map goes on with the next.
+//   - [RegisterError] lets errors.Is find a function's own error in its TaskError.
 //
 // # Lifetimes
 //

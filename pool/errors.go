@@ -8,7 +8,6 @@ import (
 	"example.com/handoff/pool/internal/codec"
 	"example.com/handoff/pool/internal/fate"
 	"example.com/handoff/pool/internal/wire"
-	"example.com/handoff/shm"
 )
 
 var (
@@ -24,8 +23,7 @@ var (
 	// ErrNoMain: New was called in a worker process: main must call pool.Main first.
 	ErrNoMain = errors.New("pool: this process is a worker: call pool.Main() first thing in main, and in TestMain")
 	// ErrTooLarge: arguments by value are larger than Options.Arenas.Inputs may be, or than
-	// any value can be. Waiting does not help. Of a result it is the text of a TaskError,
-	// since the worker has found it.
+	// any value can be. Waiting does not help. Of a result it is what a TaskError unwraps to.
 	ErrTooLarge = codec.ErrTooLarge
 	// ErrWorkerDied: what a *WorkerExitError unwraps to.
 	ErrWorkerDied = errors.New("pool: worker died")
@@ -36,9 +34,10 @@ var (
 // not (a store to an input) or cannot (a segment that another program has
 // truncated). It is not retried. Kind "resources" is no failure of the task: one worker
 // after the other, as many as it may have attempts, could not map its arrays for want of
-// descriptors, mappings or memory, and was replaced. The error value itself stays in the worker; only
-// its text travels, and that it wraps [shm.ErrFull]: then release results, or
-// raise the budget.
+// descriptors, mappings or memory, and was replaced. The error value itself stays in the worker: its
+// text travels, and which errors it is or wraps of those that [RegisterError] knows. Those
+// are what a TaskError unwraps to. Where that is [shm.ErrFull], release results or raise the
+// budget.
 type TaskError struct {
 	Func  string // registered name
 	Kind  string // "error", "panic", "goexit", "fault" or "resources"
@@ -58,18 +57,14 @@ func (e *TaskError) Error() string {
 }
 
 var taskErrorKinds = [...]string{
-	wire.StatusError: "error", wire.StatusFull: "error", wire.StatusPanic: "panic", wire.StatusGoexit: "goexit",
+	wire.StatusError: "error", wire.StatusPanic: "panic", wire.StatusGoexit: "goexit",
 	wire.StatusFault: "fault", wire.StatusRevoked: "", wire.StatusResources: "resources",
 }
 
 // taskError makes a failure in a result the error that users see.
 func taskError(fn string, status wire.Status, payload []byte) *TaskError {
-	text, stack := wire.ReadFailure(payload)
-	e := &TaskError{Func: fn, Kind: taskErrorKinds[status], Text: text, Stack: stack}
-	if status == wire.StatusFull {
-		e.is = shm.ErrFull
-	}
-	return e
+	f := wire.ReadFailure(payload)
+	return &TaskError{Func: fn, Kind: taskErrorKinds[status], Text: f.Text, Stack: f.Stack, is: sentinelOf(f.Sentinels)}
 }
 
 // A WorkerExitError is the death of a worker. It unwraps to [ErrWorkerDied].

@@ -115,6 +115,7 @@ func (p *Pool) serveLocal(local *proc.Local, link proc.Link, l *lane.Lane, me wi
 		Clock:        clock,
 		Slot:         slot,
 		SegmentBytes: p.opts.Arenas.Results.SegmentBytes,
+		Sentinels:    sentinelsIn,
 		InProcess:    local.AtRelease,
 		Attach: func(a wire.Announce, fd int) workerside.Mapping {
 			proc.CloseFD(fd)

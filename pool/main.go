@@ -27,7 +27,7 @@ func Main() {
 	os.Unsetenv(wire.WorkerEnv) // the task's own children are no workers
 	table := newTable()
 	program := workerside.Program{
-		Funcs: table.workerFuncs(), Registry: table.hash,
+		Funcs: table.workerFuncs(), Registry: table.hash, Sentinels: sentinelsIn,
 		Init:     func() error { return runInit(context.Background()) },
 		Teardown: func() []error { return runTeardown(context.Background(), 0) },
 	}

@@ -58,7 +58,9 @@
 // Where the status is none of [StatusOK], [StatusLarge] and [StatusRevoked] the payload of a
 // result is a failure:
 //
-//	0 length of text · 4 text… · stack…
+//	0 length of text · 4 number of errors · 5 text… · { length of name · name… }… · stack…
+//
+// The errors are the registered ones that the task's error is or wraps, by name.
 //
 // Where attempts are measured each result and block ends with a usage, of 32 bytes:
 //

@@ -24,7 +24,7 @@ const (
 	MsgShrink   = 11
 	MsgTrim     = 12
 
-	Version = 6
+	Version = 7
 )
 
 const (

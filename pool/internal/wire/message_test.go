@@ -22,8 +22,8 @@ var samples = map[string]struct {
 	want  string // in hex
 }{
 	"hello": {
-		Hello{Version: 6, PID: 0x10, Build: [16]byte{0xb}, Registry: [16]byte{0xc}, Nonce: [16]byte{0xd}}.Append(nil),
-		"01000000 48444f46 06000000 10000000 0b" + zeros(15) + "0c" + zeros(15) + "0d" + zeros(15),
+		Hello{Version: 7, PID: 0x10, Build: [16]byte{0xb}, Registry: [16]byte{0xc}, Nonce: [16]byte{0xd}}.Append(nil),
+		"01000000 48444f46 07000000 10000000 0b" + zeros(15) + "0c" + zeros(15) + "0d" + zeros(15),
 	},
 	"announce": {Announce{ID: 0x11, Use: UseOutput, Size: 0x22, Name: "ab"}.Append(nil), "02010000 11000000 2200000000000000 6162"},
 	"retire":   {AppendRetire(nil, 0x11), "03000000 11000000"},
@@ -47,7 +47,7 @@ var samples = map[string]struct {
 		"83030000 04030201 08070605" + zeros(44) + "aa",
 	},
 	"result":  {append(AppendResult(nil, StatusOK, id), 0xaa), "02000000 04030201 08070605 aa"},
-	"failure": {AppendFailure(AppendResult(nil, StatusPanic, id), "text", "stack"), "02020000 04030201 08070605 04000000 74657874 737461636b"},
+	"failure": {AppendFailure(AppendResult(nil, StatusPanic, id), Failure{"text", []string{"ab", "c"}, "stack"}), "02020000 04030201 08070605 04000000 02 74657874 026162 0163 737461636b"},
 	"block":   {append(AppendBlock(nil, id, 9), 0xaa), "04000000 04030201 08070605 09000000 aa"},
 	"usage":   {Usage{Start: 1, Wall: 2, CPU: 3, Private: 4}.Append(nil), "0100000000000000 0200000000000000 0300000000000000 0400000000000000"},
 }
@@ -61,7 +61,7 @@ func TestLayouts(t *testing.T) {
 	result := samples["result"].bytes
 	result = bytes.Clone(result)
 	SetFreesRead(result, 0x0102)
-	SetResultStatus(result, StatusFull)
+	SetResultStatus(result, StatusRevoked)
 	require.Equal(t, "02050201", hex.EncodeToString(result[:4]))
 	require.Equal(t, uint16(0x0102), FreesRead(result))
 }
@@ -70,10 +70,10 @@ func TestLayouts(t *testing.T) {
 func TestRoundTrips(t *testing.T) {
 	h, err := ReadHello(samples["hello"].bytes)
 	require.NoError(t, err)
-	require.Equal(t, Hello{Version: 6, PID: 0x10, Build: [16]byte{0xb}, Registry: [16]byte{0xc}, Nonce: [16]byte{0xd}}, h)
+	require.Equal(t, Hello{Version: 7, PID: 0x10, Build: [16]byte{0xb}, Registry: [16]byte{0xc}, Nonce: [16]byte{0xd}}, h)
 	require.NoError(t, h.Check(h))
 	for want, other := range map[string]Hello{
-		"version": {Version: 5}, "nonce": {Version: 6}, "replaced": {Version: 6, Nonce: h.Nonce}, "functions": {Version: 6, Nonce: h.Nonce, Build: h.Build},
+		"version": {Version: 6}, "nonce": {Version: 7}, "replaced": {Version: 7, Nonce: h.Nonce}, "functions": {Version: 7, Nonce: h.Nonce, Build: h.Build},
 	} {
 		require.ErrorContains(t, h.Check(other), want)
 	}
@@ -98,8 +98,7 @@ func TestRoundTrips(t *testing.T) {
 	}
 	status, got, payload, ok := ReadResult(samples["failure"].bytes)
 	require.True(t, ok)
-	text, stack := ReadFailure(payload)
-	require.Equal(t, []any{StatusPanic, id, "text", "stack"}, []any{status, got, text, stack})
+	require.Equal(t, []any{StatusPanic, id, Failure{"text", []string{"ab", "c"}, "stack"}}, []any{status, got, ReadFailure(payload)})
 	got, block, isLarge, payload, ok := ReadBlock(samples["block"].bytes)
 	require.True(t, ok)
 	require.False(t, isLarge)
@@ -149,8 +148,8 @@ func FuzzMessages(f *testing.F) {
 		}
 		if _, _, payload, ok := ReadResult(b); ok {
 			require.LessOrEqual(t, len(payload), MaxInline)
-			text, stack := ReadFailure(payload)
-			require.LessOrEqual(t, len(text)+len(stack), 3*len(payload)) // a bad byte becomes three
+			f := ReadFailure(payload)
+			require.LessOrEqual(t, len(f.Text)+len(strings.Join(f.Sentinels, ""))+len(f.Stack), 3*len(payload)) // a bad byte becomes three
 		}
 		if _, _, _, payload, ok := ReadBlock(b); ok {
 			require.LessOrEqual(t, len(payload), MaxInline)

@@ -71,7 +71,7 @@ func (p Program) Run(env string) error {
 
 func (p Program) host(start wire.WorkerStart) Host {
 	h := Host{
-		Slot: start.Slot, SegmentBytes: start.SegmentBytes, Spread: start.Spread,
+		Slot: start.Slot, SegmentBytes: start.SegmentBytes, Spread: start.Spread, Sentinels: p.Sentinels,
 		Teardown: func() {
 			for _, err := range p.Teardown() {
 				fmt.Fprintln(os.Stderr, wire.StderrPrefix+err.Error())

@@ -65,8 +65,8 @@ func (r *runner) dropRange() {
 	}
 }
 
-// A blockError is what a block has failed with, which is the range's whatever it wraps,
-// but for [shm.ErrFull].
+// A blockError is what a block has failed with: the range's own error whatever it wraps, a
+// shortage too.
 type blockError struct{ err error }
 
 func (e blockError) Error() string        { return e.err.Error() }

@@ -9,7 +9,6 @@ import (
 
 	"example.com/handoff/pool/internal/lane"
 	"example.com/handoff/pool/internal/wire"
-	"example.com/handoff/shm"
 )
 
 // A runner takes tasks from the lane, runs them and answers. All of it belongs to the
@@ -192,21 +191,19 @@ func (r *runner) setOutcome(err error) {
 		wire.SetResultStatus(r.out, wire.StatusOK)
 	case errors.As(err, &lacks):
 		r.lacksResources = true
-		r.fail(wire.StatusResources, err.Error(), "")
-	case errors.Is(err, shm.ErrFull):
-		r.fail(wire.StatusFull, err.Error(), "")
+		r.fail(wire.StatusResources, wire.Failure{Text: err.Error()})
 	default:
-		r.fail(wire.StatusError, err.Error(), "")
+		r.fail(wire.StatusError, wire.Failure{Text: err.Error(), Sentinels: r.host.Sentinels(err)})
 	}
 }
 
 // fail makes the answer a failure.
-func (r *runner) fail(status wire.Status, text, stack string) {
+func (r *runner) fail(status wire.Status, f wire.Failure) {
 	if r.hi > 0 {
-		text = fmt.Sprintf("[%d, %d): %s", r.lo, r.hi, text)
+		f.Text = fmt.Sprintf("[%d, %d): %s", r.lo, r.hi, f.Text)
 		r.lo, r.hi = 0, 0
 	}
-	r.out = wire.AppendFailure(r.out[:wire.ResultBytes], text, stack)
+	r.out = wire.AppendFailure(r.out[:wire.ResultBytes], f)
 	wire.SetResultStatus(r.out, status)
 }
 
@@ -215,7 +212,7 @@ func (r *runner) finish(arrays bool) {
 	if v := recover(); v != nil {
 		r.failPanic(v)
 	} else if wire.ResultStatus(r.out) == wire.StatusGoexit {
-		r.fail(wire.StatusGoexit, "the function called runtime.Goexit", "")
+		r.fail(wire.StatusGoexit, wire.Failure{Text: "the function called runtime.Goexit"})
 	}
 	if usedArena := r.call.end(); arrays || usedArena {
 		status := wire.ResultStatus(r.out)
@@ -239,7 +236,7 @@ func (r *runner) failPanic(v any) {
 	default:
 		text = fmt.Sprintf("%.1000v", v)
 	}
-	r.fail(status, text, string(debug.Stack()))
+	r.fail(status, wire.Failure{Text: text, Stack: string(debug.Stack())})
 }
 
 func (r *runner) answer() {

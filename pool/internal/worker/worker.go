@@ -29,10 +29,12 @@ type Body = func(lo, hi int, dst []byte) ([]byte, error)
 
 // A Program is all that a worker process needs to know of the program it is of.
 type Program struct {
-	Funcs    []Func         // by number
-	Registry [16]byte       // a hash of them, which the supervisor must have too
-	Init     func() error   // before the hello
-	Teardown func() []error // after the last task
+	Funcs    []Func   // by number
+	Registry [16]byte // a hash of them, which the supervisor must have too
+	// Sentinels names the registered errors that an error is or wraps.
+	Sentinels func(error) []string
+	Init      func() error   // before the hello
+	Teardown  func() []error // after the last task
 }
 
 // A Host is what differs between a worker process and a worker that is goroutines of the
@@ -43,6 +45,7 @@ type Host struct {
 	Spread       bool                                  // there is a core for each process
 	Clock        *proc.Clock                           // nil: attempts are not measured
 	Teardown     func()                                // runs after the last task; may be nil
+	Sentinels    func(error) []string                  // as a Program's
 	Attach       func(a wire.Announce, fd int) Mapping // fd is its own, or −1
 	Detach       func(Mapping)
 	// InProcess, of goroutines, gets what gives back the memory of their results, which

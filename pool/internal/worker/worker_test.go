@@ -76,7 +76,7 @@ func newPeer(t *testing.T) *peer {
 	me := wire.Hello{Version: wire.Version, Nonce: [16]byte{1, 2, 3}}
 	go func() {
 		p.served <- Serve(theirs, mine, testFuncs(), me, Host{
-			Slot: 7, Teardown: func() { p.teardowns.Add(1) }, InProcess: func(release func()) { release() },
+			Slot: 7, Sentinels: func(error) []string { return nil }, Teardown: func() { p.teardowns.Add(1) }, InProcess: func(release func()) { release() },
 		})
 	}()
 	buf := make([]byte, wire.MaxMessage)
@@ -152,8 +152,7 @@ func TestLife(t *testing.T) {
 		if status == wire.StatusOK {
 			require.Equal(t, []byte{2, 7, 40, 41}, payload)
 		} else {
-			text, _ := wire.ReadFailure(payload)
-			require.Equal(t, row.text, text)
+			require.Equal(t, row.text, wire.ReadFailure(payload).Text)
 		}
 	}
 	p.send(wire.MsgDrain)
@@ -178,9 +177,8 @@ func TestCancelAndRevoke(t *testing.T) {
 	p.send(wire.AppendCancel(nil, wire.TaskID{Index: running.Index, Epoch: running.Epoch + 1})...) // another's
 	p.send(wire.AppendCancel(nil, running)...)
 	status, payload := p.answer(running)
-	text, _ := wire.ReadFailure(payload)
 	require.Equal(t, wire.StatusError, status)
-	require.Equal(t, "context canceled", text)
+	require.Equal(t, "context canceled", wire.ReadFailure(payload).Text)
 	status, payload = p.answer(revoked)
 	require.Equal(t, wire.StatusRevoked, status)
 	require.Empty(t, payload)
