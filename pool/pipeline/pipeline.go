@@ -180,7 +180,9 @@ func Go[In, Out any](pl *Pipeline, name string, in *Flow[In], f func(context.Con
 // microseconds an item, so tasks that are not worth that go through [pool.Fn.Map], or several
 // to an item. When the pipeline ends early its tasks are cancelled ([pool.Future.Cancel]) and
 // Drain does not wait for them.
-// Where futures of others take up the pool's whole table ([pool.ErrFull]) the stage waits.
+// Where futures of others take up the pool's whole table ([pool.ErrFull]) the stage waits, and
+// where there is no memory for arguments by value (shm.ErrFull) as long as tasks of this
+// pipeline have some.
 // Proc panics as Go does.
 func Proc[In, Out any](pl *Pipeline, name string, in *Flow[In], p *pool.Pool, f *pool.Fn[In, Out], width int) *Flow[Out] {
 	if p == nil || f == nil {
@@ -193,7 +195,7 @@ func Proc[In, Out any](pl *Pipeline, name string, in *Flow[In], p *pool.Pool, f 
 	s.pool = p
 	out := follow[In, Out](pl, s, in)
 	s.start = func(r *run) {
-		runStage(r, s, in, out, func(ctx context.Context, it *item[In]) (Out, error) { return runTask(ctx, p, f, it) })
+		runStage(r, s, in, out, func(ctx context.Context, it *item[In]) (Out, error) { return runTask(ctx, r.users[p], f, it) })
 	}
 	return out
 }

@@ -2,24 +2,19 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"example.com/handoff/pool"
 )
 
-// runTask runs f in p for an item. With the result the item holds its Views, and no
+// runTask runs f in a pool for an item. With the result the item holds its Views, and no
 // longer what it has brought.
-func runTask[In, Out any](ctx context.Context, p *pool.Pool, f *pool.Fn[In, Out], it *item[In]) (v Out, err error) {
-	fut, err := f.Submit(ctx, p, it.v)
-	for errors.Is(err, pool.ErrFull) {
-		if err = p.WaitFree(ctx); err == nil {
-			fut, err = f.Submit(ctx, p, it.v)
-		}
-	}
+func runTask[In, Out any](ctx context.Context, u *workerUse, f *pool.Fn[In, Out], it *item[In]) (v Out, err error) {
+	fut, err := submit(ctx, u.p, f, it.v, &u.tasks)
 	if err != nil {
 		return v, err
 	}
+	defer u.tasks.over()
 	v, views, err := fut.WaitViews(ctx)
 	if err != nil {
 		fut.Cancel() // both do nothing where the task has failed
@@ -36,9 +31,10 @@ func runTask[In, Out any](ctx context.Context, p *pool.Pool, f *pool.Fn[In, Out]
 	return v, err
 }
 
-// A workerUse is the CPU time of a pool's workers while a pipeline runs.
+// A workerUse is what a run has of a pool: its tasks, and the CPU time of the workers.
 type workerUse struct {
 	p      *pool.Pool
+	tasks  tasksIn
 	before time.Duration // when the run began
 }
 
