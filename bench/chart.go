@@ -59,11 +59,21 @@ func (r *Report) costs(id string) *chart.Lines {
 	for _, x := range r.Crossovers {
 		if x.Bytes != nil && x.Low != nil && x.High != nil {
 			c.Regions = append(c.Regions, chart.Region{X: float64(*x.Bytes), Low: float64(*x.Low), High: float64(*x.High),
-				Label: fmt.Sprintf("%s → %s: %s", x.A, x.B, stat.Size(*x.Bytes))})
+				Label: x.label()})
 		}
 	}
 	c.Desc = r.describe()
 	return c
+}
+
+// label is a crossover beside its stretch of the axis. What was measured afresh is said
+// where it did not confirm it.
+func (c Crossover) label() string {
+	text := fmt.Sprintf("%s → %s: %s", c.A, c.B, stat.Size(*c.Bytes))
+	if what, _, _ := strings.Cut(c.Verified, ":"); what != "" && what != confirmed {
+		text += ", " + what
+	}
+	return text
 }
 
 // note is a result in one line.

@@ -2,10 +2,12 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed" // html.tmpl and html.css
 	"fmt"
 	"html/template"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,7 +21,13 @@ var pageText string
 //go:embed html.css
 var pageStyle string
 
-var pageTemplate = template.Must(template.New("report").Parse(pageText))
+var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{"units": holdUnits}).Parse(pageText))
+
+// A quantity is a number and the unit that it must not be parted from.
+var quantity = regexp.MustCompile(`(\d) (B|KiB|MiB|GiB|ns|µs|ms|s|%|×)([^\pL\d]|$)`)
+
+// holdUnits keeps numbers and their units on one line.
+func holdUnits(s string) string { return quantity.ReplaceAllString(s, "$1\u00a0$2$3") }
 
 // A page is what html.tmpl shows.
 type page struct {
@@ -27,15 +35,16 @@ type page struct {
 	Report   *Report
 	Answer   finding
 	Started  string
+	Winners  []winnerRow
 	Cost     figure
-	Spreads  []figure
-	Memory   *figure // nil: not measured
-	Advice   []string
+	Ways     [][]string
 	Cross    [][]string
 	Losing   [][]string
-	Models   [][]string
-	LeftOut  [][]string
+	Spreads  []figure
+	Memory   *figure // nil: not measured
 	Sizes    []pageSize
+	LeftOut  [][]string
+	Models   [][]string
 	Machine  [][2]string
 	Method   []string
 	JSON     string
@@ -48,10 +57,12 @@ type pageSize struct {
 	Rows []pageRow
 }
 
-// A pageRow is one strategy. Remark is what is wrong with it.
+// A pageRow is one strategy. Busy is set if the machine was too busy for it; Remark is what
+// is wrong with it.
 type pageRow struct {
 	Strategy string
 	Cells    []string
+	Busy     bool
 	Remark   string
 }
 
@@ -63,8 +74,8 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	if err := r.WriteJSON(&all); err != nil {
 		return err
 	}
-	p := page{Style: template.CSS(pageStyle + chart.Style()), Report: r, Answer: r.finding(), Cost: r.costFigure(), Spreads: r.spreadFigures(),
-		Advice: r.adviceSentences(), Cross: r.crossRows(), Losing: r.losingRows(), Models: r.modelRows(), LeftOut: r.leftOutRows(), Sizes: r.sizeRows(),
+	p := page{Style: template.CSS(pageStyle + chart.Style()), Report: r, Answer: r.finding(), Winners: r.winnerRows(), Cost: r.costFigure(), Ways: r.wayRows(),
+		Cross: r.crossRows(), Losing: r.losingRows(), Spreads: r.spreadFigures(), Sizes: r.sizeRows(), LeftOut: r.leftOutRows(), Models: r.modelRows(),
 		Machine: r.Machine.rows(), Method: r.methodSentences(), JSON: all.String(), JSONSize: stat.Size(int64(all.Len()))}
 	if !r.Method.Started.IsZero() {
 		p.Started = r.Method.Started.UTC().Format("2 January 2006, 15:04 UTC")
@@ -103,12 +114,12 @@ func timeCell(ns *float64) string {
 	return stat.Time(*ns)
 }
 
-// columns of the table of figures, in the order of cells.
+// Columns are those of the table of figures, in the order of cells.
 func (p *page) Columns() []string {
-	return []string{"median", "from", "to", "p50", "p90", "p99", "after a pause", "CPU sender", "CPU receiver", "page faults", "copied", "canary", "placement", "rounds"}
+	return []string{"median", "from", "to", "gob-reused takes", "p50", "p90", "p99", "after a pause", "CPU sender", "CPU receiver", "page faults", "copied", "canary", "placement", "rounds"}
 }
 
-func (x Result) cells() []string {
+func (r *Report) cells(x Result) []string {
 	faults := notMeasured
 	if x.Faults != nil {
 		faults = stat.Number(*x.Faults)
@@ -117,7 +128,16 @@ func (x Result) cells() []string {
 	if placement == "" {
 		placement = notMeasured
 	}
-	return []string{stat.Time(x.MedianNS), timeCell(x.LowNS), timeCell(x.HighNS), timeCell(x.P50NS), timeCell(x.P90NS), timeCell(x.P99NS), timeCell(x.PausedNS),
+	ratio := notMeasured
+	if p, ok := r.pair(gobReused, x.Strategy, x.Bytes); ok {
+		ratio = stat.Number(p.Ratio) + " ×"
+		if p.Verdict == string(stat.NotSeparated) {
+			ratio = p.Verdict
+		} else if p.Low != nil && p.High != nil {
+			ratio += fmt.Sprintf(" (%s to %s)", stat.Number(*p.Low), stat.Number(*p.High))
+		}
+	}
+	return []string{stat.Time(x.MedianNS), timeCell(x.LowNS), timeCell(x.HighNS), ratio, timeCell(x.P50NS), timeCell(x.P90NS), timeCell(x.P99NS), timeCell(x.PausedNS),
 		timeCell(x.CPUSenderNS), timeCell(x.CPUReceiverNS), faults, stat.Size(x.CopiedBytes), timeCell(x.CanaryNS), placement, fmt.Sprint(x.Rounds)}
 }
 
@@ -126,10 +146,10 @@ func (r *Report) sizeRows() (sizes []pageSize) {
 		if i == 0 || x.Bytes != r.Results[i-1].Bytes {
 			sizes = append(sizes, pageSize{Size: fmt.Sprintf("%s (n = %d)", sizeText(x.Bytes), x.N)})
 		}
-		row := pageRow{Strategy: x.Strategy, Cells: x.cells()}
+		row := pageRow{Strategy: x.Strategy, Cells: r.cells(x), Busy: x.Busy != ""}
 		var remarks []string
 		if x.Busy != "" {
-			remarks = append(remarks, "too busy: "+x.Busy)
+			remarks = append(remarks, x.Busy)
 		}
 		if x.Answer != rightAnswer {
 			remarks = append(remarks, "answer: "+x.Answer)
@@ -142,25 +162,15 @@ func (r *Report) sizeRows() (sizes []pageSize) {
 }
 
 func (r *Report) crossRows() (rows [][]string) {
-	size := func(n *int64) string {
-		if n == nil {
-			return notMeasured
-		}
-		return stat.Size(*n)
-	}
 	for _, c := range r.Crossovers {
-		at := size(c.Bytes)
-		if c.Bytes == nil {
-			at = map[string]string{"a": "never: " + c.A + " is faster where they differ", "b": "none: " + c.B + " is faster where they differ"}[c.Always]
+		text := c.plain()
+		if c.Bytes != nil && c.Low != nil && c.High != nil {
+			text += fmt.Sprintf(" Most likely they cross at %s.", stat.Size(*c.Bytes))
 		}
-		if at == "" {
-			at = "none found"
+		if c.Note != "" {
+			text += " " + sentence(c.Note)
 		}
-		verified := c.Verified
-		if verified == "" {
-			verified = "not verified"
-		}
-		rows = append(rows, []string{c.A + " → " + c.B, at, size(c.Low), size(c.High), verified})
+		rows = append(rows, []string{c.A + " → " + c.B, text, cmp.Or(c.Verified, "not verified")})
 	}
 	return rows
 }
@@ -176,7 +186,7 @@ func (r *Report) modelRows() (rows [][]string) {
 	for _, m := range r.Models {
 		var pieces []string
 		for _, p := range m.Pieces {
-			s := stat.Time(p.FixedNS) + " + " + stat.Number(p.NSPerByte) + " ns/B"
+			s := stat.Time(p.FixedNS) + " + " + stat.Time(p.NSPerByte*(1<<20)) + " per MiB"
 			if p.FromBytes > 0 {
 				s += " from " + sizeText(p.FromBytes) + " on"
 			}
@@ -188,12 +198,9 @@ func (r *Report) modelRows() (rows [][]string) {
 				right++
 			}
 		}
-		verified := m.Verified
-		if verified == "" {
-			verified = "not verified"
-		}
+		verified := cmp.Or(m.Verified, "not verified")
 		if len(m.Checks) > 0 {
-			verified += fmt.Sprintf(", %d of %d sizes as predicted", right, len(m.Checks))
+			verified += fmt.Sprintf(" (%d of %d sizes as predicted)", right, len(m.Checks))
 		}
 		rows = append(rows, []string{m.Strategy, strings.Join(pieces, "; "), verified})
 	}
@@ -230,26 +237,23 @@ func (m Machine) rows() (rows [][2]string) {
 	return rows
 }
 
-// methodSentences say how the figures came about.
+// methodSentences say how the figures came about. The report's own notes have samples,
+// intervals and percentiles.
 func (r *Report) methodSentences() (s []string) {
 	reads := "adds up every element"
 	if r.Payload.Touch == TouchEnds {
 		reads = "reads both ends"
 	}
-	s = append(s, fmt.Sprintf("A handoff goes from the value in the caller's hands to the answer in the caller's hands. The receiver %s, and its answer is checked.", reads))
-	m := r.Method
-	if m.SampleNS > 0 {
-		s = append(s, fmt.Sprintf("A sample is the mean of as many handoffs, back to back, as take about %s, at least one. The samples of the strategies alternate.", time.Duration(m.SampleNS)))
+	s = append(s, fmt.Sprintf("A handoff goes from the value in the caller's hands to the answer in the caller's hands. The receiver %s, and every answer is checked.", reads))
+	s = append(s, r.Method.Notes...)
+	if m := r.Method; m.PauseNS > 0 {
+		s = append(s, fmt.Sprintf("“After a pause” is a handoff that follows %v of rest, in which the peer went to sleep.", time.Duration(m.PauseNS)))
 	}
-	if m.Confidence > 0 {
-		s = append(s, fmt.Sprintf("The intervals have a confidence of %s.", percent(m.Confidence)))
+	s = append(s, "“Copied” is the bytes that a handoff copies, within the processes and through the kernel. “Placement” is where the two sides ran: on the same core, on cores with a common cache, or on others. "+
+		"The canary is a round trip between two threads that spin: it tells how far apart the cores were and how quiet the machine was. "+
+		"A figure is too busy if its canary was out of range, its processes waited for a core for more than 5 % of the time, or the hypervisor took as much.")
+	if r.Method.TookNS > 0 {
+		s = append(s, fmt.Sprintf("The run took %s.", stat.Time(float64(r.Method.TookNS))))
 	}
-	if m.PauseNS > 0 {
-		s = append(s, fmt.Sprintf("Percentiles are of handoffs timed one by one; \"after a pause\" is one that follows %s of rest, in which the peer went to sleep.", time.Duration(m.PauseNS)))
-	}
-	s = append(s, "The canary is a round trip between two threads that spin: it tells how far apart the cores were and how quiet the machine was.")
-	if m.TookNS > 0 {
-		s = append(s, fmt.Sprintf("The run took %s.", stat.Time(float64(m.TookNS))))
-	}
-	return append(s, m.Notes...)
+	return s
 }

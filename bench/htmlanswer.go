@@ -10,61 +10,120 @@ import (
 	"example.com/handoff/bench/stat"
 )
 
-// A finding is what a report says first: from which size on shared memory wins, how sure
-// that is and what it saves.
+// A finding is what a report says first: what was measured, from which size on shared memory
+// wins, how sure that is, what it saves and what follows.
 type finding struct {
-	Headline          string
-	From, Sure, Saves string // "" where there is nothing to say
+	Headline    string
+	Measured    string // what was measured, on what
+	Doubt       string // why not to rely on it
+	Sure, Saves string
+	From, Todo  []string // sentences
 }
 
 // finding is drawn from the first crossover of the pair that matters most.
 func (r *Report) finding() finding {
-	of := r.Payload.Name
-	if of == "" {
-		of = "this payload"
-	}
 	if err := r.err(); err != nil {
 		return finding{Headline: "Do not use these figures.", Sure: sentence(strings.TrimPrefix(err.Error(), "bench: "))}
 	}
 	if len(r.Results) == 0 {
 		return finding{Headline: "Nothing was measured."}
 	}
+	a := finding{Measured: r.measured(), Doubt: r.doubt(), Todo: append(r.adviceSentences(), r.todo()...)}
+	for _, c := range r.Crossovers {
+		a.From = append(a.From, c.plain())
+	}
 	c, more := r.firstCrossover()
 	if c == nil {
-		return finding{Headline: "What handing over " + of + " costs", Sure: r.sure(nil),
-			From: "No two strategies were compared over all sizes."}
+		a.Headline, a.Sure = "What handing over "+r.Payload.plural()+" costs", r.sure(nil)
+		a.From = []string{"No two strategies were compared over all sizes."}
+		return a
 	}
-	a := finding{Sure: r.sure(c), Saves: r.saves(c)}
-	winner, loser := sideName(c.B), sideName(c.A)
-	switch {
-	case c.Bytes != nil && more:
-		a.Headline = fmt.Sprintf("%s and %s win in turn for %s.", capital(winner), loser, of)
-		a.From = fmt.Sprintf("%s and %s cross more than once, first at %s; the picture has all crossovers.", c.A, c.B, stat.Size(*c.Bytes))
-	case c.Bytes != nil:
-		a.Headline = fmt.Sprintf("From %s on, %s is faster than %s for %s.", stat.Size(*c.Bytes), winner, loser, of)
-		a.From = fmt.Sprintf("There %s overtakes %s.", c.B, c.A)
-		if c.Low != nil && c.High != nil {
-			if c.Verified != "" && c.Verified != "confirmed" {
-				a.Headline = fmt.Sprintf("From between %s and %s on, %s is faster than %s for %s, but measuring afresh did not confirm it.", stat.Size(*c.Low), stat.Size(*c.High), winner, loser, of)
-			}
-			a.From = fmt.Sprintf("%s is the faster one up to %s, %s from %s on. In between, neither is told from the other.", c.A, stat.Size(*c.Low), c.B, stat.Size(*c.High))
-		}
-	case c.Always == "b":
-		a.Headline = fmt.Sprintf("%s is faster than %s for %s wherever they are told apart.", capital(winner), loser, of)
-		a.From = r.nowhere(c.A)
-	case c.Always == "a":
-		a.Headline = fmt.Sprintf("%s is faster than %s for %s wherever they are told apart.", capital(loser), winner, of)
-		a.From = r.nowhere(c.B)
-	default:
-		a.Headline = fmt.Sprintf("Neither %s nor %s is the faster one for %s.", winner, loser, of)
-		a.From = fmt.Sprintf("%s and %s are not told apart, or the one that is faster changes without a size that could be named.", c.A, c.B)
-	}
+	a.Headline, a.Sure, a.Saves = r.headline(c, more), r.sure(c), r.saves(c)
 	return a
 }
 
-// nowhere says that a strategy does not win.
-func (r *Report) nowhere(strategy string) string {
-	return fmt.Sprintf("No size was found at which %s is the faster one, from %s to %s.", strategy, sizeText(r.Results[0].Bytes), sizeText(r.Results[len(r.Results)-1].Bytes))
+// headline says who wins, of the pair of c. More tells that the pair crosses again.
+func (r *Report) headline(c *Crossover, more bool) string {
+	of := r.Payload.plural()
+	winner, loser := sideName(c.B), sideName(c.A)
+	switch {
+	case c.Bytes != nil && more:
+		return fmt.Sprintf("%s and %s win in turn for %s.", capital(winner), loser, of)
+	case c.Bytes != nil && c.Low != nil && c.High != nil && c.Verified != "" && c.Verified != confirmed:
+		what, _, _ := strings.Cut(c.Verified, ":")
+		return fmt.Sprintf("%s overtakes %s for %s somewhere between %s and %s. Measured afresh, that was %s.", capital(winner), loser, of, stat.Size(*c.Low), stat.Size(*c.High), what)
+	case c.Bytes != nil:
+		return fmt.Sprintf("From %s on, %s is faster than %s for %s.", stat.Size(*c.Bytes), winner, loser, of)
+	case c.Always == "b":
+		return fmt.Sprintf("%s is faster than %s for %s wherever they are separated.", capital(winner), loser, of)
+	case c.Always == "a":
+		return fmt.Sprintf("%s is faster than %s for %s wherever they are separated.", capital(loser), winner, of)
+	}
+	return fmt.Sprintf("Neither %s nor %s is the faster one for %s.", winner, loser, of)
+}
+
+const confirmed = "confirmed"
+
+// plain says where a pair crosses, in one sentence.
+func (c Crossover) plain() string {
+	switch {
+	case c.Bytes != nil && c.Low != nil && c.High != nil:
+		return fmt.Sprintf("%s is faster up to %s, %s from %s on; in between they are not separated.", c.A, stat.Size(*c.Low), c.B, stat.Size(*c.High))
+	case c.Bytes != nil:
+		return fmt.Sprintf("%s overtakes %s at %s.", c.B, c.A, stat.Size(*c.Bytes))
+	case c.Always == "b":
+		return fmt.Sprintf("%s is faster than %s at every size at which they are separated.", c.B, c.A)
+	case c.Always == "a":
+		return fmt.Sprintf("%s is faster than %s at every size at which they are separated.", c.A, c.B)
+	}
+	return fmt.Sprintf("%s and %s are not separated, or the faster one changes without a size that could be named.", c.A, c.B)
+}
+
+// plural is the payload in prose.
+func (p PayloadInfo) plural() string {
+	switch {
+	case p.DType != "":
+		return p.DType + " arrays"
+	case p.Name == "":
+		return "this payload"
+	}
+	return p.Name
+}
+
+// measured says what was measured, on what.
+func (r *Report) measured() string {
+	reads := "adds up every element"
+	if r.Payload.Touch == TouchEnds {
+		reads = "reads its two ends"
+	}
+	sizes := r.sizes()
+	span := sizeText(sizes[0])
+	if len(sizes) > 1 {
+		span += " to " + sizeText(sizes[len(sizes)-1])
+	}
+	on := "this machine"
+	if r.Machine.CPU != "" {
+		on = fmt.Sprintf("one machine (%s, %d cores)", r.Machine.CPU, r.Machine.Cores)
+	}
+	return fmt.Sprintf("Time to hand one value to another process on %s that %s and answers: %s of %s, %d ways to do it, measured in turn. Their names are explained below the picture.",
+		on, reads, span, r.Payload.plural(), len(r.strategies()))
+}
+
+// doubt says that the machine was too busy; "" if it was not.
+func (r *Report) doubt() string {
+	busy := 0
+	for _, x := range r.Results {
+		if x.Busy != "" {
+			busy++
+		}
+	}
+	switch {
+	case busy == 0:
+		return ""
+	case busy == len(r.Results):
+		return fmt.Sprintf("The machine was too busy for all %d figures. Measure again when it is quiet.", busy)
+	}
+	return fmt.Sprintf("The machine was too busy for %d of %d figures: they are marked.", busy, len(r.Results))
 }
 
 // crossoverOrder is which strategies' crossover with gob answers the question, the first
@@ -96,25 +155,14 @@ func (r *Report) sure(c *Crossover) string {
 	if r.Method.Confidence > 0 {
 		parts = append(parts, "All intervals are of "+percent(r.Method.Confidence)+".")
 	}
-	switch {
-	case c == nil:
-	case c.Verified == "":
-		parts = append(parts, "It was not measured a second time.")
-	case c.Verified == "confirmed":
-		parts = append(parts, "Measured afresh, it was confirmed.")
-	default:
-		parts = append(parts, "Measured afresh, it was "+c.Verified+".")
+	if c == nil {
+		return strings.Join(parts, " ")
 	}
-	busy := 0
-	for _, x := range r.Results {
-		if x.Busy != "" {
-			busy++
-		}
+	pair := fmt.Sprintf("%s against %s", c.A, c.B)
+	if c.Verified == "" {
+		return strings.Join(append(parts, pair+" was not measured a second time."), " ")
 	}
-	if busy > 0 {
-		parts = append(parts, fmt.Sprintf("For %d of %d figures the machine was too busy.", busy, len(r.Results)))
-	}
-	return strings.Join(parts, " ")
+	return strings.Join(append(parts, fmt.Sprintf("Measured afresh, %s was %s.", pair, c.Verified)), " ")
 }
 
 // saves compares the pair at the largest size at which both were measured.
@@ -137,14 +185,22 @@ func (r *Report) saves(c *Crossover) string {
 	return ""
 }
 
-// sideName is what a strategy stands for.
+// sideName is what a strategy stands for, in prose.
 func sideName(strategy string) string {
-	switch {
-	case strings.HasPrefix(strategy, "gob-"):
+	switch strategy {
+	case gobFresh, gobReused:
 		return "gob"
-	case strings.HasPrefix(strategy, "shm-") || strategy == "shared":
-		return "shared memory"
-	case strategy == inProcess:
+	case shmFresh:
+		return "a new shared-memory segment"
+	case shmCopy:
+		return "a copy into shared memory"
+	case shmResident:
+		return "an array in shared memory"
+	case sharedOnce:
+		return "a value shared once"
+	case valued:
+		return "a value as argument"
+	case inProcess:
 		return "a goroutine"
 	}
 	return strategy

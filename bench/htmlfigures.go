@@ -32,10 +32,10 @@ func newFigure(title, caption string, draw func(id string, width float64) string
 
 func (r *Report) costFigure() figure {
 	c := r.costs("")
-	caption := "Both scales are logarithmic, so a line that climbs by one step of the grid costs ten times as much. " +
+	caption := "Lower is faster. Both scales are logarithmic: one line of the grid up is ten times as long. " +
 		"A band is the interval of the median; where none is seen it is narrower than the line."
 	if len(c.Regions) > 0 {
-		caption += " The grey stretches are the crossovers: within one, neither strategy is told from the other."
+		caption += " A grey stretch is a crossover: within it, the two strategies are not separated."
 	}
 	if slices.ContainsFunc(r.Results, func(x Result) bool { return x.Busy != "" }) {
 		caption += " Hollow marks were measured while the machine was too busy."
@@ -73,12 +73,11 @@ func (r *Report) spreadFigures() (all []figure) {
 				}
 			}
 		}
-		caption := "Each dot is a sample, the mean of many handoffs back to back."
+		caption := "The dots are samples, each the mean of many handoffs back to back."
 		if singles {
-			caption = "Each dot is one handoff, timed by itself."
+			caption = "The dots are single handoffs, each timed by itself."
 		}
 		c.Desc = caption + " " + strings.Join(words, "; ") + "."
-		caption += " The box holds the middle half with the median in it, the line nine tenths."
 		all = append(all, newFigure(c.Title, caption, func(id string, width float64) string {
 			c.ID = fmt.Sprintf("spread-%d%s", i, id)
 			return c.SVG(width)
@@ -88,12 +87,7 @@ func (r *Report) spreadFigures() (all []figure) {
 }
 
 func (r *Report) spreadSizes() []int64 {
-	var sizes []int64
-	for _, x := range r.Results {
-		if !slices.Contains(sizes, x.Bytes) {
-			sizes = append(sizes, x.Bytes)
-		}
-	}
+	sizes := r.sizes()
 	slices.Sort(sizes)
 	if len(sizes) <= 3 {
 		return sizes
@@ -128,7 +122,11 @@ func (r *Report) memoryFigure() (f figure, ok bool) {
 		words = append(words, fmt.Sprintf("%s with %d: %s", x.Strategy, x.Workers, stat.Size(x.PSSBytes)))
 	}
 	c.Desc = "Memory of all processes together. " + strings.Join(words, "; ") + "."
-	return newFigure("", "All processes together while every worker holds the payload; a page that several map counts once (PSS). The pale part is what the processes take without it.",
+	held := "an array"
+	if len(results) > 0 && results[0].Bytes > 0 {
+		held += " of " + sizeText(results[0].Bytes)
+	}
+	return newFigure("", "Memory of all processes together while every worker holds "+held+" of float64; a page that several map counts once (PSS). The part in the paler colour is what the processes take without it.",
 		func(id string, width float64) string {
 			c.ID = "memory" + id
 			return c.SVG(width)

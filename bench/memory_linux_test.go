@@ -65,8 +65,8 @@ func TestMemory(t *testing.T) {
 
 func TestMemoryJudge(t *testing.T) {
 	r := &MemoryReport{Bytes: 100, Results: []MemoryResult{
-		{"gob", 1, 250, 240, 50, 40}, {"gob", 2, 360, 340, 60, 40}, {"gob", 4, 580, 540, 80, 40},
-		{"shm", 1, 150, 40, 50, 40}, {"shm", 2, 184, 40, 60, 40}, {"shm", 4, 252, 40, 80, 40},
+		{"gob", 1, 100, 250, 240, 50, 40}, {"gob", 2, 100, 360, 340, 60, 40}, {"gob", 4, 100, 580, 540, 80, 40},
+		{"shm", 1, 100, 150, 40, 50, 40}, {"shm", 2, 100, 184, 40, 60, 40}, {"shm", 4, 100, 252, 40, 80, 40},
 	}}
 	r.judge()
 	require.Len(t, r.Growth, 2)

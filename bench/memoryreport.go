@@ -27,6 +27,7 @@ type MemoryReport struct {
 type MemoryResult struct {
 	Strategy         string `json:"strategy"` // "gob" or "shm"
 	Workers          int    `json:"workers"`
+	Bytes            int64  `json:"bytes"`         // of the array that each worker holds
 	PSSBytes         int64  `json:"pss_bytes"`     // a page that n processes map counts 1/n in each
 	PrivateBytes     int64  `json:"private_bytes"` // mapped by one process alone
 	BasePSSBytes     int64  `json:"base_pss_bytes"`

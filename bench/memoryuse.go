@@ -137,7 +137,7 @@ func memoryUse(ctx context.Context, dir, strategy string, n int, bytes int64) (r
 	if err != nil {
 		return res, err
 	}
-	res = MemoryResult{Strategy: strategy, Workers: n}
+	res = MemoryResult{Strategy: strategy, Workers: n, Bytes: bytes}
 	held := func(bytes int64) (use memoryBytes, err error) {
 		h, err := handAll(ctx, p, dir, n, strategy == memoryShm, bytes)
 		if err != nil {
