@@ -51,6 +51,7 @@ func recovered(f func() error) (err error) {
 // has copied into and out of such blocks. mu may be taken with any other lock held.
 type largeResults struct {
 	copiedIn, copiedOut atomic.Int64
+	spines              codec.Held // of shared values, in this process
 
 	mu   sync.Mutex // guards live
 	live map[*largeResult]struct{}

@@ -27,6 +27,7 @@ type resultSegments struct {
 	freed        atomic.Bool   // frees is not empty
 	memoryTasks  *atomic.Int32 // tasks in the lane that may ask for memory
 	memoryWanted atomic.Bool   // the running task asked for memory: it may be waiting for some
+	spines       *codec.Held   // what is made here of its shared values; nil: nobody counts
 
 	mu     sync.Mutex
 	segs   map[uint32]*shm.Segment
@@ -139,13 +140,13 @@ func (r *resultSegments) bind(e *entry, payload []byte) (t boundResult, err erro
 			return err
 		}
 		free := func() { r.free(w) }
-		if err := shm.BindTo(b, seg, w.Ref, free); err != nil { // its elements are no values
+		if err := codec.BindTo(b, seg, w.Ref, free); err != nil { // its elements are no values
 			t.failed = errors.Join(t.failed, fmt.Errorf("%s: %w", field, err))
 			free()
 			return nil // what else there is must be freed too
 		}
 		if block, ok := b.(*codec.Block); ok && seg != nil {
-			if err := block.Check(); err != nil {
+			if err := block.Check(r.spines); err != nil {
 				t.failed = errors.Join(t.failed, fmt.Errorf("%s: %w", field, err))
 			}
 		}

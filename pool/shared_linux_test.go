@@ -281,6 +281,9 @@ func shareGenerated(to Sharer, seed uint64) (in equalIn, err error) {
 func TestSharedEquals(t *testing.T) {
 	p := newPool(t, &Options{Workers: 2})
 	n := uint64(40)
+	if raceEnabled {
+		n = 5
+	}
 	if os.Getenv("HANDOFF_SOAK") != "" {
 		n = 100_000
 	}

@@ -57,6 +57,7 @@ type MemoryStats struct {
 	ResultBytesByRef  int64  // size of the arrays that results named
 	BytesCopied       int64  // into arrays of Pool.Arena: [shm.ArenaStats].Copied
 	ResultBytesMapped int64  // size of the segments that workers' results lie in, now
+	SharedHeaders     int64  // private memory of this process and the workers for what [Shared.Get] makes once, now
 	Ceiling           int    // the most workers that there seems to be memory for; 0: none was killed for want of it
 	Deaths            int64  // for want of memory, proven or suspected
 	Mechanism         string // enforces Options.MemoryLimit: "cgroup", "rlimit", or "" for none
@@ -108,8 +109,10 @@ func (p *Pool) Stats() Stats {
 	}
 	s.CopiedIn += p.large.copiedIn.Load()
 	s.CopiedOut += p.large.copiedOut.Load()
+	s.Memory.SharedHeaders = int64(p.large.spines.Load())
 	for _, w := range p.sched.workers {
 		s.CopyStats.add(w.lane.Copied())
+		s.Memory.SharedHeaders += w.lane.Spines()
 		if t := w.runningLocked(); t != nil && t.share.job == nil {
 			s.Attempts++
 		}

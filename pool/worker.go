@@ -193,7 +193,7 @@ func (w *worker) begin(link proc.Link, l *lane.Lane) {
 	p.mu.Lock()
 	defer p.unlock()
 	w.link, w.lane, w.knows, w.done, w.born = link, l, map[uint32]bool{}, 0, time.Now()
-	w.results = &resultSegments{link: link, segs: map[uint32]*shm.Segment{}, memoryTasks: &l.MemoryTasks}
+	w.results = &resultSegments{link: link, segs: map[uint32]*shm.Segment{}, memoryTasks: &l.MemoryTasks, spines: &p.large.spines}
 	p.slots.restarts.Started()
 	p.hooks.log(slog.LevelDebug, "worker ready", "worker", w.slot, "pid", proc.PID())
 	p.hooks.event(Event{Kind: EventReady, Worker: w.slot, PID: proc.PID(), Incarnation: w.number})

@@ -27,7 +27,7 @@ func full() pool.Stats {
 			{Slot: 3, PID: 105, State: pool.StateStandby},
 		},
 		Attempts: 11, Deaths: map[pool.ExitClass]int64{pool.ExitSignal: 2, pool.ExitOOM: 1}, Respawns: 3,
-		Memory: pool.MemoryStats{BytesByRef: 1 << 40, ResultBytesByRef: 5000, BytesCopied: 77, ResultBytesMapped: 6000, Ceiling: 18, Deaths: 19},
+		Memory: pool.MemoryStats{BytesByRef: 1 << 40, ResultBytesByRef: 5000, BytesCopied: 77, ResultBytesMapped: 6000, Ceiling: 18, Deaths: 19, SharedHeaders: 27},
 		Width:  7, Pending: 8, Unresolved: 9, Done: 10, Failed: 12, Cancelled: 13, Quarantined: 14, Retries: 15,
 		Retired: 16, Spares: 1, Target: 17, Dying: 4,
 		CopyStats: pool.CopyStats{BytesByValue: 24, CopiedIn: 25, CopiedOut: 26},
@@ -118,6 +118,7 @@ func TestValues(t *testing.T) {
 		"worker_private_bytes 0":        4096,
 		"worker_private_bytes 1":        8192,
 		"result_mapped_bytes":           6000,
+		"shared_header_bytes":           27,
 	}, values(t, pedantic(t, of(full(), nil))))
 }
 

@@ -48,6 +48,7 @@
 //	handoff_pool_workers                    living workers, by state: a pool.State
 //	handoff_pool_worker_private_bytes       private memory of a living worker, by slot; absent before the first look
 //	handoff_pool_result_mapped_bytes        size of the segments that workers' results lie in
+//	handoff_pool_shared_header_bytes        private memory of all processes for what Shared values lead to
 //	handoff_pool_hook_waiting_calls         calls that a hook has not returned from, by hook: on_event, on_attempt, logger, output
 //
 // Of a queue, counters since it was made, and gauges:

@@ -70,6 +70,8 @@ var metrics = []metric[pool.Stats]{
 	{"worker_private_bytes", gauge, "slot", "Private memory of a living worker, at most a second old while it has tasks. Absent before the first look.", private},
 	{"result_mapped_bytes", gauge, "", "Size of the segments that workers' results lie in.",
 		func(s *pool.Stats, put put) { put(float64(s.Memory.ResultBytesMapped)) }},
+	{"shared_header_bytes", gauge, "", "Private memory of all processes for what Shared values lead to.",
+		func(s *pool.Stats, put put) { put(float64(s.Memory.SharedHeaders)) }},
 	{"hook_waiting_calls", gauge, "hook", "Calls of a hook that it has not returned from, one that runs among them.", hooks},
 }
 

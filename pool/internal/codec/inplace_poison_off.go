@@ -2,4 +2,4 @@
 
 package codec
 
-const poisons = false
+const Poisons = false

@@ -14,10 +14,15 @@ import (
 // A Made is what was made of a Block, once for all values that are read from it.
 type Made struct {
 	copyStrings bool // who writes the block may go on, and Go takes strings for constant
+	mapsAgain   bool // values lie in a mapping of the Block that is of this Made alone
+	held        *Held
 	mu          sync.Mutex
 	memo        atomic.Pointer[memo] // stored with mu held, once
 
-	users   int    // in the running task; of the Cache, as are the next
+	// Of the Cache, and guarded by its mu.
+	mark    mark
+	marked  uint64 // the Block, when this was made
+	users   int    // in the running task
 	usedAt  uint64 // the number of the last task that did
 	gone    bool   // from the Cache
 	counted int64  // in the Cache's bytes
@@ -27,6 +32,29 @@ type Made struct {
 type memo struct {
 	parts []part
 	spine spine
+	pages []byte // a mapping of the block, if it has one of its own
+	block []byte // in pages
+}
+
+// memory is what values lead to, outside of the memory that the block was bound to.
+func (m *memo) memory() [][]byte {
+	if m.pages == nil {
+		return m.spine.chunks
+	}
+	return append([][]byte{m.pages}, m.spine.chunks...)
+}
+
+// free ends it, and returns what it has poisoned: there, every access is a fault.
+func (m *memo) free() (poisoned [][]byte) {
+	if Poisons {
+		poisoned = m.memory()
+	}
+	if m.pages != nil {
+		unmap(m.pages, Poisons)
+	}
+	m.spine.free(Poisons)
+	m.pages, m.block = nil, nil
+	return poisoned
 }
 
 // A part is one of these: the encoding goes on at end.
@@ -42,7 +70,11 @@ func Read[T any](b *Block, v *T) error {
 	if b.made == nil || b.Len() == 0 {
 		return nil
 	}
-	return b.made.read(b.plan, b.Bytes(), unsafe.Pointer(v))
+	mem, err := afterHeader(b.Bytes())
+	if err != nil {
+		return err
+	}
+	return b.made.read(b.plan, mem, unsafe.Pointer(v))
 }
 
 func (m *Made) read(p *Plan, b []byte, at unsafe.Pointer) error {
@@ -52,6 +84,9 @@ func (m *Made) read(p *Plan, b []byte, at unsafe.Pointer) error {
 			return err
 		}
 		memo = m.memo.Load()
+	}
+	if memo.block != nil {
+		b = memo.block
 	}
 	return p.decodeInPlace(b, at, &inPlace{copyStrings: m.copyStrings, memo: memo, replays: true})
 }
@@ -63,25 +98,34 @@ func (m *Made) make(p *Plan, b []byte) error {
 	if m.memo.Load() != nil {
 		return nil
 	}
-	made := new(memo)
+	made := &memo{spine: spine{held: m.held}}
+	if m.mapsAgain && len(b) > 0 {
+		var err error
+		if made.pages, made.block, err = mapAgain(b); err != nil {
+			return fmt.Errorf("pool: map a shared value again: %w", err)
+		}
+		b = made.block
+	}
 	err := p.decodeInPlace(b, reflect.New(p.typ).UnsafePointer(), &inPlace{copyStrings: m.copyStrings, memo: made})
 	if err == nil {
 		err = made.spine.seal()
 	}
 	if err != nil {
-		made.spine.free(false)
+		made.free()
 		return err
 	}
 	m.memo.Store(made)
 	return nil
 }
 
-func (m *Made) free() {
+// free ends it, and returns what it has poisoned.
+func (m *Made) free() (poisoned [][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if made := m.memo.Swap(nil); made != nil {
-		made.spine.free(poisons)
+		return made.free()
 	}
+	return nil
 }
 
 func (m *Made) bytes() int64 {
@@ -240,53 +284,4 @@ func allBools(b []byte) bool {
 		or |= c
 	}
 	return or <= 1
-}
-
-// A spine is memory for what leads to memory outside of the Go heap alone: the garbage
-// collector does not look into it. Nobody can store to it when it is sealed.
-type spine struct {
-	chunks [][]byte
-	used   int // of the last
-	bytes  int64
-}
-
-const (
-	spineAlign = 8
-	minSpine   = 64 << 10
-)
-
-// take is n bytes, all zero.
-func (s *spine) take(n int) ([]byte, error) {
-	asked := n
-	if n = (n + spineAlign - 1) &^ (spineAlign - 1); n < asked {
-		return nil, wire.ErrMalformed
-	}
-	if len(s.chunks) == 0 || n > len(s.chunks[len(s.chunks)-1])-s.used {
-		size := max(minSpine, int(min(s.bytes, 16<<20)), (n+minSpine-1)&^(minSpine-1))
-		mem, err := mapSpine(size)
-		if err != nil {
-			return nil, fmt.Errorf("pool: %d bytes to read a shared value: %w", size, err)
-		}
-		s.chunks, s.used, s.bytes = append(s.chunks, mem), 0, s.bytes+int64(size)
-	}
-	b := s.chunks[len(s.chunks)-1][s.used : s.used+asked : s.used+asked]
-	s.used += n
-	return b, nil
-}
-
-func (s *spine) seal() error {
-	for _, mem := range s.chunks {
-		if err := protectSpine(mem); err != nil {
-			return fmt.Errorf("pool: protect what a shared value leads to: %w", err)
-		}
-	}
-	return nil
-}
-
-// free ends it. Where it poisons, addresses stay unusable.
-func (s *spine) free(poison bool) {
-	for _, mem := range s.chunks {
-		unmapSpine(mem, poison)
-	}
-	*s = spine{}
 }

@@ -129,48 +129,6 @@ func TestSharedPlanRefuses(t *testing.T) {
 	}
 }
 
-// A Cache keeps what was made until its memory has other Blocks, is retired, or is too much.
-func TestCache(t *testing.T) {
-	p, err := SharedPlan(reflect.TypeFor[[]string]())
-	require.NoError(t, err)
-	words := []string{"a", "b"}
-	b := encodedBlock(t, p, reflect.ValueOf(&words).Elem())
-	var c Cache
-	use := func(segment, generation uint32, offset int64) *Made {
-		m := c.use(blockKey{p, segment, generation, offset, int64(len(b))})
-		require.Equal(t, &words, readInPlace[[]string](t, m, b))
-		return m
-	}
-	first := use(1, 1, 0)
-	c.EndTask()
-	if poisons {
-		require.Zero(t, c.Bytes())
-		return
-	}
-	require.Same(t, first, use(1, 1, 0))
-	other := use(1, 2, 64)
-	c.EndTask()
-	require.EqualValues(t, 2*minSpine, c.Bytes())
-	use(1, 1, 0)
-	again := use(1, 3, 0) // that memory was freed
-	require.NotSame(t, first, again)
-	require.NotNil(t, first.memo.Load(), "the task still uses it")
-	c.EndTask()
-	require.Nil(t, first.memo.Load())
-	require.Same(t, other, use(1, 2, 64))
-	c.EndTask()
-	c.Retire(1)
-	require.Zero(t, c.Bytes())
-	for i := range maxCached + 10 {
-		use(2, 1, int64(i)<<10)
-		c.EndTask()
-	}
-	require.Len(t, c.made, maxCached)
-	require.Zero(t, c.made[blockKey{p, 2, 1, 0, int64(len(b))}])
-	c.Retire(2)
-	require.Zero(t, c.Bytes())
-}
-
 // A block that changes between two values is found out, or gives another value.
 func TestInPlaceChanges(t *testing.T) {
 	q := codectest.ByName{Codes: make([]codectest.Coded, 3), ByKey: map[codectest.Label]codectest.Binary{"a": {}}}

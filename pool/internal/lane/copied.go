@@ -14,6 +14,9 @@ func (c Copied) In(bytes int) { c.in.Add(uint64(bytes)) }
 // Out counts bytes that were copied out of one.
 func (c Copied) Out(bytes int) { c.out.Add(uint64(bytes)) }
 
+// spines is how many bytes of private memory a worker has that lead into shared values, now.
+func spines(mem []byte) *atomic.Uint64 { return word64(mem, spinesAt) }
+
 // mostCopied bounds what is believed of a worker: sums of it are to be no overflow.
 const mostCopied = 1 << 50
 

@@ -87,6 +87,9 @@ func (l *Lane) Begun() Begun { return l.begun }
 // Copied is what the worker counts of its copies.
 func (l *Lane) Copied() Copied { return l.copied }
 
+// Spines is how many bytes the worker says that its Spines have. It may have stored anything.
+func (l *Lane) Spines() int64 { return int64(min(spines(l.mem.Bytes).Load(), mostCopied)) }
+
 // Len is how many answers the worker owes, those for tasks that were taken
 // back too: one that is stopped gives none.
 func (l *Lane) Len() int { return len(l.slots) - l.first }

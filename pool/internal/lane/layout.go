@@ -15,6 +15,7 @@ const (
 	ClaimAt  = ring.DoorbellBytes
 	begunAt  = ClaimAt + 8
 	copiedAt = begunAt + 24
+	spinesAt = copiedAt + 16
 	DownAt   = ClaimAt + ring.SlotBytes
 )
 

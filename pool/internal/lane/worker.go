@@ -15,6 +15,7 @@ type Worker struct {
 	Claim                *atomic.Uint64
 	Begun                Begun
 	Copied               Copied
+	Spines               *atomic.Uint64 // bytes, as they are mapped and unmapped
 	Control              []byte
 	Flight               *wire.FlightRecorder
 }
@@ -23,7 +24,7 @@ type Worker struct {
 // and must be there for as long as the Worker is used.
 func NewWorker(mem, control []byte, doorbell, supervisor *ring.Doorbell) (w Worker, err error) {
 	w.Doorbell, w.Supervisor, w.Control, w.Claim = doorbell, supervisor, control, word64(mem, ClaimAt)
-	w.Begun, w.Copied = begunIn(mem), copiedIn(mem)
+	w.Begun, w.Copied, w.Spines = begunIn(mem), copiedIn(mem), spines(mem)
 	w.Flight = wire.NewFlightRecorder(mem[FlightAt:Bytes])
 	if w.Down, err = ring.NewConsumer(mem[DownAt:UpAt]); err == nil {
 		w.Up, err = ring.NewProducer(mem[UpAt:FlightAt])

@@ -228,6 +228,9 @@ func (r *runner) finish(arrays bool) {
 func (r *runner) failPanic(v any) {
 	text, inArgument := fault(v, r.call.arguments)
 	status := wire.StatusPanic
+	if !inArgument && text != "" && r.shared.Ended(v) {
+		text, inArgument = "load or store in memory of a shared value whose task has ended: what is to stay must be cloned", true
+	}
 	switch {
 	case inArgument:
 		status = wire.StatusFault

@@ -70,7 +70,7 @@ type worker struct {
 	call     Call
 	segments segments
 	results  *resultArena
-	shared   codec.Cache
+	shared   *codec.Cache
 
 	freesRead atomic.Uint32 // free messages; stored by receive
 	draining  atomic.Bool   // there will be no more tasks; stored by receive
@@ -89,6 +89,7 @@ func Serve(link proc.Link, mine lane.Worker, funcs []Func, me wire.Hello, host H
 		outcome: make(chan error, 1), finished: make(chan struct{}), gone: make(chan struct{}),
 	}
 	w.segments.init(w.gone)
+	w.shared = codec.NewCache(mine.Spines)
 	w.results = newResultArena(link, host.SegmentBytes, w.gone)
 	w.call.slot, w.call.worker, w.call.arena = host.Slot, w, w.results.arena
 	r := newRunner(w, funcs)
