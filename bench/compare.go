@@ -78,8 +78,8 @@ func (r *Report) check() error {
 func (r *Report) WriteComparison(w io.Writer, old *Report) error {
 	var b bytes.Buffer
 	differ := machineDifferences(old.Machine, r.Machine)
-	if old.Payload != r.Payload {
-		differ = append(differ, fmt.Sprintf("payload: %+v, was %+v", r.Payload, old.Payload))
+	if !reflect.DeepEqual(old.Payload, r.Payload) {
+		differ = append(differ, fmt.Sprintf("payload: %s, was %s", r.Payload.long(), old.Payload.long()))
 	}
 	fmt.Fprintf(&b, "compared with the report of %s\n", old.Method.Started.Format("2006-01-02 15:04"))
 	for _, d := range differ {

@@ -142,7 +142,7 @@ func (s *search) verify(ctx context.Context, c *cost.Crossover, until time.Time)
 
 // possible is a size that the payload can have, near the one that is wanted.
 func (s *search) possible(bytes int64) int64 {
-	if elem := int64(s.o.payload.dtype.Size()); elem > 0 {
+	if elem := int64(s.o.payload.dtype.Size()); elem > 0 && s.o.payload.most == 0 {
 		return max(1, (bytes+elem/2)/elem) * elem
 	}
 	found, err := s.o.payload.find(max(bytes, s.report.Results[0].Bytes))

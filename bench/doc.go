@@ -14,6 +14,9 @@
 //   - [Options] selects sizes, strategies and what the receiver does with the
 //     array ([Touch]); [ParseSize] and [FormatSize] are how sizes are written.
 //
+//   - [Options].File is a file whose columns of numbers are handed over instead, [NewPayload]
+//     any other type.
+//
 //   - [Memory] measures how much memory this process and its workers take while all
 //     hold the same array, by the number of workers ([MemoryReport]).
 //

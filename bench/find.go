@@ -36,12 +36,21 @@ func (p *payload) find(bytes int64) (fitting, error) {
 	case first > bytes:
 		return f("the smallest value, that for n = 1, takes %s, not %s", FormatSize(first), FormatSize(bytes))
 	}
+	if p.most > 0 {
+		all, err := p.size(p.most)
+		if err != nil || all <= bytes {
+			return fitting{n: p.most, bytes: all, note: p.unlike(bytes, p.most, all)}, err
+		}
+	}
 	low, lowBytes, high, highBytes := 1, first, 0, int64(0)
 	for try := range mostTries {
 		if high == low+1 || float64(bytes-lowBytes) <= near*float64(bytes) && lowBytes*8 > bytes {
 			break
 		}
 		n := p.guess(try, bytes, low, lowBytes, high, highBytes)
+		if p.most > 0 {
+			n = min(n, p.most)
+		}
 		if n > mostN {
 			return f("values grow too slowly: that for n = %d takes %s, not %s", low, FormatSize(lowBytes), FormatSize(bytes))
 		}
@@ -59,11 +68,19 @@ func (p *payload) find(bytes int64) (fitting, error) {
 			high, highBytes = n, got
 		}
 	}
-	found := fitting{n: low, bytes: lowBytes}
-	if float64(bytes-lowBytes) > near*float64(bytes) {
-		found.note = fmt.Sprintf("%s is no size of payload %s: n = %d takes %s, and n = %d %s", FormatSize(bytes), p.name, low, FormatSize(lowBytes), high, FormatSize(highBytes))
+	found := fitting{n: low, bytes: lowBytes, note: p.unlike(bytes, low, lowBytes)}
+	if found.note != "" {
+		found.note += fmt.Sprintf(", and n = %d %s", high, FormatSize(highBytes))
 	}
 	return found, nil
+}
+
+// unlike says that a size that is wanted is not that of n; "" if it is near.
+func (p *payload) unlike(want int64, n int, is int64) string {
+	if float64(want-is) <= near*float64(want) {
+		return ""
+	}
+	return fmt.Sprintf("%s is no size of payload %s: n = %d takes %s", FormatSize(want), p.name, n, FormatSize(is))
 }
 
 // guess is an n above low, and below high unless that is 0.

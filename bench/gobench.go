@@ -20,9 +20,9 @@ const copiedUnit = "copied-B/op"
 // goName is the name of a benchmark below that of its function: keys that benchstat can
 // pivot on, in a fixed order.
 func (p PayloadInfo) goName(strategy string, bytes int64) string {
-	dtype := ""
+	dtype := p.File.goName(p.Name)
 	if p.DType != "" {
-		dtype = "/dtype=" + p.DType
+		dtype += "/dtype=" + p.DType
 	}
 	return fmt.Sprintf("strategy=%s%s/touch=%s/size=%s", strategy, dtype, p.Touch, FormatSize(bytes))
 }
@@ -30,6 +30,9 @@ func (p PayloadInfo) goName(strategy string, bytes int64) string {
 // goFunction is the name of the benchmark function, without Benchmark: for an array that of
 // this package's own.
 func (p PayloadInfo) goFunction() string {
+	if p.File != nil {
+		return "File"
+	}
 	if p.DType != "" || p.Name == "" {
 		return "Handoff"
 	}

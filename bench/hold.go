@@ -96,7 +96,7 @@ func handAll(ctx context.Context, p *pool.Pool, dir string, n int, shared bool, 
 	truth := checksum(rawBytes(&x))
 	what := arrays[shm.Float64]
 	for i := range n {
-		in := streamIn{what.name, gobFresh, filepath.Join(dir, strconv.Itoa(i)), string(TouchSum), bytes}
+		in := streamIn{what.registered(), gobFresh, filepath.Join(dir, strconv.Itoa(i)), string(TouchSum), bytes}
 		if err := os.MkdirAll(in.Dir, 0o700); err != nil {
 			return h, err
 		}

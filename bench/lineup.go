@@ -162,5 +162,6 @@ func (l *lineup) close() (err error) {
 		err = errors.Join(err, s.c.unload())
 	}
 	l.samplers = nil
+	l.p.stamps.set(0) // the value may be the generator's, and handed out again
 	return err
 }

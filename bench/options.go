@@ -68,6 +68,10 @@ type Options struct {
 	// DType is the element type of the arrays, by the name of a [shm.DType]; Payload.Measure
 	// ignores it. "": float64.
 	DType string
+	// File is a file whose columns of numbers are handed over instead: of Arrow or CSV, as
+	// package files of arrowipc reads it; Payload.Measure ignores it. Sizes are of its first rows, and by default
+	// go up to the whole file. What is not handed over is in PayloadInfo.File and in Method.Notes.
+	File string
 	// Compute is how long a task computes on the payload: with it the report has advice.
 	// 0: it is not known.
 	Compute time.Duration
@@ -117,7 +121,12 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		c = *o
 	}
-	if len(c.Sizes) == 0 {
+	if c.File != "" && c.payload == nil {
+		if c.DType != "" {
+			return c, fmt.Errorf("bench: a dtype and a file, expected one of them")
+		}
+		c.payload = columnsPayload
+	} else if len(c.Sizes) == 0 {
 		c.Sizes = defaultSizes
 	}
 	if c.payload == nil {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -75,7 +76,7 @@ func (p *Payload[T]) Measure(ctx context.Context, opts *Options) (*Report, error
 	if opts != nil {
 		o = *opts
 	}
-	o.payload = p.p
+	o.payload, o.File = p.p, ""
 	return Run(ctx, &o)
 }
 
@@ -88,6 +89,9 @@ type payload struct {
 	gen     func(n int) any
 	encoded func(v any) (bytes int64, err error) // by value
 	touch   toucher
+	most    int       // n; 0: any
+	kind    string    // the payload that workers know, if that is another
+	file    *FileInfo // nil: the values are not of a file
 	byValue valuePeer
 	shares  sharedPeer
 }
@@ -151,11 +155,16 @@ var numbered = sync.OnceValue(func() (all []*payload) {
 	return all
 })
 
-func (p *payload) number() int32 { return int32(slices.Index(numbered(), p)) }
+// registered is the name that workers know the payload by.
+func (p *payload) registered() string { return cmp.Or(p.kind, p.name) }
+
+func (p *payload) number() int32 {
+	return int32(slices.IndexFunc(numbered(), func(x *payload) bool { return x.name == p.registered() }))
+}
 
 // info describes p in a report.
 func (p *payload) info(touch Touch) PayloadInfo {
-	x := PayloadInfo{Name: p.name, Type: short(p.typ), Touch: touch}
+	x := PayloadInfo{Name: p.name, Type: short(p.typ), Touch: touch, File: p.file}
 	if p.dtype != 0 {
 		x.DType = p.dtype.String()
 	}

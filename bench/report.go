@@ -52,6 +52,8 @@ type PayloadInfo struct {
 	Type  string `json:"type"`  // the Go type
 	DType string `json:"dtype"` // of an array's elements; "" for other payloads
 	Touch Touch  `json:"touch"`
+	// File is what the values are of, if they are of a file, with its base name as Name.
+	File *FileInfo `json:"file,omitempty"`
 }
 
 // A Result is one strategy at one size: from the value in the caller's hands to the answer

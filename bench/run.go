@@ -23,6 +23,11 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.File != "" {
+		if err := o.readFile(ctx); err != nil {
+			return nil, err
+		}
+	}
 	names, left := o.payload.split(o.Strategies)
 	if len(names) == 0 {
 		return nil, fmt.Errorf("bench: no strategy fits payload %s: %s: %s", o.payload.name, left[0].Strategy, left[0].Why)
@@ -33,6 +38,9 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 	}
 	r := &run{o: o, report: newReport(machine()), begun: time.Now(), gauge: newGauge(o)}
 	r.report.Payload, r.report.LeftOut = o.payload.info(o.Touch), append(r.report.LeftOut, left...)
+	if f := o.payload.file; f != nil {
+		r.report.Method.Notes = append(r.report.Method.Notes, f.notes(o.payload.name)...)
+	}
 	s, err := open(ctx, o.payload, names, o.Touch, largest)
 	if err != nil {
 		return nil, err

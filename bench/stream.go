@@ -24,7 +24,7 @@ type stream struct {
 
 // newStream starts the strategy's peer in p and waits until it has connected.
 func newStream(ctx context.Context, p *pool.Pool, what *payload, strategy, dir string, touch Touch, maxBytes int64) (*stream, error) {
-	in := streamIn{what.name, strategy, dir, string(touch), maxBytes}
+	in := streamIn{what.registered(), strategy, dir, string(touch), maxBytes}
 	return connect(ctx, what, in, func() (pool.Future[int64], error) { return serveStream.Submit(ctx, p, in) })
 }
 

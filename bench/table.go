@@ -52,7 +52,7 @@ func (t tableWriter) begin() error {
 func (t tableWriter) size(size int64) error {
 	var b bytes.Buffer
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(&b, "\n%s of %s, touch %s\n", t.r.Payload, FormatSize(size), t.r.Payload.Touch)
+	fmt.Fprintf(&b, "\n%s of %s%s, touch %s\n", t.r.Payload, FormatSize(size), t.rows(size), t.r.Payload.Touch)
 	fmt.Fprintf(tw, "%-13s\tmedian\t[low–high]\tgob-reused/it\t[low–high]\tone: p50\tp90\tp99\tcopied\tCPU here\tCPU there\t\n", "strategy")
 	var notes []string
 	for _, x := range t.r.Results {
@@ -85,6 +85,18 @@ func (t tableWriter) size(size int64) error {
 		fmt.Fprintf(&b, "  %s\n", note)
 	}
 	return t.write(&b)
+}
+
+// rows says how many of a file's rows a size is.
+func (t tableWriter) rows(size int64) string {
+	if t.r.Payload.File != nil {
+		for _, x := range t.r.Results {
+			if x.Bytes == size {
+				return fmt.Sprintf(", %d of %d rows", x.N, t.r.Payload.File.Rows)
+			}
+		}
+	}
+	return ""
 }
 
 // busy names the rows of a size for which the machine was too busy, by reason.
@@ -184,7 +196,7 @@ func (t tableWriter) models(b *bytes.Buffer) {
 }
 
 func (p PayloadInfo) String() string {
-	if p.DType != "" {
+	if p.DType != "" && p.File == nil {
 		return p.DType + " array"
 	}
 	return p.Name

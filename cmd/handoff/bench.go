@@ -20,7 +20,7 @@ type benchFlags struct {
 	sizes, strategies     []string
 	touch, dtype, format  string
 	json, svg, html       string // files
-	compare, from         string // files
+	compare, from, file   string // files
 	compute               time.Duration
 	count                 int
 	pin                   bool
@@ -50,6 +50,9 @@ ends) and answer, and compare the ways to do it on this machine:
 Samples of the strategies alternate; every answer is checked. It takes a minute.
 Models and crossovers are measured afresh at the end and called wrong where they are.
 
+With --file the columns of numbers of an Arrow or CSV file are handed over instead:
+its first rows at each size, and the whole file. What is not is said.
+
 With --compute it says what to do for a task that computes for so long. --compare
 says what changed beyond the noise since a report that --json wrote, and how the
 machines differ. --from shows such a report again and measures nothing.
@@ -57,10 +60,20 @@ machines differ. --from shows such a report again and measures nothing.
 With --memory it measures instead how much memory this process and 1, 2 and 4
 workers take together while each holds the same array (of --sizes, default 64MiB),
 handed over by gob and by shared memory, and says whether that grows.`,
-		Example: "  handoff bench\n  handoff bench --memory\n  handoff bench --sizes 4KiB,64MiB --touch ends --json -\n  handoff bench --dtype int32 --compute 2ms --html report.html\n  handoff bench --compare old.json\n  handoff bench --from old.json --html old.html\n  handoff bench --format go | benchstat -col /strategy -",
+		Example: "  handoff bench\n  handoff bench --memory\n  handoff bench --sizes 4KiB,64MiB --touch ends --json -\n  handoff bench --dtype int32 --compute 2ms --html report.html\n  handoff bench --file flights.arrow\n  handoff bench --compare old.json\n  handoff bench --from old.json --html old.html\n  handoff bench --format go | benchstat -col /strategy -",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), DType: f.dtype, Compute: f.compute, Count: f.count, Pin: f.pin}
+			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), Compute: f.compute, Count: f.count, Pin: f.pin}
+			switch {
+			case c.Flags().Changed("file") && f.file == "":
+				return usagef("--file is empty")
+			case f.file != "" && c.Flags().Changed("dtype"):
+				return usagef("--dtype says nothing with --file, whose columns have types")
+			case f.file != "":
+				opts.File = f.file
+			default:
+				opts.DType = f.dtype
+			}
 			if err := refuseEmptyLists(c, "sizes", "strategies"); err != nil {
 				return err
 			}
@@ -92,6 +105,7 @@ func (f *benchFlags) add(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.strategies, "strategies", nil, "`NAMES` of the strategies to compare (default all: "+strings.Join(bench.Strategies(), ",")+")")
 	flags.Var(choice{&f.touch, []string{string(bench.TouchSum), string(bench.TouchEnds)}}, "touch", "what the worker does with the array")
 	flags.Var(choice{&f.dtype, bench.DTypes()}, "dtype", "element type of the arrays")
+	flags.StringVar(&f.file, "file", "", "hand over the columns of numbers of an Arrow or CSV `FILE`; --sizes are of its first rows")
 	flags.DurationVar(&f.compute, "compute", 0, "how `LONG` a task computes on the array, as 2ms: adds advice")
 	flags.StringVar(&f.svg, "svg", "", "draw the costs by size into an SVG `FILE`")
 	flags.StringVar(&f.html, "html", "", "write one HTML `FILE` with pictures, figures and the JSON")
@@ -118,7 +132,7 @@ func refuseEmptyLists(c *cobra.Command, names ...string) error {
 // check refuses flags that say nothing beside others.
 func (f *benchFlags) check(c *cobra.Command) error {
 	if f.from != "" {
-		for _, flag := range []string{"sizes", "strategies", "touch", "dtype", "compute", "count", "pin"} {
+		for _, flag := range []string{"sizes", "strategies", "touch", "dtype", "file", "compute", "count", "pin"} {
 			if c.Flags().Changed(flag) {
 				return usagef("--%s says nothing with --from, which measures nothing", flag)
 			}
@@ -230,6 +244,9 @@ func measureReport(ctx context.Context, s streams, opts bench.Options, f benchFl
 		err = addMemory(ctx, report)
 	}
 	bar.end(err == nil)
+	if err == nil && report.Payload.File != nil {
+		tellFile(s.err, report.Payload)
+	}
 	return report, err
 }
 
@@ -298,7 +315,7 @@ func terminalOf(w io.Writer) *os.File {
 
 // runMemory is bench --memory.
 func runMemory(c *cobra.Command, s streams, sizes []int64, f benchFlags) error {
-	for _, flag := range []string{"strategies", "touch", "dtype", "compute", "count", "format", "svg", "html", "compare", "from", "pin", "chart"} {
+	for _, flag := range []string{"strategies", "touch", "dtype", "file", "compute", "count", "format", "svg", "html", "compare", "from", "pin", "chart"} {
 		if c.Flags().Changed(flag) {
 			return usagef("--%s says nothing with --memory", flag)
 		}
