@@ -7,13 +7,20 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"example.com/handoff/bench/stat"
 )
 
-// mostReportBytes is far more than a report has.
-const mostReportBytes = 256 << 20
+// Far more than a report has. What is bounded is the memory and the time that a file can cost
+// which somebody made to that end.
+const (
+	mostReportBytes   = 64 << 20
+	mostReportObjects = 100_000
+	mostResults       = 10_000
+)
 
 // ErrNoReport: what ReadReport was given is no report, or one of another version.
 var ErrNoReport = errors.New("no report of this package")
@@ -27,6 +34,9 @@ func ReadReport(r io.Reader) (*Report, error) {
 	}
 	if len(b) > mostReportBytes {
 		return nil, fmt.Errorf("bench: %w: it has more than %s", ErrNoReport, FormatSize(mostReportBytes))
+	}
+	if bytes.Count(b, []byte("{")) > mostReportObjects {
+		return nil, fmt.Errorf("bench: %w: it has more than %d objects", ErrNoReport, mostReportObjects)
 	}
 	var head struct {
 		Version *int            `json:"version"`
@@ -51,11 +61,46 @@ func ReadReport(r io.Reader) (*Report, error) {
 	if err := x.check(); err != nil {
 		return nil, fmt.Errorf("bench: %w: %w", ErrNoReport, err)
 	}
+	plainText(reflect.ValueOf(&x))
 	return &x, nil
+}
+
+// plainText replaces control characters in all strings of x, line ends apart: a report that
+// is shown must not command the terminal.
+func plainText(x reflect.Value) {
+	switch x.Kind() {
+	case reflect.Pointer:
+		if !x.IsNil() {
+			plainText(x.Elem())
+		}
+	case reflect.Struct:
+		for i := range x.NumField() {
+			if x.Type().Field(i).IsExported() {
+				plainText(x.Field(i))
+			}
+		}
+	case reflect.Slice:
+		if kind := x.Type().Elem().Kind(); kind != reflect.Struct && kind != reflect.String {
+			return // numbers
+		}
+		for i := range x.Len() {
+			plainText(x.Index(i))
+		}
+	case reflect.String:
+		x.SetString(strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) && r != '\n' {
+				return unicode.ReplacementChar
+			}
+			return r
+		}, x.String()))
+	}
 }
 
 // check looks at the figures that a comparison uses.
 func (r *Report) check() error {
+	if len(r.Results) > mostResults {
+		return fmt.Errorf("it has %d results, expected at most %d", len(r.Results), mostResults)
+	}
 	seen := map[string]bool{}
 	for _, x := range r.Results {
 		name := fmt.Sprintf("%.40q at %d bytes", x.Strategy, x.Bytes)

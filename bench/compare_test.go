@@ -33,11 +33,22 @@ func TestReadReport(t *testing.T) {
 		`{"version": 2, "results": [{"bytes": 8, "median_ns": 1e999}]}`:                    "no report",
 		`{"version": 2, "results": [{"bytes": 8, "median_ns": 2, "low_ns": 3}]}`:           "not around its median",
 		`{"version": 2, "results": [{"bytes":8,"median_ns":2},{"bytes":8,"median_ns":2}]}`: "two results",
+		`{"version": 2, "results": [` + strings.Repeat("{},", mostResults) + `{}]}`:        "expected at most 10000",
+		`{"version": 2, "pairs": [` + strings.Repeat("{},", mostReportObjects) + `{}]}`:    "more than 100000 objects",
 	} {
 		_, err := ReadReport(strings.NewReader(text))
-		require.ErrorIs(t, err, ErrNoReport, text)
+		require.ErrorIs(t, err, ErrNoReport)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// A report of others can't command a terminal.
+func TestReadReportPlain(t *testing.T) {
+	r := sampleReport()
+	r.Results[0].Strategy, r.Machine.CPU, r.Verdicts = "a\x1b[2J", "b\x07\u009b", []string{"c\nd\x7f"}
+	back, err := ReadReport(bytes.NewReader(written(t, r)))
+	require.NoError(t, err)
+	require.Equal(t, []string{"a\ufffd[2J", "b\ufffd\ufffd", "c\nd\ufffd"}, []string{back.Results[0].Strategy, back.Machine.CPU, back.Verdicts[0]})
 }
 
 func TestWriteComparison(t *testing.T) {
@@ -74,6 +85,7 @@ func TestWriteComparison(t *testing.T) {
 func FuzzReadReport(f *testing.F) {
 	f.Add(written(f, sampleReport()))
 	f.Add(written(f, newReport(Machine{})))
+	f.Add(written(f, hostile()))
 	f.Add([]byte(`{"version":2,"results":[{"strategy":"x","bytes":9223372036854775807,"median_ns":1e308,"low_ns":-1}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := ReadReport(bytes.NewReader(b))
@@ -83,6 +95,9 @@ func FuzzReadReport(f *testing.F) {
 		}
 		require.NoError(t, r.WriteComparison(io.Discard, sampleReport()))
 		require.NoError(t, sampleReport().WriteComparison(io.Discard, r))
-		require.NoError(t, r.WriteTable(io.Discard))
+		for _, write := range []func(io.Writer) error{r.WriteTable, r.WriteMarkdown, r.WriteHTML, r.WriteSVG, r.WriteGo, r.WriteJSON,
+			func(w io.Writer) error { return r.WriteChart(w, nil) }} {
+			require.NoError(t, write(io.Discard))
+		}
 	})
 }
