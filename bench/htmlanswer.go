@@ -109,14 +109,19 @@ func (r *Report) measured() string {
 		on, reads, span, r.Payload.plural(), len(r.strategies()))
 }
 
-// doubt says that the machine was too busy; "" if it was not.
-func (r *Report) doubt() string {
-	busy := 0
+// busyRows is for how many figures the machine was too busy.
+func (r *Report) busyRows() (busy int) {
 	for _, x := range r.Results {
 		if x.Busy != "" {
 			busy++
 		}
 	}
+	return busy
+}
+
+// doubt says that the machine was too busy; "" if it was not.
+func (r *Report) doubt() string {
+	busy := r.busyRows()
 	switch {
 	case busy == 0:
 		return ""

@@ -148,6 +148,9 @@ func (r *Report) againstGob(x Result) string {
 
 // todo says what follows from the figures for whoever hands such values over.
 func (r *Report) todo() (sentences []string) {
+	if 2*r.busyRows() > len(r.Results) {
+		sentences = append(sentences, "These figures are of a busy machine: measure again before relying on what follows.")
+	}
 	for _, class := range []struct {
 		is    wayClass
 		intro string
