@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -270,10 +271,17 @@ func (f *benchFlags) show(w io.Writer, report *bench.Report, live bool, terminal
 	if terminal != nil {
 		opts.Columns, _, _ = term.GetSize(int(terminal.Fd())) // 0 if it is not known
 		opts.Color = knowsCodes()
-		opts.ASCII = !opts.Color
+		opts.ASCII = !opts.Color || !isUTF8(os.Getenv)
 	}
 	fmt.Fprintln(w)
 	return report.WriteChart(w, &opts)
+}
+
+// isUTF8 tells whether the locale has characters beyond ASCII: that of the first variable
+// that is set, as setlocale(3) looks for it.
+func isUTF8(getenv func(string) string) bool {
+	locale := cmp.Or(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"))
+	return strings.Contains(strings.ToLower(strings.ReplaceAll(locale, "-", "")), "utf8")
 }
 
 // addMemory measures memory by the number of workers, too.

@@ -46,3 +46,17 @@ func TestBenchFrom(t *testing.T) {
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "no such file")
 }
+
+func TestIsUTF8(t *testing.T) {
+	for _, tt := range []struct {
+		env  map[string]string
+		want bool
+	}{
+		{nil, false},
+		{map[string]string{"LANG": "en_US.UTF-8"}, true},
+		{map[string]string{"LANG": "C.utf8", "LC_CTYPE": "C"}, false},
+		{map[string]string{"LANG": "C", "LC_CTYPE": "C", "LC_ALL": "de_DE.utf8"}, true},
+	} {
+		require.Equal(t, tt.want, isUTF8(func(name string) string { return tt.env[name] }), "%v", tt.env)
+	}
+}
