@@ -23,6 +23,9 @@ func benchmark(b *testing.B, what *payload, touch Touch, names []string, sizes [
 // benchmarkOne is one strategy at one size.
 func benchmarkOne(b *testing.B, what *payload, touch Touch, strategy string, bytes int64) (err error) {
 	ctx := b.Context()
+	if err := checkMemory([]string{strategy}, bytes); err != nil {
+		return err
+	}
 	p, err := what.instance(bytes, touch)
 	if err != nil {
 		return err

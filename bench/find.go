@@ -51,6 +51,9 @@ func (p *payload) find(bytes int64) (fitting, error) {
 		if p.most > 0 {
 			n = min(n, p.most)
 		}
+		if n > mostN && lowBytes == first {
+			return f("every value takes %s, not %s: it has no other size", FormatSize(first), FormatSize(bytes))
+		}
 		if n > mostN {
 			return f("values grow too slowly: that for n = %d takes %s, not %s", low, FormatSize(lowBytes), FormatSize(bytes))
 		}

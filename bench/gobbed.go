@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/gob"
 	"fmt"
+	"math"
 	"reflect"
 )
 
@@ -15,13 +16,18 @@ type gobbed struct {
 
 func isGob(strategy string) bool { return strategy == gobFresh || strategy == gobReused }
 
-// throughGob encodes and decodes in memory.
-func throughGob(v any) (any, error) {
+// throughGob encodes and decodes in memory, and contains what methods of the value do.
+func throughGob(v any) (got any, err error) {
+	defer func() {
+		if why := recover(); why != nil {
+			got, err = nil, fmt.Errorf("gob: panic: %v", why)
+		}
+	}()
 	var b bytes.Buffer
 	if err := gob.NewEncoder(&b).Encode(v); err != nil {
 		return nil, err
 	}
-	got := reflect.New(reflect.TypeOf(v).Elem()).Interface()
+	got = reflect.New(reflect.TypeOf(v).Elem()).Interface()
 	return got, gob.NewDecoder(&b).Decode(got)
 }
 
@@ -38,7 +44,8 @@ func (p *payload) gobRefuses() string {
 }
 
 // byGob learns what arrives by gob, for all states of the stamps. Gob drops unexported
-// fields, that a slice or map is empty and not nil, and pointers to zero.
+// fields, that a slice or map is empty and not nil, pointers to zero, and the sign of a field
+// that is −0.
 func (in *instance) byGob() (*gobbed, error) {
 	if in.gobbed != nil {
 		return in.gobbed, nil
@@ -58,6 +65,9 @@ func (in *instance) byGob() (*gobbed, error) {
 			if state == 0 {
 				g.drops = gobDrops(reflect.ValueOf(in.v).Elem(), reflect.ValueOf(got).Elem(), short(in.p.typ), mostLeafDepth)
 			}
+		}
+		if g.drops == "" && g.truth != in.truth {
+			g.drops = "gob changes the value"
 		}
 	}
 	in.gobbed = g
@@ -83,7 +93,7 @@ func gobKeeps(v reflect.Value, inStruct bool) bool {
 		if v.Len() == 0 {
 			return inStruct && v.IsNil()
 		}
-		return t.Elem().Kind() != reflect.Struct && dense(t.Elem()) || all(v.Len(), v.Index, false)
+		return numbersOnly(t.Elem()) || all(v.Len(), v.Index, false)
 	case reflect.Array:
 		return all(v.Len(), v.Index, false)
 	case reflect.Map:
@@ -105,8 +115,27 @@ func gobKeeps(v reflect.Value, inStruct bool) bool {
 		return all(v.NumField(), v.Field, true)
 	case reflect.Pointer, reflect.Interface:
 		return false
+	case reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
+		return !inStruct || !negativeZero(v)
 	}
 	return true
+}
+
+// numbersOnly reports whether a t is numbers or arrays of these, which gob sends as they are.
+func numbersOnly(t reflect.Type) bool {
+	if t.Kind() == reflect.Array && !marshals(t) {
+		return numbersOnly(t.Elem())
+	}
+	return t.Kind() != reflect.Struct && dense(t)
+}
+
+// negativeZero reports whether gob takes v for a zero that it need not send, though it has a sign.
+func negativeZero(v reflect.Value) bool {
+	if k := v.Kind(); k == reflect.Float32 || k == reflect.Float64 {
+		return v.Float() == 0 && math.Signbit(v.Float())
+	}
+	c := v.Complex()
+	return c == 0 && (math.Signbit(real(c)) || math.Signbit(imag(c)))
 }
 
 // gobDrops says what is the first thing in sent that got lacks; "" if nothing is found.
@@ -127,7 +156,7 @@ func gobDrops(sent, got reflect.Value, path string, depth int) string {
 		switch {
 		case sent.Len() == 0 && sent.IsNil() != got.IsNil():
 			return "gob drops whether " + path + " is empty or nil"
-		case sent.Len() != got.Len() || sent.Kind() == reflect.Map || dense(sent.Type().Elem()):
+		case sent.Len() != got.Len() || sent.Kind() == reflect.Map || numbersOnly(sent.Type().Elem()):
 			return ""
 		}
 		return first(sent.Len(), reflect.Value.Index, func(i int) string { return fmt.Sprintf("[%d]", i) })
@@ -151,6 +180,10 @@ func gobDrops(sent, got reflect.Value, path string, depth int) string {
 			return ""
 		}
 		return gobDrops(sent.Elem(), got.Elem(), path, depth-1)
+	case reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
+		if negativeZero(sent) && !negativeZero(got) {
+			return "gob drops the sign of " + path + ", which is −0"
+		}
 	}
 	return ""
 }

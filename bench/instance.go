@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 )
 
@@ -18,8 +19,14 @@ type instance struct {
 	gobbed *gobbed // nil until a gob strategy has asked
 }
 
-// instance makes the value for a size in bytes.
-func (p *payload) instance(bytes int64, touch Touch) (*instance, error) {
+// instance makes the value for a size in bytes, and contains what methods of it and the
+// user's function do.
+func (p *payload) instance(bytes int64, touch Touch) (in *instance, err error) {
+	defer func() {
+		if why := recover(); why != nil {
+			in, err = nil, fmt.Errorf("payload %q: reading a value of %s panics: %v", p.name, FormatSize(bytes), why)
+		}
+	}()
 	if touch == TouchFunc && p.touch.run == nil {
 		return nil, fmt.Errorf("payload %q: touch %q, and it has no function (Payload.WithFunc)", p.name, touch)
 	}
@@ -27,7 +34,7 @@ func (p *payload) instance(bytes int64, touch Touch) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &instance{p: p, touch: touch, fitting: found}
+	in = &instance{p: p, touch: touch, fitting: found}
 	if in.v, err = p.generate(in.n); err != nil {
 		return nil, err
 	}
@@ -35,7 +42,9 @@ func (p *payload) instance(bytes int64, touch Touch) (*instance, error) {
 		return nil, err
 	}
 	in.stamps = stampsOf(in.v, touch)
-	in.truth, err = in.answers(in.v, &in.stamps)
+	if in.truth, err = in.answers(in.v, &in.stamps); err == nil && touch == TouchFunc {
+		err = in.functionRepeats()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("payload %q: n = %d: %w", p.name, in.n, err)
 	}
@@ -73,6 +82,16 @@ func (in *instance) answers(v any, s *stamps) (truth [4]uint64, err error) {
 	}
 	s.set(0)
 	return truth, nil
+}
+
+// functionRepeats calls the user's function once more and compares.
+func (in *instance) functionRepeats() error {
+	again, err := in.p.touch.of(in.v, TouchFunc)
+	if err == nil && again != in.truth[0] {
+		err = fmt.Errorf("the function of WithFunc answers %v and then %v for the same value, expected the same bits",
+			math.Float64frombits(in.truth[0]), math.Float64frombits(again))
+	}
+	return err
 }
 
 // restamp begins a round.

@@ -41,6 +41,7 @@ func NewPayload[T any](name string, gen func(n int) T) *Payload[T] {
 	p.gen = func(n int) any { v := gen(n); return &v }
 	p.encoded = func(v any) (int64, error) { return pool.Size(*v.(*T)) }
 	p.byValue, p.shares = newValuePeer[T](name), newSharedPeer[T](name)
+	p.register() // last: those above panic for some types
 	return &Payload[T]{p}
 }
 
@@ -108,6 +109,9 @@ func newPayload(name string, t reflect.Type) (*payload, error) {
 	if !payloadName.MatchString(name) {
 		return nil, fmt.Errorf("expected a name of letters, digits, - and _")
 	}
+	if _, err := payloadNamed(name); err == nil {
+		return nil, fmt.Errorf("it is registered twice")
+	}
 	p := &payload{name: name, typ: t, touch: toucher{typ: t}}
 	var err error
 	if p.touch.visit, err = visitorOf(t, short(t)); err != nil {
@@ -118,16 +122,16 @@ func newPayload(name string, t reflect.Type) (*payload, error) {
 	if t.Kind() == reflect.Slice && len(p.columns) == 1 {
 		p.dtype = p.columns[0].dtype
 	}
+	return p, nil
+}
+
+func (p *payload) register() {
 	payloads.mu.Lock()
 	defer payloads.mu.Unlock()
 	if payloads.byName == nil {
 		payloads.byName = map[string]*payload{}
 	}
-	if payloads.byName[name] != nil {
-		return nil, fmt.Errorf("it is registered twice")
-	}
-	payloads.byName[name] = p
-	return p, nil
+	payloads.byName[p.name] = p
 }
 
 // payloadNamed finds a payload in a worker.

@@ -137,7 +137,7 @@ func TestBadPayloads(t *testing.T) {
 		"returns different values for n = ":       unsteady.p,
 		"the generator panics for n = 1: no data": panicking.p,
 		"returns a nil any for n = 1":             nils.p,
-		"values grow too slowly":                  constant.p,
+		"every value takes 32B, not 1KiB":         constant.p,
 		"its values don't grow":                   shrinking.p,
 	} {
 		_, err := p.instance(1<<10, TouchSum)
