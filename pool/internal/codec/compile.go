@@ -74,7 +74,7 @@ func (c compiler) add(t reflect.Type, off uintptr, path, field string) error {
 		return c.addMap(t, off, path, field)
 	case reflect.Interface:
 		if t.Implements(binderType) || has(t, carryMethod) || has(t, receiveMethod) {
-			return fmt.Errorf("%s: a View, Array or Carrier is not possible in an interface: %v", path, t)
+			return fmt.Errorf("%s: a View, Array, Carrier or Shared is not possible in an interface: %v", path, t)
 		}
 		c.append(op{kind: opInterface, typ: t, off: off, field: field})
 		return nil
@@ -189,7 +189,7 @@ func (c compiler) refuseInMaps() error {
 		}
 		reaches := func(is func(*op) bool) bool { return o.key.reaches(is) || o.elem.reaches(is) }
 		if reaches(func(o *op) bool { return o.kind == opArray || o.kind == opCarrier }) {
-			err = fmt.Errorf("%s: a View, Array or Carrier is not possible in a map: %v; make it a slice", o.of.path, o.typ)
+			err = fmt.Errorf("%s: a View, Array, Carrier or Shared is not possible in a map: %v; make it a slice", o.of.path, o.typ)
 			return true
 		}
 		o.of.aligned = reaches(func(o *op) bool { return o.kind == opSliceMem })

@@ -53,17 +53,17 @@ func TestCompileRefuses(t *testing.T) {
 	type locked struct{ Locks []*struct{ sync.Mutex } }
 	type clock time.Time
 	for want, typ := range map[string]reflect.Type{
-		"codec.locked.Locks[].Mutex: sync.Mutex has unexported state":         reflect.TypeFor[locked](),
-		"codec.nested.M[].F: a value of type func() has no meaning":           reflect.TypeFor[nested](),
-		"[0]: a value of type chan int has no meaning in another process":     reflect.TypeFor[[2]chan int](),
-		"[key]: a value of type chan int":                                     reflect.TypeFor[map[chan int]int](),
-		"a value of type uintptr has no meaning":                              reflect.TypeFor[uintptr](),
-		"a value of type unsafe.Pointer has no meaning":                       reflect.PointerTo(reflect.TypeOf(reflect.Value.UnsafePointer).Out(0)),
-		"atomic.Int64 has unexported state":                                   reflect.TypeFor[struct{ atomic.Int64 }](),
-		"codec.clock.loc: time.Location has unexported state":                 reflect.TypeFor[clock](),
-		"}.Binder: a View, Array or Carrier is not possible in an interface":  reflect.TypeFor[struct{ shm.Binder }](),
-		"}.Carrier: a View, Array or Carrier is not possible in an interface": reflect.TypeFor[struct{ shm.Carrier }](),
-		".M: a View, Array or Carrier is not possible in a map: map[string][]codec.ownedColumns; make it a slice": reflect.TypeFor[struct {
+		"codec.locked.Locks[].Mutex: sync.Mutex has unexported state":                 reflect.TypeFor[locked](),
+		"codec.nested.M[].F: a value of type func() has no meaning":                   reflect.TypeFor[nested](),
+		"[0]: a value of type chan int has no meaning in another process":             reflect.TypeFor[[2]chan int](),
+		"[key]: a value of type chan int":                                             reflect.TypeFor[map[chan int]int](),
+		"a value of type uintptr has no meaning":                                      reflect.TypeFor[uintptr](),
+		"a value of type unsafe.Pointer has no meaning":                               reflect.PointerTo(reflect.TypeOf(reflect.Value.UnsafePointer).Out(0)),
+		"atomic.Int64 has unexported state":                                           reflect.TypeFor[struct{ atomic.Int64 }](),
+		"codec.clock.loc: time.Location has unexported state":                         reflect.TypeFor[clock](),
+		"}.Binder: a View, Array, Carrier or Shared is not possible in an interface":  reflect.TypeFor[struct{ shm.Binder }](),
+		"}.Carrier: a View, Array, Carrier or Shared is not possible in an interface": reflect.TypeFor[struct{ shm.Carrier }](),
+		".M: a View, Array, Carrier or Shared is not possible in a map: map[string][]codec.ownedColumns; make it a slice": reflect.TypeFor[struct {
 			M map[string][]ownedColumns
 		}](),
 		"named.span": reflect.TypeFor[named](),
