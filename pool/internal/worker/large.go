@@ -49,5 +49,6 @@ func (c *Call) PutLarge(dst []byte, result *codec.Large) ([]byte, error) {
 	}
 	c.worker.lane.Copied.In(block.Len())
 	c.largeResult = true
+	step("large-written")
 	return w.Append(dst), nil
 }
