@@ -62,4 +62,6 @@
 // refuses to decode is an error that wraps [ErrNotReceived], and the rest is decoded.
 //
 // Neither a value that leads to itself nor any bytes go deeper than [MaxDepth].
+// Package gob follows bytes as deep as they lead, until the stack ends and the process with
+// it: what an interface holds is looked at before (boundGob).
 package codec

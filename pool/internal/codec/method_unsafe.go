@@ -128,7 +128,10 @@ func (d *decoder) method(o *op, at unsafe.Pointer) error {
 	switch {
 	case o.kind == opInterface:
 		v, err := contained(d.path(o), func() (v any, err error) {
-			err = gob.NewDecoder(bytes.NewReader(b)).Decode(&v)
+			stream, err := boundGob(b)
+			if err == nil {
+				err = gob.NewDecoder(bytes.NewReader(stream)).Decode(&v)
+			}
 			return v, err
 		})
 		if err != nil {

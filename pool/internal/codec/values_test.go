@@ -2,18 +2,13 @@ package codec
 
 import (
 	"encoding/gob"
-	"errors"
 	"fmt"
 	"math"
-	"math/big"
-	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -177,151 +172,6 @@ func TestFloatBits(t *testing.T) {
 		require.True(t, n == 3 && math.Signbit(k) || n < 3 && k != k)
 	}
 	require.Equal(t, []uint64{bits[0], bits[3], bits[0]}, []uint64{math.Float64bits(real(got.C)), math.Float64bits(imag(got.C)), math.Float64bits(got.I.(float64))})
-}
-
-// own has methods that may do what they like.
-type own struct {
-	How   string
-	Calls *int // not encoded
-}
-
-func (o own) GobEncode() ([]byte, error) {
-	if o.Calls != nil {
-		*o.Calls++
-	}
-	return []byte(o.How), behave(o.How, "GobEncode")
-}
-
-func (o *own) GobDecode(b []byte) error {
-	o.How = string(b)
-	return behave(o.How, "GobDecode")
-}
-
-type ownBinary struct{ a, b uint8 }
-
-func (o *ownBinary) MarshalBinary() ([]byte, error) { return []byte{o.b, o.a}, nil }
-func (o *ownBinary) UnmarshalBinary(b []byte) error {
-	if len(b) != 2 {
-		return errors.New("two bytes")
-	}
-	o.b, o.a = b[0], b[1]
-	return nil
-}
-
-type event struct { // embeds a type with methods beside another field
-	time.Time
-	Name string
-}
-
-func TestMarshallers(t *testing.T) {
-	now := time.Now()
-	got := sent(t, event{now, "now"})
-	require.True(t, got.Equal(now))
-	require.Equal(t, "now", got.Name)
-	big1, _ := new(big.Int).SetString(strings.Repeat("123456789", 50), 10)
-	u, err := url.Parse("https://u:p@example.com/a?b=c#d")
-	require.NoError(t, err)
-	arrives(t, struct {
-		B *big.Int
-		N *big.Int
-		U url.URL
-		A netip.Addr
-		P []netip.Prefix
-	}{big1, nil, *u, netip.MustParseAddr("fe80::1%eth0"), []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
-	calls := 0
-	many := map[string][]own{"a": {{"1", &calls}, {"2", &calls}}, "bb": nil, "ccc": {{strings.Repeat("3", 5000), &calls}}}
-	p := argumentPlan[map[string][]own](t)
-	_, large, err := Encode(p, nil, &many, nil)
-	require.NoError(t, err)
-	block := make([]byte, large.Bytes())
-	require.NoError(t, large.Write(block, nil))
-	require.NoError(t, large.Write(block, nil))
-	require.Equal(t, 3, calls, "each is called once")
-	arrived := new(map[string][]own)
-	require.NoError(t, Decode(p, block, arrived, nil))
-	require.Equal(t, "2", (*arrived)["a"][1].How)
-	require.Len(t, (*arrived)["ccc"][0].How, 5000)
-	arrives(t, []ownBinary{{1, 2}, {3, 4}})
-	arrives(t, [20]*ownBinary{7: {5, 6}})
-	gob.Register(basics{})
-	gob.Register(&tree{})
-	arrives(t, map[string]any{"b": basics{S: "x", I: 7}, "n": nil, "t": &tree{Value: 4}, "i": int8(3)})
-	arrives(t, struct{ E fmt.Stringer }{nil})
-}
-
-// What a value's own methods do is an error by the field's path and ends nobody.
-func TestMarshallersRefuse(t *testing.T) {
-	type in struct {
-		Owns []own
-		N    int
-	}
-	p := argumentPlan[in](t)
-	for how, want := range map[string]string{"panics": "panic: no", "ends": "runtime.Goexit", "fails": "not mine"} {
-		_, _, err := Encode(p, nil, &in{Owns: []own{{}, {How: "GobEncode " + how}}}, nil)
-		require.ErrorContains(t, err, "in.Owns[1]: ")
-		require.ErrorContains(t, err, want)
-		b, _, err := Encode(p, nil, &in{Owns: []own{{}, {How: "GobDecode " + how}}, N: 8}, nil)
-		require.NoError(t, err)
-		got := new(in)
-		err = Decode(p, b, got, nil)
-		require.ErrorIs(t, err, ErrNotReceived)
-		require.ErrorContains(t, err, "in.Owns[1]: ")
-		require.ErrorContains(t, err, want)
-		require.Equal(t, 8, got.N, "the rest is decoded all the same")
-	}
-	_, _, err := Encode(argumentPlan[map[string]any](t), nil, &map[string]any{"a": in{}}, nil)
-	require.ErrorContains(t, err, "argument[…]: gob: type not registered for interface: codec.in")
-	for _, holds := range []any{make(chan int), func() {}, shm.View[int8]{}} {
-		gob.Register(holds)
-		_, _, err = Encode(argumentPlan[[]any](t), nil, &[]any{1, holds}, nil)
-		require.ErrorContains(t, err, "argument[1]: gob")
-	}
-	d := time.Date(20000, 1, 1, 0, 0, 0, 0, time.FixedZone("", 1<<24))
-	_, _, err = Encode(argumentPlan[[]time.Time](t), nil, &[]time.Time{{}, d}, nil)
-	require.ErrorContains(t, err, "argument[1]: Time.")
-	// An interface gets what is no value of it.
-	b, _, err := Encode(argumentPlan[any](t), nil, new(any(5)), nil)
-	require.NoError(t, err)
-	require.ErrorContains(t, Decode(argumentPlan[fmt.Stringer](t), b, new(fmt.Stringer), nil), "argument: a int came for a fmt.Stringer")
-}
-
-// A method that does not return is left behind, and what it does later is not seen.
-func TestMarshallerBlocks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := argumentPlan[[]blocking](t)
-		free := make(chan struct{})
-		started := time.Now()
-		_, _, err := Encode(p, nil, &[]blocking{{}, {free}}, nil)
-		require.ErrorContains(t, err, "argument[1]: it took longer than 10s")
-		b, _, err := Encode(p, nil, &[]blocking{{}}, nil)
-		require.NoError(t, err)
-		blockDecode = free
-		got := new([]blocking)
-		err = Decode(p, b, got, nil)
-		require.ErrorIs(t, err, ErrNotReceived)
-		require.ErrorContains(t, err, "argument[0]: it took longer than 10s")
-		require.Equal(t, 2*methodTime, time.Since(started))
-		close(free)
-		synctest.Wait()
-		require.Nil(t, (*got)[0].until)
-	})
-}
-
-type blocking struct{ until chan struct{} }
-
-var blockDecode chan struct{}
-
-func (b *blocking) MarshalBinary() ([]byte, error) {
-	if b.until != nil {
-		<-b.until
-	}
-	return nil, nil
-}
-
-func (b *blocking) UnmarshalBinary([]byte) error {
-	<-blockDecode
-	b.until = blockDecode
-	return nil
 }
 
 func chain(n int) *list {
@@ -500,13 +350,14 @@ type everything struct {
 	N2 nesting
 	O  *ownBinary
 	C  columns
+	G  []any
 }
 
 // FuzzDecodeDeep: whatever bytes come, decoding ends with a value or an error, and what it
 // makes is in proportion to them.
 func FuzzDecodeDeep(f *testing.F) {
 	p := argumentPlan[everything](f)
-	big := everything{T: &tree{}, P: make([]padded, 2), S: [][]string{{"a"}, nil}, M: map[string]float64{"a": 1, "b": 2}, N: map[[2]bool][]int16{{true}: {1}}, E: map[int][]event{1: {{}}}, V: make([]shm.View[bool], 1), L: make([][0]string, 3), N2: nested(3), O: &ownBinary{}}
+	big := everything{T: &tree{}, P: make([]padded, 2), S: [][]string{{"a"}, nil}, M: map[string]float64{"a": 1, "b": 2}, N: map[[2]bool][]int16{{true}: {1}}, E: map[int][]event{1: {{}}}, V: make([]shm.View[bool], 1), L: make([][0]string, 3), N2: nested(3), O: &ownBinary{}, G: []any{1, &tree{Value: 2}, basics{}}}
 	for _, v := range []everything{{}, big} {
 		b, _, err := Encode(p, nil, &v, emptyRef)
 		require.NoError(f, err)
@@ -524,10 +375,30 @@ func FuzzDecodeDeep(f *testing.F) {
 	})
 }
 
+// Lengths that no bytes follow, and whose product with the size of an element is none, are malformed.
+func TestDecodeSizesOverflow(t *testing.T) {
+	type row struct{ A, B, C int64 }
+	for _, length := range [][]byte{
+		{0xfd, 0xff, 0xff, 0xff}, {0xfe, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0x80}, {0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+		{0xfe, 0xff, 0xff, 0xff, 0xab, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0x0a}, // 24 times this is 8
+		{0xfe, 0xff, 0xff, 0xff, 1, 0, 0, 0, 0, 0, 0, 0x20},
+	} {
+		b := append(length, make([]byte, 64)...)
+		require.ErrorIs(t, Decode(argumentPlan[[]row](t), b, new([]row), nil), wire.ErrMalformed)
+		require.ErrorIs(t, Decode(argumentPlan[[]float64](t), b, new([]float64), nil), wire.ErrMalformed)
+		require.ErrorIs(t, Decode(argumentPlan[[]string](t), b, new([]string), nil), wire.ErrMalformed)
+		require.ErrorIs(t, Decode(argumentPlan[string](t), b, new(string), nil), wire.ErrMalformed)
+		require.ErrorIs(t, Decode(argumentPlan[[]*row](t), b, new([]*row), nil), wire.ErrMalformed)
+		require.ErrorIs(t, Decode(argumentPlan[map[int8]bool](t), b, new(map[int8]bool), nil), wire.ErrMalformed)
+		require.ErrorIs(t, Decode(argumentPlan[[]own](t), b, new([]own), nil), wire.ErrMalformed)
+		require.Error(t, Decode(argumentPlan[[]struct{}](t), b, new([]struct{}), nil))
+	}
+}
+
 // Every prefix and every changed byte of an encoding is a value or an error.
 func TestDecodeDamaged(t *testing.T) {
 	p := argumentPlan[everything](t)
-	v := everything{T: &tree{}, P: make([]padded, 2), S: [][]string{{"a"}, nil}, M: map[string]float64{"a": 1, "b": 2}, N: map[[2]bool][]int16{{true}: {1}}, E: map[int][]event{1: {{}}}, V: make([]shm.View[bool], 1), N2: nested(3), O: &ownBinary{}}
+	v := everything{T: &tree{}, P: make([]padded, 2), S: [][]string{{"a"}, nil}, M: map[string]float64{"a": 1, "b": 2}, N: map[[2]bool][]int16{{true}: {1}}, E: map[int][]event{1: {{}}}, V: make([]shm.View[bool], 1), N2: nested(3), O: &ownBinary{}, G: []any{1, &tree{Value: 2}, basics{}}}
 	b, _, err := Encode(p, nil, &v, emptyRef)
 	require.NoError(t, err)
 	for n := range b {
