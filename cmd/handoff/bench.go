@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,15 +64,8 @@ handed over by gob and by shared memory, and says whether that grows.`,
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), Compute: f.compute, Count: f.count, Pin: f.pin}
-			switch {
-			case c.Flags().Changed("file") && f.file == "":
-				return usagef("--file is empty")
-			case f.file != "" && c.Flags().Changed("dtype"):
-				return usagef("--dtype says nothing with --file, whose columns have types")
-			case f.file != "":
-				opts.File = f.file
-			default:
-				opts.DType = f.dtype
+			if err := f.data(c, &opts); err != nil {
+				return err
 			}
 			if err := refuseEmptyLists(c, "sizes", "strategies"); err != nil {
 				return err
@@ -99,6 +91,21 @@ handed over by gob and by shared memory, and says whether that grows.`,
 	}
 	f.add(c.Flags())
 	return c
+}
+
+// data says what is handed over: arrays, or the columns of a file.
+func (f *benchFlags) data(c *cobra.Command, opts *bench.Options) error {
+	switch {
+	case c.Flags().Changed("file") && f.file == "":
+		return usagef("--file is empty")
+	case f.file != "" && c.Flags().Changed("dtype"):
+		return usagef("--dtype says nothing with --file, whose columns have types")
+	case f.file != "":
+		opts.File = f.file
+	default:
+		opts.DType = f.dtype
+	}
+	return nil
 }
 
 func (f *benchFlags) add(flags *pflag.FlagSet) {
@@ -271,17 +278,10 @@ func (f *benchFlags) show(w io.Writer, report *bench.Report, live bool, terminal
 	if terminal != nil {
 		opts.Columns, _, _ = term.GetSize(int(terminal.Fd())) // 0 if it is not known
 		opts.Color = knowsCodes()
-		opts.ASCII = !opts.Color || !isUTF8(os.Getenv)
+		opts.ASCII = !opts.Color || !knowsUTF8()
 	}
 	fmt.Fprintln(w)
 	return report.WriteChart(w, &opts)
-}
-
-// isUTF8 tells whether the locale has characters beyond ASCII: that of the first variable
-// that is set, as setlocale(3) looks for it.
-func isUTF8(getenv func(string) string) bool {
-	locale := cmp.Or(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"))
-	return strings.Contains(strings.ToLower(strings.ReplaceAll(locale, "-", "")), "utf8")
 }
 
 // addMemory measures memory by the number of workers, too.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -72,6 +73,16 @@ func newProgress(w io.Writer, label string, quiet bool) *progress {
 func knowsCodes() bool {
 	name := os.Getenv("TERM")
 	return name != "" && name != "dumb"
+}
+
+// knowsUTF8 reports whether the terminal shows characters beyond ASCII.
+func knowsUTF8() bool { return isUTF8(os.Getenv) }
+
+// isUTF8 tells whether the locale has characters beyond ASCII: that of the first variable
+// that is set, as setlocale(3) looks for it.
+func isUTF8(getenv func(string) string) bool {
+	locale := cmp.Or(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"))
+	return strings.Contains(strings.ToLower(strings.ReplaceAll(locale, "-", "")), "utf8")
 }
 
 // show says that done of total is done; text is a few words more.

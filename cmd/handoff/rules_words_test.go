@@ -25,7 +25,7 @@ var ruleEnvironment = []string{
 	"pool/main.go",                          // a worker is told that it is one
 	"pool/internal/worker/step_on_linux.go", // under the build tag handoff_fault
 	"shm/shmtest",                           // for tests of other packages
-	"cmd/handoff/progress.go",               // TERM
+	"cmd/handoff/progress.go",               // TERM and the locale
 }
 
 // ruleWords checks what a production file of a library says, and what any reads from the environment.
