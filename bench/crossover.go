@@ -1,48 +1,53 @@
 package bench
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"math"
-	"slices"
 	"time"
 
 	"example.com/handoff/bench/cost"
 	"example.com/handoff/bench/stat"
 )
 
-// The pairs that are compared, the one that wins small payloads first.
-var crossoverPairs = [][2]string{{gobReused, shmFresh}, {gobReused, shmCopy}, {shmCopy, inProcess}}
+// The pairs that are compared, the one that wins small payloads first: ways that copy with those that don't, what goes by
+// value with what is shared once, and the cheapest to a process with none.
+var crossoverPairs = [][2]string{
+	{gobReused, shmFresh}, {gobReused, shmCopy}, {gobReused, valued}, {valued, sharedOnce}, {shmCopy, inProcess}, {sharedOnce, inProcess},
+}
 
-// Shares of the time: the sizes, then the search of crossovers, then their verification.
+// Shares of the time: the rows, further sizes for the models, the search of crossovers, and the verification of both.
 const (
-	sizesShare  = 0.65
-	searchShare = 0.82
-	verifyShare = 1.0
+	rowsShare    = 0.5
+	betweenShare = 0.62
+	searchShare  = 0.78
+	verifyShare  = 1.0
 )
 
-// A search looks for the crossovers of a run, once all its sizes are measured.
+// A search fits the models and looks for the crossovers of a run, once all its rows are measured.
 type search struct {
 	*run
 	carriers []carrier
+	added    cost.Checked // what was measured between the rows
 	models   map[string]cost.Model
 	pairs    [][2]string
 	found    []cost.Crossover
+	checked  cost.Checked // what the verification of the models has measured
 }
 
 // crossovers fits the models, looks for the crossovers, and verifies both.
 func (r *run) crossovers(ctx context.Context, carriers []carrier) error {
 	s := &search{run: r, carriers: carriers, models: map[string]cost.Model{}}
-	for _, pair := range crossoverPairs {
-		if s.carrier(pair[0]) != nil && s.carrier(pair[1]) != nil && len(s.known(pair[0], pair[1])) > 0 {
-			s.pairs = append(s.pairs, pair)
-		}
+	if err := s.between(ctx); err != nil {
+		return err
 	}
 	if err := s.fit(); err != nil {
 		s.report.Method.Notes = append(s.report.Method.Notes, fmt.Sprintf("There are no models and no search for crossovers: %v.", err))
 		return nil
+	}
+	for _, pair := range crossoverPairs {
+		if len(s.known(pair[0], pair[1])) > 0 {
+			s.pairs = append(s.pairs, pair)
+		}
 	}
 	for i, pair := range s.pairs {
 		s.gauge.next()
@@ -50,17 +55,15 @@ func (r *run) crossovers(ctx context.Context, carriers []carrier) error {
 			return err
 		}
 	}
-	for i := range s.found {
+	if err := s.check(ctx, s.share(verifyShare, 2)); err != nil {
+		return err
+	}
+	for i, c := range s.found {
 		s.gauge.next()
-		if err := s.verify(ctx, &s.found[i], s.share(verifyShare, len(s.found)-i)); err != nil {
+		if err := s.verify(ctx, &c, s.share(verifyShare, len(s.found)-i)); err != nil {
 			return err
 		}
-	}
-	for _, c := range s.found {
 		s.report.Crossovers = append(s.report.Crossovers, newCrossover(c))
-	}
-	for i := range s.report.Models {
-		s.report.Models[i].judge()
 	}
 	return nil
 }
@@ -70,17 +73,9 @@ func (r *run) share(of float64, parts int) time.Time {
 	return time.Now().Add(r.left(of) / time.Duration(parts))
 }
 
-func (s *search) carrier(strategy string) carrier {
-	for _, c := range s.carriers {
-		if c.strategy() == strategy {
-			return c
-		}
-	}
-	return nil
-}
-
-// known are the rounds in which both strategies were measured.
-func (s *search) known(a, b string) (known []cost.Rounds) {
+// known are the rounds in which both strategies were measured, among all others.
+func (s *search) known(a, b string) []cost.Rounds {
+	known := s.added.Between(a, b)
 	for _, x := range s.report.Results {
 		for _, y := range s.report.Results {
 			if x.Strategy == a && y.Strategy == b && x.Bytes == y.Bytes {
@@ -91,27 +86,10 @@ func (s *search) known(a, b string) (known []cost.Rounds) {
 	return known
 }
 
-// fit makes the models of all strategies.
-func (s *search) fit() error {
-	var points []cost.Point
-	for _, x := range s.report.Results {
-		points = append(points, cost.Point{Strategy: x.Strategy, Bytes: x.Bytes, NS: x.MedianNS})
-	}
-	models, err := cost.FitAll(points, nil)
-	if err != nil {
-		return err
-	}
-	for _, m := range models {
-		s.models[m.Strategy] = m
-		s.report.Models = append(s.report.Models, newModel(m))
-	}
-	return nil
-}
-
 // pair looks for the crossovers of two strategies until a moment.
 func (s *search) pair(ctx context.Context, pair [2]string, until time.Time) error {
 	a, b := pair[0], pair[1]
-	found, err := cost.Search(ctx, s.models[a], s.models[b], s.measure(a, b, "search", 0), cost.SearchOptions{
+	found, err := cost.Search(ctx, s.models[a], s.models[b], s.measure(a, b, "search", nil), cost.SearchOptions{
 		Possible: s.possible, Known: s.known(a, b), Afford: s.afford(a, b, until),
 	})
 	if err != nil {
@@ -121,22 +99,16 @@ func (s *search) pair(ctx context.Context, pair [2]string, until time.Time) erro
 	return nil
 }
 
-// verify measures a crossover and both models afresh until a moment.
+// verify measures a crossover afresh until a moment, in the way in which it was found.
 func (s *search) verify(ctx context.Context, c *cost.Crossover, until time.Time) error {
-	v, err := cost.Verify(ctx, *c, s.models[c.A], s.models[c.B], s.measure(c.A, c.B, "verify", s.o.verifyDelay), cost.VerifyOptions{
-		Possible: s.possible, Afford: s.afford(c.A, c.B, until),
+	v, err := cost.Verify(ctx, *c, s.measure(c.A, c.B, "verify", s.o.verifyDelays), cost.VerifyOptions{
+		Min: s.report.Results[0].Bytes, Max: s.report.Results[len(s.report.Results)-1].Bytes,
+		Possible: s.possible, Afford: s.afford(c.A, c.B, until), Fresh: s.checked.Between(c.A, c.B),
 	})
 	if err != nil {
 		return fmt.Errorf("bench: the verification of %s and %s: %w", c.A, c.B, err)
 	}
 	c.Verified = v.Verdict
-	for _, check := range v.Checks {
-		for i := range s.report.Models {
-			if m := &s.report.Models[i]; m.Strategy == check.Strategy {
-				m.Checks = append(m.Checks, newCheck(check))
-			}
-		}
-	}
 	return nil
 }
 
@@ -152,84 +124,26 @@ func (s *search) possible(bytes int64) int64 {
 	return found.bytes
 }
 
-// measure takes rounds of two strategies at a size; delay is added to each handoff.
-func (s *search) measure(a, b, what string, delay time.Duration) cost.Measure {
+// measure takes rounds of two strategies at a size.
+func (s *search) measure(a, b, what string, delays map[string]time.Duration) cost.Measure {
 	return func(ctx context.Context, bytes int64, rounds int) (as, bs []float64, err error) {
-		say := func(string) { s.gauge.show(0, fmt.Sprintf("%s %s, %s at %s", what, a, b, FormatSize(bytes))) }
-		p, err := s.o.payload.instance(bytes, s.o.Touch)
+		times, err := s.rotate(ctx, []string{a, b}, bytes, rounds, what, delays)
 		if err != nil {
 			return nil, nil, err
 		}
-		l, err := newLineup(ctx, []carrier{s.carrier(a), s.carrier(b)}, p, say)
-		if err != nil {
-			return nil, nil, err
-		}
-		defer func() { err = errors.Join(err, l.close()) }()
-		if len(l.left) > 0 {
-			return nil, nil, fmt.Errorf("%s does not fit at %s: %s", l.left[0].Strategy, FormatSize(bytes), l.left[0].Why)
-		}
-		for _, x := range l.samplers {
-			x.delay = delay
-		}
-		need := stat.Rounds(len(l.samplers), rounds)
-		if err := l.rounds(ctx, func(rounds int) bool { return rounds < need }); err != nil {
-			return nil, nil, err
-		}
-		for _, x := range l.samplers {
-			if x.wrong > 0 {
-				return nil, nil, l.fault(x.c, ErrAnswer)
+		for _, name := range []string{a, b} {
+			if times[name] == nil {
+				return nil, nil, fmt.Errorf("%s does not fit at %s", name, FormatSize(bytes))
 			}
 		}
-		return l.samplers[0].samples, l.samplers[1].samples, nil
+		return times[a], times[b], nil
 	}
 }
 
-// afford reports whether rounds of two strategies at a size end before a moment, by their
-// models.
+// afford reports whether rounds of two strategies at a size end before a moment.
 func (s *search) afford(a, b string, until time.Time) func(bytes int64, rounds int) bool {
 	return func(bytes int64, rounds int) bool {
-		total := time.Duration(0)
-		for _, name := range []string{a, b} {
-			one := time.Duration(s.models[name].Predict(bytes).NS)
-			total += 10*sampleTime + 2*one + time.Duration(rounds)*max(sampleTime, one)
-		}
-		return time.Now().Add(total).Before(until)
-	}
-}
-
-func newModel(m cost.Model) Model {
-	n := Model{Strategy: m.Strategy, Pieces: []Piece{}, Checks: []Check{}}
-	if m.Band > 0 {
-		n.Band = known(m.Band)
-	}
-	for _, p := range m.Pieces {
-		n.Pieces = append(n.Pieces, Piece{FromBytes: p.FromBytes, ToBytes: p.ToBytes, FixedNS: digits(p.FixedNS), NSPerByte: digits(p.NSPerByte)})
-	}
-	return n
-}
-
-func newCheck(c cost.Check) Check {
-	return Check{
-		Bytes: c.Bytes, ModelNS: tenths(c.ModelNS), MeasuredNS: tenths(c.MeasuredNS),
-		LowNS: bounded(c.LowNS), HighNS: bounded(c.HighNS), OK: c.OK,
-	}
-}
-
-// judge says what the checks of a model say together: by how much it is wrong at worst.
-func (m *Model) judge() {
-	if len(m.Checks) == 0 {
-		return
-	}
-	slices.SortStableFunc(m.Checks, func(a, b Check) int { return cmp.Compare(a.Bytes, b.Bytes) })
-	m.Verified = "confirmed"
-	worst := 0.0
-	for _, c := range m.Checks {
-		off := math.Abs(math.Log(c.MeasuredNS / c.ModelNS))
-		if !c.OK && off >= worst {
-			worst = off
-			m.Verified = fmt.Sprintf("wrong by %s times at %s: %s, the model says %s", stat.Number(math.Exp(off)), stat.Size(c.Bytes),
-				stat.Time(c.MeasuredNS), stat.Time(c.ModelNS))
-		}
+		return time.Now().Add(s.takes([]string{a, b}, bytes, rounds)).Before(until)
 	}
 }
 

@@ -37,7 +37,7 @@ func TestWrongModel(t *testing.T) {
 	held(t)
 	r, err := Run(background(), &Options{
 		Sizes: []int64{64, 1 << 10, 4 << 10, 16 << 10}, Strategies: []string{shmCopy, inProcess}, Time: 8 * time.Second,
-		verifyDelay: 20 * time.Microsecond,
+		verifyDelays: map[string]time.Duration{shmCopy: 20 * time.Microsecond},
 	})
 	require.NoError(t, err)
 	require.NotEmpty(t, r.Crossovers)

@@ -100,9 +100,8 @@ type Options struct {
 	// particular unit and what is being measured. Its time is not measured.
 	Progress func(done, total int, text string)
 
-	payload     *payload      // nil: the array of float64
-	roundsOnly  bool          // no singles: for Calibrate
-	verifyDelay time.Duration // in each handoff of a verification: for tests
+	payload      *payload                 // nil: the array of float64
+	verifyDelays map[string]time.Duration // by strategy, in each handoff of a verification: for tests
 }
 
 const defaultTime = 55 * time.Second

@@ -134,9 +134,10 @@ type Crossover struct {
 type Model struct {
 	Strategy string   `json:"strategy"`
 	Pieces   []Piece  `json:"pieces"`   // by size
+	Points   []Point  `json:"points"`   // that it was fitted to, by size: the rows, and sizes in between
 	Band     *float64 `json:"band"`     // by which factor a median may be above or below
 	Checks   []Check  `json:"checks"`   // at sizes that the fit has not seen
-	Verified string   `json:"verified"` // "confirmed", "wrong by …", or "" if it was not verified
+	Verified string   `json:"verified"` // "confirmed", "wrong by …", "not confirmed: …", or "" if it was not verified
 }
 
 // A Piece is fixed + bytes × slope, from FromBytes to ToBytes.
@@ -145,6 +146,12 @@ type Piece struct {
 	ToBytes   int64   `json:"to_bytes"`
 	FixedNS   float64 `json:"fixed_ns"`
 	NSPerByte float64 `json:"ns_per_byte"`
+}
+
+// A Point is the median time at a size.
+type Point struct {
+	Bytes    int64   `json:"bytes"`
+	MedianNS float64 `json:"median_ns"`
 }
 
 // A Check compares a model with a measurement that its fit has not seen.

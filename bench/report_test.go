@@ -54,9 +54,9 @@ func concluded(m Machine, touch Touch, results []Result) *Report {
 	}
 	if len(results) == 8 {
 		r.Crossovers = append(r.Crossovers, newCrossover(cost.Crossover{A: gobReused, B: shmCopy, Bytes: 476, Low: 400, High: 512, Verified: "wrong by 2.00"}))
-		m := newModel(cost.Model{Strategy: shmCopy, Band: 1.1, Pieces: []cost.Piece{{FromBytes: 64, ToBytes: 64 << 20, FixedNS: 1000, NSPerByte: 0.1}}})
-		m.Checks = []Check{newCheck(cost.Check{Bytes: 1024, ModelNS: 100, MeasuredNS: 120, LowNS: 110, HighNS: math.Inf(1)})}
-		m.judge()
+		m := newModel(cost.Model{Strategy: shmCopy, Band: 1.1, Pieces: []cost.Piece{{FromBytes: 64, ToBytes: 64 << 20, FixedNS: 1000, NSPerByte: 0.1}}}, nil)
+		check := cost.Check{Strategy: shmCopy, Bytes: 1024, ModelNS: 100, MeasuredNS: 120, LowNS: 110, HighNS: math.Inf(1)}
+		m.Checks, m.Verified = []Check{newCheck(check)}, cost.ModelVerdict([]cost.Check{check}, shmCopy)
 		r.Models = append(r.Models, m)
 	}
 	r.conclude()
@@ -84,7 +84,7 @@ func TestVerdict(t *testing.T) {
 	require.Equal(t, []string{
 		"Adding up 64MiB in another process took 3.00 ms by shm-resident, 100 times less than by gob-reused (300 ms).",
 		"shm-copy is faster than gob-reused from 476 B on (wrong by 2.00).",
-		"The model of shm-copy is wrong by 1.20 times at 1.00 KiB: 120 ns, the model says 100 ns. Do not use it between the measured sizes.",
+		"The model of shm-copy is wrong by 20.0 % at 1.00 KiB: shm-copy took 120 ns, the model says 100 ns. Do not use it between the measured sizes.",
 		"A goroutine of this process is cheaper than any of them at 1 of 2 sizes (400 ns at 64B): there a process pays by its isolation, not by speed.",
 		"The machine was too busy for 1 of 8 rows: measure again when it is quiet.",
 	}, r.Verdicts)
@@ -158,7 +158,7 @@ func TestTable(t *testing.T) {
 	require.NoError(t, r.WriteTable(&b))
 	for _, want := range []string{
 		"Test CPU, 2 cores", "float64 array of 64MiB, touch sum", "  100x  ", "gob-reused: WRONG ANSWERS\n",
-		"gob-reused, shm-copy: 476 B [400 B–512 B], wrong by 2.00\n", "too busy: 1 of 4 rows", "wrong by 1.20 times at 1.00 KiB: 120 ns, the model says 100 ns\n", "+ 105 µs/MiB", r.Verdicts[0],
+		"gob-reused, shm-copy: 476 B [400 B–512 B], wrong by 2.00\n", "too busy: 1 of 4 rows", "wrong by 20.0 % at 1.00 KiB: shm-copy took 120 ns, the model says 100 ns\n", "+ 105 µs/MiB", r.Verdicts[0],
 	} {
 		require.Contains(t, b.String(), want)
 	}

@@ -123,7 +123,7 @@ const mostSizeTime = 2 * time.Second
 
 // size measures one size, of so many that are left.
 func (r *run) size(ctx context.Context, carriers []carrier, bytes int64, sizes int) (err error) {
-	within := r.left(sizesShare)
+	within := r.left(rowsShare)
 	say := func(text string) { r.gauge.show(0, text) }
 	p, err := r.o.payload.instance(bytes, r.o.Touch)
 	if err != nil {
@@ -139,20 +139,17 @@ func (r *run) size(ctx context.Context, carriers []carrier, bytes int64, sizes i
 	r.report.LeftOut = append(r.report.LeftOut, l.left...)
 	defer func() { err = errors.Join(err, l.close()) }()
 	if r.o.Count == 0 {
-		left, err := l.shorten(r.left(sizesShare))
+		left, err := l.shorten(r.left(rowsShare))
 		if err != nil {
 			return err
 		}
 		r.report.LeftOut = append(r.report.LeftOut, left...)
 	}
-	if !r.o.roundsOnly {
-		err := l.each(ctx, say, (*sampler).single)
-		if err == nil {
-			err = l.each(ctx, say, (*sampler).pause)
-		}
-		if err != nil {
-			return err
-		}
+	if err := l.each(ctx, say, (*sampler).single); err != nil {
+		return err
+	}
+	if err := l.each(ctx, say, (*sampler).pause); err != nil {
+		return err
 	}
 	least, start := stat.Rounds(len(l.samplers), r.o.Count), time.Now()
 	share := max(1, min(mostSizeTime, within/time.Duration(sizes))) // no time is left: the fewest rounds
@@ -189,10 +186,10 @@ const (
 	gaugePause = 100 * time.Millisecond
 )
 
-// newGauge counts a stage for each size and, for each pair, for its search and its
-// verification.
+// newGauge counts a stage for each size, for the models and for their verification, and for each pair
+// for its search and its verification.
 func newGauge(o Options) *gauge {
-	return &gauge{f: o.Progress, total: gaugeSteps * (len(o.Sizes) + 2*len(crossoverPairs))}
+	return &gauge{f: o.Progress, total: gaugeSteps * (len(o.Sizes) + 2 + 2*len(crossoverPairs))}
 }
 
 func (g *gauge) show(part float64, text string) {

@@ -18,6 +18,7 @@ const (
 	firstRounds = 8
 	mostRounds  = 64 // at one size
 	firmRounds  = 16 // at each end of a crossover: two looks
+	wideMargins = 3  // the ends that are measured first are so many margins from the estimate
 	sureRounds  = 32 // for a verdict that contradicts those of both neighbours or stands alone, and for the least and the greatest size
 	leastProbes = 5  // sizes, so that two crossings aren't taken for none
 	goalRatio   = 1.5
@@ -29,11 +30,11 @@ const (
 //
 // The models, and the rounds that are known, only say where to look. Where A is
 // separated as the faster at one size and B at another one, the crossing in between
-// is estimated, and rounds are measured a little below and a little above the
+// is estimated, and rounds are measured below and above the
 // estimate, more and more of them until A is separated at the one and B at the other or
-// the next size outward is tried; then, if high/low is still greater than the goal, from
-// a better estimate. A size at which a crossing is predicted and not seen is looked
-// at too.
+// the next size outward is tried: first well apart, so that the estimate comes from what the search has measured itself, then,
+// while high/low is greater than the goal, close to it. A size at which a crossing is predicted and not seen is looked
+// at too. With the time and the rounds that are left, both ends are measured again.
 //
 // It does not narrow further than the goal: near the crossing a machine's two minutes differ. With an
 // error, from measure or of ctx, there is also what was found before.
@@ -247,10 +248,12 @@ func (s *search) next() (size int64, ok bool) {
 			return size, true
 		}
 	}
-	for _, b := range open {
-		for _, end := range []int64{b.low.size, b.high.size} {
-			if s.fresh[end] < firmRounds {
-				return end, true
+	for rounds := firmRounds; rounds <= mostRounds; rounds *= 2 {
+		for _, b := range open {
+			for _, end := range []int64{b.low.size, b.high.size} {
+				if s.fresh[end] < rounds {
+					return end, true
+				}
 			}
 		}
 	}
@@ -273,8 +276,11 @@ func (b bracket) width() float64 { return float64(b.high.size) / float64(max(1, 
 
 // within is the next size to look at inside a bracket; ok is false if none is left.
 func (s *search) within(b bracket) (size int64, ok bool) {
-	x := s.estimate(b)
-	low, high := x/s.margin(), x*s.margin()
+	x, margin := s.estimate(b), s.margin()
+	if !s.own(b) {
+		margin = math.Pow(margin, wideMargins)
+	}
+	low, high := x/margin, x*margin
 	below, above := low/float64(max(1, b.low.size)), float64(b.high.size)/high
 	sides := []struct{ from, target float64 }{{float64(b.low.size), low}, {float64(b.high.size), high}}
 	if above > below {

@@ -38,7 +38,7 @@ const truth = 15000
 
 // The true crossing is inside [low, high] in nine of ten runs at least, and on a quiet machine high/low is what was asked for.
 func TestSearchContainsTheCrossing(t *testing.T) {
-	const runs = 40
+	runs := soak(20, 40)
 	for _, kind := range kinds {
 		for _, sigma := range []float64{0.01, 0.03, 0.1} {
 			inside, narrow, rounds := 0, 0, 0
@@ -54,9 +54,9 @@ func TestSearchContainsTheCrossing(t *testing.T) {
 				rounds += f.Rounds
 			}
 			t.Logf("%s, %v: inside in %d of %d runs, high/low ≤ 1.5 in %d, %d rounds", kind, sigma, inside, runs, narrow, rounds/runs)
-			require.GreaterOrEqual(t, inside, runs*95/100, "%s %v", kind, sigma)
+			require.GreaterOrEqual(t, inside, atLeast(runs, 0.95), "%s %v", kind, sigma)
 			if sigma < 0.1 {
-				require.GreaterOrEqual(t, narrow, runs*95/100, "%s %v", kind, sigma)
+				require.GreaterOrEqual(t, narrow, atLeast(runs, 0.95), "%s %v", kind, sigma)
 			}
 		}
 	}
@@ -205,7 +205,7 @@ func TestSearchIsDeterministic(t *testing.T) {
 
 // Where the median of the ratios is one is close to the truth: half of [low, high] is below.
 func TestCrossoverBytes(t *testing.T) {
-	const runs = 60
+	runs := soak(15, 60)
 	var off []float64
 	for seed := range runs {
 		c := newWorld(uint64(seed), "heavy tails", 0.02, cheap, startup).search(t, powers(1<<10, 1<<22, 4)).Crossovers[0]

@@ -12,10 +12,10 @@ const resamples = 200
 type step struct{ logBytes, logRatio, weight float64 }
 
 // estimate is where the ratio is about one inside a bracket: by the models if nothing was measured
-// inside, otherwise by what was measured.
+// inside and the ends are far apart or not of this search, otherwise by what was measured.
 func (s *search) estimate(b bracket) float64 {
 	steps := s.steps(b)
-	if len(steps) == 2 {
+	if len(steps) == 2 && (!s.own(b) || b.width() > math.Pow(s.o.Goal, wideMargins)) {
 		for _, x := range crossings(s.a, s.b, b.low.size, b.high.size) {
 			if b.low.size < x && x < b.high.size {
 				return float64(x)
@@ -25,13 +25,25 @@ func (s *search) estimate(b bracket) float64 {
 	return zero(steps)
 }
 
-// steps are the medians of all sizes of a bracket, so turned that they rise.
-func (s *search) steps(b bracket) (steps []step) {
+// inside are the sizes of a bracket, its ends among them. Where the search has measured both
+// ends, those that it has not measured don't count.
+func (s *search) inside(b bracket) (sizes []int64) {
 	for _, size := range s.sizes() {
-		if b.low.size <= size && size <= b.high.size {
-			logs, _ := stat.LogRatios(s.at[size].A, s.at[size].B)
-			steps = append(steps, step{math.Log(float64(max(1, size))), b.sign() * stat.Median(logs), float64(len(logs))})
+		if b.low.size <= size && size <= b.high.size && (s.fresh[size] > 0 || !s.own(b)) {
+			sizes = append(sizes, size)
 		}
+	}
+	return sizes
+}
+
+// own reports whether the search has measured both ends of a bracket.
+func (s *search) own(b bracket) bool { return s.fresh[b.low.size] > 0 && s.fresh[b.high.size] > 0 }
+
+// steps are the medians of all sizes inside a bracket, so turned that they rise.
+func (s *search) steps(b bracket) (steps []step) {
+	for _, size := range s.inside(b) {
+		logs, _ := stat.LogRatios(s.at[size].A, s.at[size].B)
+		steps = append(steps, step{math.Log(float64(max(1, size))), b.sign() * stat.Median(logs), float64(len(logs))})
 	}
 	return steps
 }
@@ -49,10 +61,7 @@ func (b bracket) sign() float64 {
 func (s *search) resampled(b bracket) float64 {
 	steps := s.steps(b)
 	medians := make([][]float64, 0, len(steps))
-	for _, size := range s.sizes() {
-		if size < b.low.size || b.high.size < size {
-			continue
-		}
+	for _, size := range s.inside(b) {
 		logs, _ := stat.LogRatios(s.at[size].A, s.at[size].B)
 		values := make([]float64, len(logs))
 		medians = append(medians, stat.Resample(len(logs), resamples, stat.Seed(logs), func(drawn []int) float64 {

@@ -131,7 +131,7 @@ func TestFitAll(t *testing.T) {
 
 // Under noise, a line stays one piece and two stay two, and the band covers most of what is measured afresh.
 func TestFitOfNoise(t *testing.T) {
-	const runs = 40
+	runs := soak(10, 40)
 	for _, kind := range kinds {
 		one, two, covered := 0, 0, 0
 		for seed := range runs {
@@ -152,10 +152,10 @@ func TestFitOfNoise(t *testing.T) {
 			covered += b2i(p.LowNS/slack <= fresh[0].NS && fresh[0].NS <= p.HighNS*slack)
 		}
 		t.Logf("%s: a line is one piece in %d of %d runs, a step found in %d, a new median in the band in %d", kind, one, runs, two, covered)
-		require.GreaterOrEqual(t, two, runs*95/100, kind)
-		require.GreaterOrEqual(t, covered, runs*85/100, kind)
+		require.GreaterOrEqual(t, two, atLeast(runs, 0.95), kind)
+		require.GreaterOrEqual(t, covered, atLeast(runs, 0.85), kind)
 		if kind != "drifting" { // from which it can't tell a piece
-			require.GreaterOrEqual(t, one, runs*85/100, kind)
+			require.GreaterOrEqual(t, one, atLeast(runs, 0.85), kind)
 		}
 	}
 }

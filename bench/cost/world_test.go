@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"os"
 
 	"example.com/handoff/bench/stat"
 )
@@ -75,4 +76,17 @@ func powers(least, most int64, factor int64) (sizes []int64) {
 		sizes = append(sizes, s)
 	}
 	return sizes
+}
+
+// soak is how many runs a test makes: the second number under HANDOFF_SOAK.
+func soak(plain, soaking int) int {
+	if os.Getenv("HANDOFF_SOAK") != "" {
+		return soaking
+	}
+	return plain
+}
+
+// atLeast is how many of so many runs have to succeed if the share is promised: with few of them, one may always fail.
+func atLeast(runs int, share float64) int {
+	return min(int(share*float64(runs)), runs-1)
 }
