@@ -15,31 +15,25 @@ var crossoverPairs = [][2]string{
 	{gobReused, shmFresh}, {gobReused, shmCopy}, {gobReused, valued}, {valued, sharedOnce}, {shmCopy, inProcess}, {sharedOnce, inProcess},
 }
 
-// Shares of the time: the rows, further sizes for the models, the search of crossovers, and the verification of both.
+// Shares of the time: the rows and the sizes between them, the search of crossovers, and the verification of models and crossovers.
 const (
-	rowsShare    = 0.5
-	betweenShare = 0.62
-	searchShare  = 0.78
-	verifyShare  = 1.0
+	rowsShare   = 0.6
+	searchShare = 0.78
+	verifyShare = 1.0
 )
 
 // A search fits the models and looks for the crossovers of a run, once all its rows are measured.
 type search struct {
 	*run
-	carriers []carrier
-	added    cost.Checked // what was measured between the rows
-	models   map[string]cost.Model
-	pairs    [][2]string
-	found    []cost.Crossover
-	checked  cost.Checked // what the verification of the models has measured
+	models  map[string]cost.Model
+	pairs   [][2]string
+	found   []cost.Crossover
+	checked cost.Checked // what the verification of the models has measured
 }
 
 // crossovers fits the models, looks for the crossovers, and verifies both.
-func (r *run) crossovers(ctx context.Context, carriers []carrier) error {
-	s := &search{run: r, carriers: carriers, models: map[string]cost.Model{}}
-	if err := s.between(ctx); err != nil {
-		return err
-	}
+func (r *run) crossovers(ctx context.Context) error {
+	s := &search{run: r, models: map[string]cost.Model{}}
 	if err := s.fit(); err != nil {
 		s.report.Method.Notes = append(s.report.Method.Notes, fmt.Sprintf("There are no models and no search for crossovers: %v.", err))
 		return nil

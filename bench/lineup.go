@@ -102,7 +102,7 @@ func (l *lineup) round(ctx context.Context, order []int) error {
 // rounds takes blocks of rounds, in each of which every strategy is in every position
 // once, until more says that it is enough.
 func (l *lineup) rounds(ctx context.Context, more func(rounds int) bool) error {
-	for rounds := 0; more(rounds); {
+	for rounds := 0; len(l.samplers) > 0 && more(rounds); {
 		for _, order := range stat.Latin(len(l.samplers), l.random) {
 			if err := l.round(ctx, order); err != nil {
 				return err

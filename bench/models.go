@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,36 +20,38 @@ const (
 	// modelRounds is how many rounds are taken at those that have no row, and at those where models are
 	// checked, at least.
 	modelRounds = 16
+	// leastCheck is below which size the first check of the models takes place without time for it.
+	leastCheck = 1 << 20
 )
 
-// between measures sizes between those of the rows, the small ones first, until there are enough for models or
-// the time is up. They are measured as rows are, all strategies in one block, since what runs before a
-// strategy changes what it finds in the caches.
-func (s *search) between(ctx context.Context) error {
-	s.gauge.next()
-	for _, bytes := range s.fill() {
-		names := s.measuredAt(bytes)
-		if len(names) == 0 || s.takes(names, bytes, modelRounds) > s.left(betweenShare) {
-			continue
-		}
-		times, err := s.rotate(ctx, names, bytes, modelRounds, "models", nil)
-		if err != nil {
-			return err
-		}
-		s.added.Measured = append(s.added.Measured, cost.Measured{Bytes: bytes, NS: times})
+// between measures a size between two rows, if there is time for it. That is done as for rows, all strategies in
+// one block, since what runs before a strategy changes what it finds in the caches.
+func (r *run) between(ctx context.Context, bytes int64) error {
+	names := r.hopeful(bytes)
+	need := time.Duration(0)
+	for _, name := range names {
+		need += handoffsTake(r.expected(name, bytes), stat.Rounds(len(names), modelRounds))
 	}
-	return nil
+	if len(names) == 0 || need > r.left(rowsShare)/4 { // larger rows need more
+		return nil
+	}
+	p, err := r.o.payload.instance(bytes, r.o.Touch)
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	times, err := r.rotate(ctx, names, p, modelRounds, "models", nil)
+	r.added.Measured = append(r.added.Measured, cost.Measured{Bytes: p.bytes, NS: times})
+	return err
 }
 
-// fill are the sizes that split the widest gaps between rows in the middle, ascending.
-func (s *search) fill() (added []int64) {
-	sizes := slices.Clone(s.o.Sizes)
+// fill are the sizes that split the widest gaps between rows in the middle.
+func (r *run) fill() (added []int64) {
+	sizes, elem := slices.Clone(r.o.Sizes), max(1, r.o.payload.dtype.Size())
 	for len(sizes) < modelSizes {
 		best, at, widest := int64(0), 0, 1.0
 		for i := 1; i < len(sizes); i++ {
-			gap := float64(sizes[i]) / float64(sizes[i-1])
-			x := s.possible(int64(math.Round(math.Sqrt(float64(sizes[i]) * float64(sizes[i-1])))))
-			if gap > widest && sizes[i-1] < x && x < sizes[i] {
+			x := int64(math.Sqrt(float64(sizes[i])*float64(sizes[i-1]))) / elem * elem
+			if gap := float64(sizes[i]) / float64(sizes[i-1]); gap > widest && sizes[i-1] < x {
 				best, at, widest = x, i, gap
 			}
 		}
@@ -61,50 +64,46 @@ func (s *search) fill() (added []int64) {
 	return added
 }
 
-// measuredAt are the strategies of the next larger row: others did not fit or were left out.
-func (s *search) measuredAt(bytes int64) (names []string) {
-	row := int64(0)
-	for _, r := range s.report.Results {
-		if row == 0 && r.Bytes >= bytes {
-			row = r.Bytes
+// expected is about how long a handoff takes, going by the last row that has the strategy; 0 without one.
+func (r *run) expected(strategy string, bytes int64) time.Duration {
+	for _, x := range slices.Backward(r.report.Results) {
+		if x.Strategy == strategy {
+			return time.Duration(x.MedianNS * max(1, float64(bytes)/float64(x.Bytes)))
 		}
-		if row != 0 && r.Bytes == row {
-			names = append(names, r.Strategy)
+	}
+	return 0
+}
+
+// hopeful are the strategies, but for those for which there is no time at a size even if only one other is
+// measured.
+func (r *run) hopeful(bytes int64) (names []string) {
+	for _, c := range r.carriers {
+		names = append(names, c.strategy())
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(r.expected(a, bytes), r.expected(b, bytes)) })
+	for n := len(names); n > 2; n-- {
+		if handoffsTake(r.expected(names[n-1], bytes), stat.Rounds(2, 0)) <= r.left(rowsShare) {
+			break
 		}
+		names = names[:n-1]
 	}
 	return names
 }
 
-// takes is about how long rounds of strategies at a size take: by their models, or before
-// these are fitted by the next larger row.
-func (s *search) takes(names []string, bytes int64, rounds int) (d time.Duration) {
-	rounds = stat.Rounds(len(names), rounds)
-	for _, name := range names {
-		var one time.Duration
-		if m, ok := s.models[name]; ok {
-			one = time.Duration(m.Predict(bytes).NS)
-		} else if i := slices.IndexFunc(s.report.Results, func(r Result) bool { return r.Strategy == name && r.Bytes >= bytes }); i >= 0 {
-			one = time.Duration(s.report.Results[i].MedianNS)
-		}
-		d += 10*sampleTime + 2*one + time.Duration(rounds)*max(sampleTime, one)
-	}
-	return d
+// handoffsTake is about how long it takes to warm up a strategy and take samples of it, where one handoff takes so long.
+func handoffsTake(one time.Duration, samples int) time.Duration {
+	return 10*sampleTime + 2*one + time.Duration(samples)*max(sampleTime, one)
 }
 
-// rotate takes rounds of some strategies at a size and returns their times; what does not fit is not among
+// named are the carriers of some strategies.
+func (r *run) named(names []string) []carrier {
+	return slices.DeleteFunc(slices.Clone(r.carriers), func(c carrier) bool { return !slices.Contains(names, c.strategy()) })
+}
+
+// rotate takes rounds of some strategies with a value and returns their times; what does not fit is not among
 // them. delays are added to each of a strategy's handoffs.
-func (s *search) rotate(ctx context.Context, names []string, bytes int64, rounds int, what string, delays map[string]time.Duration) (times map[string][]float64, err error) {
-	p, err := s.o.payload.instance(bytes, s.o.Touch)
-	if err != nil {
-		return nil, fmt.Errorf("bench: %w", err)
-	}
-	var carriers []carrier
-	for _, c := range s.carriers {
-		if slices.Contains(names, c.strategy()) {
-			carriers = append(carriers, c)
-		}
-	}
-	l, err := newLineup(ctx, carriers, p, func(text string) { s.gauge.show(0, what+" "+text) })
+func (r *run) rotate(ctx context.Context, names []string, p *instance, rounds int, what string, delays map[string]time.Duration) (times map[string][]float64, err error) {
+	l, err := newLineup(ctx, r.named(names), p, func(text string) { r.gauge.show(0, what+" "+text) })
 	if err != nil {
 		return nil, err
 	}
@@ -126,13 +125,30 @@ func (s *search) rotate(ctx context.Context, names []string, bytes int64, rounds
 	return times, nil
 }
 
+// rotate is that of the run, at a size that the payload can have.
+func (s *search) rotate(ctx context.Context, names []string, bytes int64, rounds int, what string, delays map[string]time.Duration) (map[string][]float64, error) {
+	p, err := s.o.payload.instance(bytes, s.o.Touch)
+	if err != nil {
+		return nil, err
+	}
+	return s.run.rotate(ctx, names, p, rounds, what, delays)
+}
+
+// takes is about how long rounds of strategies at a size take, by their models.
+func (s *search) takes(names []string, bytes int64, rounds int) (d time.Duration) {
+	for _, name := range names {
+		d += handoffsTake(time.Duration(s.models[name].Predict(bytes).NS), stat.Rounds(len(names), rounds))
+	}
+	return d
+}
+
 // fit makes the models of all strategies.
 func (s *search) fit() error {
 	var points []cost.Point
 	for _, x := range s.report.Results {
 		points = append(points, cost.Point{Strategy: x.Strategy, Bytes: x.Bytes, NS: x.MedianNS})
 	}
-	for _, x := range s.added.Measured {
+	for _, x := range s.added.Measured { // by size
 		for name, ns := range x.NS {
 			points = append(points, cost.Point{Strategy: name, Bytes: x.Bytes, NS: tenths(stat.Median(ns))})
 		}
@@ -168,10 +184,13 @@ func (s *search) check(ctx context.Context, until time.Time) error {
 		return s.rotate(ctx, names, bytes, rounds, "verify", s.o.verifyDelays)
 	}
 	var err error
+	begun := false
 	s.checked, err = cost.CheckModels(ctx, models, measure, cost.CheckOptions{
 		Possible: s.possible, Near: near, Rounds: modelRounds,
 		Afford: func(names []string, bytes int64, rounds int) bool {
-			return time.Now().Add(s.takes(names, bytes, rounds)).Before(until)
+			first := !begun && bytes < leastCheck // however little time is left
+			begun = true
+			return first || time.Now().Add(s.takes(names, bytes, rounds)).Before(until)
 		},
 	})
 	if err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"example.com/handoff/bench/cost"
 	"example.com/handoff/bench/stat"
 )
 
@@ -45,11 +47,12 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.carriers = s.carriers
 	err = r.pinned(s, func() error {
-		if err := r.sizes(ctx, s.carriers); err != nil || r.report.err() != nil {
+		if err := r.sizes(ctx); err != nil || r.report.err() != nil {
 			return err
 		}
-		return r.crossovers(ctx, s.carriers)
+		return r.crossovers(ctx)
 	})
 	r.gauge.end()
 	if err := errors.Join(err, s.close(ctx, err != nil)); err != nil {
@@ -84,7 +87,9 @@ type run struct {
 	begun  time.Time
 	gauge  *gauge
 
-	canaries []float64 // of all rounds so far
+	carriers []carrier
+	canaries []float64    // of all rounds of rows so far
+	added    cost.Checked // what was measured between the rows
 }
 
 func (r *run) table() tableWriter { return tableWriter{r.o.Table, r.report} }
@@ -94,13 +99,19 @@ func (r *run) left(share float64) time.Duration {
 	return time.Duration(share*float64(r.o.Time)) - time.Since(r.begun)
 }
 
-// sizes measures every size.
-func (r *run) sizes(ctx context.Context, carriers []carrier) error {
+// sizes measures every size, and what the models need in between.
+func (r *run) sizes(ctx context.Context) error {
 	if err := r.table().begin(); err != nil {
 		return err
 	}
+	fill := r.fill()
 	for i, bytes := range r.o.Sizes {
-		if err := r.size(ctx, carriers, bytes, len(r.o.Sizes)-i); err != nil {
+		for ; len(fill) > 0 && fill[0] < bytes; fill = fill[1:] {
+			if err := r.between(ctx, fill[0]); err != nil {
+				return err
+			}
+		}
+		if err := r.size(ctx, bytes, len(r.o.Sizes)-i); err != nil {
 			return err
 		}
 		r.gauge.next()
@@ -113,8 +124,8 @@ func (r *run) sizes(ctx context.Context, carriers []carrier) error {
 
 // measure takes the samples of every size.
 func measure(ctx context.Context, o Options, carriers []carrier) ([]Result, error) {
-	r := &run{o: o, report: newReport(Machine{}), begun: time.Now(), gauge: newGauge(o)}
-	err := r.sizes(ctx, carriers)
+	r := &run{o: o, report: newReport(Machine{}), begun: time.Now(), gauge: newGauge(o), carriers: carriers}
+	err := r.sizes(ctx)
 	return r.report.Results, err
 }
 
@@ -122,7 +133,11 @@ func measure(ctx context.Context, o Options, carriers []carrier) ([]Result, erro
 const mostSizeTime = 2 * time.Second
 
 // size measures one size, of so many that are left.
-func (r *run) size(ctx context.Context, carriers []carrier, bytes int64, sizes int) (err error) {
+func (r *run) size(ctx context.Context, bytes int64, sizes int) (err error) {
+	carriers := r.carriers
+	if r.o.Count == 0 {
+		carriers = r.named(r.hopeful(bytes))
+	}
 	within := r.left(rowsShare)
 	say := func(text string) { r.gauge.show(0, text) }
 	p, err := r.o.payload.instance(bytes, r.o.Touch)
@@ -137,6 +152,12 @@ func (r *run) size(ctx context.Context, carriers []carrier, bytes int64, sizes i
 		return err
 	}
 	r.report.LeftOut = append(r.report.LeftOut, l.left...)
+	for _, c := range r.carriers {
+		if !slices.Contains(carriers, c) {
+			r.report.LeftOut = append(r.report.LeftOut, LeftOut{Strategy: c.strategy(), Bytes: bytes,
+				Why: "one handoff would have taken about " + stat.Time(float64(r.expected(c.strategy(), bytes))) + ", by what smaller ones took"})
+		}
+	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	if r.o.Count == 0 {
 		left, err := l.shorten(r.left(rowsShare))
@@ -186,10 +207,10 @@ const (
 	gaugePause = 100 * time.Millisecond
 )
 
-// newGauge counts a stage for each size, for the models and for their verification, and for each pair
+// newGauge counts a stage for each size, for the verification of the models, and for each pair
 // for its search and its verification.
 func newGauge(o Options) *gauge {
-	return &gauge{f: o.Progress, total: gaugeSteps * (len(o.Sizes) + 2 + 2*len(crossoverPairs))}
+	return &gauge{f: o.Progress, total: gaugeSteps * (len(o.Sizes) + 1 + 2*len(crossoverPairs))}
 }
 
 func (g *gauge) show(part float64, text string) {

@@ -18,7 +18,7 @@ func TestRun(t *testing.T) {
 		last, calls = done, calls+1
 	}})
 	require.NoError(t, err)
-	require.Equal(t, 100*(2+2+2*len(crossoverPairs)), last, "the end was not reported")
+	require.Equal(t, 100*(2+1+2*len(crossoverPairs)), last, "the end was not reported")
 	require.Greater(t, calls, 1)
 	require.NotEmpty(t, r.Verdicts)
 	requireSchema(t, r)

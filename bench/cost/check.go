@@ -115,6 +115,9 @@ func (out *Checked) check(ctx context.Context, models []Model, bytes int64, meas
 			names = append(names, m.Strategy)
 		}
 	}
+	if names == nil {
+		return nil
+	}
 	all := Measured{bytes, map[string][]float64{}}
 	var checks []Check
 	for n, open := o.Rounds, true; open && o.Afford(names, bytes, n); n *= 2 {
