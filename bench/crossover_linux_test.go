@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,21 +70,34 @@ func requireWrong(t *testing.T, delayed string) {
 	require.Contains(t, b.String(), "wrong by ")
 }
 
-// What WriteGo prints has the names, the units and the configuration of what go test prints.
+var ticks = NewPayload("ticks", func(n int) struct{ Names []string } {
+	return struct{ Names []string }{slices.Repeat([]string{"a tick"}, n)}
+})
+
+func BenchmarkTicks(b *testing.B) { ticks.Benchmark(b, 1000) }
+
+// What WriteGo prints has the names, the units and the configuration of what go test prints,
+// of every strategy and also where the payload has no value of just that size.
 func TestGoNames(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-test.run=^$", "-test.bench=^BenchmarkHandoff$/^strategy=(shm-resident|goroutine)$/dtype/touch=sum/^size=64B$", "-test.benchtime=1x")
-	cmd.Env = os.Environ()
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	r, err := Run(background(), &Options{Sizes: []int64{64}, Strategies: []string{shmResident, inProcess}, Time: time.Second})
-	require.NoError(t, err)
-	var b bytes.Buffer
-	require.NoError(t, r.WriteGo(&b))
-	theirs, ours := goLines(t, out), goLines(t, b.Bytes())
-	require.Len(t, theirs, 2)
-	require.Equal(t, theirs, ours)
+	for pattern, o := range map[string]*Options{
+		"^BenchmarkHandoff$/^strategy=(shm-resident|goroutine)$/dtype/touch=sum/^size=64B$": {Sizes: []int64{64}, Strategies: []string{shmResident, inProcess}},
+		"^BenchmarkTicks$": {Sizes: []int64{1000}, payload: ticks.p},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "/proc/self/exe", "-test.run=^$", "-test.bench="+pattern, "-test.benchtime=1x")
+		cmd.Env = os.Environ()
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		o.Time, o.Count, o.roundsOnly = time.Millisecond, 1, true
+		r, err := Run(background(), o)
+		require.NoError(t, err)
+		var b bytes.Buffer
+		require.NoError(t, r.WriteGo(&b))
+		theirs, ours := goLines(t, out), goLines(t, b.Bytes())
+		require.Equal(t, theirs, ours)
+		require.NotEmpty(t, theirs)
+	}
 }
 
 // goLines are the units of each benchmark by its name, and its configuration.
