@@ -42,7 +42,7 @@ const wideChart = 860
 func (r *Report) costs(id string) *chart.Lines {
 	c := &chart.Lines{
 		ID:    id,
-		Title: "Cost of handing over " + r.Payload.Name + " by size",
+		Title: r.title(),
 		X:     chart.Axis{Label: "size of the payload", Unit: chart.Bytes},
 		Y:     chart.Axis{Label: "time of one handoff (median)", Unit: chart.Nanoseconds},
 	}
@@ -64,6 +64,11 @@ func (r *Report) costs(id string) *chart.Lines {
 	}
 	c.Desc = r.describe()
 	return c
+}
+
+// title says what the chart shows, and where that was measured.
+func (r *Report) title() string {
+	return strings.Join(nonEmpty("Cost of handing over "+r.Payload.plural()+" by size", r.Machine.CPU), ", ")
 }
 
 // label is a crossover beside its stretch of the axis. What was measured afresh is said

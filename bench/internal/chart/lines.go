@@ -13,6 +13,7 @@ const narrow = 560
 
 // A plot is where the lines are, in the units of the image.
 type plot struct {
+	head                     float64 // above all of it
 	left, right, top, bottom float64
 	x, y                     scale
 }
@@ -38,7 +39,14 @@ func (c *Lines) svg(width float64, alone bool) string {
 	}
 	p, height := c.layout(width)
 	d := &drawing{}
+	if alone { // a page has the title in its text
+		const title = 22.0
+		p.head, p.top, p.bottom, height = title, p.top+title, p.bottom+title, height+title
+	}
 	d.begin(c.ID, c.Title, c.Desc, width, height, alone)
+	if alone {
+		d.text("name", "start", edge, edge+fontSize, fit(c.Title, width-2*edge))
+	}
 	if len(c.Series) == 0 {
 		d.text("faint", "middle", width/2, height/2, "nothing to draw")
 		d.end()
@@ -102,7 +110,7 @@ func (c *Lines) axes(d *drawing, p plot) {
 		d.line("grid", p.left, y, p.right, y)
 		d.text("faint", "end", p.left-8, y+4, c.Y.Unit.format(v))
 	}
-	d.text("faint", "start", edge, edge+fontSize, fit(c.Y.Label, p.right-edge))
+	d.text("faint", "start", edge, p.head+edge+fontSize, fit(c.Y.Label, p.right-edge))
 	end := 0.0
 	for _, v := range p.x.ticks(c.X.Unit, int((p.right-p.left)/58)) {
 		x, label := p.atX(v), c.X.Unit.format(v)
