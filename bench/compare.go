@@ -25,7 +25,9 @@ const (
 // ErrNoReport: what ReadReport was given is no report, or one of another version.
 var ErrNoReport = errors.New("no report of this package")
 
-// ReadReport reads a report that [Report.WriteJSON] wrote. It returns an error that wraps
+// ReadReport reads a report that [Report.WriteJSON] wrote, of up to 64 MiB and 10,000
+// results. Control characters in it are replaced, line ends apart, so that it can be shown
+// on a terminal whoever made it. The report is the caller's. It returns an error that wraps
 // [ErrNoReport] for everything else, or that of r.
 func ReadReport(r io.Reader) (*Report, error) {
 	b, err := io.ReadAll(io.LimitReader(r, mostReportBytes+1))

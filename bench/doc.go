@@ -1,21 +1,22 @@
-// Package bench measures on this machine what it costs to hand an array to
+// Package bench measures on this machine what it costs to hand a value to
 // another process, with shared memory and with what one would use instead, and
 // what the same work costs in a goroutine.
 //
 // # A short tour
 //
-//   - [Run] hands float64 arrays of several sizes to worker processes by several
+//   - [Run] hands arrays of several sizes to worker processes by several
 //     strategies, alternating between them, and returns a [Report].
 //
-//   - [Report] prints itself as a table, as JSON and as Go benchmark results
-//     that benchstat reads; it names the sizes at which one strategy overtakes
-//     another ([Crossover]) and says in one sentence what follows.
+//   - [NewPayload] hands over values of any type of the caller's instead, [Options].File
+//     the columns of numbers of a file.
+//
+//   - [Report] writes itself as a table, a chart of characters, SVG, one HTML page,
+//     Markdown, JSON and Go benchmark results that benchstat reads; it has the sizes at
+//     which one strategy overtakes another ([Crossover]), and says how sure they are.
+//     [ReadReport] reads the JSON again, and [Report.WriteComparison] compares two.
 //
 //   - [Options] selects sizes, strategies and what the receiver does with the
-//     array ([Touch]); [ParseSize] and [FormatSize] are how sizes are written.
-//
-//   - [Options].File is a file whose columns of numbers are handed over instead, [NewPayload]
-//     any other type.
+//     value ([Touch]); [ParseSize] and [FormatSize] are how sizes are written.
 //
 //   - [Memory] measures how much memory this process and its workers take while all
 //     hold the same array, by the number of workers ([MemoryReport]).
@@ -52,8 +53,10 @@
 // # What is measured
 //
 // A sample is the mean of as many back-to-back handoffs as fit into about 2 ms,
-// at least one. Each round takes one sample of every strategy, beginning with
-// another one each time, so that a slow moment of the machine hits them all.
+// at least one. Each round takes one sample of every strategy. In a block of
+// rounds every strategy is in every position once (a Latin square, in package stat), so that
+// a slow moment of the machine hits them all. Intervals and ratios are of package stat,
+// models and crossovers of package cost, and METHOD.md tells it for readers of figures.
 // Before the first round every strategy has handed over that size for a while:
 // pages are mapped and buffers have grown. A sample of cheap handoffs begins
 // with one that is not counted, because other strategies ran meanwhile.

@@ -240,11 +240,7 @@ func (m Machine) rows() (rows [][2]string) {
 // methodSentences say how the figures came about. The report's own notes have samples,
 // intervals and percentiles.
 func (r *Report) methodSentences() (s []string) {
-	reads := "adds up every element"
-	if r.Payload.Touch == TouchEnds {
-		reads = "reads both ends"
-	}
-	s = append(s, fmt.Sprintf("A handoff goes from the value in the caller's hands to the answer in the caller's hands. The receiver %s, and every answer is checked.", reads))
+	s = append(s, fmt.Sprintf("A handoff goes from the value in the caller's hands to the answer in the caller's hands. The receiver %s, and every answer is checked.", r.Payload.Touch.reads()))
 	s = append(s, r.Method.Notes...)
 	if m := r.Method; m.PauseNS > 0 {
 		s = append(s, fmt.Sprintf("“After a pause” is a handoff that follows %v of rest, in which the peer went to sleep.", time.Duration(m.PauseNS)))

@@ -90,12 +90,19 @@ func (p PayloadInfo) plural() string {
 	return p.Name
 }
 
+// reads is what the receiver does with the value.
+func (t Touch) reads() string {
+	switch t {
+	case TouchEnds:
+		return "reads the ends of every slice"
+	case TouchFunc:
+		return "runs the user's function"
+	}
+	return "reads every element"
+}
+
 // measured says what was measured, on what.
 func (r *Report) measured() string {
-	reads := "adds up every element"
-	if r.Payload.Touch == TouchEnds {
-		reads = "reads its two ends"
-	}
 	sizes := r.sizes()
 	span := sizeText(sizes[0])
 	if len(sizes) > 1 {
@@ -106,7 +113,7 @@ func (r *Report) measured() string {
 		on = fmt.Sprintf("one machine (%s, %d cores)", r.Machine.CPU, r.Machine.Cores)
 	}
 	return fmt.Sprintf("Time to hand one value to another process on %s that %s and answers: %s of %s, %d ways to do it, measured in turn. Their names are explained below the picture.",
-		on, reads, span, r.Payload.plural(), len(r.strategies()))
+		on, r.Payload.Touch.reads(), span, r.Payload.plural(), len(r.strategies()))
 }
 
 // busyRows is for how many figures the machine was too busy.

@@ -9,8 +9,8 @@ import (
 )
 
 // WriteMarkdown writes the medians with their intervals as one Markdown table, a row for
-// each strategy and a column for each size, and below it the machine, what was left out, the
-// crossovers and the verdicts. What the machine was too busy for has a mark.
+// each strategy and a column for each size, and below it the machine, the crossovers and
+// what to do. What the machine was too busy for has a mark.
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
 	sizes := r.sizes()
