@@ -35,13 +35,17 @@ func Decode[T any](p *Plan, b []byte, v *T, bind BindFunc) error {
 }
 
 func (p *Plan) decode(b []byte, base unsafe.Pointer, bind BindFunc) error {
-	return p.decodeWith(b, base, bind, nil)
+	return p.decodeWith(b, base, bind, inPlace{})
 }
 
-// decodeWith decodes in place where in is not nil.
-func (p *Plan) decodeWith(b []byte, base unsafe.Pointer, bind BindFunc, in *inPlace) (err error) {
+// decodeWith decodes in place where in has a memo.
+func (p *Plan) decodeWith(b []byte, base unsafe.Pointer, bind BindFunc, in inPlace) (err error) {
 	d := decoders.Get().(*decoder)
-	d.p, d.b, d.bind, d.in = p, b, bind, in
+	d.p, d.b, d.bind = p, b, bind
+	if in.memo != nil {
+		d.place = in
+		d.in = &d.place
+	}
 	defer func() {
 		d.free()
 		if r := recover(); r != nil { // of a method, or of a key that is not comparable

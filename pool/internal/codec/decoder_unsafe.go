@@ -19,14 +19,15 @@ type decoder struct {
 	bind    BindFunc
 	refused error    // by a value's own method
 	chunk   []byte   // where short strings go
-	in      *inPlace // nil: all is copied
+	in      *inPlace // place; nil: all is copied
+	place   inPlace
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 func (d *decoder) free() {
 	d.walk.restart()
-	d.p, d.b, d.pos, d.bind, d.refused, d.chunk, d.in = nil, nil, 0, nil, nil, nil, nil
+	d.p, d.b, d.pos, d.bind, d.refused, d.chunk, d.in, d.place = nil, nil, 0, nil, nil, nil, nil, inPlace{}
 	decoders.Put(d)
 }
 

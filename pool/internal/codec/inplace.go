@@ -93,8 +93,8 @@ func (b *Block) Check(held *Held) error {
 // Lend makes a Block that was bound an argument: it reads what cache has of it.
 func (b *Block) Lend(cache *Cache, segment uint32) {
 	b.lent = true
-	ref := b.Ref()
-	b.made = cache.use(blockKey{b.plan, segment, ref.Generation, ref.Offset, ref.Bytes()}, markIn(b.Bytes()))
+	ref, mem := b.Ref(), b.Bytes()
+	b.made = cache.use(blockKey{b.plan, segment, ref.Generation, ref.Offset, int64(len(mem))}, markIn(mem))
 }
 
 // Memory is what values of the Block lead to, outside of the memory that it was bound to.
@@ -125,6 +125,7 @@ func SharedPlan(t reflect.Type) (*Plan, error) {
 	if p.arrays {
 		return nil, fmt.Errorf("%v: %s", t, sharedMixed)
 	}
+	p.whole = !p.root.reaches(madeAnew)
 	p.root.markOnce()
 	for _, n := range p.nodes {
 		n.markOnce()
@@ -154,9 +155,9 @@ func (n *node) markOnce() {
 		case opSliceMem:
 			o.once = o.elem.bools
 		case opSlice, opPointer:
-			o.once = !o.elem.reaches(func(o *op) bool {
-				return o.kind == opMap || o.kind == opMarshal || o.kind == opInterface
-			})
+			o.once = !o.elem.reaches(madeAnew)
 		}
 	}
 }
+
+func madeAnew(o *op) bool { return o.kind == opMap || o.kind == opMarshal || o.kind == opInterface }

@@ -32,8 +32,9 @@ type Made struct {
 type memo struct {
 	parts []part
 	spine spine
-	pages []byte // a mapping of the block, if it has one of its own
-	block []byte // in pages
+	pages []byte         // a mapping of the block, if it has one of its own
+	block []byte         // in pages
+	whole unsafe.Pointer // a value that can be copied; nil: it is decoded each time
 }
 
 // memory is what values lead to, outside of the memory that the block was bound to.
@@ -74,6 +75,10 @@ func Read[T any](b *Block, v *T) error {
 	if err != nil {
 		return err
 	}
+	if m := b.made.memo.Load(); m != nil && m.whole != nil {
+		*v = *(*T)(m.whole)
+		return nil
+	}
 	return b.made.read(b.plan, mem, unsafe.Pointer(v))
 }
 
@@ -88,7 +93,7 @@ func (m *Made) read(p *Plan, b []byte, at unsafe.Pointer) error {
 	if memo.block != nil {
 		b = memo.block
 	}
-	return p.decodeInPlace(b, at, &inPlace{copyStrings: m.copyStrings, memo: memo, replays: true})
+	return p.decodeInPlace(b, at, inPlace{copyStrings: m.copyStrings, memo: memo, replays: true})
 }
 
 // make decodes b as a whole, once.
@@ -106,13 +111,17 @@ func (m *Made) make(p *Plan, b []byte) error {
 		}
 		b = made.block
 	}
-	err := p.decodeInPlace(b, reflect.New(p.typ).UnsafePointer(), &inPlace{copyStrings: m.copyStrings, memo: made})
+	value := reflect.New(p.typ).UnsafePointer()
+	err := p.decodeInPlace(b, value, inPlace{copyStrings: m.copyStrings, memo: made})
 	if err == nil {
 		err = made.spine.seal()
 	}
 	if err != nil {
 		made.free()
 		return err
+	}
+	if p.whole {
+		made.whole = value
 	}
 	m.memo.Store(made)
 	return nil
@@ -135,7 +144,7 @@ func (m *Made) bytes() int64 {
 	return 0
 }
 
-func (p *Plan) decodeInPlace(b []byte, at unsafe.Pointer, in *inPlace) error {
+func (p *Plan) decodeInPlace(b []byte, at unsafe.Pointer, in inPlace) error {
 	if uintptr(unsafe.Pointer(unsafe.SliceData(b)))%alignWide != 0 {
 		return fmt.Errorf("%w: a block at an address that is no multiple of %d", wire.ErrMalformed, alignWide)
 	}

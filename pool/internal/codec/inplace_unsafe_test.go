@@ -61,6 +61,9 @@ func TestInPlaceEquals(t *testing.T) {
 				require.NoError(t, m.read(p, b, got.UnsafePointer()), typ)
 				require.NoError(t, codectest.Same(v, got.Elem()), typ)
 			}
+			if whole := m.memo.Load().whole; whole != nil {
+				require.NoError(t, codectest.Same(v, reflect.NewAt(typ, whole).Elem()), typ)
+			}
 			m.free()
 		}
 		require.Equal(t, before, b, typ)

@@ -22,6 +22,7 @@ type Plan struct {
 	strings  []uintptr              // where the strings of a flat value are
 	flatMost int                    // what a flat value takes at most, but for the bytes of its strings
 	arrays   bool                   // there are Views, OwnedViews, Arrays or Carriers
+	whole    bool                   // of the values in a Block: none has to be made anew, but for itself
 }
 
 // CompileArgument returns the plan of an argument type.
