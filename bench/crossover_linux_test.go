@@ -89,7 +89,7 @@ func TestGoNames(t *testing.T) {
 		cmd.Env = os.Environ()
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)
-		o.Time, o.Count, o.roundsOnly = time.Millisecond, 1, true
+		o.Time, o.Count = time.Millisecond, 1
 		r, err := Run(background(), o)
 		require.NoError(t, err)
 		var b bytes.Buffer

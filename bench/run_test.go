@@ -11,7 +11,7 @@ import (
 func TestRun(t *testing.T) {
 	held(t)
 	last, calls := -1, 0
-	r, err := Run(background(), &Options{Sizes: []int64{64 << 10, 8}, Count: 3, Time: 2 * time.Second, Progress: func(done, total int, text string) {
+	r, err := Run(background(), &Options{Sizes: []int64{64 << 10, 8}, Count: 3, Time: time.Millisecond, Progress: func(done, total int, text string) {
 		require.GreaterOrEqual(t, done, last)
 		require.LessOrEqual(t, done, total)
 		require.Equal(t, done == total, text == "")
