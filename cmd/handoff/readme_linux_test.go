@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -43,10 +44,19 @@ func TestReadmePrograms(t *testing.T) {
 	}
 	require.Len(t, want, 3)
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-mod=mod", "-o", bin+"/", "./...")
-	build.Dir = d
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
+	build, vet := exec.Command("go", "build", "-mod=mod", "-o", bin+"/"), exec.Command("go", "vet", "-mod=mod")
+	for name, text := range want {
+		if text == "" {
+			vet.Args = append(vet.Args, "./"+name) // compiles, and takes less time
+		} else {
+			build.Args = append(build.Args, "./"+name)
+		}
+	}
+	for _, cmd := range []*exec.Cmd{build, vet} {
+		cmd.Dir = d
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
 	for name, text := range want {
 		if text == "" {
 			continue
@@ -71,6 +81,27 @@ func TestReadmeFragments(t *testing.T) {
 		text := strings.ReplaceAll(b.text, "…", "_()")
 		_, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+text+"\n}", parser.SkipObjectResolution)
 		require.NoError(t, err, b.text)
+	}
+}
+
+// The README names every flag of bench.
+func TestReadmeBenchFlags(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, section, _ := strings.Cut(string(readme), "\n## What it measures\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	help, _, code := handoff(t, "bench", "--help")
+	require.Zero(t, code)
+	known := map[string]bool{}
+	for _, flag := range regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z]+)`).FindAllStringSubmatch(help, -1) {
+		known[flag[1]] = true
+		if flag[1] != "help" && flag[1] != "quiet" {
+			require.Contains(t, section, "--"+flag[1])
+		}
+	}
+	require.Greater(t, len(known), 10)
+	for _, flag := range regexp.MustCompile(`--([a-z]+)`).FindAllStringSubmatch(section, -1) {
+		require.True(t, known[flag[1]], "bench has no --%s", flag[1])
 	}
 }
 
