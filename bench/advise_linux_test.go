@@ -34,14 +34,20 @@ func TestAdviceIsThatOfTheClassifier(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, v.Advice)
 
-	r.advise(Options{payload: arrays[shm.Float64], Compute: v.Advice.Task.Compute})
-	require.NotNil(t, r.Advice)
-	require.Positive(t, r.Advice.GobNS)
-	require.Equal(t, r.Advice.Best, v.Advice.Best)
+	r.advise(Options{payload: arrays[shm.Float64], Compute: v.Advice.Task.Compute, Isolated: true, Tasks: 7})
+	require.Len(t, r.Advice, 2)
+	require.Equal(t, []int64{64, 1 << 20}, []int64{r.Advice[0].Task.ValueBytes, r.Advice[1].Task.ValueBytes})
+	ours := r.Advice[1]
+	require.Positive(t, ours.GobNS)
+	require.Equal(t, ours.Best, v.Advice.Best)
 	require.Equal(t, cost.InPlace, v.Advice.Best)
-	require.Equal(t, r.Advice.Task.InPlace, v.Advice.Task.InPlace)
-	// All that differs is that one has measured gob of the payload, and the other was told its size.
+	require.Equal(t, ours.Task.InPlace, v.Advice.Task.InPlace)
+	// All that differs is that one has measured gob of the payload and knows the job, and the other was told the size.
 	task := v.Advice.Task
-	task.Gob = r.Advice.Task.Gob
-	require.Equal(t, *r.Advice, cost.Advise(&costs, task))
+	task.Gob, task.Tasks = ours.Task.Gob, 7
+	require.Equal(t, ours, cost.Advise(&costs, task))
+	r.Advice = nil
+	r.advise(Options{payload: arrays[shm.Float64], Compute: time.Second})
+	require.Equal(t, cost.Goroutine, r.Advice[1].Best)
+	require.Equal(t, jobTasks, r.Advice[1].Task.Tasks)
 }

@@ -117,7 +117,7 @@ func calibrateAt(ctx context.Context, sizes []int64) (c cost.Costs, err error) {
 		}
 		return n
 	}
-	names := []string{gobReused, shmCopy, shmResident, inProcess}
+	names := []string{gobReused, shmCopy, shmResident, valued, inProcess}
 	s, err := open(ctx, arrays[shm.Float64], names, TouchEnds, sizes[len(sizes)-1])
 	if err != nil {
 		return c, err
@@ -134,11 +134,6 @@ func calibrateAt(ctx context.Context, sizes []int64) (c cost.Costs, err error) {
 			break
 		}
 		points = append(points, at...)
-		var value float64
-		if value, err = measureValue(ctx, s.pool, bytes, count(mostSamples)); err != nil {
-			break
-		}
-		points = append(points, cost.Point{Strategy: string(cost.ByValue), Bytes: bytes, NS: value})
 	}
 	if err == nil {
 		wake, err = measureWake(ctx, resident, count(15))
@@ -221,48 +216,6 @@ func calibrateSize(ctx context.Context, carriers []carrier, bytes int64, start t
 		points = append(points, cost.Point{Strategy: s.c.strategy(), Bytes: bytes, NS: stat.Median(samples[i])})
 	}
 	return points, nil
-}
-
-// owned is what a task by value does: it has an array of its own, which it may write to.
-var owned = pool.Func("handoff.bench.owned", func(_ *pool.Task, x shm.View[float64]) (float64, error) {
-	own := slices.Clone(x.Data())
-	return own[0] + own[len(own)-1], nil
-})
-
-// measureValue is a task that gets an array by value, and its answer: one copy into shared memory and
-// one out of it. Of small ones a sample is several.
-func measureValue(ctx context.Context, p *pool.Pool, bytes int64, n int) (float64, error) {
-	x := make([]float64, bytes/elemBytes)
-	x[0] = 1
-	arena := p.Run().NewArena(&shm.ArenaOptions{SegmentBytes: bytes})
-	batch := int(max(1, min(200, 4<<20/bytes)))
-	trips := func() (time.Duration, error) {
-		begin := time.Now()
-		for range batch {
-			arr, err := shm.PutCopy(arena, x)
-			if err != nil {
-				return 0, err
-			}
-			got, err := owned.Call(ctx, p, arr.View())
-			arr.Release()
-			if err == nil && got != x[0]+x[len(x)-1] {
-				err = ErrAnswer
-			}
-			if err != nil {
-				return 0, err
-			}
-		}
-		return time.Since(begin) / time.Duration(batch), nil
-	}
-	_, err := trips() // which maps the pages
-	var ns float64
-	if err == nil {
-		ns, err = stat.Repeat(min(n, max(leastSamples, int(32<<20/bytes))), trips)
-	}
-	if err != nil {
-		err = fmt.Errorf("bench: by value at %s: %w", FormatSize(bytes), err)
-	}
-	return ns, errors.Join(err, arena.Close())
 }
 
 // asleep is longer than a worker looks for work before it sleeps.

@@ -61,8 +61,8 @@ func pictured() *Report {
 	}
 	r.Verdicts = []string{"Adding up 64 MiB in another process took 3.02 ms by shm-resident, 42 times less than by gob-reused (128 ms).",
 		"A goroutine of this process is cheaper than any of them at 6 of 6 sizes: there a process pays by its isolation, not by speed."}
-	r.Advice = &cost.Advice{Task: cost.Task{ValueBytes: 1 << 20, Compute: 2 * time.Millisecond, Tasks: 10_000}, GobNS: 2e6, Share: 1, OverMost: true,
-		Prices: []cost.Price{{Way: cost.Shared, NS: 51e3}, {Way: cost.ByValue, NS: 181e3}}, Best: cost.Shared, BestProcess: cost.Shared, SavedPerTaskNS: 1.95e6, SavedPerJobNS: 19.5e9}
+	r.Advice = []cost.Advice{{Task: cost.Task{ValueBytes: 1 << 20, Compute: 2 * time.Millisecond, Tasks: 10_000}, GobNS: 2e6, Share: 1, OverMost: true,
+		Prices: []cost.Price{{Way: cost.Shared, NS: 51e3}, {Way: cost.ByValue, NS: 181e3}}, Best: cost.Shared, BestProcess: cost.Shared, SavedPerTaskNS: 1.95e6, SavedPerJobNS: 19.5e9}}
 	return r
 }
 
@@ -104,7 +104,7 @@ func hostile() *Report {
 	r := pictured()
 	const evil = "</script></style></text>]]><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\x00\x1b[2J{{.}}"
 	r.Payload.Name, r.Payload.Type, r.Machine.CPU = evil, evil, evil
-	r.Verdicts, r.Method.Notes, r.Advice = []string{evil}, []string{evil}, &cost.Advice{Best: "</pre><script>"}
+	r.Verdicts, r.Method.Notes, r.Advice = []string{evil}, []string{evil}, []cost.Advice{{Best: "</pre><script>"}}
 	for i := range r.Results {
 		r.Results[i].Placement, r.Results[i].Busy = evil, evil
 	}

@@ -91,20 +91,6 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	return err
 }
 
-// adviceSentences are what the advice says; none if there is none.
-func (r *Report) adviceSentences() (sentences []string) {
-	a := r.Advice
-	if a == nil {
-		return nil
-	}
-	for _, clause := range []string{a.Rule(), a.Cheapest(), a.Saving()} {
-		if clause != "" {
-			sentences = append(sentences, sentence(clause))
-		}
-	}
-	return sentences
-}
-
 const notMeasured = "–"
 
 func timeCell(ns *float64) string {

@@ -75,6 +75,10 @@ type Options struct {
 	// Compute is how long a task computes on the payload: with it the report has advice.
 	// 0: it is not known.
 	Compute time.Duration
+	// Isolated says, for the advice, that tasks need a process of their own: a goroutine is not enough.
+	Isolated bool
+	// Tasks is how many tasks a job has, for what the advice saves. 0: 1,000.
+	Tasks int
 	// Strategies to compare, by name. nil: all of [Strategies].
 	Strategies []string
 	// Touch chooses how much of the array the receiver reads. "": TouchSum.
@@ -135,6 +139,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if c.Compute < 0 {
 		return c, fmt.Errorf("bench: a task that computes for %v, expected 0 or more", c.Compute)
+	}
+	if c.Tasks < 0 {
+		return c, fmt.Errorf("bench: a job of %d tasks, expected 0 or more", c.Tasks)
 	}
 	dtype := c.payload.dtype
 	for _, s := range c.Sizes {

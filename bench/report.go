@@ -29,7 +29,7 @@ type Report struct {
 	Pairs      []Pair         `json:"pairs"`   // by size
 	Crossovers []Crossover    `json:"crossovers"`
 	Models     []Model        `json:"models"`   // one for each strategy
-	Advice     *cost.Advice   `json:"advice"`   // nil: the time that a task computes was not given
+	Advice     []cost.Advice  `json:"advice"`   // by size; none if the time that a task computes was not given
 	Verdicts   []string       `json:"verdicts"` // whole sentences
 	Memory     []MemoryResult `json:"memory"`
 	Losing     []Losing       `json:"losing"`
@@ -164,7 +164,7 @@ type Check struct {
 	OK         bool     `json:"ok"`
 }
 
-// Losing is a size at which shared memory was slower than something that copies through
+// Losing is a size at which shared memory was slower than the cheapest strategy that copies through
 // the kernel. Ratio is its time over the other's.
 type Losing struct {
 	Strategy string  `json:"strategy"`
@@ -200,7 +200,7 @@ const confidence = 1 - 2*stat.Tail
 // newReport is a report without figures. Its lists are empty, not null.
 func newReport(m Machine) *Report {
 	return &Report{
-		Version: ReportVersion, Machine: m, Results: []Result{}, Pairs: []Pair{}, Crossovers: []Crossover{}, Models: []Model{},
+		Version: ReportVersion, Machine: m, Results: []Result{}, Pairs: []Pair{}, Crossovers: []Crossover{}, Models: []Model{}, Advice: []cost.Advice{},
 		Verdicts: []string{}, Memory: []MemoryResult{}, Losing: []Losing{}, LeftOut: []LeftOut{},
 		Method: Method{Started: time.Now().UTC().Truncate(time.Second), Confidence: confidence, SampleNS: sampleTime.Nanoseconds(), PauseNS: pauseTime.Nanoseconds(), Notes: []string{}},
 	}

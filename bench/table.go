@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -173,7 +172,13 @@ func (t tableWriter) end() error {
 	for _, note := range r.Method.Notes {
 		fmt.Fprintf(&b, "%s\n", note)
 	}
-	fmt.Fprintf(&b, "\n%s\n", strings.Join(append(slices.Clone(r.Verdicts), r.adviceSentences()...), "\n"))
+	fmt.Fprintf(&b, "\n%s\n", strings.Join(r.Verdicts, "\n"))
+	if len(r.Advice) > 0 {
+		fmt.Fprintf(&b, "\nwhat to do\n")
+	}
+	for _, a := range r.Advice {
+		fmt.Fprintf(&b, "  %s: %s\n", FormatSize(a.Task.ValueBytes), a)
+	}
 	return t.write(&b)
 }
 

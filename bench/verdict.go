@@ -11,17 +11,34 @@ import (
 // conclude adds what follows from the figures.
 func (r *Report) conclude() {
 	r.Verdicts = r.verdicts()
-	for _, p := range r.Pairs {
-		if isShared(p.B) && p.A == gobReused && p.Verdict == string(stat.AFaster) {
-			r.Losing = append(r.Losing, Losing{Strategy: p.B, Than: p.A, Bytes: p.Bytes, Ratio: digits(1 / p.Ratio)})
-		}
-	}
+	r.Losing = append(r.Losing, r.losing()...)
 	r.Method.Notes = append(r.Method.Notes,
 		fmt.Sprintf("A sample is the mean of back-to-back handoffs that take about %v, at least one; each round takes one of every strategy, and in each block of rounds every strategy is in every position once.", sampleTime),
 		"Intervals are of 95 % confidence, by the sign test over rounds; ratios are taken within rounds.",
 		"p50, p90 and p99 are of single handoffs; where one takes as long as a sample, of the samples.",
 		"Only ratios within one run carry over to another time or machine.",
 	)
+}
+
+// losing are the sizes at which a strategy in shared memory is separated as slower than the cheapest one through
+// the kernel, which one would take otherwise.
+func (r *Report) losing() (lost []Losing) {
+	cheapest := map[int64]Result{}
+	for _, x := range r.Results {
+		if best, ok := cheapest[x.Bytes]; isStream(x.Strategy) && (!ok || x.MedianNS < best.MedianNS) {
+			cheapest[x.Bytes] = x
+		}
+	}
+	for _, x := range r.Results {
+		best, ok := cheapest[x.Bytes]
+		if !ok || !isShared(x.Strategy) {
+			continue
+		}
+		if p := newPair(best, x); p.Verdict == string(stat.AFaster) {
+			lost = append(lost, Losing{Strategy: x.Strategy, Than: best.Strategy, Bytes: x.Bytes, Ratio: digits(1 / p.Ratio)})
+		}
+	}
+	return lost
 }
 
 // verdicts are the sentences below the table. Figures with errors get no advice.

@@ -22,7 +22,8 @@ type benchFlags struct {
 	json, svg, html       string // files
 	compare, from, file   string // files
 	compute               time.Duration
-	count                 int
+	count, tasks          int
+	isolated              bool
 	pin                   bool
 	quiet, memory, charts bool
 }
@@ -53,7 +54,8 @@ Models and crossovers are measured afresh at the end and called wrong where they
 With --file the columns of numbers of an Arrow or CSV file are handed over instead:
 its first rows at each size, and the whole file. What is not is said.
 
-With --compute it says what to do for a task that computes for so long. --compare
+With --compute it says what to do for a task that computes for so long, and what
+that saves in a job of --tasks. --compare
 says what changed beyond the noise since a report that --json wrote, and how the
 machines differ. --from shows such a report again and measures nothing.
 
@@ -63,7 +65,7 @@ handed over by gob and by shared memory, and says whether that grows.`,
 		Example: "  handoff bench\n  handoff bench --memory\n  handoff bench --sizes 4KiB,64MiB --touch ends --json -\n  handoff bench --dtype int32 --compute 2ms --html report.html\n  handoff bench --file flights.arrow\n  handoff bench --compare old.json\n  handoff bench --from old.json --html old.html\n  handoff bench --format go | benchstat -col /strategy -",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), Compute: f.compute, Count: f.count, Pin: f.pin}
+			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), Compute: f.compute, Isolated: f.isolated, Tasks: f.tasks, Count: f.count, Pin: f.pin}
 			if err := f.data(c, &opts); err != nil {
 				return err
 			}
@@ -115,6 +117,8 @@ func (f *benchFlags) add(flags *pflag.FlagSet) {
 	flags.Var(choice{&f.dtype, bench.DTypes()}, "dtype", "element type of the arrays")
 	flags.StringVar(&f.file, "file", "", "hand over the columns of numbers of an Arrow or CSV `FILE`; --sizes are of its first rows")
 	flags.DurationVar(&f.compute, "compute", 0, "how `LONG` a task computes on the array, as 2ms: adds advice")
+	flags.BoolVar(&f.isolated, "isolated", false, "with --compute: tasks need a process of their own, a goroutine is not enough")
+	flags.Var(count{&f.tasks, 1_000_000_000}, "tasks", "with --compute: how many tasks a job has (default 1000)")
 	flags.StringVar(&f.svg, "svg", "", "draw the costs by size into an SVG `FILE`")
 	flags.StringVar(&f.html, "html", "", "write one HTML `FILE` with pictures, figures and the JSON")
 	flags.StringVar(&f.compare, "compare", "", "say what changed since an older report, a JSON `FILE`")
@@ -140,10 +144,15 @@ func refuseEmptyLists(c *cobra.Command, names ...string) error {
 // check refuses flags that say nothing beside others.
 func (f *benchFlags) check(c *cobra.Command) error {
 	if f.from != "" {
-		for _, flag := range []string{"sizes", "strategies", "touch", "dtype", "file", "compute", "count", "pin"} {
+		for _, flag := range []string{"sizes", "strategies", "touch", "dtype", "file", "compute", "isolated", "tasks", "count", "pin"} {
 			if c.Flags().Changed(flag) {
 				return usagef("--%s says nothing with --from, which measures nothing", flag)
 			}
+		}
+	}
+	for _, flag := range []string{"isolated", "tasks"} {
+		if c.Flags().Changed(flag) && !c.Flags().Changed("compute") {
+			return usagef("--%s says nothing without --compute", flag)
 		}
 	}
 	switch {
@@ -323,7 +332,7 @@ func terminalOf(w io.Writer) *os.File {
 
 // runMemory is bench --memory.
 func runMemory(c *cobra.Command, s streams, sizes []int64, f benchFlags) error {
-	for _, flag := range []string{"strategies", "touch", "dtype", "file", "compute", "count", "format", "svg", "html", "compare", "from", "pin", "chart"} {
+	for _, flag := range []string{"strategies", "touch", "dtype", "file", "compute", "isolated", "tasks", "count", "format", "svg", "html", "compare", "from", "pin", "chart"} {
 		if c.Flags().Changed(flag) {
 			return usagef("--%s says nothing with --memory", flag)
 		}

@@ -14,7 +14,7 @@ func TestBenchFiles(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	args := []string{"bench", "--sizes", "64B", "--strategies", "goroutine,shm-copy", "--count", "6", "--quiet", "--dtype", "int16"}
-	_, stderr, code := handoff(t, append(args, "--json", at("a.json"), "--svg", at("a.svg"), "--compute", "2ms")...)
+	_, stderr, code := handoff(t, append(args, "--json", at("a.json"), "--svg", at("a.svg"), "--compute", "2ms", "--isolated", "--tasks", "50")...)
 	require.Zero(t, code, stderr)
 	f, err := os.Open(at("a.json"))
 	require.NoError(t, err)
@@ -22,7 +22,9 @@ func TestBenchFiles(t *testing.T) {
 	r, err := bench.ReadReport(f)
 	require.NoError(t, err)
 	require.Equal(t, "int16", r.Payload.DType)
-	require.NotNil(t, r.Advice)
+	require.Len(t, r.Advice, 1)
+	require.True(t, r.Advice[0].Task.Isolated)
+	require.Equal(t, 50, r.Advice[0].Task.Tasks)
 	require.FileExists(t, at("a.svg"))
 
 	stdout, stderr, code := handoff(t, append(args, "--compare", at("a.json"))...)
@@ -37,7 +39,7 @@ func TestBenchFiles(t *testing.T) {
 	}
 	for _, wrong := range [][]string{
 		{"--compute", "-1s"}, {"--json", "-", "--compare", "x"}, {"--format", "go", "--compare", "x"}, {"--format", "go", "--chart"},
-		{"--html", "-"}, {"--dtype", "float128"}, {"--memory", "--svg", "x"},
+		{"--html", "-"}, {"--isolated"}, {"--tasks", "9"}, {"--dtype", "float128"}, {"--memory", "--svg", "x"},
 	} {
 		_, _, code = handoff(t, append([]string{"bench"}, wrong...)...)
 		require.Equal(t, 2, code, wrong)
