@@ -15,6 +15,10 @@ import (
 
 // Bytes that change while they are read, and while the value is used, end nothing: as those
 // of a result, whose worker still can write there.
+//
+// Its coverage differs from run to run, which minimizing does not bear:
+//
+//	go test -fuzz 'FuzzInPlaceWhileItChanges$' -fuzztime 2m -fuzzminimizetime 1x ./pool/internal/codec
 func FuzzInPlaceWhileItChanges(f *testing.F) {
 	types := codectest.Named()
 	r := rand.New(rand.NewPCG(6, 6))
