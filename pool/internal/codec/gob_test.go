@@ -53,7 +53,7 @@ func (t *gobText) UnmarshalText(b []byte) error { *t = gobText(b); return nil }
 func init() {
 	for _, v := range []any{
 		gobRow{}, &gobKinds{}, &gobTree{}, gobNest{}, gobMaps{}, []any{}, map[string]any{}, map[any]any{}, time.Time{}, &big.Int{},
-		gobText(""), []gobText{}, [3]int8{}, struct{ A any }{}, []gobKinds{}, &list{}, nesting{},
+		gobText(""), []gobText{}, [3]int8{}, struct{ A any }{}, []gobKinds{}, &list{}, nesting{}, basics{}, &tree{},
 	} {
 		gob.Register(v)
 	}
