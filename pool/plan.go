@@ -25,7 +25,10 @@ type PlannedField struct {
 // whole, whatever is in it, is one line.
 func (f *Fn[In, Out]) Plan() Plan { return planOf(f.e) }
 
-func planOf(e *entry) Plan { return Plan{plannedFields(e.in), plannedFields(e.out)} }
+func planOf(e *entry) Plan {
+	e.compile()
+	return Plan{plannedFields(e.in), plannedFields(e.out)}
+}
 
 func plannedFields(p *codec.Plan) []PlannedField {
 	var fields []PlannedField

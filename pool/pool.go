@@ -132,6 +132,7 @@ func emptyPool(o Options, launch launcher, run *shm.Run) *Pool {
 		ranges:   ranges{counters: make(chan struct{}, lane.MaxRanges), shares: map[uint32]*task{}},
 		leader:   leader{record: make([]byte, lane.RecordBytes)},
 	}
+	p.table.compile()
 	p.hooks.open(&p.opts)
 	p.leader.readyFunc = p.leader.ready
 	p.slots.wanted.L = &p.mu

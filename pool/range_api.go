@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"example.com/handoff/pool/internal/codec"
 	workerside "example.com/handoff/pool/internal/worker"
@@ -136,14 +135,15 @@ func (f *ReduceFn[In, Out]) Reduce(ctx context.Context, p *Pool, in In, n int, o
 }
 
 func newRange[In, Out any](name string, f func(*Task, In, int, int) (Out, error)) *entry {
-	in, out := compile(name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
-	if out.Arrays() {
-		panic(fmt.Sprintf("pool: function %q: result %v: a View is not possible in the result of a range: store to an Array argument", name, out.Type()))
-	}
-	e := &entry{name: name, in: in, out: out, grows: !out.Quick()}
-	e.worker.Keeps = !in.Arrays()
+	e := entryOf[In, Out](name, func(e *entry) {
+		if e.out.Arrays() {
+			panic(fmt.Sprintf("pool: function %q: result %v: a View is not possible in the result of a range: store to an Array argument", name, e.res))
+		}
+		e.worker.Keeps = !e.in.Arrays()
+	})
 	e.worker.RangeRunner = func(c *workerside.Call) func(args []byte) (workerside.Body, error) {
-		t, bind := &Task{c}, c.Bind
+		e.compile()
+		in, out, t, bind := e.in, e.out, &Task{c}, c.Bind
 		return func(args []byte) (workerside.Body, error) {
 			a := new(In)
 			if err := codec.Decode(in, args, a, bind); err != nil {

@@ -22,11 +22,14 @@ var registry struct {
 
 // An entry is a registered function with its types erased.
 type entry struct {
-	name    string
+	name     string
+	arg, res reflect.Type
+	hint     atomic.Uint32 // its number in the table that was asked last
+	worker   workerside.Func
+
+	compile func() // makes what follows known, once; so it does of worker
 	in, out *codec.Plan
-	grows   bool          // its tasks may ask for memory for their results
-	hint    atomic.Uint32 // its number in the table that was asked last
-	worker  workerside.Func
+	grows   bool // its tasks may ask for memory for their results
 	// take decodes a result with Views into a new *Out; nil for other results.
 	take func(result []byte, bind codec.BindFunc) (any, error)
 }
@@ -74,12 +77,19 @@ func (t *table) name(fn uint16) string {
 }
 
 // workerFuncs are the functions for a worker, by number.
-func (t *table) workerFuncs() []workerside.Func {
-	funcs := make([]workerside.Func, len(t.entries))
+func (t *table) workerFuncs() []*workerside.Func {
+	funcs := make([]*workerside.Func, len(t.entries))
 	for i, e := range t.entries {
-		funcs[i] = e.worker
+		funcs[i] = &e.worker
 	}
 	return funcs
+}
+
+// compile compiles all of them: this process may be a worker that has a pool.
+func (t *table) compile() {
+	for _, e := range t.entries {
+		e.compile()
+	}
 }
 
 func newTable() *table {
@@ -92,33 +102,50 @@ func newTable() *table {
 	sort.Slice(t.entries, func(i, j int) bool { return t.entries[i].name < t.entries[j].name })
 	h := sha256.New()
 	for _, e := range t.entries {
-		fmt.Fprintf(h, "%q %v %v %t\n", e.name, e.in.Type(), e.out.Type(), e.worker.RangeRunner != nil)
+		fmt.Fprintf(h, "%q %v %v %t\n", e.name, e.arg, e.res, e.worker.RangeRunner != nil)
 	}
 	copy(t.hash[:], h.Sum(nil))
 	return t
 }
 
-// compile returns the plans of a function.
-func compile(name string, args, result reflect.Type) (in, out *codec.Plan) {
+// entryOf is the entry of a function with these types. compiled is called when the plans are
+// known. That is now, but in a worker when the function is called first: a worker starts
+// sooner, and its supervisor has the same functions and has refused none.
+func entryOf[In, Out any](name string, compiled func(e *entry)) *entry {
+	e := &entry{name: name, arg: reflect.TypeFor[In](), res: reflect.TypeFor[Out]()}
+	e.compile = sync.OnceFunc(func() {
+		var err error
+		if e.in, err = codec.CompileArgument(e.arg); err != nil {
+			panic(fmt.Sprintf("pool: function %q: argument %v", name, err))
+		}
+		if e.out, err = codec.CompileResult(e.res); err != nil {
+			panic(fmt.Sprintf("pool: function %q: result %v", name, err))
+		}
+		e.grows = !e.out.Quick()
+		compiled(e)
+	})
 	if name == "" {
 		panic("pool: a function needs a name")
 	}
-	in, err := codec.CompileArgument(args)
-	if err != nil {
-		panic(fmt.Sprintf("pool: function %q: argument %v", name, err))
+	if !isWorker() {
+		e.compile()
 	}
-	if out, err = codec.CompileResult(result); err != nil {
-		panic(fmt.Sprintf("pool: function %q: result %v", name, err))
-	}
-	return in, out
+	return e
 }
 
 func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
-	in, out := compile(name, reflect.TypeFor[In](), reflect.TypeFor[Out]())
-	e := &entry{name: name, in: in, out: out, grows: !out.Quick()}
-	e.worker.Arrays = out.Arrays()
-	private := !in.Arrays() && !in.Quick()
+	e := entryOf[In, Out](name, func(e *entry) {
+		if e.worker.Arrays = e.out.Arrays(); e.worker.Arrays {
+			e.take = func(result []byte, bind codec.BindFunc) (any, error) {
+				v := new(Out)
+				err := codec.Decode(e.out, result, v, bind)
+				return v, err
+			}
+		}
+	})
 	e.worker.Runner = func(c *workerside.Call) func(args, dst []byte) ([]byte, error) {
+		e.compile()
+		in, out, private := e.in, e.out, !e.in.Arrays() && !e.in.Quick()
 		t, bind, ref := &Task{c}, c.Bind, c.Ref
 		a := new(In) // on the heap: bind keeps pointers into it while the function runs
 		return func(args, dst []byte) ([]byte, error) {
@@ -135,13 +162,6 @@ func newEntry[In, Out any](name string, f func(*Task, In) (Out, error)) *entry {
 				return dst, err
 			}
 			return encodeResult(c, out, dst, &v, ref)
-		}
-	}
-	if out.Arrays() {
-		e.take = func(result []byte, bind codec.BindFunc) (any, error) {
-			v := new(Out)
-			err := codec.Decode(out, result, v, bind)
-			return v, err
 		}
 	}
 	return e

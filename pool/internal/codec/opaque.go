@@ -3,12 +3,13 @@ package codec
 import (
 	"reflect"
 	"strings"
+	"sync"
 )
 
 // isOpaque reports whether t is a struct of the standard library with unexported state: a
 // lock, a counter, or what holds on to something of this process.
 func isOpaque(t reflect.Type) bool {
-	if t.Kind() != reflect.Struct || t.Size() == 0 || !standard[t.PkgPath()] {
+	if t.Kind() != reflect.Struct || t.Size() == 0 || !standard()[t.PkgPath()] {
 		return false
 	}
 	for i := range t.NumField() {
@@ -21,13 +22,13 @@ func isOpaque(t reflect.Type) bool {
 
 // standard are the packages of the standard library, without those that nobody else can
 // import. A path alone does not say it: a module may be called "quotes".
-var standard = func() map[string]bool {
+var standard = sync.OnceValue(func() map[string]bool {
 	paths := map[string]bool{}
 	for _, p := range strings.Fields(standardPackages) {
 		paths[p] = true
 	}
 	return paths
-}()
+})
 
 const standardPackages = `
 archive/tar archive/zip bufio bytes cmp compress/bzip2 compress/flate compress/gzip compress/lzw

@@ -425,7 +425,7 @@ func TestDecodeDamaged(t *testing.T) {
 }
 
 func TestOpaquePackages(t *testing.T) {
-	require.False(t, standard["quotes"])
+	require.False(t, standard()["quotes"])
 	require.True(t, isOpaque(reflect.TypeFor[url.Userinfo]()))
 	require.False(t, isOpaque(reflect.TypeFor[url.Error]()))
 }

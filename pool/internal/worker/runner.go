@@ -15,7 +15,8 @@ import (
 // goroutine of loop.
 type runner struct {
 	*worker
-	funcs []function // by number
+	funcs []function // by number; empty until it is needed
+	known []*Func    // by number
 	meter *meter     // nil: attempts are not measured
 	ready func() bool
 
@@ -34,21 +35,30 @@ type function struct {
 	runRange func(args []byte) (Body, error)
 }
 
-func newRunner(w *worker, funcs []Func) *runner {
-	r := &runner{worker: w, funcs: make([]function, len(funcs)), in: make([]byte, lane.RecordBytes)}
-	for i, f := range funcs {
-		r.funcs[i].arrays, r.funcs[i].keeps = f.Arrays, f.Keeps
-		if f.RangeRunner != nil {
-			r.funcs[i].runRange = f.RangeRunner(&w.call)
-		} else {
-			r.funcs[i].run = f.Runner(&w.call)
-		}
-	}
+func newRunner(w *worker, funcs []*Func) *runner {
+	r := &runner{worker: w, funcs: make([]function, len(funcs)), known: funcs, in: make([]byte, lane.RecordBytes)}
 	if w.host.Clock != nil {
 		r.meter = &meter{clock: *w.host.Clock}
 	}
 	r.ready = func() bool { return r.lane.Down.Ready() || r.draining.Load() || r.ended.Load() }
 	return r
+}
+
+// function is the one of a number; nil if there is none.
+func (r *runner) function(n uint16) *function {
+	if int(n) >= len(r.funcs) {
+		return nil
+	}
+	f := &r.funcs[n]
+	if f.run == nil && f.runRange == nil {
+		if known := r.known[n]; known.RangeRunner != nil {
+			f.runRange = known.RangeRunner(&r.call)
+		} else {
+			f.run = known.Runner(&r.call)
+		}
+		f.arrays, f.keeps = r.known[n].Arrays, r.known[n].Keeps
+	}
+	return f
 }
 
 // longestSleep bounds what a hostile writer can do to the worker's doorbell.
@@ -124,18 +134,26 @@ func (r *runner) handleRecord(record []byte, revoked bool) {
 			return
 		}
 	}
-	if t, args, ok := wire.ReadTask(record); ok && int(t.Func) < len(r.funcs) && r.funcs[t.Func].run != nil {
-		if revoked || r.lacksResources {
+	if t, args, ok := wire.ReadTask(record); ok {
+		f := r.function(t.Func)
+		switch {
+		case f == nil || f.run == nil:
+			r.laneBroken(wire.ErrMalformed)
+		case revoked || r.lacksResources:
 			r.answerRevoked(t.ID)
-		} else {
-			r.run(&t, args)
+		default:
+			r.run(f, &t, args)
 		}
 		return
 	}
-	if share, args, ok := wire.ReadRangeShare(record); ok && int(share.Func) < len(r.funcs) && r.funcs[share.Func].runRange != nil {
-		if revoked || r.lacksResources {
+	if share, args, ok := wire.ReadRangeShare(record); ok {
+		f := r.function(share.Func)
+		switch {
+		case f == nil || f.runRange == nil:
+			r.laneBroken(wire.ErrMalformed)
+		case revoked || r.lacksResources:
 			r.answerRevoked(share.ID)
-		} else {
+		default:
 			r.runShare(share, args)
 		}
 		return
@@ -153,8 +171,7 @@ func (r *runner) answerRevoked(id wire.TaskID) {
 }
 
 // run runs a task and answers it.
-func (r *runner) run(t *wire.Task, args []byte) {
-	f := &r.funcs[t.Func]
+func (r *runner) run(f *function, t *wire.Task, args []byte) {
 	r.lane.Flight.Task(wire.FlightTask, t.Attempt, t.Func, t.ID.Index, t.ID.Epoch)
 	step("task-begun")
 	r.begin(t.ID, t.Attempt, t.Deadline)

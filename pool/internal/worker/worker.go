@@ -11,8 +11,10 @@ import (
 )
 
 // A Func is what a worker needs of a registered function. One of Runner and RangeRunner is
-// set; it is called once in each worker, and what it returns by one goroutine at a time.
+// set; it is called once in each worker, when the function is needed first, and what it
+// returns by one goroutine at a time.
 type Func struct {
+	// Known when a runner was returned.
 	Arrays bool // its result has arrays
 	Keeps  bool // its arguments have none, and those of a range can be kept
 	// Runner returns what decodes args, calls the function and appends the encoded result
@@ -29,7 +31,7 @@ type Body = func(lo, hi int, dst []byte) ([]byte, error)
 
 // A Program is all that a worker process needs to know of the program it is of.
 type Program struct {
-	Funcs    []Func   // by number
+	Funcs    []*Func  // by number
 	Registry [16]byte // a hash of them, which the supervisor must have too
 	// Sentinels names the registered errors that an error is or wraps.
 	Sentinels func(error) []string
@@ -83,7 +85,7 @@ type worker struct {
 // Serve says hello and runs tasks until it is drained (nil) or the supervisor is gone
 // (io.EOF). Afterwards every context it gave out has ended. funcs are all functions, by
 // number.
-func Serve(link proc.Link, mine lane.Worker, funcs []Func, me wire.Hello, host Host) error {
+func Serve(link proc.Link, mine lane.Worker, funcs []*Func, me wire.Hello, host Host) error {
 	w := &worker{
 		host: host, link: link, lane: mine,
 		outcome: make(chan error, 1), finished: make(chan struct{}), gone: make(chan struct{}),

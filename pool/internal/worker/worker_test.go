@@ -27,13 +27,13 @@ const (
 	blocks
 )
 
-func testFuncs() []Func {
-	task := func(f func(c *Call, args, dst []byte) ([]byte, error)) Func {
-		return Func{Runner: func(c *Call) func(args, dst []byte) ([]byte, error) {
+func testFuncs() []*Func {
+	task := func(f func(c *Call, args, dst []byte) ([]byte, error)) *Func {
+		return &Func{Runner: func(c *Call) func(args, dst []byte) ([]byte, error) {
 			return func(args, dst []byte) ([]byte, error) { return f(c, args, dst) }
 		}}
 	}
-	return []Func{
+	return []*Func{
 		echo: task(func(c *Call, args, dst []byte) ([]byte, error) {
 			return append(append(dst, byte(c.Attempt()), byte(c.Slot())), args...), nil
 		}),
