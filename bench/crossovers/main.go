@@ -1,7 +1,7 @@
 // Crossovers compares what several runs of handoff bench have found for the same pair of
 // strategies: whether a crossover that is found afresh lies where the others say it does.
 //
-//	go run ./bench/internal/crossovers [-a gob-reused -b shm-fresh] run1.json run2.json …
+//	go run ./bench/crossovers [-a gob-reused -b shm-fresh] run1.json run2.json …
 package main
 
 import (
