@@ -179,13 +179,15 @@ func doubleChunk(state string) error {
 
 // A job that no fault has hit is not a good one, and one that fails is the job's fault.
 func TestChaosOfNothing(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
 	in := write(t, "one.csv", "a\n1\n")
-	stdout, stderr, code := handoff(t, "chaos", "--rounds", "1", "--every", "1h", "--", "run", in, "--op", "describe")
+	stdout, stderr, code := handoff(t, "chaos", "--quiet", "--rounds", "1", "--every", "1h", "--", "run", in, "--op", "describe")
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "no fault has hit the job")
 	require.Contains(t, stdout, "verdict: bad")
 	requireShort(t, stderr)
-	evidence, err := filepath.Glob(filepath.Join(os.TempDir(), ".handoff-chaos-*"))
+	evidence, err := filepath.Glob(filepath.Join(tmp, ".handoff-chaos-*"))
 	require.NoError(t, err)
 	require.Empty(t, evidence, "there is nothing to see in it")
 
