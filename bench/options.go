@@ -91,10 +91,9 @@ type Options struct {
 	// do not fit, its dearest strategies are left out, which the report says. It does
 	// not shorten what Count asks for. 0: 55 s.
 	Time time.Duration
-	// Pin puts this whole process on one core and the peers on another while it
-	// measures, so that the placement of runs that are compared is the same. It needs
-	// two cores.
-	Pin bool
+	// Pin keeps this whole process and the peers on the same cores throughout, so that the
+	// placement of runs that are compared is the same. "": the kernel moves them about.
+	Pin Pin
 	// Table, if not nil, is where the report for people ([Report.WriteTable]) is
 	// written, each size as soon as it is measured, on Run's goroutine. An error of
 	// it ends the run.
@@ -167,6 +166,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if !slices.Contains(touches, c.Touch) {
 		return c, fmt.Errorf("bench: unknown touch %.40q, expected %q, %q or %q", c.Touch, TouchSum, TouchEnds, TouchFunc)
+	}
+	if !slices.Contains(pins, c.Pin) {
+		return c, fmt.Errorf("bench: unknown placement %.40q, expected %q or %q", c.Pin, PinApart, PinTogether)
 	}
 	if c.Count < 0 {
 		return c, fmt.Errorf("bench: count %d, expected 0 or more", c.Count)

@@ -8,16 +8,31 @@ import (
 	"example.com/handoff/bench/internal/cores"
 )
 
-// pin puts this process on one core and the peers on another, and says where.
-func (s *session) pin() (note string, undo func() error, err error) {
+// A Pin is where a run keeps the two sides of a handoff. On a core of their own each waits for
+// an idle core to wake up, which takes tens of microseconds and differs from minute to minute.
+// On one core the kernel switches between them, and what is searched is found again.
+type Pin string
+
+const (
+	PinApart    Pin = "apart"    // this process on one core, the peers on another one
+	PinTogether Pin = "together" // all on one core
+)
+
+var pins = []Pin{"", PinApart, PinTogether}
+
+// pin does it and says where.
+func (s *session) pin(where Pin) (note string, undo func() error, err error) {
 	usable, err := cores.Usable()
 	if err != nil {
 		return "", nil, fmt.Errorf("bench: pin: %w", err)
 	}
-	if len(usable) < 2 {
-		return "", nil, fmt.Errorf("bench: pin: this process may use %d core, two are needed", len(usable))
+	here, there := usable[0], usable[0]
+	if where == PinApart {
+		if len(usable) < 2 {
+			return "", nil, fmt.Errorf("bench: pin: this process may use %d core, two are needed", len(usable))
+		}
+		there = usable[1]
 	}
-	here, there := usable[0], usable[1]
 	undo = func() error { return cores.MoveTo(os.Getpid(), usable...) }
 	for _, c := range s.carriers {
 		if c.pid() != 0 {

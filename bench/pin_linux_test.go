@@ -12,7 +12,7 @@ import (
 func TestPin(t *testing.T) {
 	before, err := cores.Usable()
 	require.NoError(t, err)
-	o := &Options{Sizes: []int64{64}, Strategies: []string{gobReused, shmCopy}, Count: 6, Time: 1, Pin: true}
+	o := &Options{Sizes: []int64{64}, Strategies: []string{gobReused, shmCopy}, Count: 6, Time: 1, Pin: PinApart}
 	r, err := Run(background(), o)
 	if len(before) < 2 {
 		require.ErrorContains(t, err, "two are needed")
@@ -22,6 +22,12 @@ func TestPin(t *testing.T) {
 	require.Contains(t, strings.Join(r.Method.Notes, "\n"), "pinned to core")
 	for _, x := range r.Results {
 		require.NotEqual(t, cores.SameCore, x.Placement, x.Strategy)
+	}
+	o.Pin = PinTogether
+	r, err = Run(background(), o)
+	require.NoError(t, err)
+	for _, x := range r.Results {
+		require.Equal(t, cores.SameCore, x.Placement, x.Strategy)
 	}
 	after, err := cores.Usable()
 	require.NoError(t, err)

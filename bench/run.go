@@ -69,10 +69,10 @@ func Run(ctx context.Context, opts *Options) (*Report, error) {
 
 // pinned calls f while this process and the peers are pinned, if they are to be.
 func (r *run) pinned(s *session, f func() error) error {
-	if !r.o.Pin {
+	if r.o.Pin == "" {
 		return f()
 	}
-	note, undo, err := s.pin()
+	note, undo, err := s.pin(r.o.Pin)
 	if err != nil {
 		return err
 	}

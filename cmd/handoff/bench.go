@@ -24,7 +24,7 @@ type benchFlags struct {
 	compute               time.Duration
 	count, tasks          int
 	isolated              bool
-	pin                   bool
+	pin                   string
 	quiet, memory, charts bool
 }
 
@@ -65,7 +65,7 @@ handed over by gob and by shared memory, and says whether that grows.`,
 		Example: "  handoff bench\n  handoff bench --memory\n  handoff bench --sizes 4KiB,64MiB --touch ends --json -\n  handoff bench --dtype int32 --compute 2ms --html report.html\n  handoff bench --file flights.arrow\n  handoff bench --compare old.json\n  handoff bench --from old.json --html old.html\n  handoff bench --format go | benchstat -col /strategy -",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), Compute: f.compute, Isolated: f.isolated, Tasks: f.tasks, Count: f.count, Pin: f.pin}
+			opts := bench.Options{Strategies: f.strategies, Touch: bench.Touch(f.touch), Compute: f.compute, Isolated: f.isolated, Tasks: f.tasks, Count: f.count, Pin: bench.Pin(f.pin)}
 			if err := f.data(c, &opts); err != nil {
 				return err
 			}
@@ -123,7 +123,7 @@ func (f *benchFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.html, "html", "", "write one HTML `FILE` with pictures, figures and the JSON")
 	flags.StringVar(&f.compare, "compare", "", "say what changed since an older report, a JSON `FILE`")
 	flags.StringVar(&f.from, "from", "", "show an older report, a JSON `FILE`, and measure nothing")
-	flags.BoolVar(&f.pin, "pin", false, "keep this process and the workers on a core each, the same in every run")
+	flags.Var(choice{&f.pin, []string{string(bench.PinApart), string(bench.PinTogether)}}, "pin", "keep this process and the workers on a core each, or all on one, the same in every run")
 	flags.BoolVar(&f.charts, "chart", false, "draw a chart below the table also where that is no terminal")
 	flags.Var(count{&f.count, 1_000_000}, "count", "at least so many samples of each strategy at each size (default: what fits into a minute)")
 	flags.Var(choice{&f.format, []string{"table", "go", "markdown"}}, "format", "a table, lines for benchstat, or a short table in Markdown")

@@ -38,7 +38,7 @@ func TestBenchFrom(t *testing.T) {
 	short, stderr, code := handoff(t, "bench", "--from", kept, "--format", "markdown")
 	require.Zero(t, code, stderr)
 	require.Contains(t, short, "| `gob-reused` |")
-	for _, args := range [][]string{{"--pin"}, {"--count", "9"}} {
+	for _, args := range [][]string{{"--pin", "apart"}, {"--count", "9"}} {
 		_, _, code = handoff(t, append([]string{"bench", "--from", kept}, args...)...)
 		require.Equal(t, 2, code)
 	}
