@@ -44,13 +44,17 @@ func Canary(span time.Duration) float64 {
 	var means []float64
 	_ = On(cores[0], func() error {
 		x := uint64(0)
+		trip := func() {
+			x++
+			there.Store(x)
+			for back.Load() < x {
+			}
+		}
+		trip() // the other thread has started
 		for began := time.Now(); time.Since(began) < span; {
 			start := time.Now()
 			for range batch {
-				x++
-				there.Store(x)
-				for back.Load() < x {
-				}
+				trip()
 			}
 			means = append(means, float64(time.Since(start))/batch)
 		}
