@@ -12,7 +12,8 @@
 // # Types
 //
 //   - [Func] registers a typed function in a package-level variable and returns a [Fn]; its
-//     argument and result types are compiled into a plan of how to hand them over, there and then.
+//     argument and result types are compiled into a plan of how to hand them over, there and
+//     then; in a worker when it first runs.
 //   - [Main], first thing in main and in TestMain, turns a copy of the program that the pool
 //     started into a worker; elsewhere it returns at once.
 //   - [New] starts the workers of a [Pool], as [Options] says, and [Pool.Close] ends everything.
