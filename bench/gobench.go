@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"reflect"
@@ -41,7 +42,8 @@ func (p PayloadInfo) goFunction() string {
 }
 
 // WriteGo writes the report as Go benchmark results, which benchstat reads. Names and
-// units are those that `go test -bench` prints for the same payload on as many cores:
+// units are those that `go test -bench` prints for the same payload on as many cores, the
+// package that of the payload's type:
 //
 //	BenchmarkHandoff/strategy=gob-reused/dtype=float64/touch=sum/size=64KiB-2 34 170033 ns/op 385.4 MB/s 295000 copied-B/op
 //
@@ -53,7 +55,7 @@ func (r *Report) WriteGo(w io.Writer) error {
 	config := []benchfmt.Config{
 		{Key: "goos", Value: []byte(r.Machine.OS), File: true},
 		{Key: "goarch", Value: []byte(r.Machine.Arch), File: true},
-		{Key: "pkg", Value: []byte(reflect.TypeFor[Report]().PkgPath()), File: true},
+		{Key: "pkg", Value: []byte(cmp.Or(r.Payload.Package, reflect.TypeFor[Report]().PkgPath())), File: true},
 		{Key: "cpu", Value: []byte(r.Machine.CPU), File: true},
 	}
 	if r.Machine.CPU == "" {

@@ -168,7 +168,7 @@ func (p *payload) number() int32 {
 
 // info describes p in a report.
 func (p *payload) info(touch Touch) PayloadInfo {
-	x := PayloadInfo{Name: p.name, Type: short(p.typ), Touch: touch, File: p.file}
+	x := PayloadInfo{Name: p.name, Type: short(p.typ), Package: p.typ.PkgPath(), Touch: touch, File: p.file}
 	if p.dtype != 0 {
 		x.DType = p.dtype.String()
 	}

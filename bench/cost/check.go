@@ -185,12 +185,12 @@ func (c Check) words() string {
 		by(c.factor()), stat.Size(c.Bytes), c.Strategy, stat.Time(c.MeasuredNS), stat.Time(c.ModelNS))
 }
 
-// by writes a factor as a difference: "35.0 %", "4.20 times".
+// by writes a factor as a difference: "35.0 %", or from 2 on as it is: "a factor of 4.20".
 func by(factor float64) string {
 	if factor < 2 {
 		return stat.Percent(factor - 1)
 	}
-	return stat.Number(factor) + " times"
+	return "a factor of " + stat.Number(factor)
 }
 
 // ModelVerdict is what the checks say of one strategy's model: "confirmed", "wrong by …", "not confirmed: …" where there was

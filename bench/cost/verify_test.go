@@ -110,9 +110,9 @@ func TestVerifySays(t *testing.T) {
 	require.Equal(t, confirmed, v.Verdict)
 	w.b = slower(startup, 20000)
 	checked, v := w.verify(t)
-	require.Regexp(t, `^wrong by \S+( %| times) at \S+ \S+: `, v.Verdict)
+	require.Regexp(t, `^wrong by (\S+ %|a factor of \S+) at \S+ \S+: `, v.Verdict)
 	require.Equal(t, confirmed, ModelVerdict(checked.Checks, "gob-reused"))
-	require.Regexp(t, `^wrong by 2\.\d\d times at 724 B: shm-fresh took 36\.\d µs, the model says 16\.\d µs$`, ModelVerdict(checked.Checks, "shm-fresh"))
+	require.Regexp(t, `^wrong by a factor of 2\.\d\d at 724 B: shm-fresh took 36\.\d µs, the model says 16\.\d µs$`, ModelVerdict(checked.Checks, "shm-fresh"))
 	require.Empty(t, ModelVerdict(checked.Checks, "pipe-raw"))
 	require.Equal(t, "not confirmed: measured afresh at 2 of 3 sizes", ModelVerdict(checked.Checks[:4], "gob-reused"))
 	first, second := checked.Checks[0], checked.Checks[1]
