@@ -17,10 +17,13 @@ var crossoverPairs = [][2]string{
 
 // Shares of the time: the rows and the sizes between them, the search of crossovers, and the verification of models and crossovers.
 const (
-	rowsShare   = 0.6
-	searchShare = 0.78
+	rowsShare   = 0.5
+	searchShare = 0.7
 	verifyShare = 1.0
 )
+
+// mostSearchRounds are for one pair; a run of many pairs ends by its time.
+const mostSearchRounds = 2000
 
 // A search fits the models and looks for the crossovers of a run, once all its rows are measured.
 type search struct {
@@ -84,7 +87,7 @@ func (s *search) known(a, b string) []cost.Rounds {
 func (s *search) pair(ctx context.Context, pair [2]string, until time.Time) error {
 	a, b := pair[0], pair[1]
 	found, err := cost.Search(ctx, s.models[a], s.models[b], s.measure(a, b, "search", nil), cost.SearchOptions{
-		Possible: s.possible, Known: s.known(a, b), Afford: s.afford(a, b, until),
+		Possible: s.possible, Known: s.known(a, b), Afford: s.afford(a, b, until), MaxRounds: mostSearchRounds,
 	})
 	if err != nil {
 		return fmt.Errorf("bench: the crossover of %s and %s: %w", a, b, err)

@@ -52,14 +52,14 @@
 //
 // # What is measured
 //
-// A sample is the mean of as many back-to-back handoffs as fit into about 2 ms,
+// A sample is the mean of as many back-to-back handoffs as fit into about 1 ms,
 // at least one. Each round takes one sample of every strategy. In a block of
 // rounds every strategy is in every position once (a Latin square, in package stat), so that
 // a slow moment of the machine hits them all. Intervals and ratios are of package stat,
 // models and crossovers of package cost, and METHOD.md tells it for readers of figures.
 // Before the first round every strategy has handed over that size for a while:
-// pages are mapped and buffers have grown. A sample of cheap handoffs begins
-// with one that is not counted, because other strategies ran meanwhile.
+// pages are mapped and buffers have grown. A sample begins with handoffs
+// for about 4 ms that are not counted, because other strategies ran meanwhile.
 //
 // The elements of arrays have full-entropy mantissas: gob sends round numbers in fewer
 // bytes. Each handoff carries its number, and a value one bit of which differs from the one

@@ -233,7 +233,7 @@ func (r *Report) methodSentences() (s []string) {
 	}
 	s = append(s, "“Copied” is the bytes that a handoff copies, within the processes and through the kernel. “Placement” is where the two sides ran: on the same core, on cores with a common cache, or on others. "+
 		"The canary is a round trip between two threads that spin: it tells how far apart the cores were and how quiet the machine was. "+
-		"A figure is too busy if its canary was out of range, its processes waited for a core for more than 5 % of the time, or the hypervisor took as much.")
+		"A figure is too busy if its canary was out of range, other processes took more than 5 % of the cores' time, or the hypervisor did.")
 	if r.Method.TookNS > 0 {
 		s = append(s, fmt.Sprintf("The run took %s.", stat.Time(float64(r.Method.TookNS))))
 	}

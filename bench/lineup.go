@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"slices"
 	"time"
@@ -26,16 +27,16 @@ type lineup struct {
 	p        *instance
 	left     []LeftOut // strategies that the value does not fit
 	samplers []*sampler
-	canaries []float64 // by round; none on one core
-	stolen   func() *float64
-	random   *rand.Rand // draws the orders
+	canaries []float64    // by round; none on one core
+	taken    func() taken // from the cores since the beginning
+	random   *rand.Rand   // draws the orders
 }
 
 // newLineup loads the carriers and lets each hand over for a while. say is told what is
 // being done.
 func newLineup(ctx context.Context, carriers []carrier, p *instance, say func(text string)) (_ *lineup, err error) {
 	runtime.GC()
-	l := &lineup{bytes: p.bytes, p: p, stolen: stealing(), random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
+	l := &lineup{bytes: p.bytes, p: p, taken: taking(processes(carriers)), random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.close())
@@ -57,6 +58,17 @@ func newLineup(ctx context.Context, carriers []carrier, p *instance, say func(te
 		}
 	}
 	return l, nil
+}
+
+// processes are this one and the carriers' peers.
+func processes(carriers []carrier) []int {
+	pids := []int{os.Getpid()}
+	for _, c := range carriers {
+		if pid := c.pid(); pid != 0 && !slices.Contains(pids, pid) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 func (l *lineup) fault(c carrier, err error) error {
@@ -116,10 +128,7 @@ func (l *lineup) rounds(ctx context.Context, more func(rounds int) bool) error {
 // cost is about what a round takes.
 func (l *lineup) cost() (d time.Duration) {
 	for _, s := range l.samplers {
-		d += max(sampleTime, s.one)
-		if s.one < leadTime {
-			d += s.one
-		}
+		d += sampleTakes(s.one)
 	}
 	return d
 }
@@ -147,10 +156,10 @@ func (l *lineup) shorten(within time.Duration) (left []LeftOut, err error) {
 
 // results are those of all strategies, with the conditions of their rounds.
 func (l *lineup) results(usual stat.Range) (results []Result) {
-	stolen := l.stolen()
+	taken := l.taken()
 	for _, s := range l.samplers {
 		r := s.result()
-		r.Conditions = s.conditions(l.canaries, usual, stolen)
+		r.Conditions = s.conditions(l.canaries, usual, taken)
 		results = append(results, r)
 	}
 	return results

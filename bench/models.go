@@ -19,7 +19,7 @@ const (
 	modelSizes = 12
 	// modelRounds is how many rounds are taken at those that have no row, and at those where models are
 	// checked, at least.
-	modelRounds = 16
+	modelRounds = 10
 	// leastCheck is below which size the first check of the models takes place without time for it.
 	leastCheck = 1 << 20
 )
@@ -30,7 +30,7 @@ func (r *run) between(ctx context.Context, bytes int64) error {
 	names := r.hopeful(bytes)
 	need := time.Duration(0)
 	for _, name := range names {
-		need += handoffsTake(r.expected(name, bytes), stat.Rounds(len(names), modelRounds))
+		need += handoffsTake(r.expected(name, bytes), wholeBlocks(len(names), modelRounds))
 	}
 	if len(names) == 0 || need > r.left(rowsShare)/4 { // larger rows need more
 		return nil
@@ -92,8 +92,11 @@ func (r *run) hopeful(bytes int64) (names []string) {
 
 // handoffsTake is about how long it takes to warm up a strategy and take samples of it, where one handoff takes so long.
 func handoffsTake(one time.Duration, samples int) time.Duration {
-	return 10*sampleTime + 2*one + time.Duration(samples)*max(sampleTime, one)
+	return 10*sampleTime + 2*one + time.Duration(samples)*sampleTakes(one)
 }
+
+// wholeBlocks is how many rounds whole blocks of n ways make: at least so many. One block is enough here.
+func wholeBlocks(n, rounds int) int { return (rounds + n - 1) / max(1, n) * n }
 
 // named are the carriers of some strategies.
 func (r *run) named(names []string) []carrier {
@@ -111,7 +114,7 @@ func (r *run) rotate(ctx context.Context, names []string, p *instance, rounds in
 	for _, x := range l.samplers {
 		x.delay = delays[x.c.strategy()]
 	}
-	need := stat.Rounds(len(l.samplers), rounds)
+	need := wholeBlocks(len(l.samplers), rounds)
 	if err := l.rounds(ctx, func(rounds int) bool { return rounds < need }); err != nil {
 		return nil, err
 	}
@@ -137,7 +140,7 @@ func (s *search) rotate(ctx context.Context, names []string, bytes int64, rounds
 // takes is about how long rounds of strategies at a size take, by their models.
 func (s *search) takes(names []string, bytes int64, rounds int) (d time.Duration) {
 	for _, name := range names {
-		d += handoffsTake(time.Duration(s.models[name].Predict(bytes).NS), stat.Rounds(len(names), rounds))
+		d += handoffsTake(time.Duration(s.models[name].Predict(bytes).NS), wholeBlocks(len(names), rounds))
 	}
 	return d
 }

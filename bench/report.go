@@ -48,10 +48,12 @@ type Method struct {
 
 // PayloadInfo says what was handed over and what the receiver did with it.
 type PayloadInfo struct {
-	Name  string `json:"name"`
-	Type  string `json:"type"`  // the Go type
-	DType string `json:"dtype"` // of an array's elements; "" for other payloads
-	Touch Touch  `json:"touch"`
+	Name string `json:"name"`
+	Type string `json:"type"` // the Go type
+	// Package is the import path of where Type is defined, "" for a type without a name.
+	Package string `json:"package,omitempty"`
+	DType   string `json:"dtype"` // of an array's elements; "" for other payloads
+	Touch   Touch  `json:"touch"`
 	// File is what the values are of, if they are of a file, with its base name as Name.
 	File *FileInfo `json:"file,omitempty"`
 }
@@ -96,7 +98,7 @@ type Singles struct {
 // Conditions are those under which a result was measured.
 type Conditions struct {
 	CanaryNS  *float64 `json:"canary_ns"` // a round trip between two spinning threads
-	Waiting   *float64 `json:"waiting"`   // share of the time that its processes were runnable without a core
+	Others    *float64 `json:"others"`    // share of the cores' time that other processes took
 	Stolen    *float64 `json:"stolen"`    // share of the cores' time that the hypervisor took
 	Placement string   `json:"placement"` // "same core", "same cache" or "other"; "" is unknown
 	Busy      string   `json:"busy"`      // why the machine was too busy for the figure; "" if it was not

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -98,10 +99,10 @@ func (t tableWriter) rows(size int64) string {
 	return ""
 }
 
-// busy names the rows of a size for which the machine was too busy, by reason.
+// busy says how many rows of a size the machine was too busy for, and why.
 func (t tableWriter) busy(size int64) (notes []string) {
-	rows, busy, canary, stolen := 0, 0, "", ""
-	var waited []string
+	rows, busy := 0, 0
+	var why []string
 	for _, x := range t.r.Results {
 		if x.Bytes != size {
 			continue
@@ -111,24 +112,14 @@ func (t tableWriter) busy(size int64) (notes []string) {
 			continue
 		}
 		busy++
-		if x.Waiting != nil {
-			waited = append(waited, x.Strategy+" "+stat.Percent(*x.Waiting))
-		}
-		if x.CanaryNS != nil {
-			canary = ", canary " + stat.Time(*x.CanaryNS)
-		}
-		if x.Stolen != nil && *x.Stolen > 0 {
-			stolen = ", stolen by the hypervisor " + stat.Percent(*x.Stolen)
+		if !slices.Contains(why, x.Busy) {
+			why = append(why, x.Busy)
 		}
 	}
 	if busy == 0 {
 		return nil
 	}
-	notes = append(notes, fmt.Sprintf("too busy: %d of %d rows%s%s", busy, rows, canary, stolen))
-	if waited != nil {
-		notes = append(notes, "their processes waited for a core: "+strings.Join(waited, ", "))
-	}
-	return notes
+	return []string{fmt.Sprintf("too busy: %d of %d rows: %s", busy, rows, strings.Join(why, "; "))}
 }
 
 // ratio is how many times as long gob-reused takes, and the interval of that.

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	mostWaiting = 0.05 // of the time; also stolen
+	mostTaken = 0.05 // of the cores' time
 	// canaryFactor is by how much the canary may differ from what is usual. Another placement of its
 	// two threads changes it by more.
 	canaryFactor = 2
@@ -17,8 +17,8 @@ const (
 type Load struct {
 	Canary      float64 // ns: median round trip of the canary
 	CanaryRange Range   // of a quiet machine
-	Waiting     float64 // share of the time that the measured processes were runnable without a core
-	Stolen      float64 // share of the time that the hypervisor gave to others
+	Others      float64 // share of the cores' time that processes took which are not measured
+	Stolen      float64 // share of the cores' time that the hypervisor gave to others
 }
 
 // A Range is from Low to High, both included.
@@ -41,10 +41,10 @@ func (l Load) TooBusy() string {
 	if r := l.CanaryRange; l.Canary > 0 && r.High > 0 && !(r.Low <= l.Canary && l.Canary <= r.High) {
 		why = append(why, fmt.Sprintf("the canary took %s, expected %s to %s", Time(l.Canary), Time(r.Low), Time(r.High)))
 	}
-	if l.Waiting > mostWaiting {
-		why = append(why, fmt.Sprintf("the processes were runnable without a core for %s of the time", Percent(l.Waiting)))
+	if l.Others > mostTaken {
+		why = append(why, fmt.Sprintf("other processes took %s of the time", Percent(l.Others)))
 	}
-	if l.Stolen > mostWaiting {
+	if l.Stolen > mostTaken {
 		why = append(why, fmt.Sprintf("the hypervisor took %s of the time", Percent(l.Stolen)))
 	}
 	return strings.Join(why, "; ")

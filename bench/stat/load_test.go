@@ -9,10 +9,10 @@ import (
 func TestTooBusy(t *testing.T) {
 	quiet := Range{100, 400}
 	for want, l := range map[string]Load{
-		"": {Canary: 200, CanaryRange: quiet, Waiting: 0.05, Stolen: 0.05},
+		"": {Canary: 200, CanaryRange: quiet, Others: 0.05, Stolen: 0.05},
 		"the canary took 401 ns, expected 100 ns to 400 ns":                                          {Canary: 401, CanaryRange: quiet},
 		"the canary took 50.0 ns, expected 100 ns to 400 ns":                                         {Canary: 50, CanaryRange: quiet},
-		"the processes were runnable without a core for 5.10 % of the time":                          {Waiting: 0.051, Canary: 100, CanaryRange: quiet},
+		"other processes took 5.10 % of the time":                                                    {Others: 0.051, Canary: 100, CanaryRange: quiet},
 		"the hypervisor took 12.5 % of the time":                                                     {Stolen: 0.125},
 		"the canary took 1.00 ms, expected 100 ns to 400 ns; the hypervisor took 6.00 % of the time": {Canary: 1e6, CanaryRange: quiet, Stolen: 0.06},
 	} {

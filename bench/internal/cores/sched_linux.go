@@ -2,8 +2,10 @@ package cores
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +15,6 @@ import (
 // Load is what a process has used since it began, in nanoseconds.
 type Load struct {
 	CPU     int64 // on a core
-	Waiting int64 // runnable without a core, summed over its threads
 	Faults  int64 // page faults, a count
 	busiest map[int]int64
 }
@@ -43,20 +44,18 @@ func LoadOf(pid int) (l Load, err error) {
 	for _, id := range ids {
 		b, err := os.ReadFile(tasks + "/" + id + "/schedstat")
 		f := strings.Fields(string(b))
-		if err != nil || len(f) < 2 { // it has ended, or the kernel keeps no such figures
+		if err != nil || len(f) < 1 { // it has ended, or the kernel keeps no such figures
 			continue
 		}
 		tid, _ := strconv.Atoi(id)
 		l.busiest[tid], _ = strconv.ParseInt(f[0], 10, 64)
-		waiting, _ := strconv.ParseInt(f[1], 10, 64)
-		l.Waiting += waiting
 	}
 	return l, err
 }
 
 // Sub is the load since an earlier reading of the same process.
 func (l Load) Sub(earlier Load) Load {
-	d := Load{CPU: l.CPU - earlier.CPU, Waiting: max(0, l.Waiting-earlier.Waiting), Faults: l.Faults - earlier.Faults, busiest: map[int]int64{}}
+	d := Load{CPU: l.CPU - earlier.CPU, Faults: l.Faults - earlier.Faults, busiest: map[int]int64{}}
 	for tid, ns := range l.busiest {
 		d.busiest[tid] = ns - earlier.busiest[tid]
 	}
@@ -65,7 +64,7 @@ func (l Load) Sub(earlier Load) Load {
 
 // Add sums up two differences.
 func (l Load) Add(m Load) Load {
-	return Load{CPU: l.CPU + m.CPU, Waiting: l.Waiting + m.Waiting, Faults: l.Faults + m.Faults}
+	return Load{CPU: l.CPU + m.CPU, Faults: l.Faults + m.Faults}
 }
 
 // Core is where the thread that ran most last ran; -1 if it cannot be told.
@@ -110,27 +109,54 @@ func statFields(file string) ([]int64, error) {
 	return numbers, nil
 }
 
-// Stolen is the time that the hypervisor gave to others while this machine had work, and
-// all time of its cores, in ticks since the start of the system.
-func Stolen() (stolen, all int64, err error) {
+// A Usage is what the cores that this process may run on have done since the system
+// started, in nanoseconds of one core.
+type Usage struct {
+	Busy   int64 // for any program, and for the kernel
+	Stolen int64 // the hypervisor gave them to others while there was work
+	All    int64 // with what they were idle
+}
+
+// UsageOfCores reads it. The kernel counts in ticks, of 10 ms here.
+func UsageOfCores() (u Usage, err error) {
+	usable, err := Usable()
+	if err != nil {
+		return u, err
+	}
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
-		return 0, 0, err
+		return u, err
 	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	f := strings.Fields(line)
-	if len(f) < 9 || f[0] != "cpu" {
-		return 0, 0, fmt.Errorf("/proc/stat begins with %.80q, expected cpu and 8 numbers", line)
-	}
-	for i, text := range f[1:9] { // what follows is contained in these
-		n, _ := strconv.ParseInt(text, 10, 64)
-		all += n
-		if i == 7 {
-			stolen = n
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 9 || !strings.HasPrefix(f[0], "cpu") {
+			continue
+		}
+		core, err := strconv.Atoi(f[0][len("cpu"):])
+		if err != nil || !slices.Contains(usable, core) {
+			continue
+		}
+		for i, text := range f[1:9] { // user, nice, system, idle, iowait, irq, softirq, steal; what follows is in these
+			ticks, _ := strconv.ParseInt(text, 10, 64)
+			ns := ticks * (1e9 / ticksPerSecond)
+			u.All += ns
+			switch i {
+			case 3, 4:
+			case 7:
+				u.Stolen += ns
+			default:
+				u.Busy += ns
+			}
 		}
 	}
-	return stolen, all, nil
+	if u.All == 0 {
+		return u, errors.New("/proc/stat has no lines for the cores of this process")
+	}
+	return u, nil
 }
+
+// ticksPerSecond is what the kernel reports in to programs, on every architecture.
+const ticksPerSecond = 100
 
 // How two cores lie to each other.
 const (

@@ -2,14 +2,17 @@
 
 package cores
 
-type Load struct{ CPU, Waiting, Faults int64 }
+type (
+	Load  struct{ CPU, Faults int64 }
+	Usage struct{ Busy, Stolen, All int64 }
+)
 
-func LoadOf(int) (Load, error)               { return Load{}, errAffinity }
-func (l Load) Sub(Load) Load                 { return l }
-func (l Load) Add(Load) Load                 { return l }
-func (Load) Core(int) int                    { return -1 }
-func Stolen() (stolen, all int64, err error) { return 0, 0, errAffinity }
-func Apart(a, b int) string                  { return "" }
+func LoadOf(int) (Load, error)     { return Load{}, errAffinity }
+func (l Load) Sub(Load) Load       { return l }
+func (l Load) Add(Load) Load       { return l }
+func (Load) Core(int) int          { return -1 }
+func UsageOfCores() (Usage, error) { return Usage{}, errAffinity }
+func Apart(a, b int) string        { return "" }
 
 const (
 	SameCore  = "same core"
