@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"example.com/handoff/bench"
+	"example.com/handoff/pool/batch/outfile"
 )
 
 type benchFlags struct {
@@ -168,6 +169,25 @@ func (f *benchFlags) check(c *cobra.Command) error {
 		return usagef("--svg and --html take a file")
 	case c.Flags().Changed("compute") && f.compute <= 0:
 		return usagef("--compute %v, expected more than 0", f.compute)
+	}
+	return f.checkNames()
+}
+
+// checkNames refuses a file that would be written over: by two reports, or as an input. Only the report that is
+// compared with may be replaced by the new one.
+func (f *benchFlags) checkNames() error {
+	outs := map[string]string{"--json": f.json, "--svg": f.svg, "--html": f.html}
+	for a, name := range outs {
+		for b, other := range outs {
+			if a < b && outfile.Same(name, other) {
+				return usagef("%s and %s name the same file", a, b)
+			}
+		}
+		for _, in := range []string{f.from, f.file, f.compare} {
+			if outfile.Same(in, name) && (in != f.compare || a != "--json") {
+				return usagef("%s is an input and would be overwritten", in)
+			}
+		}
 	}
 	return nil
 }

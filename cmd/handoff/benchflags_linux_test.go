@@ -44,4 +44,16 @@ func TestBenchFiles(t *testing.T) {
 		_, _, code = handoff(t, append([]string{"bench"}, wrong...)...)
 		require.Equal(t, 2, code, wrong)
 	}
+	a, b := at("a.json"), at("b.json")
+	before, err := os.ReadFile(a)
+	require.NoError(t, err)
+	for _, wrong := range [][]string{{"--from", a, "--html", a}, {"--from", a, "--json", a}, {"--file", a, "--json", a}, {"--compare", a, "--svg", a}, {"--json", b, "--html", b}, {"--from", a, "--svg", b, "--html", b}} {
+		_, stderr, code = handoff(t, append([]string{"bench"}, wrong...)...)
+		require.Equal(t, 2, code, wrong)
+		require.Regexp(t, "the same file|would be overwritten", stderr)
+		require.NoFileExists(t, b)
+		after, err := os.ReadFile(a)
+		require.NoError(t, err)
+		require.Equal(t, before, after, wrong)
+	}
 }
