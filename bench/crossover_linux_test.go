@@ -23,7 +23,17 @@ func TestRunBudget(t *testing.T) {
 	require.NoError(t, err)
 	requireSchema(t, r)
 	require.NotEmpty(t, r.Models)
-	require.NotEmpty(t, r.Crossovers)
+	found := map[[2]string]bool{}
+	for _, c := range r.Crossovers {
+		found[[2]string{c.A, c.B}], found[[2]string{c.B, c.A}] = true, true
+	}
+	for _, pair := range crossoverPairs {
+		both := slices.ContainsFunc(r.Pairs, func(p Pair) bool {
+			return pair == [2]string{p.A, p.B} || pair == [2]string{p.B, p.A}
+		})
+		require.Equal(t, both, found[pair], "%v", pair)
+		require.True(t, both || len(r.LeftOut) > 0, "%v is missing and nothing was left out", pair)
+	}
 	require.Len(t, r.Advice, 3)
 	var whole bytes.Buffer
 	require.NoError(t, r.WriteTable(&whole))
@@ -34,7 +44,8 @@ func TestRunBudget(t *testing.T) {
 }
 
 // A delay of 20 µs in the handoffs of one strategy, while verifying and not before, is called a wrong model: in verdicts,
-// table and JSON, and ten times of ten under HANDOFF_SOAK.
+// table and JSON, and ten times of ten under HANDOFF_SOAK. A run that says that the machine was too busy for it does not
+// count, ten times.
 func TestWrongModel(t *testing.T) {
 	held(t)
 	runs, delayed := 1, []string{shmCopy}
@@ -43,12 +54,15 @@ func TestWrongModel(t *testing.T) {
 	}
 	for _, name := range delayed {
 		for range runs {
-			requireWrong(t, name)
+			for busy := 0; !requireWrong(t, name, busy < 9); busy++ {
+				t.Log("too busy")
+			}
 		}
 	}
 }
 
-func requireWrong(t *testing.T, delayed string) {
+// requireWrong reports false where the model was not called wrong on a machine that was too busy, if that is allowed.
+func requireWrong(t *testing.T, delayed string, busy bool) bool {
 	t.Helper()
 	r, err := Run(background(), &Options{
 		Sizes: []int64{64, 1 << 10, 4 << 10}, Strategies: []string{gobReused, shmCopy}, Time: 4 * time.Second,
@@ -60,14 +74,19 @@ func requireWrong(t *testing.T, delayed string) {
 	for _, m := range r.Models {
 		require.NotEmpty(t, m.Checks)
 		require.GreaterOrEqual(t, len(m.Points), 3)
-		if m.Strategy == delayed {
-			require.Contains(t, m.Verified, "wrong by ")
-			require.Contains(t, strings.Join(r.Verdicts, "\n"), "The model of "+delayed+" is wrong by ")
+		if m.Strategy != delayed {
+			continue
 		}
+		if busy && r.busyRows() > 0 && !strings.HasPrefix(m.Verified, "wrong by ") {
+			return false
+		}
+		require.Contains(t, m.Verified, "wrong by ")
+		require.Contains(t, strings.Join(r.Verdicts, "\n"), "The model of "+delayed+" is wrong by ")
 	}
 	var b bytes.Buffer
 	require.NoError(t, r.WriteTable(&b))
 	require.Contains(t, b.String(), "wrong by ")
+	return true
 }
 
 var ticks = NewPayload("ticks", func(n int) struct{ Names []string } {
