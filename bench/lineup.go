@@ -144,8 +144,8 @@ func (l *lineup) shorten(within time.Duration) (left []LeftOut, err error) {
 		}
 		dearest := slices.MaxFunc(l.samplers, func(a, b *sampler) int { return cmp.Compare(a.one, b.one) })
 		left = append(left, LeftOut{Strategy: dearest.c.strategy(), Bytes: l.bytes, Why: fmt.Sprintf(
-			"one handoff takes %s, and %d rounds with it would have taken %s of the %s that were left",
-			stat.Time(float64(dearest.one)), rounds, stat.Time(float64(need)), stat.Time(float64(max(0, within))))})
+			"one handoff takes %s, and %d rounds of %d strategies would have taken %s of the %s that were left",
+			stat.Time(float64(dearest.one)), rounds, len(l.samplers), stat.Time(float64(need)), stat.Time(float64(max(0, within))))})
 		l.samplers = slices.DeleteFunc(l.samplers, func(s *sampler) bool { return s == dearest })
 		if err := dearest.c.unload(); err != nil {
 			return left, l.fault(dearest.c, err)

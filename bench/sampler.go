@@ -49,7 +49,6 @@ type sampler struct {
 // spent is what the samples took, all together.
 type spent struct {
 	handoffs         int
-	wall             time.Duration
 	copied           int64
 	sender, receiver cores.Load
 	unknown          bool           // the kernel does not say what processes use
@@ -142,19 +141,24 @@ func sampleTakes(one time.Duration) time.Duration {
 func (s *sampler) take(ctx context.Context) error {
 	x := &s.spent
 	sender, receiver, unknown := s.loads()
-	copied, start := s.c.copied(), time.Now()
+	if unknown == nil {
+		unknown = s.clocks(&sender, &receiver) // later than what reading the loads took
+	}
+	copied := s.c.copied()
 	ns, handoffs, err := s.sample(ctx)
 	if err != nil {
 		return err
 	}
-	x.wall += time.Since(start)
+	var used, usedThere cores.Load
+	failed := s.clocks(&used, &usedThere)
 	s.samples = append(s.samples, ns)
 	x.handoffs += handoffs
 	x.copied += s.c.copied() - copied
 	laterSender, laterReceiver, err := s.loads()
-	if x.unknown = x.unknown || unknown != nil || err != nil; x.unknown {
+	if x.unknown = x.unknown || unknown != nil || failed != nil || err != nil; x.unknown {
 		return nil
 	}
+	laterSender.CPU, laterReceiver.CPU = used.CPU, usedThere.CPU
 	sender, receiver = laterSender.Sub(sender), laterReceiver.Sub(receiver)
 	if s.c.pid() != 0 {
 		x.placements[cores.Apart(sender.Core(os.Getpid()), receiver.Core(s.c.pid()))]++
@@ -169,6 +173,14 @@ func (s *sampler) loads() (sender, receiver cores.Load, err error) {
 		receiver, err = cores.LoadOf(s.c.pid())
 	}
 	return sender, receiver, err
+}
+
+// clocks reads the CPU time of both sides.
+func (s *sampler) clocks(sender, receiver *cores.Load) (err error) {
+	if sender.CPU, err = cores.CPUOf(os.Getpid()); err == nil && s.c.pid() != 0 {
+		receiver.CPU, err = cores.CPUOf(s.c.pid())
+	}
+	return err
 }
 
 // single times handoffs one by one, back to back. What takes as long as a sample needs no

@@ -19,15 +19,22 @@ type Load struct {
 	busiest map[int]int64
 }
 
-// LoadOf reads the load of a process, of this one with os.Getpid(). Threads that have
-// ended count in CPU alone.
-func LoadOf(pid int) (l Load, err error) {
+// CPUOf is what the threads of a process have used, in nanoseconds.
+func CPUOf(pid int) (ns int64, err error) {
 	var t unix.Timespec
 	// The clock of all threads of another process, which clock_getcpuclockid(3) returns.
 	if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
-		return l, os.NewSyscallError("clock_gettime", err)
+		return 0, os.NewSyscallError("clock_gettime", err)
 	}
-	l.CPU = t.Nano()
+	return t.Nano(), nil
+}
+
+// LoadOf reads the load of a process, of this one with os.Getpid(). Threads that have
+// ended count in CPU alone.
+func LoadOf(pid int) (l Load, err error) {
+	if l.CPU, err = CPUOf(pid); err != nil {
+		return l, err
+	}
 	stat, err := statFields(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return l, err

@@ -7,6 +7,7 @@ type (
 	Usage struct{ Busy, Stolen, All int64 }
 )
 
+func CPUOf(int) (int64, error)     { return 0, errAffinity }
 func LoadOf(int) (Load, error)     { return Load{}, errAffinity }
 func (l Load) Sub(Load) Load       { return l }
 func (l Load) Add(Load) Load       { return l }
